@@ -1,0 +1,90 @@
+/*
+ * The machine contract: everything core asks of the processor and its firmware.
+ *
+ * core/riscv implements it on OpenSBI; core/host implements the same list on a POSIX host so that
+ * the rest of core is tested there. Nothing outside core/riscv names a CSR, an SBI call or a
+ * page-table bit. Functions marked [inline] come from <arch/inline.h>.
+ *
+ * Contexts: "any" includes interrupt handlers; "irqs off" must be called with interrupts disabled.
+ */
+#ifndef CORE_ARCH_H
+#define CORE_ARCH_H
+
+#include <core/types.h>
+
+struct thread;
+struct trap_frame;     /* registers at a trap */
+
+typedef unsigned long irqflags_t;
+
+/*
+ * <arch/thread.h> defines struct arch_thread, the machine's part of a thread: its saved context,
+ * where its traps run, and `hart_t hart`, the hart it runs on. struct thread starts with it (offset
+ * 0), so assembly needs no other layout, and a struct thread pointer is a struct arch_thread pointer.
+ */
+
+#include <arch/inline.h>
+/*
+ * [inline] struct thread *arch_thread_current(void);  any. The running thread (gp on RISC-V).
+ * [inline] irqflags_t arch_irq_save(void);            any. Disables interrupts, returns the former state.
+ * [inline] void arch_irq_restore(irqflags_t);         any.
+ * [inline] void arch_irq_enable(void), arch_irq_disable(void); bool arch_irq_is_enabled(void);
+ * [inline] uint64_t arch_ticks(void);                 any. Free-running counter at arch_tick_hz().
+ * [inline] void arch_relax(void);                     any. A hint inside a spin loop.
+ */
+
+/* Interrupts and idling. */
+void arch_idle(void);              /* irqs off: waits for an interrupt, returns with irqs off and it pending or handled */
+
+/* Time. */
+uint64_t arch_tick_hz(void);
+void arch_timer_set(uint64_t deadline_ticks); /* irqs off: this hart's timer interrupt; UINT64_MAX disarms */
+
+/* Harts. Dense numbers; hart 0 is the boot hart. */
+hart_t arch_hart_count(void);
+int arch_hart_start(hart_t hart);  /* 0, or negative errno when firmware refuses */
+void arch_ipi(hart_t hart);        /* any: makes the hart take an interrupt and look for work */
+
+/* Contexts. `entry(arg)` never returns. The switch saves and restores what a C call preserves. */
+void arch_thread_init(struct thread *t, void *stack_top, void (*entry)(void *), void *arg, uintptr_t tls);
+void arch_thread_release(struct thread *t);  /* frees what init took (trap stack), after its last switch */
+void arch_thread_switch(struct thread *from, struct thread *to); /* irqs off; returns when `from` runs again */
+
+/* Kernel page table. Addresses and lengths in whole pages. */
+enum map_prot { MAP_R = 1, MAP_W = 2, MAP_X = 4, MAP_DEVICE = 8 };
+int arch_map(vaddr_t va, paddr_t pa, size_t len_bytes, unsigned prot);  /* 0, -ENOMEM, -EEXIST */
+void arch_unmap(vaddr_t va, size_t len_bytes);                         /* flushes every hart's TLB */
+int arch_protect(vaddr_t va, size_t len_bytes, unsigned prot);
+bool arch_translate(vaddr_t va, paddr_t *pa, unsigned *prot);          /* false: not mapped */
+void *arch_direct_map(paddr_t pa);                                     /* RAM only */
+paddr_t arch_direct_unmap(const void *p);
+
+/*
+ * Copies that survive a bad pointer: bytes NOT copied (0 is success). Thread context. A pointer
+ * that faults where nothing may be mapped ends the copy instead of panicking.
+ */
+size_t arch_copy_faultable(void *dst, const void *src, size_t len_bytes);
+
+/* Console before drivers; polled, any context. -1 from get means nothing is waiting. */
+void arch_console_put(const char *bytes, size_t len);
+int arch_console_get(void);
+
+/* The end. `status` 0 is a clean power-off; otherwise QEMU's exit code shows it. Never returns. */
+NORETURN void arch_poweroff(int status);
+NORETURN void arch_reboot(void);
+
+/*
+ * Upcalls: what the machine layer calls in the rest of core. Trap context, irqs off.
+ */
+void sched_timer_interrupt(void);       /* core/time: timers of this hart are due */
+void sched_ipi(void);                   /* core/sched: another hart asked for attention */
+void sched_interrupt_exit(void);        /* core/sched: last thing before a trap returns; may switch (CONFIG_PREEMPT) */
+NORETURN void sched_hart_main(void);    /* core/sched: where a started hart ends up, on its idle thread */
+
+/* Return addresses of a stack, innermost first; NULL frame: the caller's own. Returns how many. */
+size_t arch_backtrace(const struct trap_frame *frame, vaddr_t *pcs, size_t max);
+
+/* Up to `len` bytes of hardware or firmware entropy (device-tree seed, Zkr); returns how many. */
+size_t arch_entropy(void *buf, size_t len);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * Interrupts of devices. Numbers are the interrupt controller's source numbers, as in the device
+ * tree. A handler runs in interrupt context on the trap stack: it quiets the device, wakes a task
+ * (core/executor.h) and returns.
+ */
+#ifndef CORE_IRQ_H
+#define CORE_IRQ_H
+
+#include <core/types.h>
+
+typedef void (*irq_handler_t)(void *arg);
+
+/* 0, -EINVAL for a number the controller does not have, -EBUSY when taken. Threads. Enabled on return. */
+int irq_request(unsigned irq, irq_handler_t handler, void *arg, const char *name);
+void irq_release(unsigned irq);     /* on return the handler is not running */
+void irq_mask(unsigned irq);        /* any context */
+void irq_unmask(unsigned irq);
+
+/* True in an interrupt handler. */
+bool irq_in_handler(void);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * Physical memory in frames of PAGE_SIZE: a buddy allocator over the RAM the device tree names.
+ *
+ * Blocks are 2^order frames, aligned to their size. Memory comes as a pointer into the direct map;
+ * page_paddr() gives its physical address. Any context (interrupts included); never sleeps. The
+ * array of struct page describes every frame; page_of() finds a frame's entry.
+ */
+#ifndef CORE_PAGE_H
+#define CORE_PAGE_H
+
+#include <core/types.h>
+
+#define PAGE_ORDER_MAX 18 /* 1 GiB blocks */
+
+enum page_owner { /* what memory is used for, for the accounting that /metrics and `stats` show */
+	PAGE_FREE, PAGE_RESERVED, PAGE_SLAB, PAGE_STACK, PAGE_TABLE, PAGE_ANON, PAGE_NET, PAGE_CACHE,
+	PAGE_KERNEL, PAGE_OWNERS
+};
+
+void *page_alloc(unsigned order, enum page_owner owner);      /* not cleared; NULL when none is left */
+void *page_alloc_zero(unsigned order, enum page_owner owner);
+void page_free(void *block, unsigned order);
+/* Any number of frames (whole pages of `bytes`), the unused tail of the block given back. */
+void *page_alloc_exact(size_t bytes, enum page_owner owner);
+void page_free_exact(void *p, size_t bytes);
+
+paddr_t page_paddr(const void *p);
+unsigned page_order_for(size_t bytes);
+
+struct page_stats {
+	size_t total_pages, free_pages;
+	size_t by_owner[PAGE_OWNERS];
+	size_t largest_free_order;
+};
+void page_stats(struct page_stats *out);
+
+/* Boot only: hands [start, end) of RAM to the allocator; ranges reserved earlier are left out. */
+void page_reserve(paddr_t start, paddr_t end);
+void page_add_ram(paddr_t start, paddr_t end);
+
+#endif

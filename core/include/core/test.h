@@ -1,0 +1,49 @@
+/*
+ * Tests that sit beside the code and tell behaviour. The same tests run on the host under the
+ * sanitizers and in QEMU (selftest image).
+ *
+ * TEST(page_alloc_returns_neighbours_after_merge) { ... CHECK(a == b); CHECK_EQ(got, want); }
+ * A CHECK that fails prints both values and the place and ends that test; the run goes on.
+ */
+#ifndef CORE_TEST_H
+#define CORE_TEST_H
+
+#include <core/types.h>
+
+struct test_case {
+	const char *name, *file;
+	void (*run)(void);
+};
+
+#define TEST(id)                                                                    \
+	static void test_##id(void);                                                \
+	static const struct test_case test_case_##id                                \
+	    __attribute__((used, section("test_cases"), aligned(8))) = { #id, __FILE__, test_##id }; \
+	static void test_##id(void)
+
+void test_fail(const char *file, int line, const char *text, long long got, long long want);
+/* Ends the running test if it failed; see test_run_all(). */
+#define CHECK(cond)                                                                 \
+	do {                                                                        \
+		if (!(cond)) {                                                      \
+			test_fail(__FILE__, __LINE__, #cond, 0, 1);                 \
+			return;                                                     \
+		}                                                                   \
+	} while (0)
+#define CHECK_EQ(got, want)                                                         \
+	do {                                                                        \
+		long long got_ = (long long)(got), want_ = (long long)(want);       \
+		if (got_ != want_) {                                                \
+			test_fail(__FILE__, __LINE__, #got " == " #want, got_, want_); \
+			return;                                                     \
+		}                                                                   \
+	} while (0)
+
+/* A reproducible pseudo-random sequence; the seed of a failing run is printed. */
+uint64_t test_random(void);
+void test_seed(uint64_t seed);
+
+/* Runs every test whose name contains `filter` (NULL: all). Prints "N passed, N failed". Returns failures. */
+int test_run_all(const char *filter);
+
+#endif

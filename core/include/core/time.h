@@ -1,0 +1,34 @@
+/*
+ * Time: a monotonic clock in nanoseconds since boot, wall-clock time above it, and one-shot timers
+ * of nanosecond resolution without a tick. A hart with no armed timer takes no timer interrupt.
+ */
+#ifndef CORE_TIME_H
+#define CORE_TIME_H
+
+#include <core/list.h>
+#include <core/types.h>
+
+#define DEADLINE_NEVER UINT64_MAX
+
+uint64_t clock_ns(void);                 /* any context: monotonic since boot */
+uint64_t clock_wall_ns(void);            /* any context: nanoseconds since 1970-01-01 UTC */
+void clock_set_wall_ns(uint64_t ns);     /* from the RTC, later corrected by SNTP and settimeofday */
+
+/*
+ * A timer calls fire(timer) once, in interrupt context on the hart that armed it. Embed it, set
+ * it up once with ktimer_init(). (musl owns the name timer_create.)
+ */
+struct ktimer {
+	uint64_t deadline_ns;             /* [hart's timer lock] */
+	void (*fire)(struct ktimer *t);   /* [I] */
+	uint32_t heap_index;              /* [hart's timer lock] 0: not armed */
+	hart_t hart;                      /* where it is armed */
+};
+
+void ktimer_init(struct ktimer *t, void (*fire)(struct ktimer *));
+void ktimer_arm(struct ktimer *t, uint64_t deadline_ns); /* any context; re-arming moves it */
+bool ktimer_cancel(struct ktimer *t);                    /* any context; true if it had not fired; on
+							    return fire() is not running elsewhere */
+void thread_sleep_until(uint64_t deadline_ns);
+
+#endif

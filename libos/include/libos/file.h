@@ -1,0 +1,47 @@
+/*
+ * Open files: what a descriptor refers to.
+ *
+ * Operations never wait. Where they cannot go on they return -EAGAIN, and the object's poll_queue
+ * tells when to try again; file_read() and its like in libos/posix/blocking.c do the waiting, with
+ * time-outs, signals and O_NONBLOCK written once.
+ *
+ * A file is reference-counted: one reference per descriptor and one per call in progress. The last
+ * file_put() calls release(), in thread context.
+ */
+#ifndef LIBOS_FILE_H
+#define LIBOS_FILE_H
+
+#include <core/types.h>
+#include <libos/poll.h>
+#include <libos/uio.h>
+
+struct file;
+struct kstat;            /* libos/vfs: Linux's struct stat as riscv64 has it */
+
+struct file_ops {
+	const char *kind;                                         /* "pipe", "socket": for /proc and logs */
+	kssize_t (*read)(struct file *f, struct uio *u);          /* bytes, 0 at the end, -EAGAIN, errno */
+	kssize_t (*write)(struct file *f, struct uio *u);
+	uint32_t (*poll)(struct file *f);                         /* POLL_* that hold now */
+	struct poll_queue *(*poll_queue)(struct file *f);         /* NULL: always ready */
+	int (*ioctl)(struct file *f, unsigned long request, uintptr_t arg);
+	int64_t (*seek)(struct file *f, int64_t offset, int whence);
+	int (*stat)(struct file *f, struct kstat *st);
+	int (*sync)(struct file *f, bool data_only);
+	void (*release)(struct file *f);                          /* frees f's object, then f */
+};
+
+struct file {
+	const struct file_ops *ops;  /* [I] a missing operation answers as Linux does (-EINVAL, -ESPIPE, -ENOTTY...) */
+	uint32_t refs;               /* atomic */
+	uint32_t flags;              /* O_APPEND, O_NONBLOCK, access mode as Linux riscv64 numbers them; atomic */
+	int64_t position;            /* [position_lock] */
+	struct mutex position_lock;
+	void *object;                /* the pipe, socket, ... */
+};
+
+struct file *file_create(const struct file_ops *ops, void *object, uint32_t flags); /* NULL: no memory; one reference */
+struct file *file_get(struct file *f);
+void file_put(struct file *f);
+
+#endif

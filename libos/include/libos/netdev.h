@@ -1,0 +1,93 @@
+/*
+ * Network devices: frames in, frames out, and what the hardware can do on the way.
+ *
+ * A driver fills a struct netdev and registers it; the stack (libos/net/netif.c) attaches. Frames
+ * travel as struct netbuf: one Ethernet frame in up to NETBUF_FRAGS pieces, with offload requests
+ * (transmit) or results (receive) beside it. With TSO a frame may hold up to 64 KiB of TCP payload.
+ *
+ * Transmit: the stack calls transmit() any number of times and then kick() once per batch. The
+ * pieces stay with the driver until it calls done(netbuf), after the device has let go of them.
+ * Receive: the driver's task calls the stack's input() for each frame and at the end of a batch
+ * input_done(). All upcalls and downcalls happen in thread context; the stack calls the driver under
+ * the stack lock.
+ *
+ * Receive interrupts are switched by load: after an interrupt the driver masks it and its task
+ * polls with a budget; it unmasks only when a poll found nothing.
+ */
+#ifndef LIBOS_NETDEV_H
+#define LIBOS_NETDEV_H
+
+#include <core/list.h>
+#include <core/types.h>
+
+struct netdev;
+
+#define NETBUF_FRAGS 20
+
+enum netdev_feature {
+	NETDEV_TX_CSUM   = 1 << 0, /* fills in a TCP or UDP checksum (pseudo-header already summed in) */
+	NETDEV_TSO4      = 1 << 1,
+	NETDEV_TSO6      = 1 << 2,
+	NETDEV_RX_CSUM   = 1 << 3, /* marks frames whose checksum is known to be good */
+	NETDEV_LRO       = 1 << 4, /* may deliver merged TCP segments */
+};
+
+struct netbuf {
+	struct list link;
+	void (*done)(struct netbuf *b);   /* [owner] the device no longer names any piece */
+	struct { const void *base; size_t len; } frags[NETBUF_FRAGS];
+	uint16_t frag_count;
+	uint16_t csum_start, csum_offset; /* transmit: both from the frame's start; valid with needs_csum */
+	uint16_t gso_size;                /* payload bytes per segment; 0: an ordinary frame */
+	uint16_t header_len;              /* with gso_size: Ethernet+IP+TCP headers */
+	bool needs_csum;
+	bool gso_ipv6;
+	bool csum_good;                   /* receive */
+	size_t len;                       /* whole frame */
+};
+
+struct netdev_ops {
+	int (*start)(struct netdev *d);   /* frames may flow; 0 or negative errno */
+	void (*stop)(struct netdev *d);
+	/* 0: taken. -EAGAIN: ring full, tx_ready() will be called. -EINVAL: never sendable (logged, counted). */
+	int (*transmit)(struct netdev *d, struct netbuf *b);
+	void (*kick)(struct netdev *d);
+	/*
+	 * Takes frames that have arrived, at most `budget`, calling d->upper->input for each; returns
+	 * how many. Also reaps completed transmissions. For callers that poll instead of waiting.
+	 */
+	unsigned (*poll)(struct netdev *d, unsigned budget);
+};
+
+struct netdev_upper {  /* the stack */
+	/*
+	 * One received frame. The pieces stay valid until netbuf_done(b), which the stack may call
+	 * much later (bytes are lent to TCP in place) from any thread.
+	 */
+	void (*input)(struct netdev *d, struct netbuf *b);
+	void (*input_done)(struct netdev *d);   /* the batch ends */
+	void (*tx_ready)(struct netdev *d);     /* room again after -EAGAIN */
+	void (*link_changed)(struct netdev *d, bool up);
+	void (*wake)(struct netdev *d);         /* frames wait; whoever runs the stack should poll. Any context */
+};
+
+struct netdev {
+	struct list link;                /* registry */
+	char name[8];                    /* "eth0" */
+	uint8_t mac[6];
+	uint16_t mtu;                    /* IP bytes, 1500 */
+	uint32_t features;               /* enum netdev_feature, as negotiated */
+	bool link_up;
+	const struct netdev_ops *ops;
+	const struct netdev_upper *upper;/* set by netdev_attach() */
+	void *driver, *stack;            /* theirs */
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped, kicks, irqs, polls, resets;
+};
+
+static inline void netbuf_done(struct netbuf *b) { b->done(b); }
+
+int netdev_register(struct netdev *d);                   /* names it eth0, eth1, ...; threads */
+struct netdev *netdev_next(struct netdev *after);        /* NULL: the first */
+void netdev_attach(struct netdev *d, const struct netdev_upper *upper, void *stack);
+
+#endif

@@ -1,0 +1,15 @@
+/*
+ * Random bytes. A ChaCha20 generator (RFC 8439 block function, fast key erasure), seeded from the
+ * device tree, the processor's entropy source and virtio-rng, reseeded as sources deliver.
+ */
+#ifndef LIBOS_RNG_H
+#define LIBOS_RNG_H
+
+#include <core/types.h>
+
+bool random_is_seeded(void);
+void random_bytes(void *buf, size_t len);            /* any context; predictable until seeded */
+void random_add_entropy(const void *buf, size_t len, unsigned credit_bits); /* drivers */
+void random_wait_seeded(void);                       /* threads */
+
+#endif

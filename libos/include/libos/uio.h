@@ -1,0 +1,36 @@
+/*
+ * Copying between the kernel and its caller. In an appliance the caller's memory is ours and a copy
+ * is memcpy() with fault fix-up: a bad pointer gives -EFAULT, not a panic. In the shell image the
+ * same functions check that the pointer belongs to the process.
+ *
+ * struct uio describes one read or write in progress: a list of user buffers and how far it got.
+ */
+#ifndef LIBOS_UIO_H
+#define LIBOS_UIO_H
+
+#include <core/types.h>
+
+struct uio_vec { void *base; size_t len; };      /* laid out as struct iovec */
+
+struct uio {
+	const struct uio_vec *vecs;  /* already copied from the user: kernel memory */
+	size_t vec_count;
+	size_t vec_done;             /* bytes done in vecs[0] */
+	size_t left;                 /* bytes left in all */
+	int64_t offset;              /* file position, or -1 for a stream */
+	bool from_kernel;            /* buffers are the kernel's own: no fix-up, no check */
+};
+
+/* Copies and advances; returns bytes moved (may be short), or -EFAULT if nothing was. */
+kssize_t uio_copy_out(struct uio *u, const void *src, size_t len);   /* kernel to user (read) */
+kssize_t uio_copy_in(struct uio *u, void *dst, size_t len);          /* user to kernel (write) */
+kssize_t uio_zero_out(struct uio *u, size_t len);
+static inline size_t uio_left(const struct uio *u) { return u->left; }
+
+/* Single objects: 0 or -EFAULT. */
+int user_read(void *dst, const void *user_src, size_t len);
+int user_write(void *user_dst, const void *src, size_t len);
+/* A string of at most max-1 bytes: its length, -EFAULT, or -ENAMETOOLONG. */
+kssize_t user_read_string(char *dst, const char *user_src, size_t max);
+
+#endif
