@@ -1,0 +1,25 @@
+# Running an image: make run, make stop, make debug; and make bench.
+
+PYTHON3 ?= /usr/bin/python3
+
+.PHONY: run debug stop bench
+# The variables of one run. MAKEFLAGS keep no copy: each comes from the command line as it is.
+run_knobs = 'PORT=$(PORT)' 'MEM=$(MEM)' 'HARTS=$(HARTS)' 'NET=$(NET)' 'QEMU=$(QEMU)' 'FORM=$(FORM)' \
+	"ARGS=$$ARGS" "APPEND=$$APPEND"
+
+run: export ARGS := $(value ARGS)
+run: export APPEND := $(value APPEND)
+run: image ## boot the image in QEMU [PORT= MEM= HARTS= ARGS= APPEND= NET=user|tap|none QEMU=]
+	@$(PYTHON3) tools/run/run.py $(IMAGE) $(run_knobs)
+
+debug: export ARGS := $(value ARGS)
+debug: export APPEND := $(value APPEND)
+debug: export GDBARGS := $(value GDBARGS)
+debug: image ## boot the image and attach gdb to it, with kiln-threads, kiln-harts, kiln-memory
+	@$(PYTHON3) tools/run/debug.py $(IMAGE) $(run_knobs) "GDBARGS=$$GDBARGS"
+
+stop: ## stop the running image cleanly through its kiln.ctl door
+	@$(PYTHON3) tools/run/stop.py
+
+bench: ## measure memcached and hello; results in bench/results
+	+@$(PYTHON3) bench/bench.py

@@ -1,0 +1,151 @@
+"""
+A running guest: the QEMU process, its console, and the ways to end it.
+
+Life: Guest(machine) starts QEMU in a process group of its own, so that a terminal's Ctrl-C reaches
+the tool and not the emulator. A thread reads the console into memory and hands each line to
+`on_line`. stop() asks through the operator's door first; kill() ends the process by its pid. QEMU
+dies with its parent (PR_SET_PDEATHSIG), so no guest outlives a test that was killed.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+from machine import Trouble
+
+PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def port_is_free(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+class Guest:
+    def __init__(self, machine, prefix=(), cwd=None, on_line=None):
+        self.machine = machine
+        self.command = [*prefix, *machine.command()]
+        self.on_line = on_line
+        self.console_bytes = b""
+        self._news = threading.Condition()
+        self._ended = False
+        self.started_at = time.perf_counter()
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, cwd=cwd, start_new_session=True,
+                                        preexec_fn=_die_with_parent)
+        self._reader = threading.Thread(target=self._read_console, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def console(self):
+        """What the guest (and QEMU itself) has printed so far."""
+        return self.console_bytes.decode(errors="replace").replace("\r\n", "\n")
+
+    def _read_console(self):
+        fd, line = self.process.stdout.fileno(), b""
+        while True:
+            data = os.read(fd, 65536)
+            with self._news:
+                self.console_bytes += data
+                self._ended = not data
+                self._news.notify_all()
+            if self.on_line:
+                *whole, line = (line + data).split(b"\n")
+                if not data and line:
+                    whole, line = [line], b""
+                for one in whole:
+                    self.on_line(one.decode(errors="replace").rstrip("\r"))
+            if not data:
+                return
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def wait_console(self, found, timeout):
+        """Waits until found(console text) is true; False when time or the guest ran out first."""
+        deadline = time.monotonic() + timeout
+        with self._news:
+            while not found(self.console):
+                left = deadline - time.monotonic()
+                if left <= 0 or self._ended:
+                    return False
+                self._news.wait(left)
+        return True
+
+    def wait_exit(self, timeout):
+        """QEMU's exit status, or None when it still runs after `timeout` seconds."""
+        try:
+            status = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+        self._reader.join(5)
+        return status
+
+    def wait_reply(self, address, probe, reply, timeout, make_socket=None):
+        """
+        Waits until the guest itself answers. User networking accepts a connection before the guest
+        listens, so only a reply counts; a few connections at a time, since each open one costs the
+        guest time. Returns seconds since QEMU was started, or None.
+        """
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline and self.is_running():
+            try:
+                with (make_socket or socket.socket)() as s:
+                    s.settimeout(0.5)
+                    s.connect(address)
+                    s.sendall(probe)
+                    got = b""
+                    while len(got) < len(reply):
+                        data = s.recv(4096)
+                        if not data:
+                            break
+                        got += data
+                    if got.startswith(reply):
+                        return time.perf_counter() - self.started_at
+            except OSError:
+                pass
+            time.sleep(0.02)
+        return None
+
+    def kill(self):
+        """Ends this QEMU, and only this one."""
+        if self.is_running():
+            self.process.kill()
+        self.process.wait(20)
+        self._reader.join(5)
+
+    def stop(self, timeout=10):
+        """A clean stop through the operator's door, then by pid. True when the guest went by itself."""
+        clean = False
+        if self.is_running() and self.machine.door:
+            import door
+            try:
+                door.ask(self.machine.door, "stop", timeout=timeout, reply_wanted=False)
+                clean = self.wait_exit(timeout) is not None
+            except (OSError, Trouble):
+                pass
+        self.kill()
+        return clean
