@@ -42,11 +42,18 @@ void arch_timer_set(uint64_t deadline_ticks); /* irqs off: this hart's timer int
 
 /* Harts. Dense numbers; hart 0 is the boot hart. */
 hart_t arch_hart_count(void);
-int arch_hart_start(hart_t hart);  /* 0, or negative errno when firmware refuses */
+/*
+ * Starts a hart in the context of `first`, a thread set up by arch_thread_init() (the hart's idle
+ * thread). 0, or negative errno when firmware refuses.
+ */
+int arch_hart_start(hart_t hart, struct thread *first);
 void arch_ipi(hart_t hart);        /* any: makes the hart take an interrupt and look for work */
 
-/* Contexts. `entry(arg)` never returns. The switch saves and restores what a C call preserves. */
-void arch_thread_init(struct thread *t, void *stack_top, void (*entry)(void *), void *arg, uintptr_t tls);
+/*
+ * Contexts. `entry(arg)` never returns and starts with interrupts off. The switch saves and restores
+ * what a C call preserves, and moves `hart` from one to the other. init returns 0 or -ENOMEM.
+ */
+int arch_thread_init(struct thread *t, void *stack_top, void (*entry)(void *), void *arg, uintptr_t tls);
 void arch_thread_release(struct thread *t);  /* frees what init took (trap stack), after its last switch */
 void arch_thread_switch(struct thread *from, struct thread *to); /* irqs off; returns when `from` runs again */
 
@@ -56,8 +63,8 @@ int arch_map(vaddr_t va, paddr_t pa, size_t len_bytes, unsigned prot);  /* 0, -E
 void arch_unmap(vaddr_t va, size_t len_bytes);                         /* flushes every hart's TLB */
 int arch_protect(vaddr_t va, size_t len_bytes, unsigned prot);
 bool arch_translate(vaddr_t va, paddr_t *pa, unsigned *prot);          /* false: not mapped */
-void *arch_direct_map(paddr_t pa);                                     /* RAM only */
-paddr_t arch_direct_unmap(const void *p);
+/* [inline] void *arch_direct_map(paddr_t pa);              RAM only. */
+/* [inline] paddr_t arch_direct_unmap(const void *p); */
 
 /*
  * Copies that survive a bad pointer: bytes NOT copied (0 is success). Thread context. A pointer
@@ -79,7 +86,15 @@ NORETURN void arch_reboot(void);
 void sched_timer_interrupt(void);       /* core/time: timers of this hart are due */
 void sched_ipi(void);                   /* core/sched: another hart asked for attention */
 void sched_interrupt_exit(void);        /* core/sched: last thing before a trap returns; may switch (CONFIG_PREEMPT) */
-NORETURN void sched_hart_main(void);    /* core/sched: where a started hart ends up, on its idle thread */
+NORETURN void sched_hart_main(void);    /* core/sched: where the boot thread ends up, as hart 0's idle thread */
+void irq_external(void);                /* core/irq: the interrupt controller has something for this hart */
+
+/*
+ * The boot thread, static storage of core/sched: the machine layer runs on it (gp) from its first
+ * line of C, on hart 0, so its arch part must not be set up again. It runs INIT_EARLY and INIT_CORE
+ * with interrupts off, creates the main thread, and becomes hart 0's idle thread by sched_hart_main().
+ */
+extern struct thread boot_thread;
 
 /* Return addresses of a stack, innermost first; NULL frame: the caller's own. Returns how many. */
 size_t arch_backtrace(const struct trap_frame *frame, vaddr_t *pcs, size_t max);

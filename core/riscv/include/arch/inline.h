@@ -1,0 +1,83 @@
+/*
+ * The inline part of the machine contract on RISC-V; <core/arch.h> says what each function promises.
+ */
+#ifndef ARCH_INLINE_H
+#define ARCH_INLINE_H
+
+#include <arch/thread.h>
+#include <core/types.h>
+
+#define SSTATUS_SIE 0x2UL
+
+struct thread;
+
+/* Not volatile: a function runs in one thread from beginning to end, whatever it calls. */
+static inline struct thread *arch_thread_current(void)
+{
+	struct thread *current;
+
+	__asm__("mv %0, gp" : "=r"(current));
+	return current;
+}
+
+static inline unsigned long arch_irq_save(void)
+{
+	unsigned long flags;
+
+	__asm__ volatile("csrrci %0, sstatus, %1" : "=r"(flags) : "i"(SSTATUS_SIE) : "memory");
+	return flags & SSTATUS_SIE;
+}
+
+static inline void arch_irq_enable(void)
+{
+	__asm__ volatile("csrsi sstatus, %0" : : "i"(SSTATUS_SIE) : "memory");
+}
+
+static inline void arch_irq_disable(void)
+{
+	__asm__ volatile("csrci sstatus, %0" : : "i"(SSTATUS_SIE) : "memory");
+}
+
+static inline void arch_irq_restore(unsigned long flags)
+{
+	if (flags)
+		arch_irq_enable();
+	else
+		__asm__ volatile("" : : : "memory");
+}
+
+static inline bool arch_irq_is_enabled(void)
+{
+	unsigned long sstatus;
+
+	__asm__ volatile("csrr %0, sstatus" : "=r"(sstatus));
+	return sstatus & SSTATUS_SIE;
+}
+
+static inline uint64_t arch_ticks(void)
+{
+	uint64_t ticks;
+
+	__asm__ volatile("rdtime %0" : "=r"(ticks));
+	return ticks;
+}
+
+static inline void arch_relax(void)
+{
+	__asm__ volatile(".insn i 0x0f, 0, x0, x0, 0x010" : : : "memory"); /* Zihintpause: pause */
+}
+
+/* Virtual minus physical address of the direct map of RAM; one number for the life of the image. */
+extern uintptr_t arch_direct_offset;
+
+static inline void *arch_direct_map(paddr_t pa)
+{
+	return (void *)(pa + arch_direct_offset);
+}
+
+static inline paddr_t arch_direct_unmap(const void *p)
+{
+	return (uintptr_t)p - arch_direct_offset;
+}
+
+#endif
