@@ -13,13 +13,16 @@
 
 struct counter {
 	const char *name, *help;
-	uint64_t *slots;   /* [HARTS_MAX], one cache line apart when harts > 1 */
+	uint64_t *slots;   /* [HARTS_MAX] */
 };
+
+/* The linker set: section "counters", whose name lets every linker provide the bounds. */
+extern const struct counter __start_counters[], __stop_counters[];
 
 #define COUNTER(id, text)                                                                    \
 	static uint64_t counter_slots_##id[CONFIG_HARTS_MAX];                                \
 	static const struct counter counter_##id                                             \
-	    __attribute__((used, section(".counters"), aligned(8))) = { #id, text, counter_slots_##id }
+	    __attribute__((used, section("counters"), aligned(8))) = { #id, text, counter_slots_##id }
 
 #define counter_add(id, n) (counter_slots_##id[hart_id()] += (n))
 #define counter_inc(id)    counter_add(id, 1)

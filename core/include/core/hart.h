@@ -1,20 +1,18 @@
 /*
  * Harts: hardware threads of execution, numbered densely from 0 (the boot hart).
  *
- * struct hart is per-hart state that only its own hart writes, with interrupts off, unless a field
- * says otherwise. hart_current() is stable only while interrupts or preemption are off.
+ * A part that keeps state per hart has an array [HARTS_MAX] of its own, indexed by hart_id(), which
+ * only its own hart writes, with interrupts off, unless a field says otherwise. hart_id() is stable only while
+ * interrupts or preemption are off.
  */
 #ifndef CORE_HART_H
 #define CORE_HART_H
 
+#include <arch/thread.h>
 #include <core/arch.h>
 #include <core/types.h>
 
-struct hart;
-
 #define HARTS_MAX CONFIG_HARTS_MAX
-
-struct hart *hart_current(void);
 
 static inline hart_t hart_id(void)
 {

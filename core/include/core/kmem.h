@@ -10,6 +10,8 @@
 
 struct kmem_cache;
 
+void kmem_init(void); /* boot, after page_add_ram(): before it nothing below may be called */
+
 /* `name` is kept by reference. The cache lives until kmem_cache_destroy(), which asserts it is empty. */
 struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align);
 void kmem_cache_destroy(struct kmem_cache *c);

@@ -34,7 +34,12 @@ struct page_stats {
 };
 void page_stats(struct page_stats *out);
 
-/* Boot only: hands [start, end) of RAM to the allocator; ranges reserved earlier are left out. */
+/*
+ * Boot only. page_add_ram() hands [start, end) of RAM to the allocator, less the ranges reserved before;
+ * the direct map must cover it already. Parts of pages are reserved as a whole, and left out of
+ * RAM. Ranges may overlap and be empty; RAM that overlaps RAM added before is ignored. Neither touches
+ * the RAM, apart from the metadata of frames handed out (16 bytes each, 4 KiB at a time).
+ */
 void page_reserve(paddr_t start, paddr_t end);
 void page_add_ram(paddr_t start, paddr_t end);
 

@@ -10,23 +10,86 @@
 #define CORE_SYNC_H
 
 #include <core/arch.h>
+#include <core/assert.h>
+#include <core/hart.h>
 #include <core/list.h>
+#include <core/thread.h>
 #include <core/types.h>
 
+/*
+ * With one hart only (CONFIG_HARTS_MAX=1) a spinlock is a note of its holder beside preemption and
+ * interrupt control: the compiler drops the atomic exchange and the loop.
+ */
 struct spinlock {
-	uint32_t locked;      /* 0 free */
-	struct hart *holder;  /* for assertions */
+	uint32_t locked;      /* atomic: 0 free */
+	uint32_t holder;      /* hart number + 1, for assertions */
 };
 
-#define SPINLOCK_INIT { 0, NULL }
+#define SPINLOCK_INIT { 0, 0 }
 
-void spin_init(struct spinlock *l);
-void spin_lock(struct spinlock *l);                  /* disables preemption, leaves interrupts */
-void spin_unlock(struct spinlock *l);
-irqflags_t spin_lock_irq(struct spinlock *l);        /* for locks that interrupt handlers take */
-void spin_unlock_irq(struct spinlock *l, irqflags_t flags);
+static inline void spin_init(struct spinlock *l)
+{
+	*l = (struct spinlock)SPINLOCK_INIT;
+}
+
+/* By this hart; the caller cannot move to another one while it asks. */
+static inline bool spin_is_held(const struct spinlock *l)
+{
+	return __atomic_load_n(&l->holder, __ATOMIC_RELAXED) == hart_id() + 1;
+}
+
+void spin_wait(struct spinlock *l); /* the contended path of spin_acquire() */
+
+/* The parts without preemption control, for code that handles it itself. */
+static inline void spin_acquire(struct spinlock *l)
+{
+	assert(!spin_is_held(l));
+	if (HARTS_MAX > 1 && unlikely(__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE)))
+		spin_wait(l);
+	__atomic_store_n(&l->holder, hart_id() + 1, __ATOMIC_RELAXED);
+	__asm__ volatile("" ::: "memory");
+}
+
+static inline void spin_release(struct spinlock *l)
+{
+	assert(spin_is_held(l));
+	__asm__ volatile("" ::: "memory");
+	__atomic_store_n(&l->holder, 0, __ATOMIC_RELAXED);
+	if (HARTS_MAX > 1)
+		__atomic_store_n(&l->locked, 0, __ATOMIC_RELEASE);
+}
+
+/* Disables preemption, leaves interrupts: for locks that no interrupt handler takes. */
+static inline void spin_lock(struct spinlock *l)
+{
+	preempt_disable();
+	spin_acquire(l);
+}
+
+static inline void spin_unlock(struct spinlock *l)
+{
+	spin_release(l);
+	preempt_enable();
+}
+
+/* For locks that interrupt handlers take. */
+static inline irqflags_t spin_lock_irq(struct spinlock *l)
+{
+	irqflags_t flags = arch_irq_save();
+
+	preempt_disable();
+	spin_acquire(l);
+	return flags;
+}
+
+static inline void spin_unlock_irq(struct spinlock *l, irqflags_t flags)
+{
+	spin_release(l);
+	arch_irq_restore(flags);
+	preempt_enable();
+}
+
 bool spin_try_lock(struct spinlock *l);
-bool spin_is_held(const struct spinlock *l);         /* by this hart */
 
 struct waitq {
 	struct spinlock lock;
@@ -67,8 +130,6 @@ struct waiter {
 
 void waiter_begin(struct waiter *w, struct waitq *q); /* thread_prepare_wait() and queue */
 void waiter_end(struct waiter *w);                    /* unqueue and cancel, harmless after a wake */
-
-int thread_block(uint64_t deadline_ns, bool interruptible);
 
 struct mutex {
 	struct thread *owner; /* atomic: NULL when free */

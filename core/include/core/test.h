@@ -15,6 +15,9 @@ struct test_case {
 	void (*run)(void);
 };
 
+/* The linker set: section "test_cases", whose name lets every linker provide the bounds. */
+extern const struct test_case __start_test_cases[], __stop_test_cases[];
+
 #define TEST(id)                                                                    \
 	static void test_##id(void);                                                \
 	static const struct test_case test_case_##id                                \

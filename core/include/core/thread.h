@@ -16,7 +16,11 @@
 #ifndef CORE_THREAD_H
 #define CORE_THREAD_H
 
+#include <arch/thread.h>
+#include <core/arch.h>
+#include <core/assert.h>
 #include <core/list.h>
+#include <core/time.h>
 #include <core/types.h>
 
 enum thread_state { THREAD_SLEEPING, THREAD_READY, THREAD_RUNNING, THREAD_DEAD };
@@ -25,7 +29,41 @@ enum thread_state { THREAD_SLEEPING, THREAD_READY, THREAD_RUNNING, THREAD_DEAD }
 #define THREAD_PRIORITY_KERNEL 4  /* executor and other trusted kernel threads */
 #define THREAD_PRIORITY_APP    16
 
-struct thread;
+#define THREAD_NAME_SIZE 16
+
+/*
+ * Open so that the functions below can be inlined; only core/sched reads or writes the fields.
+ *
+ * Locks:  I set once before publication   o the thread itself   l thread-list lock
+ *         q lock of the run queue of the thread's hart          b q, or the thread itself while RUNNING
+ */
+struct thread {
+	struct arch_thread arch;    /* first: see core/arch.h; arch.hart is [q] */
+	uint32_t preempt_off;       /* [o] nesting of preempt_disable() */
+	bool resched;               /* [o, interrupts of its hart] somebody more urgent is ready */
+	bool preparing;             /* [o] between prepare_wait and the end of block or cancel */
+	bool interruptible;         /* [b] of the wait under way */
+	bool interrupted;           /* [q] thread_interrupt() not yet cleared */
+	uint8_t state;              /* [b] enum thread_state */
+	uint8_t level;              /* [q] where it queues: its priority, or less after aging */
+	uint8_t priority;           /* [q] */
+	bool queued;                /* [q] linked in a run queue */
+	int wake_result;            /* [q] what the wait under way returns */
+	int pinned;                 /* [I] -1, or the only hart it runs on */
+	struct list run_link;       /* [q] */
+	struct ktimer timer;        /* [o] ends a wait with a deadline */
+	void *user;                 /* [o] */
+	uint64_t ran_ns, since_ns;  /* [q] processor time before this run; when this run began */
+	struct list all_link;       /* [l] */
+	int id;                     /* [I] */
+	bool detached;              /* [I] */
+	bool done;                  /* [join queue's lock] DEAD and off its stack */
+	void *stack;                /* [I] ours to free, or NULL */
+	size_t stack_bytes;         /* [I] */
+	void (*entry)(void *);      /* [I] */
+	void *arg;                  /* [I] */
+	char name[THREAD_NAME_SIZE]; /* [I] */
+};
 
 struct thread_attr {
 	const char *name;        /* copied, cut at 15 bytes */
@@ -46,7 +84,12 @@ void thread_start(struct thread *t);
 NORETURN void thread_exit(void);
 int thread_join(struct thread *t);              /* sleeps until DEAD, then frees it */
 
-struct thread *thread_current(void);
+/* Stable for the caller itself, whatever interrupts do. */
+static inline struct thread *thread_current(void)
+{
+	return arch_thread_current();
+}
+
 const char *thread_name(const struct thread *t);
 int thread_id(const struct thread *t);          /* > 0, unique while the thread lives: the Linux tid */
 void thread_set_priority(struct thread *t, unsigned priority);
@@ -75,15 +118,42 @@ bool thread_is_interrupted(const struct thread *t);
 void thread_interrupt_clear(struct thread *t);
 
 /* A pointer each upper layer may hang on a thread (libos/posix: its struct task state). */
-void *thread_user(const struct thread *t);
-void thread_set_user(struct thread *t, void *user);
+static inline void *thread_user(const struct thread *t)
+{
+	return t->user;
+}
+
+static inline void thread_set_user(struct thread *t, void *user)
+{
+	t->user = user;
+}
 
 /*
  * Keeps the current thread on its hart until the matching enable. Nests. Cheap; no-ops without
- * CONFIG_PREEMPT.
+ * CONFIG_PREEMPT (but counted with CONFIG_DEBUG_LOCKS, so that sleeping with a spinlock held asserts).
  */
-void preempt_disable(void);
-void preempt_enable(void);
+#define PREEMPT_IS_COUNTED (IS_ENABLED(CONFIG_PREEMPT) || IS_ENABLED(CONFIG_DEBUG_LOCKS))
+
+void thread_preempt(void); /* the slow path of preempt_enable(): gives way if interrupts are on */
+
+static inline void preempt_disable(void)
+{
+	if (PREEMPT_IS_COUNTED)
+		thread_current()->preempt_off++;
+	__asm__ volatile("" ::: "memory");
+}
+
+static inline void preempt_enable(void)
+{
+	struct thread *t = thread_current();
+
+	__asm__ volatile("" ::: "memory");
+	if (!PREEMPT_IS_COUNTED)
+		return;
+	assert(t->preempt_off > 0);
+	if (--t->preempt_off == 0 && IS_ENABLED(CONFIG_PREEMPT) && unlikely(t->resched))
+		thread_preempt();
+}
 
 /* Walks every thread under the thread-list lock; `visit` must not sleep. For ps, gdb, panic. */
 struct thread_info {

@@ -5,11 +5,12 @@
 #ifndef CORE_TIME_H
 #define CORE_TIME_H
 
-#include <core/list.h>
+#include <core/heap.h>
 #include <core/types.h>
 
 #define DEADLINE_NEVER UINT64_MAX
 
+void clock_init(void);                   /* boot, once arch_tick_hz() is known; clock_ns() is 0 before */
 uint64_t clock_ns(void);                 /* any context: monotonic since boot */
 uint64_t clock_wall_ns(void);            /* any context: nanoseconds since 1970-01-01 UTC */
 void clock_set_wall_ns(uint64_t ns);     /* from the RTC, later corrected by SNTP and settimeofday */
@@ -19,16 +20,18 @@ void clock_set_wall_ns(uint64_t ns);     /* from the RTC, later corrected by SNT
  * it up once with ktimer_init(). (musl owns the name timer_create.)
  */
 struct ktimer {
+	struct heap_node node;            /* [hart's timer lock] */
 	uint64_t deadline_ns;             /* [hart's timer lock] */
-	void (*fire)(struct ktimer *t);   /* [I] */
-	uint32_t heap_index;              /* [hart's timer lock] 0: not armed */
-	hart_t hart;                      /* where it is armed */
+	void (*fire)(struct ktimer *t);   /* [I] may arm the timer again, or free it */
+	hart_t hart;                      /* atomic: where it is, or was last, armed */
 };
 
 void ktimer_init(struct ktimer *t, void (*fire)(struct ktimer *));
 void ktimer_arm(struct ktimer *t, uint64_t deadline_ns); /* any context; re-arming moves it */
 bool ktimer_cancel(struct ktimer *t);                    /* any context; true if it had not fired; on
 							    return fire() is not running elsewhere */
+
+/* Threads. Sleeps at least until clock_ns() is `deadline_ns`; not interruptible. */
 void thread_sleep_until(uint64_t deadline_ns);
 
 #endif

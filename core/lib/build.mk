@@ -1,0 +1,3 @@
+# Pure helpers: formatting, strings, memory, trees, the device tree. Nothing here knows a machine.
+objs-y  += fmt.o string.o mem.o fdt.o tree.o heap.o
+host-y  += fmt.o string.o fdt.o tree.o heap.o
