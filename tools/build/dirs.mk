@@ -1,0 +1,37 @@
+# Reads the build.mk of every directory into lists of objects with their directory's own flags.
+#
+#   objs-y   in an image            tests-y  in an image with CONFIG_SELFTEST
+#   host-y   in the host unit tests cflags-y flags for this directory's objects
+#   world    freestanding (core, libos) or hosted (apps, libos/libc: musl's headers)
+#
+# Afterwards image-objs and host-objs name objects relative to the object directory, and
+# cflags/<dir> and world/<dir> tell how the objects of <dir> are compiled.
+
+dirs := $(sort $(patsubst %/build.mk,%,$(wildcard \
+	core/*/build.mk libos/*/build.mk libos/*/*/build.mk apps/*/build.mk)))
+
+image-objs :=
+host-objs  :=
+
+define read_dir
+objs-y    :=
+objs-     :=
+tests-y   :=
+tests-    :=
+host-y    :=
+cflags-y  :=
+world     := $$(if $$(filter apps/% libos/libc,$(1)),hosted,freestanding)
+include $(1)/build.mk
+image-objs += $$(addprefix $(1)/,$$(objs-y) $$(if $$(CONFIG_SELFTEST),$$(tests-y)))
+host-objs  += $$(addprefix $(1)/,$$(host-y))
+cflags/$(1) := $$(cflags-y)
+world/$(1)  := $$(world)
+endef
+$(foreach d,$(dirs),$(eval $(call read_dir,$(d))))
+
+# The directory whose build.mk named an object: the longest one that is a prefix of its path.
+dir_of = $(lastword $(sort $(foreach d,$(dirs),$(if $(filter $(d)/%,$(1)),$(d)))))
+
+# $(call remember,file,text): a file that changes when the text does, so that objects can depend on it.
+remember = $(if $(call differ,$(file <$(1)),$(2)),$(file >$(1),$(2)))
+differ   = $(if $(and $(findstring x$(1)x,x$(2)x),$(findstring x$(2)x,x$(1)x)),,y)

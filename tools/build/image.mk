@@ -1,0 +1,69 @@
+# Compiling and linking one image: build/<image>/ holds its objects, images/ what comes out.
+
+include $(O)/include/config/auto.conf
+$(O)/include/config/auto.conf: $(wildcard $(O)/.config configs/$(IMAGE)_defconfig) \
+		$(shell find Kconfig core libos apps third_party -name 'Kconfig*') \
+		tools/build/configure | build/.setup
+	$(Q)tools/build/configure $(IMAGE)
+
+include tools/build/dirs.mk
+
+CROSS_COMPILE ?= riscv64-linux-gnu-
+CC      := $(CROSS_COMPILE)gcc
+OBJCOPY := $(CROSS_COMPILE)objcopy
+
+# ---- flags ----
+
+march := rv64gc$(if $(CONFIG_RISCV_ZBA),_zba)$(if $(CONFIG_RISCV_ZBB),_zbb)$(if $(CONFIG_RISCV_ZBS),_zbs)
+
+machine_flags := -march=$(march) -mabi=lp64d -mcmodel=medany -fno-pic -fno-pie
+common_flags  := -std=gnu11 -O2 -g -Wall -Wextra -Werror $(machine_flags) \
+	-fno-common -ffunction-sections -fdata-sections -fstack-protector-strong -fno-omit-frame-pointer \
+	-fno-asynchronous-unwind-tables -ffile-prefix-map=$(TOP)/= -include $(O)/include/generated/autoconf.h
+flags/freestanding := $(common_flags) -ffreestanding -fno-strict-aliasing \
+	-Icore/include -Icore/riscv/include -Ilibos/include
+flags/hosted  := $(common_flags) -Ilibos/include
+
+link_flags := $(machine_flags) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
+	-Wl,--fatal-warnings -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096
+
+# ---- objects ----
+
+objects := $(addprefix $(O)/obj/,$(image-objs))
+$(shell mkdir -p images $(sort $(dir $(objects)) $(O)/obj))
+
+# One rule per object, so that each knows its directory's flags; the flags live in a file that
+# changes with them.
+define object_rule
+$(O)/obj/$(1): $(wildcard $(1:.o=.c) $(1:.o=.S)) $(O)/obj/$(2)/flags
+	$$(call say,CC,$(1))
+	$$(Q)$$(CC) $$(flags/$$(world/$(2))) $$(cflags/$(2)) -MMD -MP -MF $$@.d -c -o $$@ $$<
+	$$(Q)tools/build/fixdep $$@.d $(O)/include
+endef
+define dir_flags
+$(O)/obj/$(1)/flags:
+$(shell mkdir -p $(O)/obj/$(1))
+$(call remember,$(O)/obj/$(1)/flags,$(CC) $(flags/$(world/$(1))) $(cflags/$(1)))
+endef
+$(foreach d,$(sort $(foreach o,$(image-objs),$(call dir_of,$(o)))),$(eval $(call dir_flags,$(d))))
+$(foreach o,$(image-objs),$(eval $(call object_rule,$(o),$(call dir_of,$(o)))))
+-include $(addsuffix .d,$(objects))
+
+# ---- the image ----
+
+##@ Build
+
+.PHONY: image objects
+objects: $(objects)
+image: images/$(IMAGE).img ## build the current image into images/ (also IMAGE=<image>, V=1)
+
+$(call remember,$(O)/objects,$(objects) $(link_flags))
+$(O)/objects:
+
+images/$(IMAGE).elf: $(objects) $(O)/objects core/riscv/kiln.lds
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(link_flags) -Wl,-T,core/riscv/kiln.lds -Wl,-Map,images/$(IMAGE).map -o $@ $(objects) -lgcc
+
+images/$(IMAGE).img: images/$(IMAGE).elf
+	$(call say,FLAT,$@)
+	$(Q)$(OBJCOPY) -O binary $< $@

@@ -1,0 +1,47 @@
+# The unit tests as a program of the build machine, under the address and undefined-behaviour
+# sanitizers: what directories list in host-y, with core/host in place of core/riscv.
+# Its options come from configs/host_defconfig, like an image's.
+
+IMAGE := host
+O     := build/host
+include $(O)/include/config/auto.conf
+$(O)/include/config/auto.conf: $(wildcard $(O)/.config) configs/host_defconfig \
+		$(shell find Kconfig core libos apps third_party -name 'Kconfig*') \
+		tools/build/configure | build/.setup
+	$(Q)tools/build/configure host
+
+include tools/build/dirs.mk
+
+HOSTCC ?= gcc
+host_flags := -std=gnu11 -O1 -g -Wall -Wextra -Werror -DKILN_HOST -fno-omit-frame-pointer \
+	-fsanitize=address,undefined -fno-sanitize-recover=all -pthread \
+	-include $(O)/include/generated/autoconf.h \
+	-Icore/include -Icore/host/include -Ilibos/include
+
+host_objects := $(addprefix $(O)/obj/,$(host-objs))
+$(shell mkdir -p $(sort $(dir $(host_objects)) $(O)/obj))
+
+define host_rule
+$(O)/obj/$(1): $(1:.o=.c) $(O)/obj/$(2)/flags
+	$$(call say,HOSTCC,$(1))
+	$$(Q)$$(HOSTCC) $$(host_flags) $$(cflags/$(2)) -MMD -MP -MF $$@.d -c -o $$@ $$<
+	$$(Q)tools/build/fixdep $$@.d $(O)/include
+endef
+define host_dir_flags
+$(O)/obj/$(1)/flags:
+$(shell mkdir -p $(O)/obj/$(1))
+$(call remember,$(O)/obj/$(1)/flags,$(HOSTCC) $(host_flags) $(cflags/$(1)))
+endef
+$(foreach d,$(sort $(foreach o,$(host-objs),$(call dir_of,$(o)))),$(eval $(call host_dir_flags,$(d))))
+$(foreach o,$(host-objs),$(eval $(call host_rule,$(o),$(call dir_of,$(o)))))
+-include $(addsuffix .d,$(host_objects))
+
+$(call remember,$(O)/objects,$(host_objects))
+$(O)/objects:
+$(O)/unit: $(host_objects) $(O)/objects
+	$(call say,HOSTLD,$@)
+	$(Q)$(HOSTCC) $(host_flags) -o $@ $(host_objects)
+
+.PHONY: unit
+unit: $(if $(host-objs),$(O)/unit) ## build and run the unit tests here, under the sanitizers (TEST=part of a name)
+	$(Q)$(if $(host-objs),$(O)/unit $(TEST),echo 'There are no host unit tests yet.')
