@@ -6,6 +6,7 @@
 # chooses the current image; IMAGE=<image> chooses one for a single command.
 #
 #   tools/build/image.mk   compiling and linking an image
+#   tools/build/run.mk     running, debugging and measuring an image
 #   tools/build/unit.mk    the unit tests as a program of the build machine
 #   third_party/*.mk       libraries that are fetched, never committed
 
@@ -51,7 +52,7 @@ $(IMAGE)_defconfig: build/.setup
 endif
 
 # Goals that read no configuration: nothing is built, fetched or set up for them.
-unconfigured := help clean distclean doctor setup unit land-check %_defconfig
+unconfigured := help clean distclean doctor setup unit land-check stop bench soak %_defconfig
 goals        := $(or $(MAKECMDGOALS),image)
 ifneq ($(filter-out $(unconfigured),$(goals)),)
 include tools/build/image.mk
@@ -59,6 +60,8 @@ endif
 ifneq ($(filter unit,$(goals)),)
 include tools/build/unit.mk
 endif
+
+include tools/build/run.mk
 
 ##@ Check
 
@@ -88,4 +91,4 @@ help: ## this list
 	     /^## make / { split(substr($$0, 9), t, ": "); printf "  make %-20s %s\n", t[1], t[2] } \
 	     /^[a-z][a-zA-Z_. \/-]*:.*## / { split($$1, t, " "); printf "  make %-20s %s\n", t[1], $$2 }' \
 	         $(firstword $(MAKEFILE_LIST)) \
-	         $(wildcard tools/build/image.mk tools/build/unit.mk)
+	         $(wildcard tools/build/image.mk tools/build/run.mk tools/build/unit.mk)

@@ -1,8 +1,10 @@
 # Running an image: make run, make stop, make debug; and make bench.
 
+##@ Run
+
 PYTHON3 ?= /usr/bin/python3
 
-.PHONY: run debug stop bench
+.PHONY: run debug stop bench soak
 # The variables of one run. MAKEFLAGS keep no copy: each comes from the command line as it is.
 run_knobs = 'PORT=$(PORT)' 'MEM=$(MEM)' 'HARTS=$(HARTS)' 'NET=$(NET)' 'QEMU=$(QEMU)' 'FORM=$(FORM)' \
 	"ARGS=$$ARGS" "APPEND=$$APPEND"
@@ -23,3 +25,6 @@ stop: ## stop the running image cleanly through its kiln.ctl door
 
 bench: ## measure memcached and hello; results in bench/results
 	+@$(PYTHON3) bench/bench.py
+
+soak: ## the system tests that take minutes (malformed frames by the million, long churn)
+	+@$(PYTHON3) -m pytest -q --soak tests/qemu
