@@ -6,13 +6,21 @@
  * (transmit) or results (receive) beside it. With TSO a frame may hold up to 64 KiB of TCP payload.
  *
  * Transmit: the stack calls transmit() any number of times and then kick() once per batch. The
- * pieces stay with the driver until it calls done(netbuf), after the device has let go of them.
- * Receive: the driver's task calls the stack's input() for each frame and at the end of a batch
- * input_done(). All upcalls and downcalls happen in thread context; the stack calls the driver under
- * the stack lock.
+ * pieces stay with the driver until it calls done(netbuf), after the device has let go of them; a
+ * short frame may be copied, and is then done before transmit() returns. Pieces may lie anywhere in
+ * kernel memory, page boundaries included. After a kick(), done() comes in bounded time for every
+ * frame: the driver asks for an interrupt (so wake() comes) when a frame with pieces is outstanding
+ * and the stack is not polling anyway.
+ * Receive: the stack is told by wake() and then calls poll() until it returns 0, at whatever pace it
+ * likes. poll() calls input() for each frame and, if there was any, input_done() at its end.
  *
- * Receive interrupts are switched by load: after an interrupt the driver masks it and its task
- * polls with a budget; it unmasks only when a poll found nothing.
+ * All downcalls are made by threads (or executor tasks) that hold the stack lock. Every upcall but
+ * wake() is made from inside poll(), and done() from inside transmit(), kick(), poll() or stop(), so
+ * under the stack lock too. netbuf_done() of a received frame may come from any thread.
+ *
+ * Receive interrupts are switched by load: an interrupt masks itself and calls wake(); the poll()
+ * that finds nothing unmasks. A device that breaks its contract is reset inside poll(): frames in
+ * flight are dropped (done() comes for each), link_changed(false) and then (true) are called.
  */
 #ifndef LIBOS_NETDEV_H
 #define LIBOS_NETDEV_H
@@ -37,7 +45,8 @@ struct netbuf {
 	void (*done)(struct netbuf *b);   /* [owner] the device no longer names any piece */
 	struct { const void *base; size_t len; } frags[NETBUF_FRAGS];
 	uint16_t frag_count;
-	uint16_t csum_start, csum_offset; /* transmit: both from the frame's start; valid with needs_csum */
+	uint16_t csum_start;              /* with needs_csum: sum from here, counted from the frame's start... */
+	uint16_t csum_offset;             /* ...and store the sum here, also counted from the frame's start */
 	uint16_t gso_size;                /* payload bytes per segment; 0: an ordinary frame */
 	uint16_t header_len;              /* with gso_size: Ethernet+IP+TCP headers */
 	bool needs_csum;
@@ -54,7 +63,8 @@ struct netdev_ops {
 	void (*kick)(struct netdev *d);
 	/*
 	 * Takes frames that have arrived, at most `budget`, calling d->upper->input for each; returns
-	 * how many. Also reaps completed transmissions. For callers that poll instead of waiting.
+	 * how many. Also reaps completed transmissions. 0: nothing was there, and from now on the
+	 * arrival of a frame leads to wake(). Cheap enough to be called without having been woken.
 	 */
 	unsigned (*poll)(struct netdev *d, unsigned budget);
 };

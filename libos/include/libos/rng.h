@@ -12,4 +12,14 @@ void random_bytes(void *buf, size_t len);            /* any context; predictable
 void random_add_entropy(const void *buf, size_t len, unsigned credit_bits); /* drivers */
 void random_wait_seeded(void);                       /* threads */
 
+/*
+ * A source that can be asked for more. request() is called from any context when fresh entropy is
+ * due; the source answers with random_add_entropy() when it has some. Sources live for ever.
+ */
+struct random_source {
+	struct random_source *next;
+	void (*request)(struct random_source *s);
+};
+void random_source_add(struct random_source *s);
+
 #endif
