@@ -6,8 +6,6 @@ $(O)/include/config/auto.conf: $(wildcard $(O)/.config configs/$(IMAGE)_defconfi
 		tools/build/configure | build/.setup
 	$(Q)tools/build/configure $(IMAGE)
 
-include tools/build/dirs.mk
-
 CROSS_COMPILE ?= riscv64-linux-gnu-
 CC      := $(CROSS_COMPILE)gcc
 OBJCOPY := $(CROSS_COMPILE)objcopy
@@ -22,20 +20,28 @@ common_flags  := -std=gnu11 -O2 -g -Wall -Wextra -Werror $(machine_flags) \
 	-fno-asynchronous-unwind-tables -ffile-prefix-map=$(TOP)/= -include $(O)/include/generated/autoconf.h
 flags/freestanding := $(common_flags) -ffreestanding -fno-strict-aliasing \
 	-Icore/include -Icore/riscv/include -Ilibos/include
-flags/hosted  := $(common_flags) -Ilibos/include
+
+include third_party/lwip.mk
+include third_party/musl.mk
+include tools/build/dirs.mk
+
+flags/hosted  := $(common_flags) $(musl_include) -Ilibos/include
 
 link_flags := $(machine_flags) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
 	-Wl,--fatal-warnings -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096
 
 # ---- objects ----
 
-objects := $(addprefix $(O)/obj/,$(image-objs))
+own-objs   := $(image-objs)
+image-objs += $(if $(CONFIG_NET),$(lwip_objects))
+objects    := $(addprefix $(O)/obj/,$(image-objs))
+libraries  := $(if $(filter hosted,$(foreach o,$(image-objs),$(world/$(call dir_of,$(o))))),$(MUSL)/lib/libc.a)
 $(shell mkdir -p images $(sort $(dir $(objects)) $(O)/obj))
 
 # One rule per object, so that each knows its directory's flags; the flags live in a file that
 # changes with them.
 define object_rule
-$(O)/obj/$(1): $(wildcard $(1:.o=.c) $(1:.o=.S)) $(O)/obj/$(2)/flags
+$(O)/obj/$(1): $(wildcard $(1:.o=.c) $(1:.o=.S)) $(O)/obj/$(2)/flags | $(fetched)
 	$$(call say,CC,$(1))
 	$$(Q)$$(CC) $$(flags/$$(world/$(2))) $$(cflags/$(2)) -MMD -MP -MF $$@.d -c -o $$@ $$<
 	$$(Q)tools/build/fixdep $$@.d $(O)/include
@@ -45,8 +51,10 @@ $(O)/obj/$(1)/flags:
 $(shell mkdir -p $(O)/obj/$(1))
 $(call remember,$(O)/obj/$(1)/flags,$(CC) $(flags/$(world/$(1))) $(cflags/$(1)))
 endef
-$(foreach d,$(sort $(foreach o,$(image-objs),$(call dir_of,$(o)))),$(eval $(call dir_flags,$(d))))
-$(foreach o,$(image-objs),$(eval $(call object_rule,$(o),$(call dir_of,$(o)))))
+fetched := $(if $(CONFIG_NET),$(LWIP)/.kiln-lock) $(libraries)
+$(foreach d,$(sort $(foreach o,$(own-objs),$(call dir_of,$(o)))),$(eval $(call dir_flags,$(d))))
+$(foreach o,$(own-objs),$(eval $(call object_rule,$(o),$(call dir_of,$(o)))))
+$(if $(CONFIG_NET),$(eval $(call lwip_rules,CC,$(flags/freestanding) $(lwip_include))))
 -include $(addsuffix .d,$(objects))
 
 # ---- the image ----
@@ -57,12 +65,13 @@ $(foreach o,$(image-objs),$(eval $(call object_rule,$(o),$(call dir_of,$(o)))))
 objects: $(objects)
 image: images/$(IMAGE).img ## build the current image into images/ (also IMAGE=<image>, V=1)
 
-$(call remember,$(O)/objects,$(objects) $(link_flags))
+$(call remember,$(O)/objects,$(objects) $(libraries) $(link_flags))
 $(O)/objects:
 
-images/$(IMAGE).elf: $(objects) $(O)/objects core/riscv/kiln.lds
+images/$(IMAGE).elf: $(objects) $(libraries) $(O)/objects core/riscv/kiln.lds
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(link_flags) -Wl,-T,core/riscv/kiln.lds -Wl,-Map,images/$(IMAGE).map -o $@ $(objects) -lgcc
+	$(Q)$(CC) $(link_flags) -Wl,-T,core/riscv/kiln.lds -Wl,-Map,images/$(IMAGE).map -o $@ \
+		$(objects) -Wl,--start-group $(libraries) -lgcc -Wl,--end-group
 
 images/$(IMAGE).img: images/$(IMAGE).elf
 	$(call say,FLAT,$@)
