@@ -1,0 +1,159 @@
+"""The network from the outside: addresses, protocols, and a wire with a hostile neighbour."""
+
+import ipaddress
+import re
+import socket
+import struct
+import time
+
+import pytest
+
+import frames
+from kiln import Image, eventually, netns, read_until
+
+ETH_P_ALL = 3
+FRAMES = 200_000
+BURST = 400
+
+
+def link_local(mac="525400123456"):
+    """The address that a guest with this MAC gives itself (RFC 4291, appendix A)."""
+    b = bytearray.fromhex(mac)
+    b[0] ^= 2
+    return str(ipaddress.IPv6Address(bytes.fromhex("fe80000000000000") + bytes(b[:3]) + b"\xff\xfe" + bytes(b[3:])))
+
+
+def ask6(image, wire, address, request=b"version\r\n", scope=0):
+    with wire.socket(socket.AF_INET6) as s:
+        s.settimeout(10)
+        s.connect((address, image.port, 0, scope))
+        s.sendall(request)
+        return read_until(s, b"\r\n")
+
+
+def packet_socket(wire):
+    s = wire.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    s.bind((wire.tap, ETH_P_ALL))
+    return s
+
+
+def test_an_address_comes_by_dhcp(memcached):
+    """QEMU's user network hands out 10.0.2.15; the forward reaches nothing else."""
+    assert memcached.ask(b"version\r\n").startswith(b"VERSION ")
+    assert "10.0.2.15" in memcached.console
+
+
+def test_a_static_address_answers_on_a_tap(wire):
+    with Image("memcached", net="tap", namespace=wire) as image:
+        assert image.ask(b"version\r\n").startswith(b"VERSION ")
+        wire.run("ping", "-c", "3", "-i", "0.2", "-W", "5", netns.GUEST_IP4)
+        wire.run("ping", "-c", "2", "-s", "1400", "-W", "5", netns.GUEST_IP4)
+
+
+def test_ipv6_answers_on_its_link_local_address(wire):
+    with Image("memcached", net="tap", namespace=wire) as image:
+        reply = ask6(image, wire, link_local(), scope=wire.interface_index())
+        assert reply.startswith(b"VERSION ")
+
+
+def test_ipv6_answers_on_a_static_address(wire):
+    with Image("memcached", net="tap", namespace=wire, options=[f"ip6={netns.GUEST_IP6}/64"]) as image:
+        assert ask6(image, wire, netns.GUEST_IP6).startswith(b"VERSION ")
+
+
+def router_advertisement(prefix):
+    """A router's word: make your own address under this prefix (RFC 4861, 4.2; RFC 4862)."""
+    information = struct.pack(">BBBBIII16s", 3, 4, 64, 0xc0, 3600, 3600, 0, prefix)
+    return struct.pack(">BBHBBHII", 134, 0, 0, 64, 0, 0, 0, 0) + information
+
+
+def test_ipv6_makes_an_address_from_a_routers_prefix(wire):
+    """SLAAC: the test plays the router."""
+    with Image("memcached", net="tap", namespace=wire) as image:
+        prefix = ipaddress.IPv6Address("fd77::").packed
+        with wire.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as s:
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, wire.interface_index())
+            s.sendto(router_advertisement(prefix), ("ff02::1", 0, 0, wire.interface_index()))
+        address = "fd77::" + link_local().removeprefix("fe80::")
+
+        def answers():
+            try:
+                return ask6(image, wire, address).startswith(b"VERSION ")
+            except OSError:
+                return False
+        assert eventually(answers, timeout=20)
+
+
+def test_without_ipv4_only_ipv6_answers(wire):
+    with Image("memcached", net="tap", namespace=wire, options=["ip=none", f"ip6={netns.GUEST_IP6}/64"],
+               wait=False) as image:
+        def answers():
+            try:
+                return ask6(image, wire, netns.GUEST_IP6).startswith(b"VERSION ")
+            except OSError:
+                return False
+        assert eventually(answers, timeout=20)
+        with pytest.raises(OSError):
+            image.connect(timeout=3)
+
+
+def echo_request(sequence):
+    """A correct ICMP echo from the wire's host to the guest, as a frame."""
+    icmp = struct.pack(">BBHHH", 8, 0, 0, 0x4b4c, sequence & 0xffff) + b"barrier "
+    icmp = icmp[:2] + struct.pack(">H", frames.checksum(icmp)) + icmp[4:]
+    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(icmp), 0, 0, 64, 1, 0,
+                       socket.inet_aton(netns.HOST_IP4), socket.inet_aton(netns.GUEST_IP4))
+    return head[:10] + struct.pack(">H", frames.checksum(head)) + head[12:] + icmp
+
+
+def wait_barrier(s, host_mac, sequence, timeout=30):
+    """Every frame sent before has been taken in when the guest answers an echo sent after them."""
+    want = struct.pack(">HH", 0x4b4c, sequence & 0xffff)
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        s.send(frames.GUEST_MAC + host_mac + b"\x08\x00" + echo_request(sequence))
+        resend = time.monotonic() + 2
+        while time.monotonic() < resend:
+            s.settimeout(max(0.01, resend - time.monotonic()))
+            try:
+                got = s.recv(2048)
+            except socket.timeout:
+                break
+            if got[6:12] == frames.GUEST_MAC and got[12:14] == b"\x08\x00" and got[23] == 1 and got[34] == 0 \
+                    and got[38:42] == want:
+                return True
+    return False
+
+
+def throw_frames(image, wire, count, seed):
+    maker = frames.Frames(seed, netns.GUEST_IP4, ipaddress.IPv6Address(link_local()).packed,
+                          [image.port, image.port, 7, 80, 65535])
+    mac = bytes.fromhex(re.search(r"link/ether ([0-9a-f:]+)", wire.run("ip", "link", "show", wire.tap).stdout)[1]
+                        .replace(":", ""))
+    with packet_socket(wire) as s:
+        for sent in range(0, count, BURST):
+            for _ in range(BURST):
+                try:
+                    s.send(maker.make())
+                except OSError:
+                    pass                  # shorter than the wire takes
+            assert wait_barrier(s, mac, sent // BURST), \
+                f"no echo after {sent + BURST} frames of seed {seed}; {'running' if image.is_running() else 'ended'}"
+
+
+def test_malformed_frames_do_not_stop_the_image(wire):
+    with Image("memcached", net="tap", namespace=wire) as image:
+        with image.connect() as before:
+            throw_frames(image, wire, FRAMES, seed=1)
+            before.sendall(b"version\r\n")
+            assert read_until(before, b"\r\n").startswith(b"VERSION ")
+        assert image.ask(b"set k 0 0 1\r\nx\r\nget k\r\n", until=b"END\r\n").endswith(b"x\r\nEND\r\n")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(2, 8))
+def test_millions_of_malformed_frames(wire, seed):
+    with Image("memcached", net="tap", namespace=wire) as image:
+        throw_frames(image, wire, 500_000, seed)
+        assert image.ask(b"version\r\n").startswith(b"VERSION ")
