@@ -31,8 +31,8 @@ def test_memccapable_finds_the_ascii_protocol_complete(memcached):
 
 
 def test_memcaslap_verifies_every_value(memcached):
-    out = memcached.tool("memcaslap", "-s", f"{memcached.host}:{memcached.port}", "-T", "1", "-c", "50", "-t", "10s",
-                         "-v", "1.0", timeout=60)
+    out = memcached.tool("memcaslap", "-s", f"{memcached.host}:{memcached.port}", "-T", "1", "-c", "50", "-w", "1k",
+                         "-X", "200", "-t", "10s", "-v", "1.0", timeout=60)
     assert re.search(r"^Ops: [1-9]|Ops: [1-9]", out)
     for what in ("get_misses", "verify_misses", "verify_failed"):
         found = re.search(rf"{what}: (\d+)", out)
