@@ -1,3 +1,3 @@
-# Memory: frames (page.o). Virtual ranges and the kernel heap join here as well.
-objs-y  += page.o
-host-y  += page.o
+# Memory: frames and the kernel heap on top of them.
+objs-y  += page.o kmem.o
+host-y  += page.o kmem.o

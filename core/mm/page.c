@@ -276,6 +276,7 @@ static void free_locked(struct region *r, uint32_t frame, unsigned order)
 	assert(p->head && p->owner > PAGE_RESERVED && p->order == order);
 	account(p->owner, -(1ul << order));
 	p->head = false;
+	p->owner = PAGE_FREE;
 	insert_block(r, frame, order);
 }
 

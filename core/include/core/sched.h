@@ -22,8 +22,8 @@
 void sched_init(void);
 
 /*
- * Makes an idle thread for each other hart of arch_hart_count() (at most HARTS_MAX), starts it and waits
- * until it runs, or logs why it does not. Main thread only.
+ * Makes an idle thread for each other hart of arch_hart_count() (at most HARTS_MAX) and starts it, or logs why
+ * not. Does not wait for them to arrive. Main thread only.
  */
 void sched_start_harts(void);
 

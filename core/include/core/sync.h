@@ -144,4 +144,15 @@ bool mutex_try_lock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 bool mutex_is_held(const struct mutex *m);           /* by the current thread */
 
+struct event {
+	bool set; /* atomic */
+	struct waitq waiters;
+};
+
+void event_init(struct event *e);
+void event_set(struct event *e);                     /* any context */
+void event_reset(struct event *e);                   /* any context */
+bool event_is_set(const struct event *e);
+int event_wait(struct event *e, uint64_t deadline_ns); /* threads: 0 or -ETIMEDOUT */
+
 #endif

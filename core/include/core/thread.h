@@ -31,6 +31,8 @@ enum thread_state { THREAD_SLEEPING, THREAD_READY, THREAD_RUNNING, THREAD_DEAD }
 
 #define THREAD_NAME_SIZE 16
 
+struct task;
+
 /*
  * Open so that the functions below can be inlined; only core/sched reads or writes the fields.
  *
@@ -52,12 +54,14 @@ struct thread {
 	int pinned;                 /* [I] -1, or the only hart it runs on */
 	struct list run_link;       /* [q] */
 	struct ktimer timer;        /* [o] ends a wait with a deadline */
+	const struct task *running_task; /* [o] the executor task it is inside */
 	void *user;                 /* [o] */
-	uint64_t ran_ns, since_ns;  /* [q] processor time before this run; when this run began */
+	uint64_t ran_ticks, since_ticks; /* [q] processor time before this run; when this run began */
 	struct list all_link;       /* [l] */
 	int id;                     /* [I] */
 	bool detached;              /* [I] */
-	bool done;                  /* [join queue's lock] DEAD and off its stack */
+	bool done;                  /* atomic: DEAD, off its stack, ready to be joined */
+	void (*released)(void *user); /* [I] */
 	void *stack;                /* [I] ours to free, or NULL */
 	size_t stack_bytes;         /* [I] */
 	void (*entry)(void *);      /* [I] */
@@ -72,6 +76,11 @@ struct thread_attr {
 	void       *stack;       /* the caller's memory: lowest address, or NULL for a guarded stack of ours */
 	bool        detached;
 	int         hart;        /* -1: any; else only this one */
+	/*
+	 * Called from a kernel task with thread_user() when the thread is DEAD and uses its stack no more, before
+	 * it is reclaimed: only now may a stack of the caller's be unmapped. NULL: nothing to do.
+	 */
+	void      (*released)(void *user);
 };
 
 /*
@@ -164,6 +173,7 @@ struct thread_info {
 	hart_t hart;
 	uint64_t ran_ns;
 };
+uint64_t thread_ran_ns(const struct thread *t); /* processor time; exact for the current thread */
 void thread_for_each(void (*visit)(const struct thread_info *info, void *arg), void *arg);
 
 #endif

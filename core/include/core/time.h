@@ -12,6 +12,7 @@
 
 void clock_init(void);                   /* boot, once arch_tick_hz() is known; clock_ns() is 0 before */
 uint64_t clock_ns(void);                 /* any context: monotonic since boot */
+uint64_t clock_ticks_to_ns(uint64_t ticks); /* a length of time in arch_ticks() */
 uint64_t clock_wall_ns(void);            /* any context: nanoseconds since 1970-01-01 UTC */
 void clock_set_wall_ns(uint64_t ns);     /* from the RTC, later corrected by SNTP and settimeofday */
 

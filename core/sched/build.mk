@@ -1,0 +1,3 @@
+# Threads and the executor.
+objs-y  += runqueue.o sched.o idle.o thread.o executor.o
+host-y  += runqueue.o sched.o idle.o thread.o executor.o

@@ -1,0 +1,424 @@
+/*
+ * Switching, waiting and waking.
+ *
+ * The run-queue lock of a thread's hart (arch.hart) guards its state. It is held from the moment a
+ * thread decides to leave its hart until the next thread runs, so nobody can see a thread asleep or
+ * ready whose registers are not saved yet: a waker or thief takes the same lock first.
+ *
+ * No lost wake-up. A waiter announces itself (state SLEEPING), publishes where it waits, checks its
+ * condition and blocks; a waker makes the condition true, then looks at the state. Either the waiter sees
+ * the condition, or the waker sees SLEEPING. If the waiter still runs then, the waker sets it back to
+ * RUNNING, and thread_block() returns at once. Full fences stand on both sides where harts are many.
+ *
+ * A READY thread on no queue belongs to whoever took it off: a waker that moves it to another hart, or
+ * a thief. Its state keeps others from waking it twice.
+ */
+#include <core/assert.h>
+#include <core/counter.h>
+#include <core/errno.h>
+#include <core/irq.h>
+#include <core/sched.h>
+#include <core/trace.h>
+#include "runqueue.h"
+
+COUNTER(sched_switches, "context switches");
+COUNTER(sched_wakes, "threads made runnable");
+
+static inline void full_fence(void)
+{
+	if (HARTS_MAX > 1)
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	else
+		__asm__ volatile("" ::: "memory");
+}
+
+/* --- switching: irqs off, rq->lock held --- */
+
+/* A slice runs only while somebody of the same urgency waits. */
+static void start_slice(struct runqueue *rq, const struct thread *t)
+{
+	if (t != rq->idle && runqueue_has_urgent(rq, t->level)) {
+		rq->slice_armed = true;
+		ktimer_arm(&rq->slice, clock_ns() + CONFIG_TIME_SLICE_MS * NSEC_PER_MSEC);
+	}
+}
+
+static void account_run(struct thread *from, struct thread *to)
+{
+	uint64_t now = arch_ticks();
+
+	from->ran_ticks += now - from->since_ticks;
+	to->since_ticks = now;
+}
+
+void sched_away(struct runqueue *rq)
+{
+	struct thread *from = rq->current, *to = runqueue_pick(rq);
+
+	assert(!arch_irq_is_enabled() && from == thread_current());
+	from->resched = false;
+	if (IS_ENABLED(CONFIG_PREEMPT)) {
+		rq->slice_over = false;
+		start_slice(rq, to);
+	}
+	to->state = THREAD_RUNNING;
+	if (to == from)
+		return;
+	rq->current = to;
+	account_run(from, to);
+	counter_inc(sched_switches);
+	trace_instant("switch", to->id);
+	arch_thread_switch(from, to);
+}
+
+void sched_finish_switch(void)
+{
+	struct runqueue *rq = runqueue_here();
+	struct thread *dead = rq->dead;
+
+	rq->dead = NULL;
+	spin_release(&rq->lock);
+	if (unlikely(dead))
+		thread_bury(dead);
+}
+
+/* --- waking --- */
+
+/* Locks the run queue of t's hart; t may move until the lock is held. Interrupts off. */
+static struct runqueue *lock_home(struct thread *t)
+{
+	for (;;) {
+		hart_t hart = HARTS_MAX > 1 ? __atomic_load_n(&t->arch.hart, __ATOMIC_RELAXED) : 0;
+		struct runqueue *rq = &runqueues[hart];
+
+		spin_acquire(&rq->lock);
+		if (HARTS_MAX == 1 || t->arch.hart == hart)
+			return rq;
+		spin_release(&rq->lock);
+	}
+}
+
+/*
+ * Where a woken thread should run: at home if home is idle or about to be (a kernel thread with nobody
+ * behind it soon waits again), else on any sleeping hart, else at home.
+ */
+static hart_t choose_hart(const struct thread *t, const struct runqueue *home)
+{
+	hart_t hart = (hart_t)(home - runqueues);
+	bool soon_free = home->current == home->idle ||
+			 home->current->priority <= THREAD_PRIORITY_KERNEL;
+
+	if (t->pinned < 0 && (home->levels || !soon_free))
+		idle_find(&hart);
+	return hart;
+}
+
+/* The hart has one more ready thread: makes it look. Interrupts off, rq->lock held. */
+static void attract(struct runqueue *rq, const struct thread *t)
+{
+	hart_t hart = (hart_t)(rq - runqueues);
+
+	if (HARTS_MAX == 1 || hart == hart_id()) {
+		if (IS_ENABLED(CONFIG_PREEMPT) && t->level < rq->current->level)
+			rq->current->resched = true;
+		else if (IS_ENABLED(CONFIG_PREEMPT) && !rq->slice_armed)
+			start_slice(rq, rq->current);
+	} else if (idle_claim(hart) ||
+		   (IS_ENABLED(CONFIG_PREEMPT) && t->level <= rq->current->level)) {
+		arch_ipi(hart);
+	}
+}
+
+/* A hart that went to sleep while we queued elsewhere has not seen it: let it steal. */
+static void attract_thief(const struct runqueue *rq)
+{
+	hart_t thief;
+
+	if (HARTS_MAX == 1 || rq->current == rq->idle)
+		return;
+	full_fence();
+	if (idle_find(&thief))
+		arch_ipi(thief);
+}
+
+void sched_enqueue(struct thread *t)
+{
+	struct runqueue *rq = &runqueues[HARTS_MAX > 1 ? t->arch.hart : 0];
+
+	spin_acquire(&rq->lock);
+	runqueue_add(rq, t);
+	attract(rq, t);
+	attract_thief(rq);
+	spin_release(&rq->lock);
+}
+
+/* home->lock held, t SLEEPING; releases the lock. */
+static void make_runnable(struct runqueue *home, struct thread *t)
+{
+	hart_t hart;
+
+	counter_inc(sched_wakes);
+	if (home->current == t) { /* announced, but not asleep yet */
+		t->state = THREAD_RUNNING;
+		spin_release(&home->lock);
+		return;
+	}
+	t->level = t->priority;
+	if (HARTS_MAX == 1) {
+		runqueue_add(home, t);
+		attract(home, t);
+		spin_release(&home->lock);
+		return;
+	}
+	hart = choose_hart(t, home);
+	if (hart == (hart_t)(home - runqueues)) {
+		runqueue_add(home, t);
+		attract(home, t);
+		attract_thief(home);
+		spin_release(&home->lock);
+		return;
+	}
+	t->state = THREAD_READY;
+	t->arch.hart = hart;
+	spin_release(&home->lock);
+	sched_enqueue(t);
+	arch_ipi(hart); /* claimed by idle_find(), so attract() did not call it */
+}
+
+static bool wake(struct thread *t, int result, bool interrupt)
+{
+	irqflags_t flags;
+	struct runqueue *home;
+	bool asleep;
+
+	full_fence();
+	flags = arch_irq_save();
+	preempt_disable();
+	home = lock_home(t);
+	if (interrupt)
+		t->interrupted = true;
+	asleep = t->state == THREAD_SLEEPING && (!interrupt || t->interruptible);
+	if (asleep) {
+		t->wake_result = result;
+		make_runnable(home, t);
+	} else {
+		spin_release(&home->lock);
+	}
+	arch_irq_restore(flags);
+	preempt_enable();
+	return asleep;
+}
+
+bool thread_wake(struct thread *t)
+{
+	return wake(t, 0, false);
+}
+
+void thread_interrupt(struct thread *t)
+{
+	wake(t, -EINTR, true);
+}
+
+bool thread_is_interrupted(const struct thread *t)
+{
+	return __atomic_load_n(&t->interrupted, __ATOMIC_RELAXED);
+}
+
+void thread_interrupt_clear(struct thread *t)
+{
+	__atomic_store_n(&t->interrupted, false, __ATOMIC_RELAXED);
+}
+
+void sched_deadline_passed(struct ktimer *timer)
+{
+	wake(container_of(timer, struct thread, timer), -ETIMEDOUT, false);
+}
+
+/* --- waiting --- */
+
+void thread_prepare_wait(void)
+{
+	struct thread *t = thread_current();
+
+	/* On a second queue of the same wait: a wake from the first one must not be forgotten. */
+	if (t->preparing)
+		return;
+	preempt_disable();
+	assert(t != runqueue_here()->idle);
+	t->preparing = true;
+	t->wake_result = 0;
+	__atomic_store_n(&t->state, THREAD_SLEEPING, __ATOMIC_RELAXED);
+	full_fence();
+}
+
+static void end_wait(struct thread *t)
+{
+	t->preparing = false;
+	preempt_enable();
+}
+
+void thread_cancel_wait(void)
+{
+	struct thread *t = thread_current();
+
+	if (!t->preparing)
+		return;
+	__atomic_store_n(&t->state, THREAD_RUNNING, __ATOMIC_RELAXED);
+	end_wait(t);
+}
+
+/* Leaves the hart unless a wake or interrupt has come already. Returns what the wait returns. */
+static int sleep_until_woken(struct thread *t, bool interruptible)
+{
+	irqflags_t flags = arch_irq_save();
+	struct runqueue *rq = runqueue_here();
+	int result;
+
+	assert(flags);
+	spin_acquire(&rq->lock);
+	if (t->state == THREAD_SLEEPING && interruptible && t->interrupted) {
+		t->state = THREAD_RUNNING;
+		t->wake_result = -EINTR;
+	} else if (t->state == THREAD_SLEEPING) {
+		t->interruptible = interruptible;
+		sched_away(rq);
+		t->interruptible = false;
+	}
+	result = t->wake_result;
+	sched_finish_switch();
+	arch_irq_restore(flags);
+	return result;
+}
+
+int thread_block(uint64_t deadline_ns, bool interruptible)
+{
+	struct thread *t = thread_current();
+	int result;
+
+	assert(t->preparing && !irq_in_handler());
+	assert(!PREEMPT_IS_COUNTED || t->preempt_off == 1); /* no spinlock held */
+	if (deadline_ns == DEADLINE_NEVER) {
+		result = sleep_until_woken(t, interruptible);
+	} else if (deadline_ns <= clock_ns()) {
+		wake(t, -ETIMEDOUT, false); /* of itself: a wake that came before it still counts */
+		result = sleep_until_woken(t, interruptible);
+	} else {
+		ktimer_arm(&t->timer, deadline_ns);
+		result = sleep_until_woken(t, interruptible);
+		ktimer_cancel(&t->timer);
+	}
+	end_wait(t);
+	return result;
+}
+
+void thread_sleep_until(uint64_t deadline_ns)
+{
+	while (clock_ns() < deadline_ns) {
+		thread_prepare_wait();
+		thread_block(deadline_ns, false);
+	}
+}
+
+/* --- giving way --- */
+
+void sched_yield_at(unsigned level)
+{
+	struct thread *t = thread_current();
+	irqflags_t flags = arch_irq_save();
+	struct runqueue *rq = runqueue_here();
+
+	assert(!irq_in_handler() && t != rq->idle);
+	spin_acquire(&rq->lock);
+	t->level = (uint8_t)level;
+	if (runqueue_has_urgent(rq, THREAD_PRIORITIES - 1)) {
+		runqueue_add(rq, t);
+		sched_away(rq);
+	}
+	sched_finish_switch();
+	arch_irq_restore(flags);
+}
+
+void thread_yield(void)
+{
+	sched_yield_at(thread_current()->priority);
+}
+
+/*
+ * The hart's interrupts are off and its thread may be taken. To the end of its level when its slice
+ * is over, else to the front: it only made way for somebody more urgent.
+ */
+static void preempt_current(void)
+{
+	struct runqueue *rq = runqueue_here();
+	struct thread *t = thread_current();
+
+	t->resched = false;
+	spin_acquire(&rq->lock);
+	if (rq->slice_over && runqueue_has_urgent(rq, t->level)) {
+		t->level = t->priority;
+		runqueue_add(rq, t);
+		sched_away(rq);
+	} else if (t->level > 0 && runqueue_has_urgent(rq, t->level - 1u)) {
+		runqueue_add_first(rq, t);
+		sched_away(rq);
+	}
+	sched_finish_switch();
+}
+
+void thread_preempt(void)
+{
+	irqflags_t flags;
+
+	if (!arch_irq_is_enabled())
+		return;
+	flags = arch_irq_save();
+	preempt_current();
+	arch_irq_restore(flags);
+}
+
+void sched_interrupt_exit(void)
+{
+	struct thread *t = thread_current();
+
+	if (IS_ENABLED(CONFIG_PREEMPT) && unlikely(t->resched) && t->preempt_off == 0)
+		preempt_current();
+}
+
+/* Another hart queued something here, or let this one steal; an idle hart looks by itself. */
+void sched_ipi(void)
+{
+	struct runqueue *rq = runqueue_here();
+
+	if (!IS_ENABLED(CONFIG_PREEMPT) || rq->current == rq->idle)
+		return;
+	spin_acquire(&rq->lock);
+	if (rq->current->level > 0 && runqueue_has_urgent(rq, rq->current->level - 1u))
+		rq->current->resched = true;
+	else if (!rq->slice_armed)
+		start_slice(rq, rq->current);
+	spin_release(&rq->lock);
+}
+
+void thread_set_priority(struct thread *t, unsigned priority)
+{
+	irqflags_t flags = arch_irq_save();
+	struct runqueue *rq;
+
+	assert(priority < THREAD_PRIORITIES);
+	preempt_disable();
+	rq = lock_home(t);
+	t->priority = (uint8_t)priority;
+	if (t->queued) {
+		runqueue_remove(rq, t);
+		t->level = (uint8_t)priority;
+		runqueue_add(rq, t);
+		attract(rq, t);
+	} else {
+		t->level = (uint8_t)priority;
+		if (rq->current == t && runqueue_has_urgent(rq, priority))
+			t->resched = true;
+	}
+	spin_release(&rq->lock);
+	arch_irq_restore(flags);
+	preempt_enable();
+}

@@ -1,0 +1,72 @@
+/*
+ * Wait queues: threads waiting for something to become true.
+ *
+ * A waker takes waiters off the queue, so that two calls of waitq_wake_one() wake two threads. It touches a
+ * waiter (which lies on the waiting thread's stack) only under the queue's lock, and ends by
+ * clearing waiter->queue: a thread that finds it clear need not take the lock again to leave.
+ */
+#include <core/assert.h>
+#include <core/sync.h>
+
+void waitq_init(struct waitq *q)
+{
+	spin_init(&q->lock);
+	list_init(&q->waiters);
+}
+
+void waiter_begin(struct waiter *w, struct waitq *q)
+{
+	irqflags_t flags;
+
+	thread_prepare_wait();
+	w->thread = thread_current();
+	w->queue = q;
+	flags = spin_lock_irq(&q->lock);
+	list_push_back(&q->waiters, &w->link);
+	spin_unlock_irq(&q->lock, flags);
+}
+
+void waiter_end(struct waiter *w)
+{
+	struct waitq *q = __atomic_load_n(&w->queue, __ATOMIC_ACQUIRE);
+
+	if (q) {
+		irqflags_t flags = spin_lock_irq(&q->lock);
+
+		list_remove(&w->link);
+		spin_unlock_irq(&q->lock, flags);
+	}
+	thread_cancel_wait();
+}
+
+static int wake_up_to(struct waitq *q, int most)
+{
+	irqflags_t flags;
+	int woken = 0;
+
+	/* The caller's condition is written before this look at the queue. */
+	if (HARTS_MAX > 1)
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&q->waiters.next, __ATOMIC_RELAXED) == &q->waiters)
+		return 0;
+	flags = spin_lock_irq(&q->lock);
+	while (woken < most && !list_is_empty(&q->waiters)) {
+		struct waiter *w = list_first(&q->waiters, struct waiter, link);
+
+		list_remove(&w->link);
+		woken += thread_wake(w->thread);
+		__atomic_store_n(&w->queue, NULL, __ATOMIC_RELEASE);
+	}
+	spin_unlock_irq(&q->lock, flags);
+	return woken;
+}
+
+int waitq_wake_one(struct waitq *q)
+{
+	return wake_up_to(q, 1);
+}
+
+int waitq_wake_all(struct waitq *q)
+{
+	return wake_up_to(q, INT32_MAX);
+}

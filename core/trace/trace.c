@@ -1,0 +1,81 @@
+/*
+ * Trace rings: one per hart, taken from the frames when tracing is first switched on and kept.
+ *
+ * Only its own hart writes a ring, with interrupts off, so a record needs no lock: it is filled, then `head`
+ * moves past it (release). A reader copies the newest records and then looks at `head` again: what the
+ * writer may have overtaken meanwhile, it drops. Records cut by that are never shown.
+ */
+#include <core/assert.h>
+#include <core/hart.h>
+#include <core/page.h>
+#include <core/string.h>
+#include <core/thread.h>
+#include <core/trace.h>
+
+struct ring {
+	uint64_t head;                 /* atomic: records ever written */
+	struct trace_record *records;  /* [I] once set */
+} CACHE_ALIGNED;
+
+static struct ring rings[HARTS_MAX];
+bool trace_is_on;
+
+/* A power of two, so that a position is a mask away. */
+static uint64_t capacity(void)
+{
+	return 1ull << (63 - __builtin_clzll(CONFIG_TRACE_RECORDS));
+}
+
+void trace_write(enum trace_kind kind, const char *name, uint64_t value)
+{
+	irqflags_t flags = arch_irq_save();
+	hart_t hart = hart_id();
+	struct ring *r = &rings[hart];
+	uint64_t head = r->head;
+
+	if (r->records) {
+		r->records[head & (capacity() - 1)] = (struct trace_record){
+			.time_ns = clock_ns(),
+			.name = name,
+			.value = value,
+			.thread_id = (uint32_t)thread_id(thread_current()),
+			.kind = (uint8_t)kind,
+			.hart = (uint8_t)hart,
+		};
+		__atomic_store_n(&r->head, head + 1, __ATOMIC_RELEASE);
+	}
+	arch_irq_restore(flags);
+}
+
+void trace_enable(bool on)
+{
+	for (hart_t h = 0; on && h < hart_count(); h++) {
+		size_t bytes = capacity() * sizeof(struct trace_record);
+
+		if (!rings[h].records)
+			rings[h].records = page_alloc_exact(bytes, PAGE_KERNEL);
+	}
+	__atomic_store_n(&trace_is_on, on, __ATOMIC_RELEASE);
+}
+
+size_t trace_read(hart_t hart, struct trace_record *out, size_t max)
+{
+	struct ring *r = &rings[hart];
+	uint64_t head, first, overtaken, count;
+
+	assert(hart < HARTS_MAX);
+	if (!r->records)
+		return 0;
+	head = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE);
+	count = MIN(MIN(head, capacity()), (uint64_t)max);
+	first = head - count;
+	for (uint64_t i = 0; i < count; i++)
+		out[i] = r->records[(first + i) & (capacity() - 1)];
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	/* The record being written now may be torn too: hence one more. */
+	head = __atomic_load_n(&r->head, __ATOMIC_RELAXED) + 1;
+	overtaken = head > capacity() && head - capacity() > first ? head - capacity() - first : 0;
+	overtaken = MIN(overtaken, count);
+	memmove(out, out + overtaken, (count - overtaken) * sizeof(*out));
+	return count - overtaken;
+}
