@@ -24,6 +24,7 @@ def tools():
 class Server(socketserver.ThreadingTCPServer):
     """A memcached of a few lines, which tells the truth unless told otherwise."""
     allow_reuse_address = daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, lie=lambda value: value):
         self.values, self.lie = {}, lie
@@ -36,6 +37,8 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 class Handler(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
+
     def handle(self):
         for line in self.rfile:
             words = line.split()
