@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """
-make debug: QEMU waits with the image at its first instruction, gdb is attached with symbols.
+make debug: QEMU waits, gdb is attached with symbols and stands at kernel_main().
 
     debug.py IMAGE [the knobs of make run] [GDBARGS='-batch -ex ...']
 
-gdb gets tools/gdb/kiln.py, which moves the symbols to where the image placed itself and adds the
-commands kiln-threads, kiln-harts and kiln-memory. The guest's console goes to
-build/<image>/run/console.log so that it does not run through gdb's prompt; QEMU ends with gdb.
+gdb gets tools/gdb/kiln.py, which follows the boot to the first line of C at the image's random
+place, moves the symbols there, and adds the commands kiln-threads, kiln-harts and kiln-memory. The
+guest's console goes to build/<image>/run/console.log so that it does not run through gdb's prompt;
+QEMU ends with gdb.
 """
 
 import shlex
@@ -31,13 +32,10 @@ def gdb_command(image, port, more):
     gdb = shutil.which("gdb-multiarch")
     if not gdb:
         raise Trouble("gdb-multiarch is missing: 'make setup' installs it.")
-    # No options placement by default in a debugger: symbols fit from the first instruction on.
-    words = [gdb, "-nx", "-q", "-ex", "set pagination off", "-ex", "set confirm off",
-             "-ex", "set architecture riscv:rv64", "-ex", f"file {machine.image_path(image)}"]
-    commands = ROOT / "tools" / "gdb" / "kiln.py"
-    if commands.is_file():
-        words += ["-ex", f"source {commands}"]
-    return words + ["-ex", f"target remote 127.0.0.1:{port}", *more]
+    return [gdb, "-nx", "-q", "-ex", "set pagination off", "-ex", "set confirm off",
+            "-ex", "set architecture riscv:rv64", "-ex", f"file {machine.image_path(image)}",
+            "-ex", f"source {ROOT / 'tools' / 'gdb' / 'kiln.py'}",
+            "-ex", f"kiln-attach 127.0.0.1:{port}", *more]
 
 
 class DebugRun(Run):
@@ -54,9 +52,6 @@ def main(argv):
         knobs = read_knobs(words)
         port = free_port()
         knobs["GDB"] = f"tcp:127.0.0.1:{port}"
-        # A fixed place keeps symbols right from the first instruction; APPEND=kaslr=... overrides.
-        if "kaslr" not in knobs.get("APPEND", ""):
-            knobs["APPEND"] = (knobs.get("APPEND", "") + " nokaslr").strip()
         m, facts = describe(argv[0], knobs)
         command = gdb_command(argv[0], port, more)
         run = DebugRun(argv[0], m, facts)

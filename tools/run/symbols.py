@@ -1,46 +1,35 @@
 """
-Names and places for addresses in a guest's console output.
+Places for addresses in a guest's console output.
 
-A panic prints a backtrace whose lines name functions from a table in the image ("name+0x12"). The
-image moves itself by a random offset at boot, so an address of the running guest says nothing by
-itself; the function's name and the offset into it do. Symbolizer looks the name up in the ELF and
-asks addr2line for the place, and appends it to the line as it passes.
+A panic prints a backtrace whose lines hold the address that the ELF file knows (the image moves
+itself at boot; the offset is taken off already) and the function's name from a table in the image:
+
+      #1  0xffffffff80012345 page_free+0x1c
+
+Symbolizer asks addr2line for file and line, and appends them to the line as it passes. All
+frames but a trapped one are return addresses, which lie behind the call they belong to, so one byte
+less is asked for. A trap's registers are printed before its backtrace; that tells the two apart.
 """
 
 import re
 import subprocess
 
-FRAME = re.compile(r"\b([A-Za-z_][\w.$]*)\+(0x[0-9a-f]+|\d+)(?:/(?:0x[0-9a-f]+|\d+))?")
-BACKTRACE_LINE = re.compile(r"^\s*(?:\[[^\]]*\]\s*)?(?:#?\d+[:.]?\s|0x[0-9a-f]{8,}|ra\b|pc\b|at\b|<)")
+FRAME = re.compile(r"^\s*#(\d+)\s+(?:0x)?([0-9a-f]{16})\b")
+PANIC = re.compile(r"\bpanic: ")
+TRAP_REGISTERS = re.compile(r"^\s*pc\s+[0-9a-f]{16}\b")
 
 
 class Symbolizer:
     def __init__(self, elf, prefix="riscv64-linux-gnu-"):
         self.elf, self.prefix = str(elf), prefix
-        self.table = None
+        self.trapped = False
 
-    def _addresses(self):
-        """name -> link addresses; several when files share a static function's name."""
-        if self.table is None:
-            self.table = {}
-            out = subprocess.run([self.prefix + "nm", self.elf], capture_output=True, text=True, timeout=60).stdout
-            for line in out.splitlines():
-                parts = line.split()
-                if len(parts) == 3 and parts[1] in "tTwW":
-                    self.table.setdefault(parts[2], []).append(int(parts[0], 16))
-        return self.table
-
-    def place(self, name, offset):
-        """'file:line' of name+offset, several joined by ' or ', or ''."""
-        sites = self._addresses().get(name, [])
-        if not sites:
-            return ""
-        # A return address is the instruction after the call: one byte back is inside the call.
-        asked = [hex(address + max(offset - 1, 0)) for address in sites]
-        out = subprocess.run([self.prefix + "addr2line", "-e", self.elf, *asked],
+    def place(self, address):
+        """'function at file:line' of a link address, inlined callers included, or ''."""
+        out = subprocess.run([self.prefix + "addr2line", "-i", "-e", self.elf, hex(address)],
                              capture_output=True, text=True, timeout=60).stdout
         places = [self._shorten(line) for line in out.splitlines() if not line.startswith("??")]
-        return " or ".join(dict.fromkeys(places))
+        return ", inlined at ".join(places)
 
     @staticmethod
     def _shorten(place):
@@ -51,11 +40,16 @@ class Symbolizer:
 
     def annotate(self, line):
         """The line, with file:line behind it when it is a frame of a backtrace."""
-        found = FRAME.search(line)
-        if not found or not BACKTRACE_LINE.match(line):
+        if PANIC.search(line):
+            self.trapped = False
+        elif TRAP_REGISTERS.search(line):
+            self.trapped = True
+        found = FRAME.match(line)
+        if not found:
             return line
+        exact = found[1] == "0" and self.trapped
         try:
-            place = self.place(found[1], int(found[2], 0))
+            place = self.place(int(found[2], 16) - (0 if exact else 1))
         except (OSError, subprocess.TimeoutExpired):
             place = ""
         return f"{line}  {place}" if place else line
