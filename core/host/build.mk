@@ -1,2 +1,0 @@
-# The machine contract on a POSIX host, for unit tests.
-host-y += threads.o memory.o main.o

@@ -1,0 +1,1 @@
+/* Included by lwIP, used only by its debugging output, which is off. */

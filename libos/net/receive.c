@@ -1,0 +1,151 @@
+/*
+ * Received frames are lent to lwIP where they lie: each piece of a netbuf becomes a custom pbuf, and
+ * when lwIP, a socket or a server has let go of the last of them the netbuf returns to its driver.
+ *
+ * A driver has only so many buffers, and TCP may hold them for long (a server that does not read, a
+ * gap in the sequence). So beyond LENT_MAX frames out on loan, new ones are copied into the stack's
+ * own memory first and returned at once; when that memory is short, too, the frame is dropped, and
+ * TCP's peer sends again. Short frames (acknowledgements) are copied even then, from the reserve
+ * that memory.c keeps: they are what frees memory.
+ *
+ * All under the stack lock.
+ */
+#include <core/assert.h>
+#include <core/counter.h>
+#include <core/kmem.h>
+
+#include "interface.h"
+#include "lwip/pbuf.h"
+#include "stack.h"
+
+COUNTER(net_rx_frames, "frames received");
+COUNTER(net_rx_lent, "frames given to the stack in place");
+COUNTER(net_rx_copied, "frames copied because many were lent");
+COUNTER(net_drop_rx_memory, "frames dropped: no memory to describe or copy them");
+COUNTER(net_drop_rx_short, "frames dropped: shorter than an Ethernet header or empty");
+
+#define LENT_MAX    CONFIG_NET_RX_LENT_MAX
+#define SHORT_FRAME 128
+#define FRAME_MIN   14
+
+/* One frame on loan. The pbufs of its pieces lie behind it. */
+struct lent_piece {
+	struct pbuf_custom custom;   /* first: lwIP hands it back by this address */
+	struct lent_frame *frame;
+};
+
+struct lent_frame {
+	struct net_interface *in;
+	struct netbuf *netbuf;
+	unsigned pieces_out;
+	struct lent_piece pieces[];
+};
+
+static void piece_returned(struct pbuf *p)
+{
+	struct lent_frame *f = ((struct lent_piece *)p)->frame;
+
+	if (--f->pieces_out)
+		return;
+	f->in->lent_frames--;
+	netbuf_done(f->netbuf);
+	kfree(f);
+}
+
+static struct pbuf *lend(struct net_interface *in, struct netbuf *b)
+{
+	struct lent_frame *f = kmalloc(sizeof(*f) + b->frag_count * sizeof(struct lent_piece));
+	struct pbuf *head = NULL;
+
+	if (!f)
+		return NULL;
+	f->in = in;
+	f->netbuf = b;
+	f->pieces_out = b->frag_count;
+	for (unsigned i = 0; i < b->frag_count; i++) {
+		struct lent_piece *piece = &f->pieces[i];
+		struct pbuf *p;
+
+		piece->frame = f;
+		piece->custom.custom_free_function = piece_returned;
+		p = pbuf_alloced_custom(PBUF_RAW, (u16_t)b->frags[i].len, PBUF_REF, &piece->custom,
+					(void *)b->frags[i].base, (u16_t)b->frags[i].len);
+		if (head)
+			pbuf_cat(head, p);
+		else
+			head = p;
+	}
+	in->lent_frames++;
+	counter_inc(net_rx_lent);
+	return head;
+}
+
+static struct pbuf *copy(const struct netbuf *b)
+{
+	struct pbuf *p;
+	u16_t at = 0;
+
+	if (net_memory_is_short() && b->len > SHORT_FRAME)
+		return NULL;
+	p = pbuf_alloc(PBUF_RAW, (u16_t)b->len, PBUF_RAM);
+	if (!p)
+		return NULL;
+	for (unsigned i = 0; i < b->frag_count; i++) {
+		__builtin_memcpy((uint8_t *)p->payload + at, b->frags[i].base, b->frags[i].len);
+		at = (u16_t)(at + b->frags[i].len);
+	}
+	counter_inc(net_rx_copied);
+	return p;
+}
+
+/* What the driver says about a frame adds up, and lwIP's 16-bit lengths can hold it. */
+static bool netbuf_is_sane(const struct netbuf *b)
+{
+	size_t len = 0;
+
+	if (!b->frag_count || b->frag_count > NETBUF_FRAGS)
+		return false;
+	for (unsigned i = 0; i < b->frag_count; i++) {
+		if (!b->frags[i].len)
+			return false;
+		len += b->frags[i].len;
+	}
+	return len == b->len && len <= UINT16_MAX && b->frags[0].len >= FRAME_MIN;
+}
+
+static struct pbuf *take(struct net_interface *in, struct netbuf *b)
+{
+	struct pbuf *p;
+
+	if (!netbuf_is_sane(b)) {
+		counter_inc(net_drop_rx_short);
+		netbuf_done(b);
+		return NULL;
+	}
+	if (in->lent_frames < LENT_MAX) {
+		p = lend(in, b);
+		if (p)
+			return p;
+	} else {
+		p = copy(b);
+	}
+	if (!p)
+		counter_inc(net_drop_rx_memory);
+	netbuf_done(b);
+	return p;
+}
+
+void net_receive(struct net_interface *in, struct netbuf *b)
+{
+	uint16_t check = b->csum_good ? 0 : in->check_always;
+	struct pbuf *p;
+
+	counter_inc(net_rx_frames);
+	p = take(in, b);
+	if (!p)
+		return;
+	in->netif.chksum_flags |= check;
+	if (in->netif.input(p, &in->netif) != ERR_OK)
+		pbuf_free(p);
+	in->netif.chksum_flags &= (uint16_t)~check;
+}

@@ -1,0 +1,174 @@
+/*
+ * The stack lock, the batch, and who runs the stack.
+ *
+ * lwIP has no locks of its own: every call into it happens between net_enter() and net_leave(),
+ * which hold one mutex with preemption off, so that the holder is never descheduled while others
+ * wait for the network. Work is done in batches: frames are taken in, the callbacks they cause
+ * queue their consequences, output is gathered, and net_leave() kicks each device once.
+ *
+ * Frames are taken in by a runner. Devices, timers and other threads call net_wake(), which picks
+ *   (1) a thread that waits in stream_run(): it polls the devices itself, so that between the
+ *       interrupt and the server's code lies one wake-up and no further switch; else
+ *   (2) nobody, when such a thread is busy: it polls before it waits; else
+ *   (3) the executor task below.
+ *
+ * Locks: net_mutex, then anything else; runners_lock is a leaf, taken with interrupts off.
+ */
+#include <core/counter.h>
+#include <core/executor.h>
+#include <core/init.h>
+#include <core/log.h>
+#include <core/thread.h>
+
+#include "lwip/init.h"
+#include "lwip/netif.h"
+#include "stack.h"
+
+COUNTER(net_batches, "sections under the stack lock");
+COUNTER(net_wakes, "requests to run the stack");
+COUNTER(net_polls, "device polls that found frames");
+
+#define POLL_BUDGET 64
+
+static struct mutex net_mutex = MUTEX_INIT(net_mutex);
+static struct spinlock runners_lock = SPINLOCK_INIT;
+static struct list runners = LIST_INIT(runners);
+static struct task net_task;
+static bool has_missed_wake; /* [runners_lock] all runners were busy */
+static bool is_started;
+
+uint64_t (*net_clock)(void) = clock_ns;
+
+uint64_t net_now_ns;
+
+bool net_is_entered(void)
+{
+	return mutex_is_held(&net_mutex);
+}
+
+void net_enter(void)
+{
+	mutex_lock(&net_mutex);
+	preempt_disable();
+	net_now_ns = net_clock();
+	net_timers_advance();
+}
+
+void net_leave(void)
+{
+	counter_inc(net_batches);
+	netif_poll_all();
+	net_interfaces_kick();
+	net_timers_settle();
+	preempt_enable();
+	mutex_unlock(&net_mutex);
+}
+
+bool net_poll(void)
+{
+	bool any = net_interfaces_poll(POLL_BUDGET);
+
+	if (any)
+		counter_inc(net_polls);
+	return any;
+}
+
+void net_runner_add(struct net_runner *r)
+{
+	irqflags_t flags = spin_lock_irq(&runners_lock);
+
+	r->waiting = false;
+	list_push_back(&runners, &r->link);
+	spin_unlock_irq(&runners_lock, flags);
+}
+
+/* A runner that leaves may have been chosen for work it did not do: the task looks after it. */
+void net_runner_remove(struct net_runner *r)
+{
+	irqflags_t flags = spin_lock_irq(&runners_lock);
+
+	list_remove(&r->link);
+	spin_unlock_irq(&runners_lock, flags);
+	net_wake();
+}
+
+bool net_runner_begin_wait(struct net_runner *r)
+{
+	irqflags_t flags = spin_lock_irq(&runners_lock);
+
+	r->waiting = !has_missed_wake;
+	has_missed_wake = false;
+	spin_unlock_irq(&runners_lock, flags);
+	return r->waiting;
+}
+
+void net_runner_end_wait(struct net_runner *r)
+{
+	irqflags_t flags = spin_lock_irq(&runners_lock);
+
+	r->waiting = false;
+	spin_unlock_irq(&runners_lock, flags);
+}
+
+/* True when some runner has been, or will be, the one to do it. */
+static bool runners_take_wake(void)
+{
+	struct net_runner *r;
+
+	list_for_each(r, &runners, link) {
+		if (!r->waiting)
+			continue;
+		r->waiting = false;
+		r->wake(r);
+		return true;
+	}
+	has_missed_wake = !list_is_empty(&runners);
+	return has_missed_wake;
+}
+
+void net_wake(void)
+{
+	irqflags_t flags;
+	bool is_taken;
+
+	if (!is_started)
+		return;
+	counter_inc(net_wakes);
+	flags = spin_lock_irq(&runners_lock);
+	is_taken = runners_take_wake();
+	spin_unlock_irq(&runners_lock, flags);
+	if (!is_taken)
+		task_wake(&net_task);
+}
+
+static void run_stack(struct task *task)
+{
+	bool again;
+
+	net_enter();
+	again = net_poll();
+	net_leave();
+	if (again)
+		task_wake(task);
+}
+
+int net_start(void)
+{
+	if (is_started)
+		return 0;
+	task_init(&net_task, "net", run_stack);
+	net_memory_set_limit(0);
+	is_started = true;
+	mutex_lock(&net_mutex);
+	preempt_disable();
+	net_now_ns = net_clock();
+	net_timers_init();
+	lwip_init();
+	net_interfaces_attach();
+	net_configure();
+	net_leave();
+	net_wake();
+	return 0;
+}
+
+INIT(INIT_SERVICES, net_start);

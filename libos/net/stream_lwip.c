@@ -1,0 +1,701 @@
+/*
+ * The lwIP back end of <libos/stream.h>: loops, and the life of a stream.
+ *
+ * One round of stream_run():
+ *   section (stack lock held): the log of the last round's output goes into TCP; windows are
+ *       opened; closes are carried out; frames are taken from the devices, and lwIP's callbacks put
+ *       streams on `ready`; the list is collected; the devices are kicked, once;
+ *   service (no lock): loans are given back, posted calls made, timers fired, and each collected
+ *       stream is served: opened, received, writable, ended, closed.
+ * A round that served nobody ends in waiting. So one request that finds the loop asleep costs one
+ * wake-up, two sections, and one notification of the device.
+ *
+ * Life of a stream: accepted or connected (STREAM_OPENED) -> open -> closing (stream_close(), or the
+ * peer ended, or an error) -> detached from its pcb -> closed() -> freed in the next section, when
+ * the log can no longer name it. The pcb outlives a closed stream in lwIP's care until the peer has
+ * acknowledged; only loans in flight delay the detachment, since their end must be seen.
+ */
+#include "stream_lwip.h"
+
+#include <core/assert.h>
+#include <core/counter.h>
+#include <core/kmem.h>
+#include <core/log.h>
+#include <core/thread.h>
+#include <libos/net.h>
+
+#include "address.h"
+
+COUNTER(stream_accepted, "streams opened");
+COUNTER(stream_wakeups, "times a loop returned from waiting");
+COUNTER(stream_rounds, "rounds of loops");
+
+#define DEFAULT_MAX_PENDING KIB(64)
+#define DEFAULT_HIGH_WATER  KIB(256)
+#define DEFAULT_BACKLOG     1024
+#define RETRY_NS            (10 * NSEC_PER_MSEC)
+
+struct stream_post {
+	struct stream_post *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void (*signal_hook)(void);                 /* set once at boot */
+static struct stream_loop *collecting_loop;       /* [stack lock] polls the devices just now */
+
+void net_set_signal_hook(void (*run_handlers)(void))
+{
+	signal_hook = run_handlers;
+}
+
+uint64_t stream_now_ns(void)
+{
+	return net_clock();
+}
+
+/* Small numbers for streams: a stack of returned ones above a counter. Stack lock. */
+static struct {
+	int *free;
+	int free_count, free_room, next;
+} ids = { .next = 16 };
+
+/* Room for every id that may come back is made when it is given out. */
+static int id_alloc(void)
+{
+	int *bigger;
+
+	if (ids.free_count)
+		return ids.free[--ids.free_count];
+	if (ids.next - 16 >= ids.free_room) {
+		int room = ids.free_room ? ids.free_room * 2 : 64;
+
+		bigger = kmalloc((size_t)room * sizeof(int));
+		if (!bigger)
+			return -ENOMEM;
+		kfree(ids.free);         /* empty: every id is out */
+		ids.free = bigger;
+		ids.free_room = room;
+	}
+	return ids.next++;
+}
+
+static void id_free(int id)
+{
+	ids.free[ids.free_count++] = id;
+}
+
+struct stream_class *stream_class_create(const struct stream_ops *ops,
+					 const struct stream_options *options, int family)
+{
+	struct stream_class *class = kzalloc(sizeof(*class));
+
+	if (!class)
+		return NULL;
+	class->refs = 1;
+	class->ops = *ops;
+	class->family = family;
+	if (options)
+		class->options = *options;
+	if (!class->options.max_pending)
+		class->options.max_pending = DEFAULT_MAX_PENDING;
+	if (!class->options.high_water)
+		class->options.high_water = DEFAULT_HIGH_WATER;
+	if (!class->options.low_water)
+		class->options.low_water = class->options.high_water / 4;
+	if (class->options.backlog <= 0)
+		class->options.backlog = DEFAULT_BACKLOG;
+	return class;
+}
+
+void stream_class_get(struct stream_class *class)
+{
+	class->refs++;
+}
+
+void stream_class_put(struct stream_class *class)
+{
+	if (!--class->refs)
+		kfree(class);
+}
+
+static void loop_awaken(struct stream_loop *loop)
+{
+	__atomic_store_n(&loop->is_awake, true, __ATOMIC_RELEASE);
+	waitq_wake_all(&loop->waitq);
+}
+
+void stream_mark(struct stream *s, unsigned events)
+{
+	s->events |= events;
+	if (list_is_linked(&s->ready))
+		return;
+	list_push_back(&s->loop->ready, &s->ready);
+	if (s->loop == collecting_loop)
+		s->loop->is_awake = true;
+	else
+		loop_awaken(s->loop);
+}
+
+void stream_touch(struct stream *s)
+{
+	if (!list_is_linked(&s->touched))
+		list_push_back(&s->loop->touched, &s->touched);
+}
+
+/* lwIP has dropped the connection and freed the pcb. */
+static void gone_callback(void *arg, err_t err)
+{
+	struct stream *s = arg;
+
+	s->pcb = NULL;
+	s->error = err == ERR_CLSD ? 0 : net_errno(err);
+	stream_output_drop(s);
+	stream_mark(s, STREAM_GONE);
+}
+
+static void pcb_attach(struct stream *s, struct tcp_pcb *pcb)
+{
+	s->pcb = pcb;
+	tcp_arg(pcb, s);
+	tcp_recv(pcb, stream_recv_callback);
+	tcp_sent(pcb, stream_sent_callback);
+	tcp_err(pcb, gone_callback);
+	tcp_nagle_disable(pcb);
+	ip_set_option(pcb, SOF_KEEPALIVE);
+	pcb->keep_idle = CONFIG_NET_KEEPALIVE_S * 1000u;
+	pcb->keep_intvl = 10000;
+	pcb->keep_cnt = 3;
+}
+
+static void pcb_detach(struct tcp_pcb *pcb)
+{
+	tcp_arg(pcb, NULL);
+	tcp_recv(pcb, NULL);
+	tcp_sent(pcb, NULL);
+	tcp_err(pcb, NULL);
+}
+
+struct stream *stream_create(struct stream_loop *loop, struct stream_class *class, void *user,
+			     struct tcp_pcb *pcb)
+{
+	struct stream *s = kzalloc(sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->id = id_alloc();
+	if (s->id < 0) {
+		kfree(s);
+		return NULL;
+	}
+	s->loop = loop;
+	s->class = class;
+	s->user = user;
+	stream_class_get(class);
+	list_init(&s->ready);
+	list_init(&s->work);
+	list_init(&s->touched);
+	list_init(&s->starved);
+	list_init(&s->queued);
+	list_init(&s->in_flight);
+	list_push_back(&loop->streams, &s->all);
+	pcb_attach(s, pcb);
+	return s;
+}
+
+/* Stack lock and loop thread. Nothing names the stream any more but us. */
+void stream_free(struct stream *s)
+{
+	assert(!s->pcb && list_is_empty(&s->queued) && list_is_empty(&s->in_flight));
+	list_remove(&s->all);
+	list_remove(&s->ready);
+	list_remove(&s->touched);
+	list_remove(&s->starved);
+	id_free(s->id);
+	stream_class_put(s->class);
+	if (s->inbox)
+		pbuf_free(s->inbox);
+	kfree(s);
+}
+
+static void detach(struct stream *s, int error)
+{
+	s->is_detached = true;
+	s->close_error = error;
+	s->acked_seen = s->appended;
+	stream_mark(s, 0);
+}
+
+static void do_abort(struct stream *s)
+{
+	struct tcp_pcb *pcb = s->pcb;
+
+	s->pcb = NULL;
+	pcb_detach(pcb);
+	tcp_abort(pcb);
+	stream_output_drop(s);
+	detach(s, s->close_error);
+}
+
+/*
+ * Input that the server will not read is credited first: a connection closed with unread bytes
+ * would be reset by lwIP, and the reset would overtake our output.
+ */
+static void credit_all(struct stream *s)
+{
+	while (s->unread_bytes) {
+		u16_t n = (u16_t)MIN(s->unread_bytes, (size_t)UINT16_MAX);
+
+		tcp_recved(s->pcb, n);
+		s->unread_bytes -= n;
+	}
+}
+
+static void do_close(struct stream *s)
+{
+	struct tcp_pcb *pcb = s->pcb;
+
+	stream_input_discard(s);
+	credit_all(s);
+	if (!list_is_empty(&s->queued))
+		return;                  /* the acknowledgement that makes room comes back here */
+	if (!list_is_empty(&s->in_flight)) {
+		tcp_shutdown(pcb, 0, 1);
+		return;
+	}
+	pcb_detach(pcb);
+	s->pcb = NULL;
+	if (tcp_close(pcb) != ERR_OK)
+		tcp_abort(pcb);
+	detach(s, 0);
+}
+
+static void credit_consumed(struct stream *s)
+{
+	size_t n = MIN(s->consumed, s->unread_bytes);
+
+	s->unread_bytes -= n;
+	s->consumed = 0;
+	for (; n; n -= MIN(n, (size_t)UINT16_MAX))
+		tcp_recved(s->pcb, (u16_t)MIN(n, (size_t)UINT16_MAX));
+}
+
+/* What the server asked of a stream during the last round. */
+static void carry_out(struct stream *s)
+{
+	list_remove(&s->touched);
+	if (!s->pcb || s->is_dead)
+		return;
+	net_timer_tcp_active();
+	if (s->is_aborting) {
+		do_abort(s);
+		return;
+	}
+	credit_consumed(s);
+	stream_output_push(s);
+	if (s->is_closing)
+		do_close(s);
+	if (s->pcb)
+		tcp_output(s->pcb);
+}
+
+static void free_dead(struct stream_loop *loop)
+{
+	struct list *link;
+
+	while ((link = list_pop_front(&loop->dead)))
+		stream_free(list_entry(link, struct stream, work));
+}
+
+static void carry_out_all(struct stream_loop *loop)
+{
+	struct stream *s;
+
+	if (loop->log_used)
+		loop->stats.batches++;
+	stream_output_flush(loop);
+	while (!list_is_empty(&loop->starved)) {
+		s = list_first(&loop->starved, struct stream, starved);
+		list_remove(&s->starved);
+		stream_touch(s);
+	}
+	while (!list_is_empty(&loop->touched))
+		carry_out(list_first(&loop->touched, struct stream, touched));
+	stream_input_free_used(loop);
+	free_dead(loop);
+}
+
+static void collect(struct stream_loop *loop)
+{
+	struct list *link;
+
+	while ((link = list_pop_front(&loop->ready))) {
+		struct stream *s = list_entry(link, struct stream, ready);
+
+		stream_input_collect(s);
+		s->seen |= s->events;
+		s->seen_error = s->error;
+		s->acked_seen = MAX(s->acked_seen, s->acked_bytes);
+		s->events = 0;
+		if (s->pcb && !list_is_empty(&s->queued))
+			stream_touch(s);
+		if (s->is_closing && s->pcb)
+			stream_touch(s);
+		if (!list_is_linked(&s->work))
+			list_push_back(&loop->work, &s->work);
+	}
+	stream_output_collect_releases(loop);
+}
+
+/* The section under the stack lock. */
+static void section(struct stream_loop *loop)
+{
+	net_enter();
+	__atomic_store_n(&loop->is_awake, false, __ATOMIC_RELEASE);
+	collecting_loop = loop;
+	carry_out_all(loop);
+	net_poll();
+	collecting_loop = NULL;
+	collect(loop);
+	net_leave();
+}
+
+/* A connect that failed was never opened, and its server must hear of it all the same. */
+static void serve_close(struct stream *s, int error)
+{
+	bool must_tell = s->is_open || s->is_connecting;
+
+	s->is_dead = true;
+	s->is_open = false;
+	stream_input_drop(s);
+	s->is_connecting = false;
+	if (must_tell)
+		s->class->ops.closed(s, error);
+	list_remove(&s->work);
+	list_push_back(&s->loop->dead, &s->work);
+	s->loop->is_awake = true;
+}
+
+static void serve_opened(struct stream *s)
+{
+	int err;
+
+	s->seen &= ~(unsigned)STREAM_OPENED;
+	s->loop->stats.accepted++;
+	counter_inc(stream_accepted);
+	s->is_open = true;
+	s->is_connecting = false;
+	err = s->class->ops.opened ? s->class->ops.opened(s) : 0;
+	if (err) {
+		s->is_open = false;
+		s->is_aborting = true;
+		stream_touch(s);
+	}
+}
+
+static void serve_backlog(struct stream *s)
+{
+	const struct stream_options *o = &s->class->options;
+
+	if (stream_backlog(s) > o->high_water) {
+		s->is_over_high = true;
+	} else if (s->is_over_high && stream_backlog(s) < o->low_water) {
+		s->is_over_high = false;
+		if (s->class->ops.writable)
+			s->class->ops.writable(s);
+	}
+}
+
+static void serve_end(struct stream *s)
+{
+	if (!(s->seen & STREAM_FIN) || s->has_ended || s->is_closing || s->is_aborting || s->is_paused)
+		return;
+	if (!stream_input_is_empty(s) && !s->has_left_over)
+		return;
+	s->has_ended = true;
+	if (s->class->ops.ended)
+		s->class->ops.ended(s);
+	else
+		stream_close(s);
+}
+
+static void serve_gone(struct stream *s)
+{
+	if (s->seen & STREAM_GONE && !s->is_aborting)
+		serve_close(s, s->is_closing ? 0 : s->seen_error);
+	else
+		serve_close(s, s->close_error);
+}
+
+static void serve(struct stream *s)
+{
+	bool is_gone = s->seen & STREAM_GONE || s->is_detached;
+
+	list_remove(&s->work);
+	if (s->is_dead)
+		return;
+	if (s->seen & STREAM_OPENED && !is_gone)
+		serve_opened(s);
+	if (s->is_open && !s->is_aborting && !s->is_detached) {
+		serve_backlog(s);
+		stream_input_serve(s);
+		if (!is_gone)
+			serve_end(s);
+		serve_backlog(s);
+	}
+	s->seen &= STREAM_FIN | STREAM_GONE | STREAM_OPENED;
+	if (is_gone)
+		serve_gone(s);
+}
+
+int stream_post(struct stream_loop *loop, void (*fn)(void *arg), void *arg)
+{
+	struct stream_post *post = kmalloc(sizeof(*post));
+	irqflags_t flags;
+
+	if (!post)
+		return -ENOMEM;
+	*post = (struct stream_post){ NULL, fn, arg };
+	flags = spin_lock_irq(&loop->post_lock);
+	*loop->posts_end = post;
+	loop->posts_end = &post->next;
+	spin_unlock_irq(&loop->post_lock, flags);
+	loop_awaken(loop);
+	return 0;
+}
+
+static void serve_posts(struct stream_loop *loop)
+{
+	struct stream_post *post, *next;
+	irqflags_t flags;
+
+	if (likely(!__atomic_load_n(&loop->posts, __ATOMIC_ACQUIRE)))
+		return;
+	flags = spin_lock_irq(&loop->post_lock);
+	post = loop->posts;
+	loop->posts = NULL;
+	loop->posts_end = &loop->posts;
+	spin_unlock_irq(&loop->post_lock, flags);
+	for (; post; post = next) {
+		next = post->next;
+		post->fn(post->arg);
+		kfree(post);
+	}
+}
+
+static void service(struct stream_loop *loop)
+{
+	stream_output_run_releases(loop);
+	serve_posts(loop);
+	if (loop->timers)
+		stream_timers_run(loop, net_clock());
+	while (!list_is_empty(&loop->work))
+		serve(list_first(&loop->work, struct stream, work));
+}
+
+static bool has_work(const struct stream_loop *loop)
+{
+	return __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE) || loop->log_used ||
+	       !list_is_empty(&loop->touched) || !list_is_empty(&loop->released) || loop->used_input;
+}
+
+static void run_signal_handlers(void)
+{
+	if (signal_hook)
+		signal_hook();
+	else
+		thread_interrupt_clear(thread_current());
+}
+
+/* Loans that a device still names, and output without memory, are looked after on a short timer. */
+static uint64_t wait_deadline(const struct stream_loop *loop)
+{
+	uint64_t deadline = stream_timers_deadline(loop);
+
+	if (!list_is_empty(&loop->releasing) || stream_output_is_starved(loop))
+		deadline = MIN(deadline, net_clock() + RETRY_NS);
+	return deadline;
+}
+
+static void loop_wait(struct stream_loop *loop)
+{
+	int err = 0;
+
+	if (net_runner_begin_wait(&loop->runner))
+		err = waitq_wait(&loop->waitq, __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE),
+				 wait_deadline(loop), true);
+	net_runner_end_wait(&loop->runner);
+	loop->stats.wakeups++;
+	counter_inc(stream_wakeups);
+	if (err == -EINTR)
+		run_signal_handlers();
+}
+
+static void wake_runner(struct net_runner *r)
+{
+	loop_awaken(container_of(r, struct stream_loop, runner));
+}
+
+/* One round without waiting; for stream_run(), and for tests that run the world step by step. */
+bool stream_round(struct stream_loop *loop)
+{
+	counter_inc(stream_rounds);
+	section(loop);
+	service(loop);
+	return has_work(loop);
+}
+
+int stream_run(struct stream_loop *loop)
+{
+	struct thread *self = thread_current();
+
+	assert(!loop->is_running);
+	loop->is_running = true;
+	net_runner_add(&loop->runner);
+	while (!__atomic_load_n(&loop->must_stop, __ATOMIC_ACQUIRE)) {
+		bool again = stream_round(loop);
+
+		if (unlikely(thread_is_interrupted(self)))
+			run_signal_handlers();
+		if (!again && !__atomic_load_n(&loop->must_stop, __ATOMIC_ACQUIRE))
+			loop_wait(loop);
+	}
+	section(loop);
+	net_runner_remove(&loop->runner);
+	__atomic_store_n(&loop->must_stop, false, __ATOMIC_RELEASE);
+	loop->is_running = false;
+	return 0;
+}
+
+void stream_stop(struct stream_loop *loop)
+{
+	__atomic_store_n(&loop->must_stop, true, __ATOMIC_RELEASE);
+	loop_awaken(loop);
+}
+
+int stream_loop_create(struct stream_loop **out)
+{
+	struct stream_loop *loop = kzalloc(sizeof(*loop));
+
+	if (!loop)
+		return -ENOMEM;
+	loop->arena = kmalloc(STREAM_ARENA_BYTES);
+	loop->log = kmalloc(STREAM_LOG_ENTRIES * sizeof(*loop->log));
+	if (!loop->arena || !loop->log) {
+		kfree(loop->arena);
+		kfree(loop->log);
+		kfree(loop);
+		return -ENOMEM;
+	}
+	loop->runner.wake = wake_runner;
+	waitq_init(&loop->waitq);
+	spin_init(&loop->post_lock);
+	loop->posts_end = &loop->posts;
+	list_init(&loop->streams);
+	list_init(&loop->listeners);
+	list_init(&loop->ready);
+	list_init(&loop->work);
+	list_init(&loop->touched);
+	list_init(&loop->starved);
+	list_init(&loop->releasing);
+	list_init(&loop->released);
+	list_init(&loop->dead);
+	*out = loop;
+	return 0;
+}
+
+static void end_all_streams(struct stream_loop *loop)
+{
+	struct stream *s;
+
+	net_enter();
+	list_for_each(s, &loop->streams, all) {
+		if (s->pcb && !s->is_dead) {
+			s->is_closing = true;
+			if (list_is_empty(&s->queued) && list_is_empty(&s->in_flight))
+				do_close(s);
+			else
+				do_abort(s);
+			s->close_error = 0;
+		}
+	}
+	net_leave();
+}
+
+/* Loans are given back only when no device names them; the wait ends with the devices' batches. */
+static void wait_for_releases(struct stream_loop *loop)
+{
+	while (!list_is_empty(&loop->releasing)) {
+		thread_sleep_until(clock_ns() + NSEC_PER_MSEC);
+		section(loop);
+		service(loop);
+	}
+}
+
+void stream_loop_destroy(struct stream_loop *loop)
+{
+	struct stream_listener *l, *next;
+
+	assert(!loop->is_running);
+	list_for_each_safe(l, next, &loop->listeners, link)
+		stream_listener_close(l);
+	section(loop);
+	end_all_streams(loop);
+	section(loop);
+	service(loop);
+	section(loop);
+	service(loop);
+	wait_for_releases(loop);
+	kfree(loop->arena);
+	kfree(loop->log);
+	kfree(loop);
+}
+
+void *stream_user(const struct stream *s)
+{
+	return s->user;
+}
+
+void stream_set_user(struct stream *s, void *user)
+{
+	s->user = user;
+}
+
+struct stream_loop *stream_loop_of(const struct stream *s)
+{
+	return s->loop;
+}
+
+int stream_id(const struct stream *s)
+{
+	return s->id;
+}
+
+void stream_pause(struct stream *s, bool paused)
+{
+	s->is_paused = paused;
+	if (paused || s->is_dead)
+		return;
+	if (!list_is_linked(&s->work))
+		list_push_back(&s->loop->work, &s->work);
+	s->loop->is_awake = true;
+}
+
+void stream_close(struct stream *s)
+{
+	s->is_closing = true;
+	stream_touch(s);
+}
+
+void stream_abort(struct stream *s)
+{
+	if (!s->is_aborting)
+		s->close_error = -ECONNABORTED;
+	s->is_aborting = true;
+	stream_touch(s);
+}
+
+void stream_loop_stats(const struct stream_loop *loop, struct stream_stats *out)
+{
+	*out = loop->stats;
+}

@@ -1,0 +1,177 @@
+/*
+ * Private to the lwIP back end of <libos/stream.h>: the objects, and who may touch what.
+ *
+ *   Locks:  I set once   S stack lock   o the loop's thread only   a atomic   p post lock
+ *
+ * lwIP's callbacks run under the stack lock in whichever thread runs the stack. They leave what
+ * happened in the stream's [S] part and put the stream on its loop's `ready` list. The loop's
+ * thread collects the list under the lock, then calls the server without it; what the server asks
+ * for is noted in the [o] part and carried out in the loop's next section under the lock.
+ */
+#ifndef NET_STREAM_LWIP_H
+#define NET_STREAM_LWIP_H
+
+#include <core/errno.h>
+#include <core/list.h>
+#include <core/sync.h>
+#include <libos/stream.h>
+
+#include "lwip/tcp.h"
+#include "stack.h"
+
+/* Events of a stream between lwIP's callbacks and the loop. */
+enum {
+	STREAM_OPENED = 1 << 0,
+	STREAM_INPUT  = 1 << 1,
+	STREAM_FIN    = 1 << 2,
+	STREAM_SENT   = 1 << 3,
+	STREAM_GONE   = 1 << 4,    /* lwIP has dropped the connection; `error` says why */
+	STREAM_RESUME = 1 << 5,    /* stream_pause(false): look at the input again */
+};
+
+/* What a server is told about the streams of one listener or connect. Shared, counted. */
+struct stream_class {
+	unsigned refs;                    /* [S] */
+	struct stream_ops ops;            /* [I] */
+	struct stream_options options;    /* [I] defaults filled in */
+	int family;                       /* [I] in which addresses are shown */
+};
+
+/* Bytes lent by the server, from stream_write_ref() until release(). */
+struct stream_loan {
+	struct list link;
+	const uint8_t *data;
+	size_t len;
+	uint32_t end_seq;                 /* the sequence number behind the last byte, once written */
+	uint64_t mark;                    /* when no segment names it: transmissions to wait for */
+	void (*release)(void *arg);       /* NULL: `data` is a heap copy of ours */
+	void *arg;
+};
+
+struct stream {
+	struct list all;                  /* [S] loop->streams */
+	struct list ready;                /* [S] loop->ready */
+	struct list work;                 /* [o] loop->work: collected, to be served */
+	struct list touched;              /* [o] loop->touched: has something for the next section */
+	struct list starved;              /* [o] loop->starved: TCP had no memory for its output */
+	struct stream_loop *loop;         /* [I] */
+	struct stream_class *class;       /* [I] */
+	void *user;                       /* [o] */
+	int id;                           /* [I] */
+
+	struct tcp_pcb *pcb;              /* [S] NULL: gone */
+	unsigned events;                  /* [S] */
+	int error;                        /* [S] with STREAM_GONE */
+	struct pbuf *inbox;               /* [S] received, not collected */
+	uint64_t acked_bytes;             /* [S] */
+	struct list queued;               /* [S] loans (and copies) TCP has no room for yet */
+	struct list in_flight;            /* [S] loans that segments name, in sequence */
+	size_t unread_bytes;              /* [S] received and not yet credited to the window */
+
+	unsigned seen;                    /* [o] events collected and not served */
+	int seen_error;                   /* [o] */
+	uint64_t acked_seen;              /* [o] */
+	uint64_t appended;                /* [o] bytes of output ever appended */
+	struct pbuf *input;               /* [o] collected pieces; the first is read from input_offset */
+	size_t input_offset;              /* [o] */
+	uint8_t *pending;                 /* [o] contiguous left-over: pending_start..pending_end */
+	size_t pending_start, pending_end, pending_room; /* [o] */
+	bool has_left_over;               /* [o] the server wants more before it sees them again */
+	size_t consumed;                  /* [o] bytes to credit in the next section */
+	bool is_connecting;               /* [o] by stream_connect(), opened() not yet called */
+	bool is_open;                     /* [o] opened() was called and kept it */
+	bool is_paused;                   /* [o] */
+	bool is_over_high;                /* [o] */
+	bool has_ended;                   /* [o] FIN was reported */
+	bool is_closing;                  /* [o] stream_close() */
+	bool is_aborting;                 /* [o] stream_abort(), or opened() refused */
+	bool is_detached;                 /* [o] no pcb of ours any more: closed() is due */
+	bool is_dead;                     /* [o] closed() was called; freed in the next section */
+	int close_error;                  /* [o] what closed() will say */
+};
+
+struct stream_listener {
+	struct list link;                 /* [S] loop->listeners */
+	struct stream_loop *loop;         /* [I] */
+	struct stream_class *class;       /* [I] */
+	void *user;                       /* [I] */
+	struct tcp_pcb *pcb;              /* [S] */
+	bool is_paused;                   /* [S] */
+	struct list held;                 /* [S] streams accepted while paused, by `ready` */
+};
+
+/* One entry of the output log: bytes in the arena, or a loan. */
+struct stream_output {
+	struct stream *stream;
+	const uint8_t *data;
+	size_t len;
+	struct stream_loan *loan;         /* NULL: the bytes lie in the arena and are copied */
+};
+
+#define STREAM_ARENA_BYTES  KIB(64)
+#define STREAM_LOG_ENTRIES  1024
+#define STREAM_COPY_MAX     1024      /* shorter loans are copied: cheaper than a reference */
+
+struct stream_post;
+
+struct stream_loop {
+	struct net_runner runner;
+	struct waitq waitq;
+	bool is_awake;                    /* [a] there is something to do */
+	bool must_stop;                   /* [a] */
+	bool is_running;                  /* [o] */
+
+	struct list streams, listeners;   /* [S] */
+	struct list ready;                /* [S] */
+	struct list work, touched, starved; /* [o] */
+	struct list releasing;            /* [S] loans that only transmissions may still name */
+	struct list released;             /* [o] loans to give back */
+	struct list dead;                 /* [o] streams to free, by `work` */
+	struct pbuf *used_input;          /* [o] pieces to free, chained by us */
+
+	struct spinlock post_lock;
+	struct stream_post *posts, **posts_end; /* [p] */
+
+	struct stream_timer *timers;      /* [o] pairing heap */
+	uint8_t *arena;                   /* [o] */
+	size_t arena_used, reserved;      /* [o] */
+	struct stream_output *log;        /* [o] */
+	unsigned log_used;                /* [o] */
+	struct stream_stats stats;        /* [o] */
+};
+
+/* stream_lwip.c */
+bool stream_round(struct stream_loop *loop);
+struct stream *stream_create(struct stream_loop *loop, struct stream_class *class, void *user,
+			     struct tcp_pcb *pcb);         /* S; NULL: no memory */
+void stream_free(struct stream *s);                        /* S and o: no pcb, no loans */
+void stream_mark(struct stream *s, unsigned events);       /* S */
+void stream_touch(struct stream *s);                       /* o */
+struct stream_class *stream_class_create(const struct stream_ops *ops,
+					 const struct stream_options *options, int family);
+void stream_class_get(struct stream_class *class);         /* S */
+void stream_class_put(struct stream_class *class);         /* S */
+
+/* stream_input.c */
+err_t stream_recv_callback(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err);
+void stream_input_collect(struct stream *s);               /* S and o */
+void stream_input_serve(struct stream *s);                 /* o: calls received() */
+bool stream_input_is_empty(const struct stream *s);        /* o */
+void stream_input_drop(struct stream *s);                  /* o */
+void stream_input_discard(struct stream *s);               /* S and o: the inbox as well */
+void stream_input_free_used(struct stream_loop *loop);     /* S and o */
+
+/* stream_output.c */
+void stream_output_flush(struct stream_loop *loop);        /* S and o: the log into TCP */
+void stream_output_push(struct stream *s);                 /* S and o: what waited for room */
+err_t stream_sent_callback(void *arg, struct tcp_pcb *pcb, u16_t len);
+void stream_output_drop(struct stream *s);                 /* S: all loans towards release */
+void stream_output_collect_releases(struct stream_loop *loop); /* S and o */
+void stream_output_run_releases(struct stream_loop *loop); /* o: calls release() */
+bool stream_output_is_starved(const struct stream_loop *loop);
+
+/* stream_timer.c */
+void stream_timers_run(struct stream_loop *loop, uint64_t now_ns);  /* o: calls fire() */
+uint64_t stream_timers_deadline(const struct stream_loop *loop);    /* o */
+
+#endif

@@ -1,0 +1,251 @@
+/*
+ * Sending frames, and knowing when nobody names their bytes any more.
+ *
+ * lwIP hands down a chain of pbufs; its pieces become the fragments of a netbuf, the chain is
+ * referenced until the device has let go, and the device is kicked once at the end of the batch.
+ * A full ring queues the frame here, up to a bound.
+ *
+ * Bytes that an application lent to TCP may be reused when they are acknowledged *and* no
+ * transmission that names them is under way. Transmissions therefore carry serial numbers and stand
+ * in a list in the order they were made; net_transmit_mark() taken at the acknowledgement (when no
+ * segment names the bytes any more) has passed as soon as every older transmission is done. Usually
+ * none is, since devices are reaped before the acknowledgement is even read.
+ *
+ * All under the stack lock.
+ */
+#include <core/assert.h>
+#include <core/counter.h>
+#include <core/kmem.h>
+
+#include "interface.h"
+#include "lwip/inet_chksum.h"
+#include "lwip/ip.h"
+#include "lwip/pbuf.h"
+#include "lwip/prot/ethernet.h"
+#include "lwip/prot/ip4.h"
+#include "lwip/prot/ip6.h"
+#include "lwip/prot/tcp.h"
+#include "stack.h"
+
+COUNTER(net_tx_frames, "frames handed to devices");
+COUNTER(net_tx_linearized, "frames copied because they had too many pieces");
+COUNTER(net_tx_waited, "frames that found the device's ring full");
+COUNTER(net_drop_tx_memory, "frames dropped: no memory to describe or copy them");
+COUNTER(net_drop_tx_queue, "frames dropped: the queue before the full ring is full");
+COUNTER(net_drop_tx_device, "frames dropped: the device cannot send them");
+
+#define WAITING_MAX 1024
+
+struct transmission {
+	struct netbuf netbuf;      /* first: the device hands it back by this address */
+	struct list age;           /* in under_way, oldest first */
+	uint64_t serial;
+	struct pbuf *chain;        /* our reference */
+	struct net_interface *in;
+};
+
+static struct list under_way = LIST_INIT(under_way);
+static uint64_t last_serial;
+static struct kmem_cache *transmissions;
+
+uint64_t net_transmit_mark(void)
+{
+	return last_serial;
+}
+
+bool net_transmit_has_passed(uint64_t mark)
+{
+	return list_is_empty(&under_way) ||
+	       list_first(&under_way, struct transmission, age)->serial > mark;
+}
+
+static void transmission_end(struct transmission *t)
+{
+	list_remove(&t->age);
+	pbuf_free(t->chain);
+	kmem_cache_free(transmissions, t);
+}
+
+static void device_done(struct netbuf *b)
+{
+	assert(net_is_entered());
+	transmission_end(container_of(b, struct transmission, netbuf));
+}
+
+/*
+ * The TCP checksum is the device's to complete: the field holds the sum of the pseudo-header, and
+ * the device adds the bytes from csum_start on. The headers lie in the chain's first piece, which
+ * is lwIP's own memory (a loan never starts a segment).
+ */
+static void ask_for_checksum(struct netbuf *b, struct pbuf *p, bool is_v6, unsigned ip_len)
+{
+	uint8_t *frame = p->payload;
+	unsigned start = SIZEOF_ETH_HDR + ip_len;
+	struct tcp_hdr *tcp = (struct tcp_hdr *)(frame + start);
+	uint32_t sum = lwip_htons((u16_t)(p->tot_len - start)) + lwip_htons(IP_PROTO_TCP);
+
+	if (is_v6)
+		sum += net_checksum(frame + SIZEOF_ETH_HDR + 8, 32);
+	else
+		sum += net_checksum(frame + SIZEOF_ETH_HDR + 12, 8);
+	sum = (sum & 0xffff) + (sum >> 16);
+	tcp->chksum = (u16_t)((sum & 0xffff) + (sum >> 16));
+	b->needs_csum = true;
+	b->csum_start = (uint16_t)start;
+	b->csum_offset = (uint16_t)(start + offsetof(struct tcp_hdr, chksum));
+}
+
+/* The length of the IP header when the frame carries a whole TCP header behind it, else 0. */
+static unsigned tcp_ip_header_len(const struct pbuf *p, bool *is_v6)
+{
+	const uint8_t *frame = p->payload;
+	unsigned ip_len;
+
+	*is_v6 = frame[12] == 0x86 && frame[13] == 0xdd;
+	if (*is_v6)
+		ip_len = frame[SIZEOF_ETH_HDR + 6] == IP6_NEXTH_TCP ? IP6_HLEN : 0;
+	else if (frame[12] == 0x08 && frame[13] == 0x00)
+		ip_len = frame[SIZEOF_ETH_HDR + 9] == IP_PROTO_TCP ?
+			 (frame[SIZEOF_ETH_HDR] & 15u) * 4 : 0;
+	else
+		ip_len = 0;
+	return ip_len && p->len >= SIZEOF_ETH_HDR + ip_len + TCP_HLEN ? ip_len : 0;
+}
+
+static void add_offloads(struct netbuf *b, struct net_interface *in, struct pbuf *p)
+{
+	unsigned ip_len;
+	bool is_v6;
+
+	if (!(in->dev->features & NETDEV_TX_CSUM) || p->len < SIZEOF_ETH_HDR + IP_HLEN)
+		return;
+	ip_len = tcp_ip_header_len(p, &is_v6);
+	if (ip_len)
+		ask_for_checksum(b, p, is_v6, ip_len);
+}
+
+static void describe(struct transmission *t, struct pbuf *p)
+{
+	struct netbuf *b = &t->netbuf;
+
+	list_init(&b->link);
+	b->done = device_done;
+	b->frag_count = 0;
+	b->len = p->tot_len;
+	b->gso_size = 0;
+	b->needs_csum = false;
+	b->csum_good = false;
+	for (; p; p = p->next) {
+		if (!p->len)
+			continue;
+		b->frags[b->frag_count].base = p->payload;
+		b->frags[b->frag_count++].len = p->len;
+	}
+}
+
+static unsigned piece_count(const struct pbuf *p)
+{
+	unsigned n = 0;
+
+	for (; p; p = p->next)
+		n += p->len > 0;
+	return n;
+}
+
+/* A reference to the chain, or a copy of it in one piece; NULL without memory. */
+static struct pbuf *hold(struct pbuf *p)
+{
+	if (likely(piece_count(p) <= NETBUF_FRAGS)) {
+		pbuf_ref(p);
+		return p;
+	}
+	counter_inc(net_tx_linearized);
+	return pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+}
+
+static struct transmission *transmission_begin(struct net_interface *in, struct pbuf *p)
+{
+	struct transmission *t;
+
+	if (!transmissions)
+		transmissions = kmem_cache_create("net-transmission", sizeof(*t), CACHE_LINE);
+	t = transmissions ? kmem_cache_alloc(transmissions) : NULL;
+	if (!t)
+		return NULL;
+	t->chain = hold(p);
+	if (!t->chain) {
+		kmem_cache_free(transmissions, t);
+		return NULL;
+	}
+	t->in = in;
+	t->serial = ++last_serial;
+	list_push_back(&under_way, &t->age);
+	describe(t, t->chain);
+	add_offloads(&t->netbuf, in, t->chain);
+	return t;
+}
+
+/* True when the frame is off our hands: taken by the device, or dropped because it never will be. */
+static bool submit(struct net_interface *in, struct transmission *t)
+{
+	int err = in->dev->ops->transmit(in->dev, &t->netbuf);
+
+	if (err == -EAGAIN)
+		return false;
+	in->needs_kick = true;
+	if (err) {
+		counter_inc(net_drop_tx_device);
+		transmission_end(t);
+	} else {
+		counter_inc(net_tx_frames);
+	}
+	return true;
+}
+
+static void note_kind(const struct pbuf *p)
+{
+	const uint8_t *frame = p->payload;
+
+	if (frame[12] == 0x08 && frame[13] == 0x06)
+		net_timer_need(NET_TIMER_ARP, 10 * NSEC_PER_SEC);
+	else
+		net_timer_tcp_active();
+}
+
+err_t net_transmit(struct netif *netif, struct pbuf *p)
+{
+	struct net_interface *in = netif->state;
+	struct transmission *t;
+
+	assert(net_is_entered() && p->len >= SIZEOF_ETH_HDR);
+	note_kind(p);
+	if (in->waiting_count >= WAITING_MAX) {
+		counter_inc(net_drop_tx_queue);
+		return ERR_MEM;
+	}
+	t = transmission_begin(in, p);
+	if (!t) {
+		counter_inc(net_drop_tx_memory);
+		return ERR_MEM;
+	}
+	if (in->waiting_count || !submit(in, t)) {
+		counter_inc(net_tx_waited);
+		list_push_back(&in->waiting, &t->netbuf.link);
+		in->waiting_count++;
+	}
+	return ERR_OK;
+}
+
+void net_transmit_retry(struct net_interface *in)
+{
+	while (in->waiting_count) {
+		struct netbuf *b = list_first(&in->waiting, struct netbuf, link);
+
+		list_remove(&b->link);
+		if (!submit(in, container_of(b, struct transmission, netbuf))) {
+			list_push_front(&in->waiting, &b->link);
+			return;
+		}
+		in->waiting_count--;
+	}
+}
