@@ -52,7 +52,7 @@ $(IMAGE)_defconfig: build/.setup
 endif
 
 # Goals that read no configuration: nothing is built, fetched or set up for them.
-unconfigured := help clean distclean doctor setup unit land-check stop bench soak %_defconfig
+unconfigured := help clean distclean doctor setup unit native land-check stop bench soak %_defconfig
 goals        := $(or $(MAKECMDGOALS),image)
 ifneq ($(filter-out $(unconfigured),$(goals)),)
 include tools/build/image.mk
@@ -62,6 +62,7 @@ include tools/build/unit.mk
 endif
 
 include tools/build/run.mk
+include apps/memcached/native.mk
 
 ##@ Check
 
@@ -91,4 +92,4 @@ help: ## this list
 	     /^## make / { split(substr($$0, 9), t, ": "); printf "  make %-20s %s\n", t[1], t[2] } \
 	     /^[a-z][a-zA-Z_. \/-]*:.*## / { split($$1, t, " "); printf "  make %-20s %s\n", t[1], $$2 }' \
 	         $(firstword $(MAKEFILE_LIST)) \
-	         $(wildcard tools/build/image.mk tools/build/run.mk tools/build/unit.mk)
+	         $(wildcard tools/build/image.mk tools/build/run.mk tools/build/unit.mk apps/*/native.mk)

@@ -1,0 +1,265 @@
+/*
+ * The cache's operations, with memcached's semantics.
+ *
+ * An item that has expired or was flushed stays in the table until somebody comes across it: a
+ * lookup, or the search for memory. A flush is a time: items last used up to then are dead. Those
+ * used in the very second of the flush are unlinked at once, so that what is stored later in the
+ * same second lives; the lists of the LRU are in the order of last_used, so they are at the front.
+ */
+#include "cache.h"
+
+#include <assert.h>
+
+#include "hash.h"
+#include "lru.h"
+#include "number.h"
+#include "settings.h"
+#include "slab.h"
+#include "stats.h"
+#include "table.h"
+
+static reltime_t flushed_until;    /* 0: never */
+static uint64_t cas_last;
+
+static bool is_flushed(const struct item *it)
+{
+	return it->last_used <= flushed_until && flushed_until <= clock_now;
+}
+
+static bool is_expired(const struct item *it)
+{
+	return it->expires != 0 && it->expires <= clock_now;
+}
+
+bool cache_is_dead(const struct item *it)
+{
+	return is_flushed(it) || is_expired(it);
+}
+
+static void unlink_hashed(struct item *it, uint32_t hash)
+{
+	assert(it->flags & ITEM_LINKED);
+	table_remove(it, hash);
+	lru_remove(it);
+	stats.bytes -= item_bytes(it);
+	it->flags &= (uint8_t)~ITEM_LINKED;
+	it->holds++;
+	item_release(it);
+}
+
+void cache_unlink(struct item *it)
+{
+	unlink_hashed(it, key_hash(item_key(it), it->key_len));
+}
+
+static void link_done(struct item *it, uint64_t cas)
+{
+	it->flags |= ITEM_LINKED;
+	it->last_used = clock_now;
+	item_set_cas(it, cas);
+	lru_insert(it);
+	stats.bytes += item_bytes(it);
+	stats.total_items++;
+}
+
+static void replace(struct item *old, struct item *it, uint64_t cas, uint32_t hash)
+{
+	table_replace(old, it, hash);
+	lru_remove(old);
+	stats.bytes -= item_bytes(old);
+	old->flags &= (uint8_t)~ITEM_LINKED;
+	old->holds++;
+	item_release(old);
+	link_done(it, cas);
+}
+
+struct item *cache_find(const char *key, size_t len, uint32_t hash)
+{
+	struct item *it = table_find(key, len, hash);
+
+	if (!it || !cache_is_dead(it))
+		return it;
+	if (is_flushed(it))
+		stats.get_flushed++;
+	else
+		stats.get_expired++;
+	unlink_hashed(it, hash);
+	return NULL;
+}
+
+struct item *cache_get(const char *key, size_t len, uint32_t hash)
+{
+	struct item *it = cache_find(key, len, hash);
+
+	if (it)
+		lru_touch(it);
+	return it;
+}
+
+struct item *cache_touch(const char *key, size_t len, uint32_t hash, reltime_t expires)
+{
+	struct item *it = cache_get(key, len, hash);
+
+	if (it)
+		it->expires = expires;
+	return it;
+}
+
+static void copy_value(struct item *to, uint32_t offset, const struct item *from, uint32_t len)
+{
+	struct item_span span = item_span_first(from);
+
+	while (len > 0) {
+		size_t n = span.len < len ? span.len : len;
+
+		item_write(to, offset, span.data, n);
+		offset += (uint32_t)n;
+		len -= (uint32_t)n;
+		span = item_span_next(span);
+	}
+}
+
+/* `old` with the value of `it` behind or before its own. Held once; NULL without memory. */
+static struct item *joined(struct item *old, struct item *it, bool behind)
+{
+	const struct item *first = behind ? old : it, *second = behind ? it : old;
+	uint32_t first_len = first->value_len - 2;
+	struct item *sum;
+
+	if (!item_hold(old))
+		return NULL;
+	sum = item_new(item_key(old), old->key_len, item_client_flags(old), old->expires,
+		       first_len + second->value_len);
+	if (sum) {
+		copy_value(sum, 0, first, first_len);
+		copy_value(sum, first_len, second, second->value_len);
+	}
+	item_release(old);
+	return sum;
+}
+
+static enum store_result store_joined(struct item *it, enum store_verb verb, uint64_t cas,
+				      struct item *old, uint32_t hash)
+{
+	struct item *sum;
+
+	if (cas != 0 && cas != item_cas(old))
+		return STORE_EXISTS;
+	sum = joined(old, it, verb == STORE_APPEND);
+	if (!sum)
+		return STORE_NOT_STORED;
+	replace(old, sum, cas_last, hash);
+	item_release(sum);
+	return STORE_DONE;
+}
+
+static enum store_result store_over(struct item *it, enum store_verb verb, uint64_t cas,
+				    struct item *old, uint32_t hash)
+{
+	switch (verb) {
+	case STORE_ADD:
+		lru_touch(old);
+		return STORE_NOT_STORED;
+	case STORE_APPEND:
+	case STORE_PREPEND:
+		return store_joined(it, verb, cas, old, hash);
+	case STORE_CAS:
+		if (cas == 0 || cas != item_cas(old)) {
+			stats.cas_badval++;
+			return STORE_EXISTS;
+		}
+		stats.cas_hits++;
+		break;
+	case STORE_SET:
+	case STORE_REPLACE:
+		break;
+	}
+	replace(old, it, cas_last, hash);
+	return STORE_DONE;
+}
+
+enum store_result cache_store(struct item *it, enum store_verb verb, uint64_t cas, uint32_t hash)
+{
+	struct item *old = cache_find(item_key(it), it->key_len, hash);
+
+	cas_last++; /* also for what is then not stored, as memcached does */
+	if (old)
+		return store_over(it, verb, cas, old, hash);
+	if (verb == STORE_CAS) {
+		stats.cas_misses++;
+		return STORE_NOT_FOUND;
+	}
+	if (verb != STORE_SET && verb != STORE_ADD)
+		return STORE_NOT_STORED;
+	table_insert(it, hash);
+	link_done(it, cas_last);
+	return STORE_DONE;
+}
+
+/* A new value for a number: in place where it fits and nobody is reading, else a new item. */
+static enum count_result number_store(struct item *it, uint64_t number, uint32_t hash)
+{
+	char digits[NUMBER_MAX];
+	uint32_t len = (uint32_t)(number_format(digits, number) - digits);
+	struct item *fresh;
+
+	if (len + 2 <= it->value_len && it->holds == 0) {
+		item_set_cas(it, ++cas_last);
+		memcpy(item_value(it), digits, len);
+		memset(item_value(it) + len, ' ', it->value_len - 2 - len);
+		return COUNT_DONE;
+	}
+	if (!item_hold(it))
+		return COUNT_NO_MEMORY;
+	fresh = item_new(item_key(it), it->key_len, item_client_flags(it), it->expires, len + 2);
+	if (fresh) {
+		item_write(fresh, 0, digits, len);
+		item_write(fresh, len, "\r\n", 2);
+		replace(it, fresh, ++cas_last, hash);
+		item_release(fresh);
+	}
+	item_release(it);
+	return fresh ? COUNT_DONE : COUNT_NO_MEMORY;
+}
+
+enum count_result cache_count(const char *key, size_t len, uint32_t hash, bool up, uint64_t delta,
+			      uint64_t *result)
+{
+	struct item *it = cache_find(key, len, hash);
+	uint64_t n;
+
+	if (!it)
+		return COUNT_NOT_FOUND;
+	if (it->value_len <= 2 || (it->flags & ITEM_CHUNKED) ||
+	    !number_parse_u64(item_value(it), it->value_len, &n))
+		return COUNT_NON_NUMERIC;
+	if (up)
+		n += delta;
+	else
+		n = delta > n ? 0 : n - delta;
+	*result = n;
+	return number_store(it, n, hash);
+}
+
+bool cache_delete(const char *key, size_t len, uint32_t hash)
+{
+	struct item *it = cache_find(key, len, hash);
+
+	if (!it)
+		return false;
+	unlink_hashed(it, hash);
+	return true;
+}
+
+void cache_flush(int32_t delay)
+{
+	flushed_until = (delay > 0 ? clock_from_exptime(delay) : clock_now) - 1;
+	for (unsigned id = 1; id <= slab_classes(); id++) {
+		struct item *it = lru_newest(id), *older;
+
+		for (; it && it->last_used >= flushed_until; it = older) {
+			older = it->older;
+			cache_unlink(it);
+		}
+	}
+}

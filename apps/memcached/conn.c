@@ -1,0 +1,168 @@
+/*
+ * Connections. A connection that waits for a command holds nothing but this structure, so that ten
+ * thousand idle clients fit into a small machine.
+ *
+ * Input is worked off as far as it goes, unless answers pile up: then the rest waits in the stream
+ * until the client has read (a client that asks for much and reads nothing stops only itself).
+ */
+#include "conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "settings.h"
+#include "stats.h"
+#include "text.h"
+
+enum { ANSWERS_MAX = 256 * 1024 }; /* bytes waiting in one stream before its input has to wait */
+
+static struct conn *conns;
+
+struct conn *conn_first(void)
+{
+	return conns;
+}
+
+void conn_reply(struct conn *c, const char *line)
+{
+	if (!c->noreply && stream_write(c->stream, line, strlen(line)) < 0)
+		conn_fail(c);
+}
+
+void conn_quit(struct conn *c)
+{
+	c->state = CONN_CLOSING;
+	stream_close(c->stream);
+}
+
+void conn_fail(struct conn *c)
+{
+	c->state = CONN_CLOSING;
+	stream_abort(c->stream);
+}
+
+/* Over the limit: one line, and goodbye. */
+static int conn_refuse(struct stream *s)
+{
+	static const char sorry[] = "ERROR Too many open connections\r\n";
+
+	stats.rejected_connections++;
+	stream_set_user(s, NULL);
+	stream_write(s, sorry, sizeof(sorry) - 1);
+	stream_close(s);
+	return 0;
+}
+
+static int conn_opened(struct stream *s)
+{
+	struct conn *c;
+
+	if (stats.curr_connections >= settings.connections)
+		return conn_refuse(s);
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	clock_update();
+	c->stream = s;
+	c->last_command = clock_now;
+	c->link = &conns;
+	c->next = conns;
+	if (conns)
+		conns->link = &c->next;
+	conns = c;
+	stats.curr_connections++;
+	stats.total_connections++;
+	if (stats.curr_connections > stats.connections_max)
+		stats.connections_max = stats.curr_connections;
+	stream_set_user(s, c);
+	return 0;
+}
+
+static void conn_closed(struct stream *s, int error)
+{
+	struct conn *c = stream_user(s);
+
+	(void)error;
+	if (!c)
+		return;
+	if (c->item)
+		item_release(c->item);
+	*c->link = c->next;
+	if (c->next)
+		c->next->link = c->link;
+	stats.curr_connections--;
+	free(c);
+}
+
+static size_t value_received(struct conn *c, const char *data, size_t len)
+{
+	uint32_t n = len < c->left ? (uint32_t)len : c->left;
+
+	item_write(c->item, c->item->value_len - c->left, data, n);
+	c->left -= n;
+	if (c->left == 0) {
+		c->state = CONN_COMMAND;
+		text_value_complete(c);
+	}
+	return n;
+}
+
+static size_t swallow(struct conn *c, size_t len)
+{
+	uint32_t n = len < c->left ? (uint32_t)len : c->left;
+
+	c->left -= n;
+	if (c->left == 0)
+		c->state = CONN_COMMAND;
+	return n;
+}
+
+static size_t swallow_line(struct conn *c, const char *data, size_t len)
+{
+	const char *end = memchr(data, '\n', len);
+
+	if (!end)
+		return len;
+	c->state = CONN_COMMAND;
+	return (size_t)(end + 1 - data);
+}
+
+static size_t step(struct conn *c, const char *data, size_t len)
+{
+	switch ((enum conn_state)c->state) {
+	case CONN_COMMAND:
+		return text_command(c, data, len);
+	case CONN_VALUE:
+		return value_received(c, data, len);
+	case CONN_SWALLOW:
+		return swallow(c, len);
+	case CONN_KEYS:
+		return text_keys(c, data, len);
+	case CONN_SWALLOW_LINE:
+		return swallow_line(c, data, len);
+	case CONN_CLOSING:
+		break;
+	}
+	return len;
+}
+
+static size_t conn_received(struct stream *s, const uint8_t *data, size_t len)
+{
+	struct conn *c = stream_user(s);
+	size_t done = 0, n = 1;
+
+	if (!c)
+		return len;
+	clock_update();
+	while (done < len && n > 0 && stream_backlog(s) <= ANSWERS_MAX) {
+		n = step(c, (const char *)data + done, len - done);
+		done += n;
+	}
+	return done;
+}
+
+const struct stream_ops conn_ops = {
+	.opened = conn_opened,
+	.received = conn_received,
+	.closed = conn_closed,
+};

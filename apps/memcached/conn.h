@@ -1,0 +1,46 @@
+/*
+ * One client's connection: where it stands in the protocol.
+ */
+#ifndef MEMCACHED_CONN_H
+#define MEMCACHED_CONN_H
+
+#include <libos/stream.h>
+
+#include "cache.h"
+
+enum conn_state {
+	CONN_COMMAND,      /* a command line comes next */
+	CONN_VALUE,        /* the value of a store command goes into conn->item */
+	CONN_SWALLOW,      /* conn->left bytes of a refused value are thrown away */
+	CONN_KEYS,         /* in the middle of a get line that is longer than the buffer */
+	CONN_SWALLOW_LINE, /* as far as the end of the line */
+	CONN_CLOSING,
+};
+
+struct conn {
+	struct stream *stream;
+	struct conn *next, **link;
+	struct item *item;         /* [CONN_VALUE] being filled, held */
+	uint64_t cas;              /* [CONN_VALUE] asked for */
+	uint32_t left;             /* [CONN_VALUE, CONN_SWALLOW] bytes still to come */
+	reltime_t last_command;
+	uint8_t state;
+	uint8_t verb;              /* [CONN_VALUE] enum store_verb */
+	uint8_t fetch;             /* [CONN_KEYS] enum fetch_flag */
+	bool noreply;              /* the command wants no answer */
+	reltime_t expires;         /* [CONN_KEYS] for gat */
+};
+
+extern const struct stream_ops conn_ops;
+
+/* All open connections, newest first; for `stats conns` and idle clients. */
+struct conn *conn_first(void);
+
+/* Sends a line; `line` includes the CR LF. Nothing if the command said noreply. */
+void conn_reply(struct conn *c, const char *line);
+/* Ends the connection after what has been answered. */
+void conn_quit(struct conn *c);
+/* No memory for an answer: the connection is lost, because the stream of answers has a hole. */
+void conn_fail(struct conn *c);
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * Items: a key, a value, and what the cache knows about them.
+ *
+ * Layout of a plain item, in one chunk of slab memory:
+ *
+ *     struct item | CAS number (8, without -C) | key | client flags (4, if not 0) | value | CR LF
+ *
+ * 40 bytes of header and 8 of CAS; memcached has 48 and 8, and a NUL behind the key. The CR LF is
+ * part of the stored value, so that an answer is one piece.
+ *
+ * A value too large for a chunk is ITEM_CHUNKED: the item's own chunk ends with a pointer to the
+ * first of a list of pieces, which hold the value. Read any value with an item_span.
+ *
+ * Life: item_new() (held once by the caller, unlinked, value not written) -> cache.c links it into
+ * the table and the LRU -> unlinked by delete, replacement, expiry or eviction. The memory returns
+ * when the item is unlinked and nobody holds it. Answers that are sent by reference hold it.
+ */
+#ifndef MEMCACHED_ITEM_H
+#define MEMCACHED_ITEM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "clock.h"
+
+enum item_flag {
+	ITEM_LINKED       = 1,
+	ITEM_HAS_CAS      = 2,
+	ITEM_CLIENT_FLAGS = 4,
+	ITEM_CHUNKED      = 8,
+	ITEM_FETCHED      = 16,    /* somebody has read it */
+	ITEM_ACTIVE       = 32,    /* twice */
+};
+
+enum { ITEM_HOLDS_MAX = 255 };
+
+struct item {
+	struct item *chain;        /* in the bucket of the hash table */
+	struct item *newer, *older;/* in the LRU; in the free list while class is 0 */
+	reltime_t last_used;
+	reltime_t expires;         /* 0: never */
+	uint32_t value_len;        /* with CR LF */
+	uint8_t  holds;
+	uint8_t  flags;
+	uint8_t  class;            /* slab class of this chunk; 0: free */
+	uint8_t  key_len;          /* 0: not an item, but a struct piece */
+	char data[];
+};
+
+/* A part of a large value. The fields that tell chunks apart lie where they do in an item. */
+struct piece {
+	struct piece *next;
+	struct item *owner;
+	uint64_t unused;
+	uint32_t unused2;
+	uint32_t len;              /* bytes of value in it */
+	uint32_t unused3;
+	uint8_t  unused4[2];
+	uint8_t  class;
+	uint8_t  key_len;          /* 0 */
+	char data[];
+};
+
+static inline size_t item_cas_size(const struct item *it)
+{
+	return it->flags & ITEM_HAS_CAS ? sizeof(uint64_t) : 0;
+}
+
+static inline const char *item_key(const struct item *it)
+{
+	return it->data + item_cas_size(it);
+}
+
+static inline uint64_t item_cas(const struct item *it)
+{
+	uint64_t cas = 0;
+
+	if (it->flags & ITEM_HAS_CAS)
+		memcpy(&cas, it->data, sizeof(cas));
+	return cas;
+}
+
+static inline void item_set_cas(struct item *it, uint64_t cas)
+{
+	if (it->flags & ITEM_HAS_CAS)
+		memcpy(it->data, &cas, sizeof(cas));
+}
+
+static inline uint32_t item_client_flags(const struct item *it)
+{
+	uint32_t flags = 0;
+
+	if (it->flags & ITEM_CLIENT_FLAGS)
+		memcpy(&flags, item_key(it) + it->key_len, sizeof(flags));
+	return flags;
+}
+
+/* The value of a plain item; where the pointer to the pieces is in a chunked one. */
+static inline char *item_value(const struct item *it)
+{
+	return (char *)item_key(it) + it->key_len + (it->flags & ITEM_CLIENT_FLAGS ? 4 : 0);
+}
+
+static inline bool item_has_key(const struct item *it, const char *key, size_t len)
+{
+	return it->key_len == len && memcmp(item_key(it), key, len) == 0;
+}
+
+
+/* Would an item like this be accepted (-I)? value_len includes the CR LF. */
+bool item_size_is_allowed(size_t key_len, uint32_t client_flags, uint32_t value_len);
+
+/*
+ * A new item, held once, its value still unwritten. NULL: no memory, or larger than allowed. Makes
+ * room by evicting others.
+ */
+struct item *item_new(const char *key, size_t key_len, uint32_t client_flags, reltime_t expires,
+		      uint32_t value_len);
+
+/* False: held by too many already, take a copy instead. */
+bool item_hold(struct item *it);
+/* The last release of an unlinked item frees it. */
+void item_release(struct item *it);
+
+/* A contiguous part of a value. */
+struct item_span {
+	char *data;
+	size_t len;
+	struct piece *piece;       /* it is in, or NULL */
+};
+
+/* The span that begins the value, and the one behind; len 0: the end. */
+struct item_span item_span_first(const struct item *it);
+struct item_span item_span_next(struct item_span span);
+
+/* Copies into the value from byte `offset` on. */
+void item_write(struct item *it, uint32_t offset, const char *from, size_t len);
+/* Does the value end with CR LF? */
+bool item_is_terminated(const struct item *it);
+/* Memory that the item occupies as memcached counts it: header, key, value. */
+size_t item_bytes(const struct item *it);
+
+#endif

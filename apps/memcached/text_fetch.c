@@ -1,0 +1,272 @@
+/*
+ * get, gets, gat, gats: the fast road.
+ *
+ * A value up to COPY_MAX is copied once, behind its header, into the batch that the stream is
+ * building. A larger one leaves from where it lies: the stream holds the item until the peer has
+ * the bytes.
+ */
+#include <stdlib.h>
+
+#include "hash.h"
+#include "number.h"
+#include "settings.h"
+#include "stats.h"
+#include "text.h"
+
+enum {
+	COPY_MAX = 1024,                   /* larger values are sent by reference */
+	/* "VALUE " key " " flags " " bytes " " cas CR LF, and END behind a value */
+	HEADER_MAX = 6 + KEY_MAX + 1 + 10 + 1 + 10 + 1 + NUMBER_MAX + 2,
+	END_LEN = 5,
+};
+
+_Static_assert(HEADER_MAX + COPY_MAX + END_LEN <= STREAM_RESERVE_MAX, "one answer, one piece");
+
+static char *put(char *to, const char *text, size_t len)
+{
+	memcpy(to, text, len);
+	return to + len;
+}
+
+static char *put_header(char *to, const struct item *it, unsigned fetch)
+{
+	to = put(to, "VALUE ", 6);
+	to = put(to, item_key(it), it->key_len);
+	*to++ = ' ';
+	to = number_format(to, item_client_flags(it));
+	*to++ = ' ';
+	to = number_format(to, it->value_len - 2);
+	if (fetch & FETCH_CAS) {
+		*to++ = ' ';
+		to = number_format(to, item_cas(it));
+	}
+	return put(to, "\r\n", 2);
+}
+
+/* One hold of the item for all the spans of a large answer. */
+struct lease {
+	struct item *item;
+	unsigned spans;
+};
+
+static void lease_release(void *arg)
+{
+	struct lease *lease = arg;
+
+	if (--lease->spans > 0)
+		return;
+	item_release(lease->item);
+	free(lease);
+}
+
+static void plain_release(void *arg)
+{
+	item_release(arg);
+}
+
+/* Appends the spans of a chunked value by reference. */
+static int send_chunked(struct stream *s, struct item *it)
+{
+	struct lease *lease = malloc(sizeof(*lease));
+	struct item_span span;
+	int err = 0;
+
+	if (!lease || !item_hold(it)) {
+		free(lease);
+		return -1;
+	}
+	*lease = (struct lease){ .item = it, .spans = 1 };
+	for (span = item_span_first(it); span.len && !err; span = item_span_next(span)) {
+		err = stream_write_ref(s, span.data, span.len, lease_release, lease);
+		lease->spans += err ? 0 : 1;
+	}
+	lease_release(lease); /* the one of this function */
+	return err;
+}
+
+static int send_value(struct stream *s, struct item *it)
+{
+	struct item_span span;
+	int err = 0;
+
+	if (it->holds == ITEM_HOLDS_MAX) { /* held by very many answers: copy this one */
+		for (span = item_span_first(it); span.len && !err; span = item_span_next(span))
+			err = stream_write(s, span.data, span.len);
+		return err;
+	}
+	if (it->flags & ITEM_CHUNKED)
+		return send_chunked(s, it);
+	item_hold(it);
+	err = stream_write_ref(s, item_value(it), it->value_len, plain_release, it);
+	if (err)
+		item_release(it);
+	return err;
+}
+
+/* The answer for one item, and END behind the last. */
+static void send_item(struct conn *c, struct item *it, unsigned fetch, bool last)
+{
+	bool small = it->value_len <= COPY_MAX && !(it->flags & ITEM_CHUNKED);
+	size_t room = HEADER_MAX - KEY_MAX + it->key_len + (small ? it->value_len + END_LEN : 0);
+	char *start = stream_reserve(c->stream, room), *p;
+
+	if (!start) {
+		conn_fail(c);
+		return;
+	}
+	p = put_header(start, it, fetch);
+	if (small) {
+		p = put(p, item_value(it), it->value_len);
+		if (last)
+			p = put(p, "END\r\n", END_LEN);
+	}
+	stream_commit(c->stream, (size_t)(p - start));
+	if (small)
+		return;
+	if (send_value(c->stream, it) < 0 || (last && stream_write(c->stream, "END\r\n", END_LEN) < 0))
+		conn_fail(c);
+}
+
+static struct item *fetch_item(const char *key, size_t len, unsigned fetch, reltime_t expires)
+{
+	uint32_t hash = key_hash(key, len);
+	struct item *it;
+
+	if (fetch & FETCH_TOUCH) {
+		it = cache_touch(key, len, hash, expires);
+		stats.cmd_touch++;
+		stats.touch_hits += it != NULL;
+		stats.touch_misses += it == NULL;
+	} else {
+		it = cache_get(key, len, hash);
+		stats.cmd_get++;
+		stats.get_hits += it != NULL;
+		stats.get_misses += it == NULL;
+	}
+	return it;
+}
+
+static void send_end(struct conn *c)
+{
+	if (stream_write(c->stream, "END\r\n", END_LEN) < 0)
+		conn_fail(c);
+}
+
+/* Looks a key up and answers it. */
+static void answer_key(struct conn *c, const char *key, size_t len, bool last)
+{
+	struct item *it = fetch_item(key, len, c->fetch, c->expires);
+
+	if (it)
+		send_item(c, it, c->fetch, last);
+	else if (last)
+		send_end(c);
+}
+
+/* The next word of [*p, end), or false. */
+static bool next_word(const char **p, const char *end, struct word *w)
+{
+	const char *s = *p, *e;
+
+	while (s < end && *s == ' ')
+		s++;
+	for (e = s; e < end && *e != ' '; e++)
+		;
+	*p = e;
+	*w = (struct word){ s, (size_t)(e - s) };
+	return e > s;
+}
+
+/* A get of one key whose line is complete. Returns 0 for anything else, which takes the long way. */
+size_t text_get_fast(struct conn *c, const char *data, size_t len)
+{
+	const char *key = data + 4, *end = data + len, *p = key;
+
+	if (len < 8 || memcmp(data, "get ", 4) != 0)
+		return 0;
+	if ((size_t)(end - key) > KEY_MAX + 2)
+		end = key + KEY_MAX + 2;
+	while (p < end && (uint8_t)*p > ' ')
+		p++;
+	if (p == key || end - p < 2 || p[0] != '\r' || p[1] != '\n' || settings.verbose > 1)
+		return 0;
+	c->noreply = false;
+	c->last_command = clock_now;
+	c->fetch = 0;
+	answer_key(c, key, (size_t)(p - key), true);
+	return (size_t)(p + 2 - data);
+}
+
+static bool keys_are_valid(const char *p, const char *end)
+{
+	struct word w;
+
+	while (next_word(&p, end, &w)) {
+		if (w.len > KEY_MAX)
+			return false;
+	}
+	return true;
+}
+
+/* get, gets, gat, gats, and the ancient bget. */
+void text_get(struct conn *c, struct words *w)
+{
+	const char *p = w->word[0].text + w->word[0].len, *end = w->end;
+	struct word key, after;
+	int32_t exptime;
+
+	c->fetch = (w->word[0].text[w->word[0].len - 1] == 's' ? FETCH_CAS : 0) |
+		   (w->word[0].text[1] == 'a' ? FETCH_TOUCH : 0);
+	if (c->fetch & FETCH_TOUCH) {
+		if (!number_parse_i32(w->word[1].text, w->word[1].len, &exptime)) {
+			conn_reply(c, "CLIENT_ERROR invalid exptime argument\r\n");
+			return;
+		}
+		c->expires = clock_from_exptime(exptime);
+		p = w->word[1].text + w->word[1].len;
+	}
+	if (!keys_are_valid(p, end)) {
+		conn_reply(c, "CLIENT_ERROR bad command line format\r\n");
+		return;
+	}
+	if (!next_word(&p, end, &key)) {
+		send_end(c);
+		return;
+	}
+	for (bool more = true; more && c->state != CONN_CLOSING; key = after) {
+		more = next_word(&p, end, &after);
+		answer_key(c, key.text, key.len, !more);
+	}
+}
+
+/*
+ * A get line longer than the buffer: the words that are complete are answered, the last one waits
+ * for its end. Whoever sends a key that is too long has had the answers for the keys before it.
+ */
+size_t text_keys(struct conn *c, const char *data, size_t len)
+{
+	const char *newline = memchr(data, '\n', len), *end = newline ? newline : data + len;
+	const char *p = data, *done = data;
+	struct word key;
+
+	if (newline && newline > data && newline[-1] == '\r')
+		end--;
+	while (next_word(&p, end, &key)) {
+		if (key.len > KEY_MAX) {
+			conn_reply(c, "CLIENT_ERROR bad command line format\r\n");
+			c->state = CONN_SWALLOW_LINE;
+			return (size_t)(key.text - data);
+		}
+		if (p == end && !newline)
+			break;
+		answer_key(c, key.text, key.len, false);
+		done = p;
+		if (c->state == CONN_CLOSING || stream_backlog(c->stream) > STREAM_RESERVE_MAX * 128)
+			return (size_t)(done - data);
+	}
+	if (!newline)
+		return (size_t)(done - data);
+	c->state = CONN_COMMAND;
+	send_end(c);
+	return (size_t)(newline + 1 - data);
+}
