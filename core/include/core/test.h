@@ -44,9 +44,13 @@ void test_fail(const char *file, int line, const char *text, long long got, long
 
 /* A reproducible pseudo-random sequence; the seed of a failing run is printed. */
 uint64_t test_random(void);
+uint64_t test_random_below(uint64_t limit);
 void test_seed(uint64_t seed);
 
-/* Runs every test whose name contains `filter` (NULL: all). Prints "N passed, N failed". Returns failures. */
+/* To the console of the run. */
+void test_print(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/* Runs every test whose name or file contains `filter` (NULL: all). Prints "N passed, N failed". Returns failures. */
 int test_run_all(const char *filter);
 
 #endif
