@@ -1,3 +1,3 @@
 # Memory: frames and the kernel heap on top of them.
-objs-y  += page.o kmem.o
+objs-y  += page.o kmem.o vm.o vm_anon.o
 host-y  += page.o kmem.o

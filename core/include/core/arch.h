@@ -42,6 +42,7 @@ void arch_timer_set(uint64_t deadline_ticks); /* irqs off: this hart's timer int
 
 /* Harts. Dense numbers; hart 0 is the boot hart. */
 hart_t arch_hart_count(void);
+unsigned long arch_hart_id(hart_t hart);  /* the machine's own number, as in the device tree */
 /*
  * Starts a hart in the context of `first`, a thread set up by arch_thread_init() (the hart's idle
  * thread). 0, or negative errno when firmware refuses.
@@ -61,7 +62,12 @@ void arch_thread_switch(struct thread *from, struct thread *to); /* irqs off; re
 enum map_prot { MAP_R = 1, MAP_W = 2, MAP_X = 4, MAP_DEVICE = 8 };
 int arch_map(vaddr_t va, paddr_t pa, size_t len_bytes, unsigned prot);  /* 0, -ENOMEM, -EEXIST */
 void arch_unmap(vaddr_t va, size_t len_bytes);                         /* flushes every hart's TLB */
-int arch_protect(vaddr_t va, size_t len_bytes, unsigned prot);
+int arch_protect(vaddr_t va, size_t len_bytes, unsigned prot); /* prot 0 keeps frames, without access */
+/* The part of the kernel half that core/mm/vm.c gives out. */
+vaddr_t arch_vm_area(size_t *len_bytes);
+void arch_flush_here(vaddr_t va);                              /* this hart forgets one page */
+/* The first mapped page in [va, end), `end` when there is none; skips what was never mapped quickly. */
+vaddr_t arch_next_mapped(vaddr_t va, vaddr_t end);
 bool arch_translate(vaddr_t va, paddr_t *pa, unsigned *prot);          /* false: not mapped */
 /* [inline] void *arch_direct_map(paddr_t pa);              RAM only. */
 /* [inline] paddr_t arch_direct_unmap(const void *p); */
@@ -71,6 +77,13 @@ bool arch_translate(vaddr_t va, paddr_t *pa, unsigned *prot);          /* false:
  * that faults where nothing may be mapped ends the copy instead of panicking.
  */
 size_t arch_copy_faultable(void *dst, const void *src, size_t len_bytes);
+
+/*
+ * What upper layers make of a fault that core cannot repair (a signal, say): true when the frame now
+ * continues somewhere sensible. Trap context, irqs off; one handler.
+ */
+typedef bool (*arch_fault_handler_t)(struct trap_frame *frame, vaddr_t addr);
+void arch_set_fault_handler(arch_fault_handler_t handler);
 
 /* Console before drivers; polled, any context. -1 from get means nothing is waiting. */
 void arch_console_put(const char *bytes, size_t len);
@@ -95,6 +108,25 @@ void irq_external(void);                /* core/irq: the interrupt controller ha
  * with interrupts off, creates the main thread, and becomes hart 0's idle thread by sched_hart_main().
  */
 extern struct thread boot_thread;
+
+/* What a trap frame tells without its layout; and making it go on elsewhere, as if called with an argument. */
+vaddr_t arch_frame_pc(const struct trap_frame *frame);
+vaddr_t arch_frame_sp(const struct trap_frame *frame);
+unsigned arch_frame_cause(const struct trap_frame *frame); /* the machine's own number */
+void arch_frame_redirect(struct trap_frame *frame, vaddr_t pc, vaddr_t sp, uintptr_t arg);
+/* Prints the registers of a frame, for panic, by `put`. */
+void arch_frame_print(const struct trap_frame *frame, void (*print)(const char *fmt, ...));
+
+/* What the image was moved by: virtual address minus link address. */
+uintptr_t arch_placement(void);
+bool arch_is_text(vaddr_t pc);
+/* Stops the other harts for ever, for panic. */
+void arch_stop_others(void);
+
+/* Boot: reads the machine's description and hands RAM to core/mm. */
+void arch_init(void);
+/* The device tree, in the direct map, for ever. */
+const void *arch_device_tree(size_t *size);
 
 /* Return addresses of a stack, innermost first; NULL frame: the caller's own. Returns how many. */
 size_t arch_backtrace(const struct trap_frame *frame, vaddr_t *pcs, size_t max);

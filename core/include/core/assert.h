@@ -16,4 +16,8 @@ NORETURN void assert_failed(const char *text, const char *file, int line);
 /* Prints the sentence and a backtrace, then halts, reboots or exits QEMU as configured. Any context. */
 NORETURN void panic(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+/* The same about the code that a trap interrupted. */
+struct trap_frame;
+NORETURN void panic_at(const struct trap_frame *frame, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
 #endif

@@ -20,6 +20,15 @@ const char *boot_option(const char *name);
 size_t boot_app_args(char *const **argv);
 
 /*
+ * The application: whatever carries it (libos for a POSIX program, the selftest runner) implements this.
+ * Runs on the main thread after INIT_APP; the machine powers off with the status it returns.
+ */
+int boot_app_main(void);
+
+/* Every option of the image, one line each, by print. */
+void boot_options_print(void (*print)(const char *line, void *arg), void *arg);
+
+/*
  * Declares an option so that it is recognised and listed by `help` on the console.
  * BOOT_OPTION(ip, "ip=ADDR/PREFIX: static IPv4 address instead of DHCP");
  */

@@ -1,0 +1,2 @@
+# What the machine tells: console, log, panic.
+objs-y += console.o log.o panic.o symbols.o ns16550.o

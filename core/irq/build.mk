@@ -1,0 +1,2 @@
+# Interrupts of devices, and the controllers they come through.
+objs-y += irq.o plic.o

@@ -1,0 +1,38 @@
+/*
+ * What is found out before paging is on and used after it.
+ */
+#ifndef RISCV_EARLY_H
+#define RISCV_EARLY_H
+
+#include <core/types.h>
+
+struct range {
+	paddr_t start, end;
+};
+
+struct boot_layout {
+	uintptr_t placement;     /* virtual minus link address of the image */
+	uintptr_t image_offset;  /* virtual minus physical address of the image */
+	paddr_t image, image_end;
+	struct range early;      /* frames taken before the page allocator: tables, the device tree */
+	paddr_t fdt;             /* our copy of the device tree */
+	size_t fdt_size;
+	unsigned long boot_hartid;
+	struct range ram[8];     /* whole pages, inside the direct map */
+	unsigned nr_ram;
+	struct range reserved[32];
+	unsigned nr_reserved;
+	bool ram_cut;            /* some RAM did not fit the direct map or the lists above */
+	bool placed_by_chance;   /* there was a seed */
+	uint8_t entropy[32];     /* of the seed, for arch_entropy(); wiped when taken */
+	size_t entropy_len;
+};
+
+extern struct boot_layout boot_layout;
+
+/* The image's own symbols (kiln.lds). */
+extern char image_start[], text_end[], rodata_end[], image_file_end[], image_end[];
+extern char boot_guard_pages[], boot_stack[], boot_stack_top[], boot_trap_stack[];
+extern char boot_trap_stack_top[], boot_spare_stack[], boot_spare_stack_top[];
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * The first instructions: of the image, and of every further hart.
+ *
+ * The image begins with the header that RISC-V Linux images carry, so that OpenSBI, U-Boot and QEMU
+ * load and start it; its first word is a jump. Firmware enters with a0 the hart id, a1 the physical
+ * address of the device tree, paging and interrupts off, at any address it liked to load us.
+ *
+ * early_boot() builds the page tables with paging off. Then paging goes on with stvec pointing to
+ * the virtual address of what follows: the next fetch faults, for the lower half is never mapped,
+ * and the fault takes us there. A mode that the hart lacks leaves satp as it was, so the code behind
+ * the write runs only when it was refused.
+ */
+#include <arch/thread.h>
+#include "csr.h"
+
+	.section .head, "ax"
+	.globl	_start
+_start:
+	.option	push
+	.option	norvc
+	j	entry
+	nop
+	.option	pop
+	.dword	0x200000		/* text_offset: from the beginning of RAM, multiple of 2 MiB */
+	.dword	image_end - image_start	/* image_size */
+	.dword	0			/* flags: little-endian */
+	.word	2			/* version 0.2 of the header */
+	.word	0
+	.dword	0
+	.ascii	"RISCV\0\0\0"		/* magic */
+	.ascii	"RSC\x05"		/* magic2 */
+	.word	0
+
+entry:
+	csrw	sie, zero
+	csrw	sscratch, zero
+	la	t0, early_trap
+	csrw	stvec, t0
+	la	t0, bss_start
+	la	t1, bss_end
+1:	sd	zero, 0(t0)
+	addi	t0, t0, 8
+	bltu	t0, t1, 1b
+	la	sp, boot_stack_top
+	call	early_boot		/* a0: virtual minus physical address of the image, a1: satp */
+	mv	s0, a0
+
+2:	la	t0, virtual
+	add	t0, t0, s0
+	csrw	stvec, t0
+	sfence.vma
+	csrw	satp, a1
+	call	early_mode_refused	/* a0: satp of the next smaller mode */
+	mv	a1, a0
+	j	2b
+
+	.balign	4
+virtual:
+	la	t0, trap_entry
+	csrw	stvec, t0
+	la	sp, boot_stack_top
+	la	gp, boot_thread
+	mv	tp, zero
+	la	t0, boot_trap_stack_top
+	sd	t0, ARCH_THREAD_TRAP_SP(gp)
+	la	t0, boot_spare_stack_top
+	sd	t0, ARCH_THREAD_SPARE_SP(gp)
+	call	hart_registers_init
+	tail	kernel_main
+
+	.balign	4
+early_trap:
+	la	sp, boot_stack_top
+	csrr	a0, scause
+	csrr	a1, sepc
+	csrr	a2, stval
+	tail	early_fault
+
+/*
+ * Where firmware starts a further hart: a0 the hart id, a1 what arch_hart_start() passed, the
+ * virtual address of the first thread. hart_satp and hart_virtual are set by then.
+ */
+	.text
+	.balign	4
+	.globl	hart_entry
+hart_entry:
+	csrw	sie, zero
+	csrw	sscratch, zero
+	ld	t0, hart_virtual
+	csrw	stvec, t0
+	ld	t1, hart_satp
+	sfence.vma
+	csrw	satp, t1
+1:	wfi				/* not reached: the boot hart runs in the same mode */
+	j	1b
+
+	.balign	4
+	.globl	hart_entry_virtual
+hart_entry_virtual:
+	la	t0, trap_entry
+	csrw	stvec, t0
+	mv	gp, a1
+	ld	sp, ARCH_THREAD_SP(gp)
+	call	hart_registers_init
+	mv	a1, gp
+	tail	thread_enter

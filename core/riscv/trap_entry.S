@@ -1,0 +1,174 @@
+/*
+ * Trap entry and exit.
+ *
+ * The interrupted stack may be an application's, small or used up, so nothing is stored before sp
+ * points to the trap stack; two words in the thread hold the registers needed to get there. A trap
+ * inside a trap stays where it is. Traps do not nest deeper than TRAP_DEPTH_MAX unless the trap
+ * stack itself is broken; then the panic runs on the hart's spare stack.
+ *
+ * An image with user processes enters with the thread in sscratch (from U-mode) or 0 there (from
+ * S-mode, where gp holds it); without them gp is right already.
+ */
+#include <arch/thread.h>
+#include "csr.h"
+#include "trap_frame.h"
+
+#define TRAP_DEPTH_MAX 4
+
+	.macro	store_scratch_registers
+	.irp	n, 1, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 28, 29, 30, 31
+	sd	x\n, FRAME_X(\n)(sp)
+	.endr
+	.endm
+	.macro	load_scratch_registers
+	.irp	n, 1, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 28, 29, 30, 31
+	ld	x\n, FRAME_X(\n)(sp)
+	.endr
+	.endm
+
+	.text
+	.balign	4
+	.globl	trap_entry
+trap_entry:
+#ifdef CONFIG_USER
+	csrrw	gp, sscratch, gp
+	bnez	gp, 1f
+	csrrw	gp, sscratch, zero
+1:
+#endif
+	sd	sp, ARCH_THREAD_SCRATCH(gp)
+	sd	t0, (ARCH_THREAD_SCRATCH + 8)(gp)
+	lw	t0, ARCH_THREAD_TRAP_DEPTH(gp)
+	bnez	t0, nested
+	ld	sp, ARCH_THREAD_TRAP_SP(gp)
+on_trap_stack:
+	addi	t0, t0, 1
+	sw	t0, ARCH_THREAD_TRAP_DEPTH(gp)
+	addi	sp, sp, -FRAME_SIZE
+	store_scratch_registers
+	ld	t0, ARCH_THREAD_SCRATCH(gp)
+	sd	t0, FRAME_X(2)(sp)
+	ld	t0, (ARCH_THREAD_SCRATCH + 8)(gp)
+	sd	t0, FRAME_X(5)(sp)
+	csrr	t0, sepc
+	csrr	t1, sstatus
+	csrr	a0, scause
+	sd	t0, FRAME_SEPC(sp)
+	sd	t1, FRAME_SSTATUS(sp)
+	bgez	a0, exception
+
+	mv	a1, sp
+	call	trap_interrupt		/* (scause, frame) */
+leave:
+	lw	t0, ARCH_THREAD_TRAP_DEPTH(gp)
+	addi	t0, t0, -1
+	sw	t0, ARCH_THREAD_TRAP_DEPTH(gp)
+	ld	t0, FRAME_SEPC(sp)
+	ld	t1, FRAME_SSTATUS(sp)
+	csrw	sepc, t0
+	csrw	sstatus, t1
+	load_scratch_registers
+	ld	sp, FRAME_X(2)(sp)
+	sret
+
+exception:
+	csrr	t0, stval
+	sd	a0, FRAME_SCAUSE(sp)
+	sd	t0, FRAME_STVAL(sp)
+	.irp	n, 3, 4, 8, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
+	sd	x\n, FRAME_X(\n)(sp)
+	.endr
+	mv	a0, sp
+	call	trap_exception		/* (frame), which it may change */
+	ld	tp, FRAME_X(4)(sp)
+	.irp	n, 8, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
+	ld	x\n, FRAME_X(\n)(sp)
+	.endr
+	j	leave
+
+nested:
+	addi	t0, t0, -TRAP_DEPTH_MAX
+	bgez	t0, too_deep
+	addi	t0, t0, TRAP_DEPTH_MAX
+	j	on_trap_stack
+
+too_deep:
+	ld	a2, ARCH_THREAD_SCRATCH(gp)
+	ld	sp, ARCH_THREAD_SPARE_SP(gp)
+	csrr	a0, scause
+	csrr	a1, stval
+	csrr	a3, sepc
+	call	trap_too_deep		/* (scause, stval, sp, sepc), does not return */
+
+/*
+ * arch_copy_faultable(dst, src, len): words while both ends are aligned alike, else bytes. A fault
+ * at one of the marked instructions goes on at `faulted` with a2 the bytes still to copy.
+ */
+	.macro	fixup, insn:vararg
+9999:	\insn
+	.pushsection .fixups, "a"
+	.balign	8
+	.dword	9999b, faulted
+	.popsection
+	.endm
+
+	.globl	arch_copy_faultable
+arch_copy_faultable:
+	xor	t0, a0, a1
+	andi	t0, t0, 7
+	bnez	t0, bytes
+head:	andi	t0, a0, 7
+	beqz	t0, words
+	beqz	a2, done
+	fixup	lbu t1, 0(a1)
+	fixup	sb t1, 0(a0)
+	addi	a0, a0, 1
+	addi	a1, a1, 1
+	addi	a2, a2, -1
+	j	head
+words:	li	t2, 32
+	bltu	a2, t2, tail
+	fixup	ld t3, 0(a1)
+	fixup	ld t4, 8(a1)
+	fixup	ld t5, 16(a1)
+	fixup	ld t6, 24(a1)
+	fixup	sd t3, 0(a0)
+	fixup	sd t4, 8(a0)
+	fixup	sd t5, 16(a0)
+	fixup	sd t6, 24(a0)
+	addi	a0, a0, 32
+	addi	a1, a1, 32
+	addi	a2, a2, -32
+	j	words
+tail:	li	t2, 8
+1:	bltu	a2, t2, bytes
+	fixup	ld t3, 0(a1)
+	fixup	sd t3, 0(a0)
+	addi	a0, a0, 8
+	addi	a1, a1, 8
+	addi	a2, a2, -8
+	j	1b
+bytes:	beqz	a2, done
+	fixup	lbu t1, 0(a1)
+	fixup	sb t1, 0(a0)
+	addi	a0, a0, 1
+	addi	a1, a1, 1
+	addi	a2, a2, -1
+	j	bytes
+faulted:
+done:	mv	a0, a2
+	ret
+
+/* probe_stimecmp(value): writes stimecmp; 0, or 1 when the hart or its firmware refuses. */
+	.globl	probe_stimecmp
+probe_stimecmp:
+	mv	a1, a0
+	li	a0, 0
+9998:	csrw	CSR_STIMECMP, a1
+	ret
+1:	li	a0, 1
+	ret
+	.pushsection .fixups, "a"
+	.balign	8
+	.dword	9998b, 1b
+	.popsection
