@@ -16,7 +16,7 @@ march := rv64gc$(if $(CONFIG_RISCV_ZBA),_zba)$(if $(CONFIG_RISCV_ZBB),_zbb)$(if 
 
 machine_flags := -march=$(march) -mabi=lp64d -mcmodel=medany -fno-pic -fno-pie
 common_flags  := -std=gnu11 -O2 -g -Wall -Wextra -Werror $(machine_flags) \
-	-fno-common -ffunction-sections -fdata-sections -fstack-protector-strong -fno-omit-frame-pointer \
+	-fno-common -ffunction-sections -fdata-sections -fstack-protector-strong \
 	-fno-asynchronous-unwind-tables -ffile-prefix-map=$(TOP)/= -include $(O)/include/generated/autoconf.h
 flags/freestanding := $(common_flags) -ffreestanding -fno-strict-aliasing \
 	-Icore/include -Icore/riscv/include -Ilibos/include
