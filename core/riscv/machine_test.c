@@ -154,7 +154,7 @@ static __attribute__((noinline)) size_t walk(vaddr_t *pcs, size_t max, int depth
 
 TEST(backtrace_lists_callers_innermost_first)
 {
-	vaddr_t pcs[16];
+	static vaddr_t pcs[16];
 	size_t n = walk(pcs, ARRAY_SIZE(pcs), 2), offset;
 	const char *name;
 
