@@ -66,12 +66,26 @@ class Frames:
             self._repair(frame)
 
     def _repair(self, frame):
-        """Makes the IPv4 header's checksum right again, so that what lies behind it is read."""
-        if len(frame) >= 34 and frame[12:14] == b"\x08\x00":
-            length = (frame[14] & 15) * 4
-            if length >= 20 and 14 + length <= len(frame):
+        """Makes checksums right again, so that what lies behind them is read."""
+        if frame[12:14] == b"\x08\x00" and len(frame) >= 34:
+            at = 14 + (frame[14] & 15) * 4
+            if at >= 34 and at <= len(frame):
                 frame[24:26] = b"\0\0"
-                struct.pack_into(">H", frame, 24, checksum(bytes(frame[14:14 + length])))
+                struct.pack_into(">H", frame, 24, checksum(bytes(frame[14:at])))
+                end = min(len(frame), 14 + int.from_bytes(frame[16:18], "big"))
+                self._repair_transport(frame, at, end, frame[23], bytes(frame[26:34]), 1)
+        elif frame[12:14] == b"\x86\xdd" and len(frame) >= 54:
+            end = min(len(frame), 54 + int.from_bytes(frame[18:20], "big"))
+            self._repair_transport(frame, 54, end, frame[20], bytes(frame[22:54]), 58)
+
+    @staticmethod
+    def _repair_transport(frame, at, end, protocol, addresses, icmp):
+        field = {6: 16, 17: 6, icmp: 2}.get(protocol)
+        if field is None or at + field + 2 > end:
+            return
+        frame[at + field:at + field + 2] = b"\0\0"
+        pseudo = b"" if protocol == 1 else addresses + struct.pack(">HH", protocol, end - at)
+        struct.pack_into(">H", frame, at + field, checksum(pseudo + bytes(frame[at:end])))
 
     def _arp(self):
         r = self.random
