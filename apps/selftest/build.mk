@@ -1,3 +1,3 @@
 # The unit tests inside an image. Needs no C library, so that it tests core alone.
 world  := freestanding
-objs-$(CONFIG_APP_SELFTEST) += main.o
+objs-$(CONFIG_APP_SELFTEST) += main.o crash.o

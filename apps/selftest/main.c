@@ -6,11 +6,13 @@
 #include <core/boot.h>
 #include <core/init.h>
 #include <core/test.h>
+#include "crash.h"
 
 BOOT_OPTION(test, "test=NAME: run only the tests whose name or file contains NAME");
 
 static int selftest_run(void)
 {
+	crash_on_demand();
 	arch_poweroff(test_run_all(boot_option("test")));
 }
 INIT(INIT_APP, selftest_run);
