@@ -10,6 +10,7 @@ guest prints is passed through, with file:line behind each frame of a backtrace.
 the guest's: 0 after a clean stop or power-off, QEMU's code after a panic.
 """
 
+import re
 import shlex
 import signal
 import sys
@@ -24,6 +25,7 @@ from symbols import Symbolizer
 
 KNOBS = {"PORT", "MEM", "HARTS", "ARGS", "APPEND", "NET", "QEMU", "FORM", "GDB", "LEGACY"}
 FIRST_REPLY_SECONDS = 60
+FIRMWARE_LINE = re.compile(r"$|OpenSBI v|[ _/\\|()<>'`.]+$|.*\| '_ |(Platform|Firmware|Runtime|Domain0|Boot HART) ")
 
 
 def say(text):
@@ -97,6 +99,7 @@ class Run:
         self.guest = None
         self.asked_to_stop = threading.Event()
         self.symbols = Symbolizer(machine.image_path(image))
+        self.firmware_speaks = True
 
     def start(self):
         old = record.read(self.image)
@@ -116,7 +119,10 @@ class Run:
                      port=self.machine.forwards[0].host_port if self.machine.forwards else 0)
 
     def print_line(self, line):
-        say(self.symbols.annotate(line))
+        """Passes a line on, once the firmware's banner (thirty-five lines) is over."""
+        if not self.firmware_speaks or not FIRMWARE_LINE.match(line):
+            self.firmware_speaks = False
+            say(self.symbols.annotate(line))
 
     def address(self):
         if self.machine.net == "tap":
