@@ -30,6 +30,7 @@ typedef unsigned long irqflags_t;
  * [inline] void arch_irq_restore(irqflags_t);         any.
  * [inline] void arch_irq_enable(void), arch_irq_disable(void); bool arch_irq_is_enabled(void);
  * [inline] uint64_t arch_ticks(void);                 any. Free-running counter at arch_tick_hz().
+ * [inline] void arch_io_fence(void);                  any. Earlier writes to memory come before later ones to devices.
  * [inline] void arch_relax(void);                     any. A hint inside a spin loop.
  */
 
@@ -128,10 +129,7 @@ void arch_init(void);
 /* The device tree, in the direct map, for ever. */
 const void *arch_device_tree(size_t *size);
 
-/*
- * Return addresses of a stack, innermost first; NULL frame: the caller's own. Returns how many. `pcs`
- * does not lie on that stack. Any context.
- */
+/* Return addresses of a stack, innermost first; NULL frame: the caller's own. Returns how many. */
 size_t arch_backtrace(const struct trap_frame *frame, vaddr_t *pcs, size_t max);
 
 /* Up to `len` bytes of hardware or firmware entropy (device-tree seed, Zkr); returns how many. */

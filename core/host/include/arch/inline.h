@@ -57,6 +57,11 @@ static inline bool arch_irq_is_enabled(void)
 	return host_irq_on;
 }
 
+static inline void arch_io_fence(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 void arch_relax(void);
 
 static inline void *arch_direct_map(paddr_t pa)

@@ -62,6 +62,11 @@ static inline uint64_t arch_ticks(void)
 	return ticks;
 }
 
+static inline void arch_io_fence(void)
+{
+	__asm__ volatile("fence w, o" : : : "memory");
+}
+
 static inline void arch_relax(void)
 {
 	__asm__ volatile(".insn i 0x0f, 0, x0, x0, 0x010" : : : "memory"); /* Zihintpause: pause */

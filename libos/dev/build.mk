@@ -1,0 +1,9 @@
+# Kinds of device and their registries, the random generator, the orderly end, the operator's door.
+objs-y                 += netdev.o charport.o power.o
+objs-$(CONFIG_RANDOM)  += random.o chacha20.o
+objs-$(CONFIG_OPERATOR) += operator.o operator_door.o operator_commands.o
+operator-trace-$(CONFIG_TRACE) := operator_trace.o
+objs-$(CONFIG_OPERATOR) += $(operator-trace-y)
+
+host-y += netdev.o charport.o power.o random.o chacha20.o operator.o operator_door.o operator_commands.o
+

@@ -1,0 +1,9 @@
+# Drivers of virtio devices: rings and negotiation, then one group of files per kind of device.
+objs-$(CONFIG_VIRTIO)         += virtio.o virtqueue.o virtq_pieces.o virtio_mmio.o
+objs-$(CONFIG_VIRTIO_NET)     += virtio_net.o virtio_net_rx.o virtio_net_tx.o
+objs-$(CONFIG_VIRTIO_RNG)     += virtio_rng.o
+objs-$(CONFIG_VIRTIO_CONSOLE) += virtio_console.o virtio_console_port.o
+
+host-y += virtio.o virtqueue.o virtq_pieces.o
+host-y += virtio_net.o virtio_net_rx.o virtio_net_tx.o virtio_rng.o virtio_console.o virtio_console_port.o
+host-y += model.o virtqueue_test.o

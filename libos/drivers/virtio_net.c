@@ -1,0 +1,378 @@
+/*
+ * Virtio network devices [5.1]: bringing one up, its link, its end, and the way back after a lie.
+ *
+ * The two queues are in virtio_net_rx.c and virtio_net_tx.c. Everything runs under the stack lock
+ * (libos/netdev.h), except the interrupt handler, which only notes what happened and wakes the
+ * stack, and frames that come back from other threads.
+ *
+ * Interrupts. Both queues share one. It says "poll"; poll() goes on until it finds nothing and then
+ * asks for the next interrupt, looking once more after it has asked, since a frame may have come
+ * in between. With event index, an interrupt is over when it has fired; without, the handler
+ * switches it off. In the race between that and a poll() that just switched it on, the wake() that
+ * follows leads to another poll().
+ *
+ * Not used: the control queue (a device without commands receives everything that it should: our
+ * address, broadcast and multicast), GUEST_ECN and UFO, several queue pairs.
+ */
+#include <core/arch.h>
+#include <core/errno.h>
+#include <core/init.h>
+#include <core/kmem.h>
+#include <core/log.h>
+#include <core/page.h>
+#include <core/string.h>
+#include <libos/rng.h>
+
+#include "virtio_net.h"
+#include "virtio_plant.h"
+
+/* Configuration fields [5.1.4]. */
+enum { CONFIG_MAC = 0, CONFIG_STATUS = 6, CONFIG_MTU = 10 };
+#define STATUS_LINK_UP 1u
+
+#define MTU_MIN 68u    /* RFC 791 */
+#define MTU_MAX 1500u
+
+#define LRO_MEMORY_MIN MIB(32) /* page-sized buffers are worth it from here on */
+
+#define GUEST_TSO (NET_F_GUEST_TSO4 | NET_F_GUEST_TSO6)
+#define HOST_TSO  (NET_F_HOST_TSO4 | NET_F_HOST_TSO6)
+#define WANTED                                                                                    \
+	(NET_F_CSUM | NET_F_GUEST_CSUM | NET_F_MTU | NET_F_MAC | GUEST_TSO | HOST_TSO | NET_F_MRG_RXBUF | \
+	 NET_F_STATUS)
+
+static struct virtio_net *net_of(struct netdev *d)
+{
+	return d->driver;
+}
+
+/* Features that need others are left out where those are missing [5.1.3.1]. */
+static uint64_t consistent(uint64_t f)
+{
+	if (!(f & NET_F_CSUM))
+		f &= ~HOST_TSO;
+	/* Without mergeable buffers, 64 KiB frames would need buffers of that size. */
+	if (!(f & NET_F_GUEST_CSUM) || !(f & NET_F_MRG_RXBUF))
+		f &= ~GUEST_TSO;
+	return f;
+}
+
+static uint64_t wanted_first(struct virtio_device *d)
+{
+	struct page_stats stats;
+	uint64_t f = d->transport->features(d) & WANTED;
+
+	page_stats(&stats);
+	if (stats.total_pages < LRO_MEMORY_MIN / PAGE_SIZE)
+		f &= ~GUEST_TSO;
+	return consistent(f);
+}
+
+static uint32_t netdev_features(uint64_t f)
+{
+	return (f & NET_F_CSUM ? NETDEV_TX_CSUM : 0u) | (f & NET_F_HOST_TSO4 ? NETDEV_TSO4 : 0u) |
+	       (f & NET_F_HOST_TSO6 ? NETDEV_TSO6 : 0u) | (f & NET_F_GUEST_CSUM ? NETDEV_RX_CSUM : 0u) |
+	       (f & GUEST_TSO ? NETDEV_LRO : 0u);
+}
+
+static bool link_is_up(struct virtio_net *n)
+{
+	return !virtio_has(n->dev, NET_F_STATUS) || virtio_config_u16(n->dev, CONFIG_STATUS) & STATUS_LINK_UP;
+}
+
+/* Negotiates `wanted`. What was once agreed with a device never grows at a later reset. */
+static int negotiate(struct virtio_net *n, uint64_t wanted)
+{
+	struct virtio_device *d = n->dev;
+	int error = virtio_begin(d, wanted);
+
+	if (error)
+		return error;
+	if (consistent(d->features) != d->features)
+		return -EPROTO;
+	n->hdr_bytes = virtio_has(d, VIRTIO_F_VERSION_1 | NET_F_MRG_RXBUF) ? NET_HDR_BYTES : NET_HDR_LEGACY_BYTES;
+	n->netdev.features = netdev_features(d->features);
+	n->netdev.mtu = MTU_MAX;
+	if (!virtio_has(d, NET_F_MTU))
+		return 0;
+	n->netdev.mtu = MIN(virtio_config_u16(d, CONFIG_MTU), MTU_MAX);
+	return n->netdev.mtu >= MTU_MIN || planted(NET_MTU) ? 0 : -ERANGE;
+}
+
+static int negotiate_sane(struct virtio_net *n, uint64_t wanted)
+{
+	int error = negotiate(n, wanted);
+
+	if (error != -ERANGE)
+		return error;
+	virtio_break(n->dev, "an MTU below 68 bytes; going on without its MTU");
+	return negotiate(n, wanted & ~NET_F_MTU);
+}
+
+static void read_mac(struct virtio_net *n)
+{
+	uint8_t *mac = n->netdev.mac;
+
+	if (virtio_has(n->dev, NET_F_MAC))
+		virtio_config_bytes(n->dev, CONFIG_MAC, mac, 6);
+	else
+		random_bytes(mac, 6);
+	if (!virtio_has(n->dev, NET_F_MAC) || mac[0] & 1)
+		mac[0] = (uint8_t)((mac[0] & 0xfc) | 2); /* one station, locally administered */
+}
+
+static int set_up_queues(struct virtio_net *n)
+{
+	int error = net_rx_setup(n);
+
+	return error ? error : net_tx_setup(n);
+}
+
+static void run(struct virtio_net *n)
+{
+	virtio_ready(n->dev);
+	net_rx_start(n);
+	n->netdev.link_up = link_is_up(n);
+	n->started = true;
+}
+
+/* Takes everything back from the device. False: it would not let go, and receive buffers stay lost. */
+static bool halt(struct virtio_net *n)
+{
+	bool gone = virtio_reset(n->dev) == 0;
+
+	n->started = false;
+	net_tx_reclaim(n);
+	if (gone)
+		net_rx_reclaim(n);
+	else
+		n->dead = true;
+	return gone;
+}
+
+static int resume(struct virtio_net *n)
+{
+	uint64_t agreed = n->dev->features;
+	int error;
+
+	if (n->dead)
+		return -EIO;
+	error = negotiate_sane(n, agreed);
+	if (!error)
+		error = set_up_queues(n);
+	if (error) {
+		virtio_reset(n->dev);
+		virtio_fail(n->dev);
+		return error;
+	}
+	run(n);
+	return 0;
+}
+
+static void tell_link(struct virtio_net *n, bool up)
+{
+	n->netdev.link_up = up;
+	n->netdev.upper->link_changed(&n->netdev, up);
+}
+
+/* After a lie: everything from the start, with what is in flight lost. */
+static void restart(struct virtio_net *n)
+{
+	int error = -EIO;
+
+	n->netdev.resets++;
+	tell_link(n, false);
+	if (halt(n))
+		error = resume(n);
+	if (error) {
+		n->dead = true;
+		log_error("%s: lost after a reset, error %d", n->netdev.name, -error);
+		return;
+	}
+	n->netdev.upper->tx_ready(&n->netdev);
+	if (n->netdev.link_up)
+		tell_link(n, true);
+}
+
+static void look_at_link(struct virtio_net *n)
+{
+	bool up;
+
+	__atomic_store_n(&n->config_changed, false, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	up = link_is_up(n);
+	if (up != n->netdev.link_up)
+		tell_link(n, up);
+}
+
+static unsigned take_all(struct virtio_net *n, unsigned budget)
+{
+	net_tx_reap(n);
+	if (unlikely(n->tx.stack_waits) && n->tx.free) {
+		n->tx.stack_waits = false;
+		n->netdev.upper->tx_ready(&n->netdev);
+	}
+	return net_rx_poll(n, budget);
+}
+
+/* Asks for interrupts of both queues. False: there is something to take already. */
+static bool arm(struct virtio_net *n)
+{
+	bool rx = net_rx_arm(n);
+
+	return net_tx_arm(n) && rx;
+}
+
+static unsigned net_poll(struct netdev *d, unsigned budget)
+{
+	struct virtio_net *n = net_of(d);
+	unsigned frames;
+
+	if (unlikely(!n->started))
+		return 0;
+	d->polls++;
+	n->rx.interrupt_on = false;
+	if (unlikely(__atomic_load_n(&n->config_changed, __ATOMIC_RELAXED)))
+		look_at_link(n);
+	do {
+		frames = take_all(n, budget);
+	} while (!frames && !arm(n));
+	if (unlikely(virtio_is_broken(n->dev))) {
+		restart(n);
+		if (n->started)
+			arm(n);
+	}
+	return frames;
+}
+
+static int net_transmit(struct netdev *d, struct netbuf *b)
+{
+	struct virtio_net *n = net_of(d);
+
+	if (unlikely(!n->started || virtio_is_broken(n->dev))) {
+		if (n->started)
+			d->upper->wake(d); /* poll() resets */
+		d->tx_dropped++;
+		netbuf_done(b);
+		return 0;
+	}
+	return net_tx_transmit(n, b);
+}
+
+static void net_kick(struct netdev *d)
+{
+	struct virtio_net *n = net_of(d);
+
+	if (unlikely(!n->started))
+		return;
+	d->kicks += virtq_kick(&n->tx.q);
+	/* A stack that sleeps would not reap what it lent. A poll() to come arms by itself. */
+	if (n->rx.interrupt_on && !net_tx_arm(n))
+		d->upper->wake(d);
+}
+
+static int net_start(struct netdev *d)
+{
+	struct virtio_net *n = net_of(d);
+
+	if (n->started)
+		return 0;
+	if (n->dead || !d->upper)
+		return -EIO;
+	return resume(n);
+}
+
+static void net_stop(struct netdev *d)
+{
+	struct virtio_net *n = net_of(d);
+
+	if (n->started)
+		halt(n);
+}
+
+static const struct netdev_ops net_ops = {
+	.start = net_start,
+	.stop = net_stop,
+	.transmit = net_transmit,
+	.kick = net_kick,
+	.poll = net_poll,
+};
+
+static void net_interrupt(struct virtio_device *d, uint32_t causes)
+{
+	struct virtio_net *n = d->driver_data;
+
+	if (!n || !n->netdev.upper)
+		return;
+	n->netdev.irqs++;
+	if (causes & VIRTIO_INTERRUPT_CONFIG)
+		__atomic_store_n(&n->config_changed, true, __ATOMIC_RELEASE);
+	if (!virtio_has(d, VIRTIO_F_EVENT_IDX) && n->started) {
+		virtq_interrupt_off(&n->rx.q);
+		virtq_interrupt_off(&n->tx.q);
+	}
+	n->netdev.upper->wake(&n->netdev);
+}
+
+/* Agrees on features and finds memory; the device waits in reset until the stack calls start(). */
+static int prepare(struct virtio_net *n)
+{
+	int error = negotiate_sane(n, wanted_first(n->dev));
+
+	if (error)
+		return error;
+	read_mac(n);
+	error = net_rx_create(n);
+	if (error)
+		return error;
+	error = net_tx_create(n);
+	if (error)
+		goto free_rx;
+	error = set_up_queues(n); /* once already, so that a device without them is refused here */
+	if (error)
+		goto free_all;
+	n->netdev.link_up = link_is_up(n);
+	error = virtio_reset(n->dev);
+	if (!error)
+		return 0;
+free_all:
+	if (virtio_reset(n->dev) == 0)
+		net_tx_destroy(n);
+free_rx:
+	if (virtio_reset(n->dev) == 0)
+		net_rx_destroy(n);
+	return error;
+}
+
+static int net_probe(struct virtio_device *d)
+{
+	struct virtio_net *n = kzalloc(sizeof(*n));
+	int error;
+
+	if (!n)
+		return -ENOMEM;
+	n->dev = d;
+	n->netdev.driver = n;
+	n->netdev.ops = &net_ops;
+	error = prepare(n);
+	if (!error) {
+		d->driver_data = n;
+		error = netdev_register(&n->netdev);
+	}
+	if (error) {
+		d->driver_data = NULL;
+		kfree(n);
+		return error;
+	}
+	log_info("%s: virtio-net, %u receive buffers of %zu bytes, features %#llx", n->netdev.name,
+		 n->rx.buffer_count, n->rx.buffer_bytes, (unsigned long long)d->features);
+	return 0;
+}
+
+static const struct virtio_driver virtio_net_driver = {
+	.name = "virtio-net",
+	.id = VIRTIO_ID_NET,
+	.probe = net_probe,
+	.interrupt = net_interrupt,
+};
+VIRTIO_DRIVER(virtio_net_driver);

@@ -1,0 +1,117 @@
+/*
+ * The parts of the virtio network driver: virtio_net.c (the device), virtio_net_rx.c, virtio_net_tx.c.
+ */
+#ifndef VIRTIO_NET_H
+#define VIRTIO_NET_H
+
+#include <core/types.h>
+#include <libos/netdev.h>
+
+#include "virtqueue.h"
+
+/* Feature bits [5.1.3]. */
+#define NET_F_CSUM       (1ULL << 0)
+#define NET_F_GUEST_CSUM (1ULL << 1)
+#define NET_F_MTU        (1ULL << 3)
+#define NET_F_MAC        (1ULL << 5)
+#define NET_F_GUEST_TSO4 (1ULL << 7)
+#define NET_F_GUEST_TSO6 (1ULL << 8)
+#define NET_F_HOST_TSO4  (1ULL << 11)
+#define NET_F_HOST_TSO6  (1ULL << 12)
+#define NET_F_MRG_RXBUF  (1ULL << 15)
+#define NET_F_STATUS     (1ULL << 16)
+
+/* The header before every frame [5.1.6]. */
+#define NET_HDR_F_NEEDS_CSUM 1u
+#define NET_HDR_F_DATA_VALID 2u
+enum { NET_GSO_NONE = 0, NET_GSO_TCPV4 = 1, NET_GSO_TCPV6 = 4 };
+
+struct virtio_net_hdr {
+	uint8_t flags, gso_type;
+	uint16_t hdr_len, gso_size, csum_start, csum_offset;
+	uint16_t num_buffers;    /* legacy without mergeable buffers: not there [5.1.6.1] */
+};
+
+#define NET_HDR_BYTES        12u
+#define NET_HDR_LEGACY_BYTES 10u
+#define ETH_HEADER_BYTES     14u
+#define GSO_FRAME_MAX        (65535u + ETH_HEADER_BYTES)
+
+/*
+ * A receive buffer: bookkeeping first, then what the device fills. Equal pieces of one block of
+ * pages; the device is given only `data`.
+ */
+struct net_rx_buffer {
+	struct netbuf netbuf;              /* valid while lent to the stack as a frame's first buffer */
+	struct virtio_net *net;            /* [I] */
+	struct net_rx_buffer *next_free;   /* on the list of returned buffers */
+	struct net_rx_buffer *next_merged; /* the frame goes on in this one */
+	uint8_t data[] __attribute__((aligned(8)));
+};
+
+struct net_rx {
+	struct virtqueue q;
+	uint8_t *pool;                     /* [I] buffer_count buffers of buffer_bytes */
+	size_t buffer_bytes;
+	unsigned buffer_count, pad;        /* pad: before the header, so that the IP header is aligned */
+	unsigned room;                     /* what the device may write into one buffer */
+	unsigned posted;                   /* buffers with the device */
+	unsigned posted_min;               /* below this, frames are copied rather than lent */
+	uint32_t copies;                   /* [atomic] copies not yet given back */
+	struct net_rx_buffer *returned;    /* [atomic] a stack: pushed by anybody, emptied by poll() */
+	struct net_rx_buffer *spare;       /* not with the device, not lent */
+	bool interrupt_on;
+};
+
+/* Frames up to this length are copied beside their header and need one descriptor and no waiting. */
+#define NET_TX_COPY_MAX   224u
+
+struct net_tx_slot {
+	struct netbuf *netbuf;             /* NULL: the frame was copied into `copy` */
+	struct net_tx_slot *next_free;
+	struct virtio_net_hdr hdr;
+	uint8_t copy[];
+};
+
+#define NET_TX_SLOT_BYTES 256u
+#define NET_TX_PIECES     (NETBUF_FRAGS + 17u + 1u) /* fragments, page crossings of 64 KiB, the header */
+
+struct net_tx {
+	struct virtqueue q;
+	bool interrupt_on;
+	uint8_t *slots;                    /* [I] slot_count slots of NET_TX_SLOT_BYTES */
+	unsigned slot_count;
+	struct net_tx_slot *free;
+	unsigned lent;                     /* outstanding frames whose pieces belong to the stack */
+	bool stack_waits;                  /* transmit() said -EAGAIN */
+};
+
+struct virtio_net {
+	struct netdev netdev;
+	struct virtio_device *dev;
+	unsigned hdr_bytes;
+	bool started;
+	bool config_changed;               /* [atomic] set by the interrupt handler */
+	bool dead;                         /* it did not come back from a reset */
+	struct net_rx rx;
+	struct net_tx tx;
+};
+
+/* Memory for `want` buffers or fewer, as the machine's size allows. 0 or -ENOMEM. Once. */
+int net_rx_create(struct virtio_net *n);
+int net_rx_setup(struct virtio_net *n);     /* after each negotiation */
+void net_rx_start(struct virtio_net *n);    /* after DRIVER_OK: posts every buffer */
+unsigned net_rx_poll(struct virtio_net *n, unsigned budget);
+bool net_rx_arm(struct virtio_net *n);      /* false: frames are there already */
+void net_rx_reclaim(struct virtio_net *n);  /* after a reset */
+void net_rx_destroy(struct virtio_net *n);
+
+int net_tx_create(struct virtio_net *n);
+int net_tx_setup(struct virtio_net *n);
+int net_tx_transmit(struct virtio_net *n, struct netbuf *b);
+void net_tx_reap(struct virtio_net *n);
+bool net_tx_arm(struct virtio_net *n);      /* asks for an interrupt if anybody waits; false: reap first */
+void net_tx_reclaim(struct virtio_net *n);
+void net_tx_destroy(struct virtio_net *n);
+
+#endif

@@ -1,0 +1,140 @@
+/*
+ * Split virtqueues [2.7]: a table of descriptors, a ring of chains offered to the device, and a
+ * ring of chains it has used.
+ *
+ * The driver offers chains with virtq_add(), publishes all of them with one virtq_kick(), and
+ * collects them with virtq_take(). A chain is named by the driver's cookie. Any number of chains is
+ * outstanding at once, and they come back in any order; a block request is one chain whose last
+ * segment is the status byte.
+ *
+ * What the device can write is never believed. The links of free and outstanding chains live in
+ * `chains`, which it is not told of, so that a table it scribbles over (loops included) is without
+ * effect; a used entry counts only if it names an outstanding chain, no more bytes than that chain
+ * has room for, and an index that is not ahead of what was offered. Anything else breaks the device.
+ *
+ * A chain of several segments takes one descriptor when the queue has indirect tables [2.7.5.3].
+ *
+ * Interrupts and notifications go by event index when negotiated [2.7.7, 2.7.10], else by flags.
+ *
+ * Not locked: the driver serialises calls on one queue. Any context.
+ */
+#ifndef VIRTQUEUE_H
+#define VIRTQUEUE_H
+
+#include "virtio.h"
+
+#define VIRTQ_DESC_F_NEXT     1u
+#define VIRTQ_DESC_F_WRITE    2u
+#define VIRTQ_DESC_F_INDIRECT 4u
+
+#define VIRTQ_AVAIL_F_NO_INTERRUPT 1u
+#define VIRTQ_USED_F_NO_NOTIFY     1u
+
+#define VIRTQ_SIZE_MAX 32768u
+
+/* The layout that driver and device share; little endian [2.7.5, 2.7.6, 2.7.8]. */
+struct virtq_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags, next;
+};
+
+struct virtq_avail {
+	uint16_t flags, idx;
+	uint16_t ring[];         /* [size], then used_event */
+};
+
+struct virtq_used_elem {
+	uint32_t id, len;
+};
+
+struct virtq_used {
+	uint16_t flags, idx;
+	struct virtq_used_elem ring[]; /* [size], then avail_event */
+};
+
+/* A physically contiguous piece of memory. */
+struct virtq_seg {
+	paddr_t addr;
+	uint32_t len;
+};
+
+/* What the driver remembers of a descriptor, out of the device's reach. */
+struct virtq_chain {
+	void *cookie;
+	uint32_t room;   /* bytes that the device may write */
+	uint16_t next;   /* the chain's next descriptor, or the next free one */
+	uint16_t count;  /* at the head of an outstanding chain: its descriptors; else 0 */
+};
+
+struct virtqueue {
+	struct virtio_device *dev;
+	uint16_t index, size;
+	uint16_t free_head, free_count;
+	uint16_t avail_next;       /* where the next chain goes; runs ahead of avail->idx until the kick */
+	uint16_t avail_published;
+	uint16_t used_next;        /* the next entry to take */
+	uint16_t used_seen;        /* the device's index when last looked at */
+	uint16_t indirect_max;     /* segments of one indirect table; 0: no tables */
+	bool event_idx;
+	struct virtq_desc *desc;
+	struct virtq_avail *avail;
+	struct virtq_used *used;
+	uint16_t *used_event, *avail_event;
+	struct virtq_chain *chains;
+	struct virtq_desc *indirect;      /* [size][indirect_max] */
+	size_t ring_bytes, indirect_bytes;
+};
+
+/*
+ * Gives the device queue `index`, with at most `size_wanted` descriptors (the device may have
+ * fewer; rounded to a power of two) and indirect tables of `indirect_max` segments when negotiated.
+ * The same structure may be set up again after a reset: its memory is kept. 0, -ENOENT when the
+ * device has no such queue, -EPROTO when its size is nonsense, -ENOMEM.
+ */
+int virtq_setup(struct virtqueue *q, struct virtio_device *d, unsigned index, unsigned size_wanted,
+		unsigned indirect_max);
+/* After a successful reset only. */
+void virtq_release(struct virtqueue *q);
+
+/*
+ * Offers a chain: `out` segments that the device reads, then `in` segments that it writes. 0;
+ * -EAGAIN without room; -EINVAL for a chain that this queue can never hold. `cookie` is not NULL.
+ */
+int virtq_add(struct virtqueue *q, const struct virtq_seg *segs, unsigned out, unsigned in, void *cookie);
+
+/* Publishes what was added since the last kick; true if the device had to be notified. */
+bool virtq_kick(struct virtqueue *q);
+
+/*
+ * The next used chain's cookie and how many bytes the device says it wrote; NULL when there is none,
+ * or when the device is broken.
+ */
+void *virtq_take(struct virtqueue *q, uint32_t *written);
+bool virtq_has_used(struct virtqueue *q);
+
+/* Outstanding chains. */
+static inline unsigned virtq_outstanding(const struct virtqueue *q)
+{
+	return (uint16_t)(q->avail_next - q->used_next);
+}
+
+/*
+ * Asks for an interrupt once `ahead` more chains are used (1: the next one). False: they have been
+ * already, no interrupt will come, and the caller must take them.
+ */
+bool virtq_interrupt_after(struct virtqueue *q, unsigned ahead);
+void virtq_interrupt_off(struct virtqueue *q);
+
+/* After a reset: the cookies of chains still outstanding, one a call, then NULL. */
+void *virtq_reclaim(struct virtqueue *q);
+
+/*
+ * The physical pieces of [base, base+len), appended to segs[count..max). Returns the new count,
+ * -E2BIG when they do not fit, -EFAULT when a part is not mapped.
+ */
+int virtq_pieces(const void *base, size_t len, struct virtq_seg *segs, unsigned count, unsigned max);
+/* Boot: where RAM lies, so that direct-map addresses are recognised. */
+void virtq_set_ram(paddr_t start, paddr_t end);
+
+#endif
