@@ -26,7 +26,7 @@ Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(or $(filter 1,$(V)),$(findstring s,$(firstword -$(MAKEFLAGS)))),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 
 TOP      := $(CURDIR)
-current  := $(file <build/current)
+current  := $(shell cat build/current 2>/dev/null)
 ifeq ($(filter %_defconfig,$(MAKECMDGOALS)),)
 IMAGE    ?= $(or $(strip $(current)),memcached)
 else

@@ -20,12 +20,11 @@ $(LWIP)/.kiln-lock: third_party/sources.lock | build/.setup
 define lwip_rule
 $(O)/obj/third_party/lwip/$(1:.c=.o): $(LWIP)/.kiln-lock $(O)/obj/third_party/lwip/flags
 	$$(call say,$(2),lwip/$(1))
-	$$(Q)$$($(2)) $(3) -w -MMD -MP -MF $$@.d -c -o $$@ $(LWIP)/src/$(1)
+	$$(Q)$$($(2)) $(3) $$(call lto_flags,$(1)) -w -MMD -MP -MF $$@.d -c -o $$@ $(LWIP)/src/$(1)
 	$$(Q)tools/build/fixdep $$@.d $(O)/include
 endef
 define lwip_rules
-$(O)/obj/third_party/lwip/flags:
 $(shell mkdir -p $(addprefix $(O)/obj/third_party/lwip/,core/ipv4 core/ipv6 netif))
-$(call remember,$(O)/obj/third_party/lwip/flags,$($(1)) $(2))
+$(call remember,$(O)/obj/third_party/lwip/flags,$($(1)) $(2) $(CONFIG_LTO))
 $(foreach s,$(lwip_sources),$(eval $(call lwip_rule,$(s),$(1),$(2))))
 endef

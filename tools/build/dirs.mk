@@ -2,6 +2,7 @@
 #
 #   objs-y   in an image            tests-y  in an image with CONFIG_SELFTEST
 #   host-y   in the host unit tests cflags-y flags for this directory's objects
+#   nolto-y  those that take no part in link-time optimisation, because compilers call them
 #   world    freestanding (core, libos) or hosted (apps, libos/libc: musl's headers)
 #
 # Afterwards image-objs and host-objs name objects relative to the object directory, and
@@ -12,6 +13,7 @@ dirs := $(sort $(patsubst %/build.mk,%,$(wildcard \
 
 image-objs :=
 host-objs  :=
+nolto      :=
 
 define read_dir
 objs-y    :=
@@ -20,10 +22,12 @@ tests-y   :=
 tests-    :=
 host-y    :=
 cflags-y  :=
+nolto-y   :=
 world     := $$(if $$(filter apps/% libos/libc,$(1)),hosted,freestanding)
 include $(1)/build.mk
 image-objs += $$(addprefix $(1)/,$$(objs-y) $$(if $$(CONFIG_SELFTEST),$$(tests-y)))
 host-objs  += $$(addprefix $(1)/,$$(host-y))
+nolto       += $$(addprefix $(1)/,$$(nolto-y))
 cflags/$(1) := $$(cflags-y)
 world/$(1)  := $$(world)
 endef
@@ -32,6 +36,12 @@ $(foreach d,$(dirs),$(eval $(call read_dir,$(d))))
 # The directory whose build.mk named an object: the longest one that is a prefix of its path.
 dir_of = $(lastword $(sort $(foreach d,$(dirs),$(if $(filter $(d)/%,$(1)),$(d)))))
 
-# $(call remember,file,text): a file that changes when the text does, so that objects can depend on it.
-remember = $(if $(call differ,$(file <$(1)),$(2)),$(file >$(1),$(2)))
-differ   = $(if $(and $(findstring x$(1)x,x$(2)x),$(findstring x$(2)x,x$(1)x)),,y)
+# $(eval $(call remember,file,text)): a file that changes when the text does, so that objects can
+# depend on it. (Reading it back with $(file <) would save the cmp, but make 4.3 misreads at times.)
+.PHONY: FORCE
+FORCE:
+define remember
+$(1): FORCE
+	$$(file >$(1).new,$(2))
+	@cmp -s $(1).new $(1) || cp $(1).new $(1)
+endef

@@ -1,4 +1,4 @@
-# Compiling and linking one image: build/<image>/ holds its objects, images/ what comes out.
+# Compiling one image: build/<image>/ holds its configuration and objects; link.mk makes them an image.
 
 include $(O)/include/config/auto.conf
 $(O)/include/config/auto.conf: $(wildcard $(O)/.config configs/$(IMAGE)_defconfig) \
@@ -27,8 +27,9 @@ include tools/build/dirs.mk
 
 flags/hosted  := $(common_flags) $(musl_include) -Ilibos/include
 
-link_flags := $(machine_flags) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
-	-Wl,--fatal-warnings -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096
+
+# Link-time optimisation. The seed names what would otherwise be random in an object.
+lto_flags = $(if $(CONFIG_LTO),$(if $(filter $(1),$(nolto)),,-flto -frandom-seed=$(1)))
 
 # ---- objects ----
 
@@ -43,13 +44,12 @@ $(shell mkdir -p images $(sort $(dir $(objects)) $(O)/obj))
 define object_rule
 $(O)/obj/$(1): $(wildcard $(1:.o=.c) $(1:.o=.S)) $(O)/obj/$(2)/flags | $(fetched)
 	$$(call say,CC,$(1))
-	$$(Q)$$(CC) $$(flags/$$(world/$(2))) $$(cflags/$(2)) -MMD -MP -MF $$@.d -c -o $$@ $$<
+	$$(Q)$$(CC) $$(flags/$$(world/$(2))) $$(cflags/$(2)) $$(call lto_flags,$(1)) -MMD -MP -MF $$@.d -c -o $$@ $$<
 	$$(Q)tools/build/fixdep $$@.d $(O)/include
 endef
 define dir_flags
-$(O)/obj/$(1)/flags:
 $(shell mkdir -p $(O)/obj/$(1))
-$(call remember,$(O)/obj/$(1)/flags,$(CC) $(flags/$(world/$(1))) $(cflags/$(1)))
+$(call remember,$(O)/obj/$(1)/flags,$(CC) $(flags/$(world/$(1))) $(cflags/$(1)) $(CONFIG_LTO))
 endef
 fetched := $(if $(CONFIG_NET),$(LWIP)/.kiln-lock) $(libraries)
 $(foreach d,$(sort $(foreach o,$(own-objs),$(call dir_of,$(o)))),$(eval $(call dir_flags,$(d))))
@@ -57,22 +57,4 @@ $(foreach o,$(own-objs),$(eval $(call object_rule,$(o),$(call dir_of,$(o)))))
 $(if $(CONFIG_NET),$(eval $(call lwip_rules,CC,$(flags/freestanding) $(lwip_include))))
 -include $(addsuffix .d,$(objects))
 
-# ---- the image ----
-
-##@ Build
-
-.PHONY: image objects
-objects: $(objects)
-image: images/$(IMAGE).img ## build the current image into images/ (also IMAGE=<image>, V=1)
-
-$(call remember,$(O)/objects,$(objects) $(libraries) $(link_flags))
-$(O)/objects:
-
-images/$(IMAGE).elf: $(objects) $(libraries) $(O)/objects core/riscv/kiln.lds
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(link_flags) -Wl,-T,core/riscv/kiln.lds -Wl,-Map,images/$(IMAGE).map -o $@ \
-		$(objects) -Wl,--start-group $(libraries) -lgcc -Wl,--end-group
-
-images/$(IMAGE).img: images/$(IMAGE).elf
-	$(call say,FLAT,$@)
-	$(Q)$(OBJCOPY) -O binary $< $@
+include tools/build/link.mk

@@ -28,7 +28,6 @@ $(O)/obj/$(1): $(1:.o=.c) $(O)/obj/$(2)/flags
 	$$(Q)tools/build/fixdep $$@.d $(O)/include
 endef
 define host_dir_flags
-$(O)/obj/$(1)/flags:
 $(shell mkdir -p $(O)/obj/$(1))
 $(call remember,$(O)/obj/$(1)/flags,$(HOSTCC) $(host_flags) $(cflags/$(1)))
 endef
@@ -36,8 +35,7 @@ $(foreach d,$(sort $(foreach o,$(host-objs),$(call dir_of,$(o)))),$(eval $(call 
 $(foreach o,$(host-objs),$(eval $(call host_rule,$(o),$(call dir_of,$(o)))))
 -include $(addsuffix .d,$(host_objects))
 
-$(call remember,$(O)/objects,$(host_objects))
-$(O)/objects:
+$(eval $(call remember,$(O)/objects,$(host_objects)))
 $(O)/unit: $(host_objects) $(O)/objects
 	$(call say,HOSTLD,$@)
 	$(Q)$(HOSTCC) $(host_flags) -o $@ $(host_objects)

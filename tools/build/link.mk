@@ -1,0 +1,50 @@
+# From objects to an image: images/<image>.elf, .map and the flat .img.
+#
+# The image is linked twice with the same objects. From the first link tools/build/tables learns
+# every address, and makes the tables of function names and of words to relocate; the second adds
+# them behind everything that they describe. With link-time optimisation the first link also does
+# the optimising, and the second reuses the code that it generated.
+
+link_flags := $(machine_flags) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
+	-Wl,--fatal-warnings -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 -Wl,-T,core/riscv/kiln.lds
+link_libraries := -Wl,--start-group $(libraries) -lgcc -Wl,--end-group
+
+tables := $(if $(CONFIG_SYMBOLS),symbols) $(if $(CONFIG_RANDOM_PLACEMENT),relocs)
+first  := $(O)/link/first.elf
+
+ifdef CONFIG_LTO
+lto_link     := -flto=auto -flto-partition=one -save-temps
+final_objects = $(O)/link/first.elf.ltrans0.ltrans.o \
+	$(addprefix $(O)/obj/,$(nolto) $(foreach o,$(image-objs),$(if $(wildcard $(o:.o=.S)),$(o))))
+else
+lto_link     :=
+final_objects = $(objects)
+endif
+
+##@ Build
+
+.PHONY: image objects
+objects: $(objects)
+image: images/$(IMAGE).img ## build the current image into images/ (also IMAGE=<image>, V=1)
+
+$(shell mkdir -p $(O)/link)
+$(eval $(call remember,$(O)/link/inputs,$(objects) $(libraries) $(link_flags) $(lto_link) $(tables)))
+
+$(first): $(objects) $(libraries) $(O)/link/inputs core/riscv/kiln.lds
+	$(call say,$(if $(CONFIG_LTO),LTO,LINK),$@)
+	$(Q)rm -f $(O)/link/first.elf.*
+	+$(Q)$(CC) $(link_flags) $(lto_link) -Wl,--emit-relocs -o $@ $(objects) $(link_libraries)
+
+$(O)/link/tables.S: $(first) tools/build/tables tools/build/elf.py
+	$(Q)tools/build/tables $< $@ $(tables)
+
+images/$(IMAGE).elf: $(O)/link/tables.S
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(machine_flags) -c -o $(O)/link/tables.o $<
+	$(Q)$(CC) $(link_flags) -Wl,-Map,images/$(IMAGE).map -o $@ \
+		$(final_objects) $(O)/link/tables.o $(link_libraries)
+	$(Q)tools/build/tables --same $(first) $@
+
+images/$(IMAGE).img: images/$(IMAGE).elf
+	$(call say,FLAT,$@)
+	$(Q)$(OBJCOPY) -O binary $< $@
