@@ -25,6 +25,7 @@ Q := $(if $(filter 1,$(V)),,@)
 # $(call say,WORD,what): the one-line account of a step, silent under make -s and with V=1.
 say = $(if $(or $(filter 1,$(V)),$(findstring s,$(firstword -$(MAKEFLAGS)))),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 
+goals    := $(or $(MAKECMDGOALS),image)
 TOP      := $(CURDIR)
 current  := $(shell cat build/current 2>/dev/null)
 ifeq ($(filter %_defconfig,$(MAKECMDGOALS)),)
@@ -33,11 +34,15 @@ else
 IMAGE    := $(patsubst %_defconfig,%,$(firstword $(filter %_defconfig,$(MAKECMDGOALS))))
 endif
 O        := build/$(IMAGE)
+
+# Packages that the goals need, by group of tools/setup.
+setup_groups := build $(if $(filter run debug bench,$(goals)),run) \
+	$(if $(filter test unit native land-check,$(goals)),run test) $(filter debug bench fresh,$(goals))
+empty        :=
+setup        := build/.setup-$(subst $(empty) ,-,$(strip $(setup_groups)))
+
 KILN_CACHE ?= $(HOME)/.cache/kiln
 export KILN_CACHE
-
-.PHONY: FORCE
-FORCE:
 
 ##@ Configure
 
@@ -45,15 +50,25 @@ FORCE:
 ## make <image>_defconfig: choose the image and set it to configs/<image>_defconfig
 ifneq ($(filter %_defconfig,$(MAKECMDGOALS)),)
 .PHONY: $(IMAGE)_defconfig
-$(IMAGE)_defconfig: build/.setup
+$(IMAGE)_defconfig: $(setup)
 	$(Q)rm -f $(O)/.config && tools/build/configure $(IMAGE)
 	$(Q)echo $(IMAGE) > build/current
 	@echo "$(IMAGE) is now the current image."
 endif
 
+menuconfig: ## change the current image's options in menus
+	$(Q)tools/build/configure $(IMAGE) kconfig-mconf
+nconfig: ## the same with other menus
+	$(Q)tools/build/configure $(IMAGE) kconfig-nconf
+oldconfig: ## be asked about options that are new
+	$(Q)tools/build/configure $(IMAGE) kconfig-conf --oldconfig
+savedefconfig: ## write the current options to configs/<image>_defconfig (DEFCONFIG=file)
+	$(Q)tools/build/configure $(IMAGE) --save $(abspath $(or $(DEFCONFIG),configs/$(IMAGE)_defconfig))
+menuconfig nconfig oldconfig savedefconfig: $(setup)
+
 # Goals that read no configuration: nothing is built, fetched or set up for them.
-unconfigured := help clean distclean doctor setup unit native land-check stop bench soak %_defconfig
-goals        := $(or $(MAKECMDGOALS),image)
+unconfigured := help clean doctor setup unit native test fresh land-check stop bench soak compdb \
+	menuconfig nconfig oldconfig savedefconfig %_defconfig
 ifneq ($(filter-out $(unconfigured),$(goals)),)
 include tools/build/image.mk
 endif
@@ -75,11 +90,18 @@ land-check: ## what must hold before a change lands: unit tests and the two main
 
 ##@ Other
 
-.PHONY: setup
-setup build/.setup: $(wildcard tools/setup) ## install what is missing on this machine
+.PHONY: setup doctor
+setup: ## install what is missing on this machine (done by itself where needed)
+	$(Q)tools/setup
+
+doctor: ## what is installed, what is missing, how to get it
+	@tools/doctor
+
+# What the goals need is set up first; a stamp remembers it, so that later runs ask no one.
+$(setup):
 	$(Q)mkdir -p build
-	$(Q)test ! -x tools/setup || tools/setup
-	$(Q)touch build/.setup
+	$(Q)tools/setup $(setup_groups)
+	$(Q)touch $@
 
 .PHONY: clean help
 clean: ## remove everything that was built (fetched sources stay in the cache)

@@ -12,7 +12,7 @@ lwip_sources := \
 	netif/ethernet.c
 lwip_objects := $(addprefix third_party/lwip/,$(lwip_sources:.c=.o))
 
-$(LWIP)/.kiln-lock: third_party/sources.lock | build/.setup
+$(LWIP)/.kiln-lock: third_party/sources.lock | $(setup)
 	$(Q)tools/fetch lwip
 	$(Q)touch $@
 

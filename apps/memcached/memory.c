@@ -55,7 +55,7 @@ int memory_start(size_t *limit)
 	size_t fits = machine_bytes();
 
 	if (fits > 0 && fits < *limit) {
-		fprintf(stderr, "memcached: %zu MiB of cache do not fit into this machine, using %zu KiB\n",
+		fprintf(stderr, "memcached: -m %zu does not fit into this machine, using %zu KiB\n",
 			*limit / MIB, fits / 1024);
 		*limit = fits;
 	}

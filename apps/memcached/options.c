@@ -81,7 +81,7 @@ static const struct option LONG[] = {
 
 static const char HELP[] =
 	"memcached " MEMCACHED_VERSION " on Kiln\n"
-	"-p, --port=<num>          TCP port to listen on (11211)\n"
+	"-p, --port=<num>          TCP port to listen on (11211; -1: any that is free)\n"
 	"-l, --listen=<addr>       addresses to listen on, separated by commas (all)\n"
 	"-m, --memory-limit=<num>  memory for items and their index, in megabytes (64)\n"
 	"-c, --conn-limit=<num>    simultaneous connections (1024)\n"
@@ -231,7 +231,8 @@ static int option_apply(int option)
 	case 'I':
 		return set_size(&settings.item_size_max, "-I", 1, 1024, 1024ul * MIB);
 	case 'p':
-		return set_unsigned(&settings.port, "-p", 0, 65535);
+		settings.port = 0; /* -1: any that is free */
+		return strcmp(optarg, "-1") == 0 ? GO_ON : set_unsigned(&settings.port, "-p", 1, 65535);
 	case 'U':
 		return set_unsigned(&settings.udp_port, "-U", 0, 65535);
 	case 'c':

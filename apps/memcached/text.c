@@ -45,6 +45,7 @@ static const struct command commands[] = {
 	COMMAND("verbosity", 2, 3, text_verbosity),
 	COMMAND("flush_all", 1, 3, text_flush_all),
 	COMMAND("shutdown", 1, WORDS_MAX, text_shutdown),
+	COMMAND("mn", 1, WORDS_MAX, text_noop),
 };
 
 bool word_is(struct word w, const char *text)

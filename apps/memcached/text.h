@@ -51,6 +51,7 @@ void text_verbosity(struct conn *c, struct words *w);
 void text_version(struct conn *c, struct words *w);
 void text_quit(struct conn *c, struct words *w);
 void text_shutdown(struct conn *c, struct words *w);
+void text_noop(struct conn *c, struct words *w);
 void text_stats(struct conn *c, struct words *w);
 
 #endif

@@ -67,7 +67,7 @@ static void enter(void)
 
 static void print_backtrace(const struct trap_frame *frame)
 {
-	vaddr_t pcs[BACKTRACE_MAX];
+	static vaddr_t pcs[BACKTRACE_MAX]; /* not on the stack that is being read */
 	size_t n = arch_backtrace(frame, pcs, BACKTRACE_MAX);
 	uintptr_t moved = arch_placement();
 

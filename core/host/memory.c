@@ -14,6 +14,8 @@
 #include "memory.h"
 
 #define MAPPINGS_MAX 4096
+#define AREA_BYTES   GIB(1)  /* the addresses that core/mm/vm.c gives out */
+#define MAPPED       0x100u /* in prot, so that a page without access is an entry too */
 
 struct mapping {
 	vaddr_t va;
@@ -23,6 +25,7 @@ struct mapping {
 
 uint8_t *host_ram;
 static int ram_fd;
+static vaddr_t area;
 static struct mapping mappings[MAPPINGS_MAX]; /* one per page */
 
 void host_memory_init(void)
@@ -32,6 +35,10 @@ void host_memory_init(void)
 		abort();
 	host_ram = mmap(NULL, HOST_RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, ram_fd, 0);
 	if (host_ram == MAP_FAILED)
+		abort();
+	area = (vaddr_t)mmap(NULL, AREA_BYTES, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if ((void *)area == MAP_FAILED)
 		abort();
 	memset(host_ram, 0xa5, MIB(4)); /* RAM is not zero at boot */
 }
@@ -70,7 +77,7 @@ static int map_page(vaddr_t va, paddr_t pa, unsigned prot)
 	if (mmap((void *)va, PAGE_SIZE, host_prot(prot), MAP_SHARED | MAP_FIXED, ram_fd,
 		 (off_t)(pa - HOST_RAM_START)) == MAP_FAILED)
 		return -ENOMEM;
-	*m = (struct mapping){ va, pa, prot };
+	*m = (struct mapping){ va, pa, prot | MAPPED };
 	return 0;
 }
 
@@ -108,9 +115,27 @@ int arch_protect(vaddr_t va, size_t len_bytes, unsigned prot)
 		if (!m)
 			continue;
 		mprotect((void *)m->va, PAGE_SIZE, host_prot(prot));
-		m->prot = prot;
+		m->prot = prot | MAPPED;
 	}
 	return 0;
+}
+
+vaddr_t arch_next_mapped(vaddr_t va, vaddr_t end)
+{
+	while (va < end && !find(va))
+		va += PAGE_SIZE;
+	return va;
+}
+
+vaddr_t arch_vm_area(size_t *len_bytes)
+{
+	*len_bytes = AREA_BYTES;
+	return area;
+}
+
+void arch_flush_here(vaddr_t va)
+{
+	(void)va;
 }
 
 bool arch_translate(vaddr_t va, paddr_t *pa, unsigned *prot)
@@ -122,7 +147,7 @@ bool arch_translate(vaddr_t va, paddr_t *pa, unsigned *prot)
 	if (pa)
 		*pa = m->pa + (va & ~PAGE_MASK);
 	if (prot)
-		*prot = m->prot;
+		*prot = m->prot & ~MAPPED;
 	return true;
 }
 
@@ -130,15 +155,4 @@ size_t arch_copy_faultable(void *dst, const void *src, size_t len_bytes)
 {
 	memcpy(dst, src, len_bytes);
 	return 0;
-}
-
-/* Threads bring their own stacks here; the frames are taken so that accounting tests mean something. */
-__attribute__((weak)) void *vm_stack_alloc(size_t len_bytes)
-{
-	return page_alloc_exact(len_bytes, PAGE_STACK);
-}
-
-__attribute__((weak)) void vm_stack_free(void *lowest, size_t len_bytes)
-{
-	page_free_exact(lowest, len_bytes);
 }

@@ -63,6 +63,18 @@ static void relocate(uintptr_t at, uintptr_t by)
 	}
 }
 
+/*
+ * Where a symbol lies now. Compiler and linker must not fold it with a constant: they would reckon with
+ * its link address.
+ */
+static paddr_t here(const char *symbol)
+{
+	paddr_t at = (paddr_t)symbol;
+
+	__asm__("" : "+r"(at));
+	return at;
+}
+
 static bool ranges_overlap(struct range a, struct range b)
 {
 	return a.start < b.end && b.start < a.end;
@@ -254,8 +266,8 @@ static void map_or_fail(vaddr_t va, paddr_t pa, size_t len, unsigned prot, bool 
 static void map_image(void)
 {
 	paddr_t text = boot_layout.image, offset = boot_layout.image_offset;
-	paddr_t rodata = (paddr_t)text_end, data = (paddr_t)rodata_end;
-	paddr_t guard = (paddr_t)boot_guard_pages, trap = (paddr_t)boot_trap_stack;
+	paddr_t rodata = here(text_end), data = here(rodata_end);
+	paddr_t guard = here(boot_guard_pages), trap = here(boot_trap_stack);
 
 	map_or_fail(text + offset, text, rodata - text, MAP_R | MAP_X, false);
 	map_or_fail(rodata + offset, rodata, data - rodata, MAP_R, false);
@@ -284,7 +296,7 @@ static void map_ram(paddr_t start, paddr_t end, unsigned i, uintptr_t offset)
 static void map_direct(uintptr_t offset)
 {
 	struct boot_layout *l = &boot_layout;
-	paddr_t data = (paddr_t)rodata_end;
+	paddr_t data = here(rodata_end);
 
 	/* The alias of text and rodata is read-only: what W^X forbids there must not be had here. */
 	map_or_fail(l->image + offset, l->image, data - l->image, MAP_R, true);
@@ -329,8 +341,8 @@ struct early_result early_boot(unsigned long hartid, paddr_t fdt_at)
 	struct fdt f;
 	uint64_t state;
 
-	l->image = (paddr_t)image_start;
-	l->image_end = (paddr_t)image_end;
+	l->image = here(image_start);
+	l->image_end = here(image_end);
 	l->boot_hartid = hartid;
 	l->early = (struct range){ l->image_end, l->image_end };
 	relocate(l->image, l->image - IMAGE_LINK);

@@ -84,4 +84,6 @@ switch_in_trap:
 thread_begin:
 	mv	a0, s1
 	jalr	s0
+	.globl	thread_begin_end
+thread_begin_end:
 	unimp				/* entry functions do not return */

@@ -10,6 +10,7 @@
 #include <core/console.h>
 #include <core/vm.h>
 #include "csr.h"
+#include "early.h"
 #include "hart.h"
 #include "trap_frame.h"
 
@@ -79,10 +80,31 @@ static const char *exception_name(unsigned long cause)
 	return cause < ARRAY_SIZE(names) ? names[cause] : "an exception";
 }
 
+static bool is_in(vaddr_t va, const char *start, const char *end)
+{
+	return va >= (vaddr_t)start && va < (vaddr_t)end;
+}
+
+/* What is known about an address that faulted. Boot's stacks lie in the image, the others in vm.c's ranges. */
+static const char *place_name(vaddr_t va)
+{
+	if (va < PAGE_SIZE)
+		return "a null pointer";
+	if (is_in(va, boot_guard_pages, boot_stack))
+		return "the guard page below the boot stack";
+	if (is_in(va, boot_stack_top, boot_trap_stack))
+		return "the guard page below the boot hart's trap stack";
+	if (is_in(va, image_start, text_end))
+		return "in the image's code";
+	if (is_in(va, text_end, rodata_end))
+		return "in the image's constants";
+	return vm_describe(va);
+}
+
 static NORETURN void exception_panic(struct trap_frame *frame)
 {
 	unsigned long cause = frame->scause;
-	const char *place = is_page_fault(cause) ? vm_describe(frame->stval) : NULL;
+	const char *place = is_page_fault(cause) ? place_name(frame->stval) : NULL;
 	const char *what = exception_name(cause);
 	paddr_t pa;
 
@@ -94,6 +116,12 @@ static NORETURN void exception_panic(struct trap_frame *frame)
 	panic_at(frame, "%s at 0x%lx", what, frame->stval);
 }
 
+/* An exception inside a trap is core's own mistake; nobody above can make anything of it. */
+static bool in_trap_already(void)
+{
+	return ((struct arch_thread *)arch_thread_current())->trap_depth > 1;
+}
+
 void trap_exception(struct trap_frame *frame)
 {
 	unsigned long cause = frame->scause;
@@ -103,16 +131,19 @@ void trap_exception(struct trap_frame *frame)
 		return;
 	if (fix_up(frame))
 		return;
-	if (fault_handler && fault_handler(frame, frame->stval))
+	if (!in_trap_already() && fault_handler && fault_handler(frame, frame->stval))
 		return;
 	exception_panic(frame);
 }
 
 void trap_too_deep(unsigned long scause, vaddr_t stval, vaddr_t sp, vaddr_t sepc)
 {
-	const char *place = vm_describe(stval);
+	/* The registers of the code that broke the stack are lost; where it stood is known. */
+	struct trap_frame frame = { .scause = scause, .stval = stval };
+	const char *place = place_name(stval);
 
-	/* The trap that broke is of no interest; what it was stored on is. */
-	panic("traps nest too deeply, the trap stack is broken: %s at 0x%lx (%s), sp 0x%lx, pc 0x%lx",
-	      exception_name(scause), stval, place ? place : "nothing known about it", sp, sepc);
+	frame.sepc = sepc;
+	frame.x[REG_SP] = sp;
+	panic_at(&frame, "the trap stack is broken: %s at 0x%lx: %s", exception_name(scause), stval,
+		 place ? place : "nothing known about it");
 }

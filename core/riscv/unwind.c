@@ -14,6 +14,8 @@
 #define SCAN_BYTES   KIB(16)
 #define FUNCTION_MAX KIB(16)
 
+extern char thread_begin[], thread_begin_end[];
+
 /* Reads a word without trusting the address. */
 static bool peek(vaddr_t at, uint64_t *value)
 {
@@ -98,14 +100,17 @@ static bool is_return_address(uint64_t word)
 	return (half(word - 4) & 0xfff) == 0x0ef || (half(word - 4) & 0xfff) == 0x0e7;
 }
 
-/* The next return address on the stack from *sp up; moves *sp behind it. 0 when there is none. */
+/* The next return address on the stack from *sp up; moves *sp behind it. 0 when there is none. An
+ * unmapped page is stepped over: a stack that overflowed begins in its guard page. */
 static vaddr_t scan(vaddr_t *sp)
 {
 	vaddr_t end = *sp + SCAN_BYTES;
 	uint64_t word;
 
-	for (vaddr_t at = ALIGN_UP(*sp, 8UL); at < end && peek(at, &word); at += 8) {
-		if (is_return_address(word)) {
+	for (vaddr_t at = ALIGN_UP(*sp, 8UL); at < end; at += 8) {
+		if (!peek(at, &word)) {
+			at = ALIGN_DOWN(at, PAGE_SIZE) + PAGE_SIZE - 8;
+		} else if (is_return_address(word)) {
 			*sp = at + 8;
 			return word;
 		}
@@ -121,10 +126,8 @@ static vaddr_t caller(vaddr_t pc, vaddr_t *sp, uint64_t ra, bool innermost)
 	struct prologue p;
 	uint64_t word;
 
-	if (innermost && !arch_is_text(pc) && is_return_address(ra))
-		return ra; /* a jump astray: ra tells from where */
 	if (!symbol_find(look, &offset) || offset > FUNCTION_MAX)
-		return scan(sp);
+		return innermost && is_return_address(ra) ? ra : scan(sp);
 	p = read_prologue(look - offset, look);
 	if (!p.ra_at && innermost && is_return_address(ra)) {
 		*sp += (uint64_t)p.frame;
@@ -152,7 +155,10 @@ size_t arch_backtrace(const struct trap_frame *frame, vaddr_t *pcs, size_t max)
 		pc = caller(pc, &sp, 0, false);
 	}
 	while (pc && n < max) {
-		pcs[n++] = pc;
+		if (!n || pcs[n - 1] != pc) /* ra may be in its register and on the stack */
+			pcs[n++] = pc;
+		if (pc > (vaddr_t)thread_begin && pc <= (vaddr_t)thread_begin_end)
+			break;
 		pc = caller(pc, &sp, ra, innermost);
 		innermost = false;
 	}

@@ -9,6 +9,7 @@
 
 #include "lwip/err.h"
 #include "lwip/ip6_addr.h"
+#include "lwip/netif.h"
 
 struct sockaddr_ip4 {            /* struct sockaddr_in */
 	uint16_t family;
@@ -88,6 +89,21 @@ void net_address_write(struct socket_name *out, int family, const ip_addr_t *ip,
 		v4.address = ip4_addr_get_u32(ip_2_ip4(ip));
 	out->len = sizeof(v4);
 	memcpy(out->bytes, &v4, sizeof(v4));
+}
+
+bool net_address_is_local(const ip_addr_t *ip)
+{
+	struct netif *netif;
+
+	if (ip_addr_isany(ip) || ip_addr_isloopback(ip))
+		return true;
+	NETIF_FOREACH(netif) {
+		if (IP_IS_V4(ip) && ip4_addr_eq(ip_2_ip4(ip), netif_ip4_addr(netif)))
+			return true;
+		if (IP_IS_V6(ip) && netif_get_ip6_addr_match(netif, ip_2_ip6(ip)) >= 0)
+			return true;
+	}
+	return false;
 }
 
 int net_errno(err_t err)

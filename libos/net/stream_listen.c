@@ -80,22 +80,6 @@ static int bind_and_listen(struct stream_listener *l, const ip_addr_t *ip, uint1
 	return 0;
 }
 
-/* An address the machine has, or "any". Stack lock. */
-static bool is_local(const ip_addr_t *ip)
-{
-	struct netif *netif;
-
-	if (ip_addr_isany(ip) || ip_addr_isloopback(ip))
-		return true;
-	NETIF_FOREACH(netif) {
-		if (IP_IS_V4(ip) && ip4_addr_eq(ip_2_ip4(ip), netif_ip4_addr(netif)))
-			return true;
-		if (IP_IS_V6(ip) && netif_get_ip6_addr_match(netif, ip_2_ip6(ip)) >= 0)
-			return true;
-	}
-	return false;
-}
-
 int stream_listen(struct stream_loop *loop, const struct sockaddr *addr, socklen_t addr_len,
 		  const struct stream_ops *ops, const struct stream_options *options, void *user,
 		  struct stream_listener **out)
@@ -119,7 +103,7 @@ int stream_listen(struct stream_loop *loop, const struct sockaddr *addr, socklen
 	l->user = user;
 	list_init(&l->held);
 	net_enter();
-	err = is_local(&ip) ? bind_and_listen(l, &ip, port) : -EADDRNOTAVAIL;
+	err = net_address_is_local(&ip) ? bind_and_listen(l, &ip, port) : -EADDRNOTAVAIL;
 	if (err)
 		stream_class_put(l->class);
 	net_leave();

@@ -3,7 +3,7 @@
 include $(O)/include/config/auto.conf
 $(O)/include/config/auto.conf: $(wildcard $(O)/.config configs/$(IMAGE)_defconfig) \
 		$(shell find Kconfig core libos apps third_party -name 'Kconfig*') \
-		tools/build/configure | build/.setup
+		tools/build/configure | $(setup)
 	$(Q)tools/build/configure $(IMAGE)
 
 CROSS_COMPILE ?= riscv64-linux-gnu-
@@ -16,9 +16,10 @@ march := rv64gc$(if $(CONFIG_RISCV_ZBA),_zba)$(if $(CONFIG_RISCV_ZBB),_zbb)$(if 
 
 machine_flags := -march=$(march) -mabi=lp64d -mcmodel=medany -fno-pic -fno-pie
 common_flags  := -std=gnu11 -O2 -g -Wall -Wextra -Werror $(machine_flags) \
-	-fno-common -ffunction-sections -fdata-sections -fstack-protector-strong -fno-omit-frame-pointer \
+	-fno-common -ffunction-sections -fdata-sections -fstack-protector-strong \
 	-fno-asynchronous-unwind-tables -ffile-prefix-map=$(TOP)/= -include $(O)/include/generated/autoconf.h
-flags/freestanding := $(common_flags) -ffreestanding -fno-strict-aliasing \
+gcc_include := -nostdinc -isystem $(shell $(CC) -print-file-name=include)
+flags/freestanding := $(common_flags) $(gcc_include) -ffreestanding -fno-strict-aliasing \
 	-Icore/include -Icore/riscv/include -Ilibos/include
 
 include third_party/lwip.mk

@@ -7,7 +7,7 @@ O     := build/host
 include $(O)/include/config/auto.conf
 $(O)/include/config/auto.conf: $(wildcard $(O)/.config) configs/host_defconfig \
 		$(shell find Kconfig core libos apps third_party -name 'Kconfig*') \
-		tools/build/configure | build/.setup
+		tools/build/configure | $(setup)
 	$(Q)tools/build/configure host
 
 include tools/build/dirs.mk

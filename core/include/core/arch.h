@@ -129,7 +129,10 @@ void arch_init(void);
 /* The device tree, in the direct map, for ever. */
 const void *arch_device_tree(size_t *size);
 
-/* Return addresses of a stack, innermost first; NULL frame: the caller's own. Returns how many. */
+/*
+ * Return addresses of a stack, innermost first; NULL frame: the caller's own. Returns how many. `pcs`
+ * does not lie on that stack. Any context.
+ */
 size_t arch_backtrace(const struct trap_frame *frame, vaddr_t *pcs, size_t max);
 
 /* Up to `len` bytes of hardware or firmware entropy (device-tree seed, Zkr); returns how many. */
