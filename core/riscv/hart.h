@@ -17,6 +17,7 @@ void hart_stop_others(void);
 /* In the interrupt of an IPI: does not return when a panic wants this hart to stop. */
 void hart_check_stop(void);
 
-void timer_init(bool has_sstc, uint64_t hz);
+/* Boot: true when stimecmp is used, else the timer goes through SBI. */
+bool timer_init(bool has_sstc, uint64_t hz);
 
 #endif

@@ -134,17 +134,16 @@ void arch_init(void)
 	const struct fdt *f = boot_fdt();
 	fdt_node_t cpus = fdt_find(f, "/cpus");
 	uint32_t hz = 0;
-	bool has_sstc;
+	bool fast_timer;
 
 	add_memory();
 	if (cpus < 0)
 		setup_fail("the device tree names no harts (/cpus)");
 	if (!fdt_u32(f, cpus, "timebase-frequency", &hz) || !hz)
 		setup_fail("the device tree has no timebase-frequency, so time cannot be told");
-	has_sstc = add_harts(f, cpus);
-	timer_init(has_sstc, hz);
+	fast_timer = timer_init(add_harts(f, cpus), hz);
 	log_debug("riscv: %u harts, timer %u Hz by %s, image moved by 0x%lx", arch_hart_count(), hz,
-		  has_sstc ? "stimecmp" : "SBI", boot_layout.placement);
+		  fast_timer ? "stimecmp" : "SBI", boot_layout.placement);
 }
 
 static int power_init(void)

@@ -13,10 +13,11 @@ int probe_stimecmp(uint64_t value);
 static uint64_t tick_hz;
 static bool use_stimecmp;
 
-void timer_init(bool has_sstc, uint64_t hz)
+bool timer_init(bool has_sstc, uint64_t hz)
 {
 	tick_hz = hz;
 	use_stimecmp = has_sstc && probe_stimecmp(UINT64_MAX) == 0;
+	return use_stimecmp;
 }
 
 uint64_t arch_tick_hz(void)

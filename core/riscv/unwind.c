@@ -155,7 +155,7 @@ size_t arch_backtrace(const struct trap_frame *frame, vaddr_t *pcs, size_t max)
 		pc = caller(pc, &sp, 0, false);
 	}
 	while (pc && n < max) {
-		if (!n || pcs[n - 1] != pc) /* ra may be in its register and on the stack */
+		if (n != 2 || !frame || pcs[1] != pc) /* ra may be in its register and on the stack */
 			pcs[n++] = pc;
 		if (pc > (vaddr_t)thread_begin && pc <= (vaddr_t)thread_begin_end)
 			break;
