@@ -122,7 +122,7 @@ void assert_failed(const char *text, const char *file, int line)
 	panic("assertion failed: %s (%s:%d)", text, file, line);
 }
 
-NORETURN void __stack_chk_fail(void);
+__attribute__((used)) NORETURN void __stack_chk_fail(void);
 void __stack_chk_fail(void)
 {
 	panic("a function wrote behind its local variables (stack guard changed)");

@@ -23,7 +23,8 @@
 extern uint64_t reloc_table_start[], reloc_table_end[];
 
 struct boot_layout boot_layout;
-uintptr_t __stack_chk_guard;
+/* Named by code that the compiler adds, so link-time optimisation must not think it unused. */
+__attribute__((used)) uintptr_t __stack_chk_guard;
 
 static NORETURN void early_fail(const char *sentence)
 {

@@ -50,7 +50,7 @@ $(O)/obj/$(1): $(wildcard $(1:.o=.c) $(1:.o=.S)) $(O)/obj/$(2)/flags | $(fetched
 endef
 define dir_flags
 $(shell mkdir -p $(O)/obj/$(1))
-$(call remember,$(O)/obj/$(1)/flags,$(CC) $(flags/$(world/$(1))) $(cflags/$(1)) $(CONFIG_LTO))
+$(call remember,$(O)/obj/$(1)/flags,$(CC) $(flags/$(world/$(1))) $(cflags/$(1)) $(CONFIG_LTO) $(filter $(1)/%,$(nolto)))
 endef
 fetched := $(if $(CONFIG_NET),$(LWIP)/.kiln-lock) $(libraries)
 $(foreach d,$(sort $(foreach o,$(own-objs),$(call dir_of,$(o)))),$(eval $(call dir_flags,$(d))))

@@ -14,11 +14,15 @@ first  := $(O)/link/first.elf
 
 ifdef CONFIG_LTO
 lto_link     := -flto=auto -flto-partition=one -save-temps
-final_objects = $(O)/link/first.elf.ltrans0.ltrans.o \
-	$(addprefix $(O)/obj/,$(nolto) $(foreach o,$(image-objs),$(if $(wildcard $(o:.o=.S)),$(o))))
+# What takes no part: assembly, and what compilers call by themselves. Of the rest, the first link
+# leaves the generated code, and for each object the debug information that the code refers to.
+plain_objects := $(addprefix $(O)/obj/,$(filter $(nolto),$(image-objs)) \
+	$(foreach o,$(own-objs),$(if $(wildcard $(o:.o=.S)),$(o))))
+final_objects := $(O)/link/first.elf.ltrans0.ltrans.o \
+	$(addsuffix .debug.temp.o,$(filter-out $(plain_objects),$(objects))) $(plain_objects)
 else
 lto_link     :=
-final_objects = $(objects)
+final_objects := $(objects)
 endif
 
 ##@ Build
