@@ -28,6 +28,7 @@ struct file_ops {
 	int64_t (*seek)(struct file *f, int64_t offset, int whence);
 	int (*stat)(struct file *f, struct kstat *st);
 	int (*sync)(struct file *f, bool data_only);
+	uint64_t (*timeout_ns)(struct file *f, bool reading);     /* of one wait; 0: none */
 	void (*release)(struct file *f);                          /* frees f's object, then f */
 };
 
@@ -37,6 +38,7 @@ struct file {
 	uint32_t flags;              /* O_APPEND, O_NONBLOCK, access mode as Linux riscv64 numbers them; atomic */
 	int64_t position;            /* [position_lock] */
 	struct mutex position_lock;
+	struct list epoll_items;     /* [epoll's lock] the epolls that watch this file */
 	void *object;                /* the pipe, socket, ... */
 };
 

@@ -1,0 +1,12 @@
+posix-objs := start.o process.o signal.o signal_calls.o futex.o time.o memory.o fd.o descriptors.o io.o blocking.o \
+	open.o poll_calls.o itimer.o info.o random.o
+objs-$(CONFIG_POSIX)          += $(posix-objs)
+objs-$(CONFIG_POSIX_PIPE)     += pipe_calls.o
+objs-$(CONFIG_POSIX_EVENTFD)  += eventfd.o
+objs-$(CONFIG_POSIX_TIMERFD)  += timerfd.o
+objs-$(CONFIG_POSIX_EPOLL)    += epoll.o
+objs-$(CONFIG_POSIX_SOCKETS)  += socket_calls.o
+cflags-y += -I$(O)/include/generated -Ilibos/syscall
+
+$(addprefix $(O)/obj/libos/posix/,$(posix-objs) pipe_calls.o eventfd.o timerfd.o epoll.o socket_calls.o): \
+	$(O)/include/generated/syscall_direct.c

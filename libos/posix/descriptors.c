@@ -1,0 +1,106 @@
+/* The system calls of descriptors as such: close, dup, fcntl. */
+#include <core/errno.h>
+#include <libos/abi.h>
+
+#include "fd.h"
+#include "syscalls.h"
+
+#define F_DUPFD         0
+#define F_GETFD         1
+#define F_SETFD         2
+#define F_GETFL         3
+#define F_SETFL         4
+#define F_GETLK         5
+#define F_SETLKW        7
+#define F_DUPFD_CLOEXEC 1030
+#define FD_CLOEXEC      1
+
+#define SETTABLE_FLAGS (O_APPEND | O_NONBLOCK)
+
+long sys_close(int fd)
+{
+	return fd_close(fd);
+}
+
+long sys_dup(int fd)
+{
+	struct file *f = fd_get(fd);
+
+	return f ? fd_install(f, false, 0) : -EBADF;
+}
+
+long sys_dup3(int from, int to, int flags)
+{
+	struct file *f;
+
+	if (from == to || (flags & ~O_CLOEXEC))
+		return -EINVAL;
+	f = fd_get(from);
+	return f ? fd_replace(to, f, flags & O_CLOEXEC) : -EBADF;
+}
+
+static long file_set_flags(struct file *f, uint32_t flags)
+{
+	uint32_t old = __atomic_load_n(&f->flags, __ATOMIC_RELAXED), new;
+
+	do
+		new = (old & ~SETTABLE_FLAGS) | (flags & SETTABLE_FLAGS);
+	while (!__atomic_compare_exchange_n(&f->flags, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return 0;
+}
+
+static long fcntl_dup(struct file *f, unsigned long lowest, bool close_on_exec)
+{
+	if (lowest >= fd_limit())
+		return -EINVAL;
+	return fd_install(file_get(f), close_on_exec, (int)lowest);
+}
+
+static long fcntl_file(struct file *f, int fd, int command, unsigned long arg)
+{
+	bool close_on_exec = false;
+
+	switch (command) {
+	case F_DUPFD:
+	case F_DUPFD_CLOEXEC:
+		return fcntl_dup(f, arg, command == F_DUPFD_CLOEXEC);
+	case F_GETFD:
+		fd_flags(fd, &close_on_exec);
+		return close_on_exec ? FD_CLOEXEC : 0;
+	case F_SETFD:
+		return fd_set_flags(fd, arg & FD_CLOEXEC);
+	case F_GETFL:
+		return f->flags & ~(uint32_t)O_CLOEXEC;
+	case F_SETFL:
+		return file_set_flags(f, (uint32_t)arg);
+	default:
+		return -EINVAL;
+	}
+}
+
+long sys_fcntl(int fd, int command, unsigned long arg)
+{
+	struct file *f = fd_get(fd);
+	long ret;
+
+	if (!f)
+		return -EBADF;
+	ret = fcntl_file(f, fd, command, arg);
+	file_put(f);
+	return ret;
+}
+
+long sys_close_range(unsigned first, unsigned last, unsigned flags)
+{
+	const unsigned cloexec_only = 4;
+
+	if (first > last || (flags & ~cloexec_only))
+		return -EINVAL;
+	for (unsigned fd = first; fd <= last && fd < fd_end(); fd++) {
+		if (flags & cloexec_only)
+			fd_set_flags((int)fd, true);
+		else
+			fd_close((int)fd);
+	}
+	return 0;
+}

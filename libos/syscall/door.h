@@ -1,0 +1,48 @@
+/*
+ * The direct door: what happens around a handler when a system call is a function call.
+ *
+ * Before: the pages of the caller's stack that a handler may use are touched, so that none is
+ * touched for the first time while a handler holds a spinlock. After: signals that have become due run
+ * their handlers, and an interrupted call starts again or ends with -EINTR, as Linux would have it.
+ * Without signals this costs a few loads and two branches.
+ */
+#ifndef SYSCALL_DOOR_H
+#define SYSCALL_DOOR_H
+
+#include <core/types.h>
+
+/* What a handler may use of its caller's stack, and the smallest stack that clone accepts. */
+#define DOOR_STACK_BYTES KIB(12)
+#define THREAD_STACK_MIN KIB(16)
+
+extern uint32_t signal_threads_waiting;   /* threads that have a signal to take */
+
+/* Runs the handlers that are due; true: the call starts again. May change *result. */
+bool signal_deliver(long *result);
+
+static inline void door_touch_stack(void)
+{
+	const volatile char *frame = __builtin_frame_address(0);
+
+	for (size_t below = PAGE_SIZE; below <= DOOR_STACK_BYTES; below += PAGE_SIZE)
+		(void)frame[-(long)below];
+}
+
+static inline bool door_is_interrupted(long result)
+{
+	return (unsigned long)(result + 516) <= 4; /* ERESTARTSYS ... ERESTARTNOHAND and their kin */
+}
+
+#define DOOR(call)                                                                              \
+	do {                                                                                    \
+		long result_;                                                                   \
+		door_touch_stack();                                                             \
+		do                                                                              \
+			result_ = (call);                                                       \
+		while (unlikely(__atomic_load_n(&signal_threads_waiting, __ATOMIC_RELAXED) ||   \
+				door_is_interrupted(result_)) &&                                \
+		       signal_deliver(&result_));                                               \
+		return result_;                                                                 \
+	} while (0)
+
+#endif

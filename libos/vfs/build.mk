@@ -1,0 +1,1 @@
+objs-$(CONFIG_POSIX) += file.o poll.o uio.o console.o devices.o pipe.o

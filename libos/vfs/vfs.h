@@ -1,0 +1,16 @@
+/* Files that exist without a file system: the console, the simple devices, pipes. */
+#ifndef VFS_VFS_H
+#define VFS_VFS_H
+
+#include <libos/file.h>
+
+/* The console as a file (created once, shared); a new reference. NULL: no memory. */
+struct file *console_open(void);
+
+/* A device by its path: 0 and *out, -ENOENT, -ENXIO, -ENOMEM. */
+int device_open(const char *path, uint32_t flags, struct file **out);
+
+/* Both ends of a new pipe: 0 or -ENOMEM. */
+int pipe_create(uint32_t flags, struct file *ends[2]);
+
+#endif
