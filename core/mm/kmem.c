@@ -380,10 +380,9 @@ static struct kmem_stats cache_stats(struct kmem_cache *c)
 void kmem_for_each(void (*visit)(const struct kmem_stats *s, void *arg), void *arg)
 {
 	irqflags_t flags = spin_lock_irq(&caches_lock);
-	struct kmem_cache *c;
 
-	list_for_each(c, &caches, link) {
-		struct kmem_stats s = cache_stats(c);
+	for (struct list *l = caches.next; l != &caches; l = l->next) {
+		struct kmem_stats s = cache_stats(list_entry(l, struct kmem_cache, link));
 
 		visit(&s, arg);
 	}

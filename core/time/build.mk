@@ -1,3 +1,4 @@
 # Clocks and timers.
 objs-y  += clock.o timer.o
-host-y  += clock.o timer.o
+tests-y += timer_test.o
+host-y  += clock.o timer.o timer_test.o

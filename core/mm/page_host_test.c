@@ -1,0 +1,156 @@
+/*
+ * The boot side of the frame allocator on hostile descriptions of RAM: a second copy of page.c, under other
+ * names and from a fresh start each time, gets random ranges within a real block; a byte per frame says what it
+ * may hand out.
+ */
+#include <core/page.h>
+static void *real_block(unsigned order)
+{
+	return page_alloc(order, PAGE_KERNEL);
+}
+static void real_free(void *block, unsigned order)
+{
+	page_free(block, order);
+}
+#define page_of          fresh_page_of
+#define page_paddr       fresh_page_paddr
+#define page_order_for   fresh_page_order_for
+#define page_alloc       fresh_page_alloc
+#define page_alloc_zero  fresh_page_alloc_zero
+#define page_free        fresh_page_free
+#define page_alloc_exact fresh_page_alloc_exact
+#define page_free_exact  fresh_page_free_exact
+#define page_reserve     fresh_page_reserve
+#define page_add_ram     fresh_page_add_ram
+#define page_stats(out)  fresh_page_stats(out)
+paddr_t page_paddr(const void *p);
+unsigned page_order_for(size_t bytes);
+void *page_alloc(unsigned order, enum page_owner owner);
+void *page_alloc_zero(unsigned order, enum page_owner owner);
+void page_free(void *block, unsigned order);
+void *page_alloc_exact(size_t bytes, enum page_owner owner);
+void page_free_exact(void *p, size_t bytes);
+void page_reserve(paddr_t start, paddr_t end);
+void page_add_ram(paddr_t start, paddr_t end);
+void fresh_page_stats(struct page_stats *out);
+#include "page.c"
+#include <core/test.h>
+
+#define ORDER  9
+#define FRAMES (1u << ORDER)
+
+enum { NOT_RAM, RAM, TAKEN };
+
+static uint8_t map[FRAMES];
+
+static void start_afresh(void)
+{
+	memset(regions, 0, sizeof(regions));
+	memset(frames_by_owner, 0, sizeof(frames_by_owner));
+	region_count = reserved_count = 0;
+	total_frames = free_frames = 0;
+	memset(map, NOT_RAM, sizeof(map));
+}
+
+/* A range around [base, base + block), now and then absurd. */
+static struct range random_range(paddr_t base)
+{
+	paddr_t size = (paddr_t)FRAMES << PAGE_SHIFT;
+	paddr_t a = base + test_random_below(size + 2 * PAGE_SIZE) - PAGE_SIZE;
+	struct range r = { a, a + test_random_below(size / 4) };
+
+	if (test_random_below(10) == 0)
+		r.end = r.start;
+	if (test_random_below(20) == 0)
+		r.end = UINT64_MAX - test_random_below(2 * PAGE_SIZE);
+	if (test_random_below(20) == 0)
+		r.start = test_random_below(2 * PAGE_SIZE);
+	return r;
+}
+
+static void add_ram(paddr_t base, unsigned from, unsigned to)
+{
+	page_add_ram(base + ((paddr_t)from << PAGE_SHIFT) - test_random_below(2),
+		     base + ((paddr_t)to << PAGE_SHIFT) + test_random_below(PAGE_SIZE));
+	memset(map + from, RAM, to - from);
+}
+
+static void forbid(paddr_t base, struct range r)
+{
+	for (unsigned i = 0; i < FRAMES; i++) {
+		paddr_t at = base + ((paddr_t)i << PAGE_SHIFT);
+
+		if (at < r.end && at + PAGE_SIZE > r.start && r.start < r.end)
+			map[i] = NOT_RAM;
+	}
+}
+
+/* Takes all there is in blocks of random order; false when a block holds a frame it must not. */
+static bool take_all(paddr_t base, size_t *count)
+{
+	for (unsigned order = 5;;) {
+		unsigned char *p = page_alloc(order, PAGE_KERNEL);
+		size_t first;
+
+		if (!p) {
+			if (order-- == 0)
+				return true;
+			continue;
+		}
+		first = (size_t)((arch_direct_unmap(p) - base) >> PAGE_SHIFT);
+		for (size_t i = first; i < first + (1u << order); i++) {
+			if (i >= FRAMES || map[i] != RAM)
+				return false;
+			map[i] = TAKEN;
+		}
+		*count += 1ul << order;
+		memset(p, 0xee, PAGE_SIZE << order); /* its metadata must lie elsewhere */
+	}
+}
+
+TEST(page_boot_never_hands_out_what_is_reserved)
+{
+	void *block = real_block(ORDER);
+	paddr_t base;
+
+	CHECK(block);
+	base = arch_direct_unmap(block);
+	for (int round = 0; round < 2000; round++) {
+		unsigned middle = 1 + (unsigned)test_random_below(FRAMES - 2);
+		struct range r[60];
+		size_t ranges = test_random_below(ARRAY_SIZE(r)), count = 0;
+		struct page_stats s;
+
+		start_afresh();
+		for (size_t i = 0; i < ranges; i++) {
+			r[i] = random_range(base);
+			page_reserve(r[i].start, r[i].end);
+		}
+		add_ram(base, 0, middle - (unsigned)test_random_below(2));
+		add_ram(base, middle, FRAMES);
+		page_add_ram(base, base + MIB(1)); /* again: overlaps, ignored */
+		for (size_t i = 0; i < ranges; i++)
+			forbid(base, r[i]);
+		page_stats(&s);
+		CHECK(take_all(base, &count));
+		CHECK_EQ(count, s.free_pages);
+		CHECK(s.free_pages <= s.total_pages && s.total_pages <= FRAMES);
+	}
+	real_free(block, ORDER);
+}
+
+TEST(page_boot_writes_little)
+{
+	unsigned char *block = real_block(ORDER);
+	size_t touched = 0;
+
+	CHECK(block);
+	memset(block, 0x77, (size_t)FRAMES << PAGE_SHIFT);
+	start_afresh();
+	add_ram(arch_direct_unmap(block), 0, FRAMES);
+	CHECK(page_alloc(0, PAGE_KERNEL));
+	for (size_t i = 0; i < (size_t)FRAMES << PAGE_SHIFT; i++)
+		touched += block[i] != 0x77;
+	CHECK(touched <= KIB(4));
+	real_free(block, ORDER);
+}
