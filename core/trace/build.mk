@@ -2,3 +2,5 @@
 objs-y               += counter.o
 objs-$(CONFIG_TRACE) += trace.o
 host-y               += counter.o trace.o
+tests-y              += trace_test.o
+host-y               += trace_test.o

@@ -104,22 +104,24 @@ int waitq_wake_one(struct waitq *q);
 int waitq_wake_all(struct waitq *q);
 
 /*
- * Waits until `cond` holds, evaluating it before sleeping and after each wake. Evaluates to 0, or
- * -ETIMEDOUT / -EINTR as thread_block(). `cond` must not sleep.
+ * Waits until `cond` holds, evaluating it before sleeping and after each wake, and never again once it held (so it
+ * may take what it finds). Evaluates to 0, or -ETIMEDOUT / -EINTR as thread_block(). `cond` must not sleep.
  */
 #define waitq_wait(q, cond, deadline_ns, interruptible)                                        \
 	({                                                                                     \
 		struct waiter waiter_;                                                         \
+		bool holds_ = (cond);                                                          \
 		int ret_ = 0;                                                                  \
-		while (!(cond)) {                                                              \
+		while (!holds_ && !ret_) {                                                     \
 			waiter_begin(&waiter_, q);                                             \
-			if (!(cond))                                                           \
+			holds_ = (cond);                                                       \
+			if (!holds_)                                                           \
 				ret_ = thread_block(deadline_ns, interruptible);               \
 			waiter_end(&waiter_);                                                  \
-			if (ret_)                                                              \
-				break;                                                         \
+			if (!holds_)                                                           \
+				holds_ = (cond);                                               \
 		}                                                                              \
-		ret_ && (cond) ? 0 : ret_;                                                     \
+		holds_ ? 0 : ret_;                                                             \
 	})
 
 struct waiter {
