@@ -1,15 +1,290 @@
 /*
- * Which connection a segment belongs to: called by lwIP for every IP packet before it looks itself.
+ * Which connection a segment belongs to, found by hash before lwIP looks for it in its list.
+ *
+ * lwIP walks the list of its active connections for every segment, some nine instructions for each
+ * one passed. It moves a match to the front, and looks there first; so the hook below, which lwIP
+ * calls for every IP packet, finds the connection in a hash table and moves it to the front itself.
+ *
+ * The list is singly linked, so moving needs the predecessor. Tracked connections stand in a list
+ * of our own in the same order, as far as known: both grow at the front, and a connection leaves
+ * ours when lwIP frees it. What ours cannot see (a connection gone to TIME_WAIT) makes its
+ * successor's predecessor wrong; that is checked (`before->next == pcb`), repaired where it is
+ * plain, and otherwise the list is walked once.
+ *
+ * lwIP frees a connection in TIME_WAIT without telling its owner; the same record tells (`gone`).
+ *
+ * All under the stack lock.
  */
-#include "interface.h"
+#include "connections.h"
+
+#include <core/assert.h>
+#include <core/counter.h>
+#include <core/errno.h>
+#include <core/kmem.h>
+#include <core/list.h>
+
 #include "lwip/ip.h"
 #include "lwip/pbuf.h"
+#include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
+#include "lwip/prot/tcp.h"
 #include "lwip_hooks.h"
 #include "stack.h"
 
+COUNTER(net_lookup_front, "segments whose connection stood at the front");
+COUNTER(net_lookup_hash, "segments whose connection was found by hash");
+COUNTER(net_lookup_walk, "times the list of connections had to be walked");
+COUNTER(net_lookup_none, "segments of no known connection");
+
 #define REASSEMBLY_NS (20 * NSEC_PER_SEC)
+#define BUCKETS_MIN   256
+
+struct connection {
+	struct tcp_pcb *pcb;
+	struct connection *bucket_next;
+	uint32_t hash;                /* kept, since lwIP clears the port before it frees a pcb */
+	struct list order;            /* newest first, as lwIP's list */
+	void (*gone)(void *owner);
+	void *owner;
+};
+
+/* Both addresses and both ports of a segment, as the pcb that it belongs to has them. */
+struct flow {
+	ip_addr_t local, remote;
+	uint16_t local_port, remote_port;
+};
+
+static struct connection **buckets;
+static size_t bucket_count, connection_count;
+static struct list order = LIST_INIT(order);
+static uint64_t hash_key[2];
+static struct kmem_cache *connections;
+
+static uint64_t address_word(const ip_addr_t *ip)
+{
+	const u32_t *a = ip_2_ip6(ip)->addr;
+
+	if (IP_IS_V4_VAL(*ip))
+		return ip4_addr_get_u32(ip_2_ip4(ip));
+	return ((uint64_t)(a[0] ^ a[2]) << 32 | (a[1] ^ a[3])) * 0x9e3779b97f4a7c15;
+}
+
+/* Keyed, so that a peer cannot choose ports that share a bucket. */
+static uint32_t hash_of(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
+			uint16_t remote_port)
+{
+	uint64_t h = address_word(remote) ^ hash_key[0];
+
+	h = (h ^ h >> 29) * hash_key[1];
+	h ^= (uint64_t)remote_port << 16 | local_port;
+	h += address_word(local);
+	h = (h ^ h >> 32) * hash_key[1];
+	return (uint32_t)(h >> 32);
+}
+
+static struct connection **bucket_of(uint32_t hash)
+{
+	return &buckets[hash & (bucket_count - 1)];
+}
+
+static void bucket_put(struct connection *c)
+{
+	struct connection **bucket = bucket_of(c->hash);
+
+	c->bucket_next = *bucket;
+	*bucket = c;
+}
+
+static bool resize(size_t count)
+{
+	struct connection **old = buckets, *c, *next;
+	size_t old_count = bucket_count;
+	struct connection **bigger = kzalloc(count * sizeof(*bigger));
+
+	if (!bigger)
+		return false;
+	buckets = bigger;
+	bucket_count = count;
+	for (size_t i = 0; i < old_count; i++) {
+		for (c = old[i]; c; c = next) {
+			next = c->bucket_next;
+			bucket_put(c);
+		}
+	}
+	kfree(old);
+	return true;
+}
+
+/* A table that cannot grow gets slower, no more. */
+static bool prepare(void)
+{
+	if (buckets)
+		return connection_count < bucket_count || resize(bucket_count * 2) || true;
+	hash_key[0] = (uint64_t)net_random32() << 32 | net_random32();
+	hash_key[1] = ((uint64_t)net_random32() << 32 | net_random32()) | 1;
+	connections = kmem_cache_create("net-connection", sizeof(struct connection), 0);
+	return connections && resize(BUCKETS_MIN);
+}
+
+static void destroyed(u8_t id, void *data)
+{
+	struct connection *c = data, **at;
+
+	(void)id;
+	if (!c)
+		return;                  /* never tracked: a listener, or unconnected */
+	for (at = bucket_of(c->hash); *at != c; at = &(*at)->bucket_next)
+		assert(*at);
+	*at = c->bucket_next;
+	list_remove(&c->order);
+	connection_count--;
+	if (c->gone)
+		c->gone(c->owner);
+	kmem_cache_free(connections, c);
+}
+
+static err_t passively_opened(u8_t id, struct tcp_pcb_listen *listener, struct tcp_pcb *pcb)
+{
+	(void)id, (void)listener;
+	return net_connection_track(pcb) ? ERR_MEM : ERR_OK;
+}
+
+static const struct tcp_ext_arg_callbacks callbacks = { destroyed, passively_opened };
+
+void net_connection_expect(struct tcp_pcb *pcb)
+{
+	tcp_ext_arg_set_callbacks(pcb, 0, &callbacks);
+}
+
+int net_connection_track(struct tcp_pcb *pcb)
+{
+	struct connection *c = prepare() ? kmem_cache_alloc(connections) : NULL;
+
+	if (!c)
+		return -ENOMEM;
+	*c = (struct connection){
+		.pcb = pcb,
+		.hash = hash_of(&pcb->local_ip, pcb->local_port, &pcb->remote_ip, pcb->remote_port),
+	};
+	bucket_put(c);
+	connection_count++;
+	list_push_front(&order, &c->order);
+	tcp_ext_arg_set_callbacks(pcb, 0, &callbacks);
+	tcp_ext_arg_set(pcb, 0, c);
+	return 0;
+}
+
+void net_connection_watch(struct tcp_pcb *pcb, void (*gone)(void *owner), void *owner)
+{
+	struct connection *c = tcp_ext_arg_get(pcb, 0);
+
+	if (!c)
+		return;
+	c->gone = gone;
+	c->owner = owner;
+}
+
+size_t net_connection_count(void)
+{
+	return connection_count;
+}
+
+static bool is_flow_of(const struct tcp_pcb *pcb, const struct flow *f)
+{
+	return pcb->remote_port == f->remote_port && pcb->local_port == f->local_port &&
+	       ip_addr_eq(&pcb->remote_ip, &f->remote) && ip_addr_eq(&pcb->local_ip, &f->local);
+}
+
+static struct connection *find(const struct flow *f)
+{
+	struct connection *c;
+
+	if (!buckets)
+		return NULL;
+	c = *bucket_of(hash_of(&f->local, f->local_port, &f->remote, f->remote_port));
+	while (c && !is_flow_of(c->pcb, f))
+		c = c->bucket_next;
+	return c;
+}
+
+/* Connections in TIME_WAIT are on another list and have no place in the order. */
+static struct tcp_pcb *before_as_known(const struct connection *c)
+{
+	while (c->order.prev != &order) {
+		struct connection *b = list_entry(c->order.prev, struct connection, order);
+
+		if (b->pcb->state != TIME_WAIT)
+			return b->pcb;
+		list_remove(&b->order);
+	}
+	return NULL;
+}
+
+static struct tcp_pcb *before(const struct connection *c)
+{
+	struct tcp_pcb *b = before_as_known(c);
+
+	if (b && b->next == c->pcb)
+		return b;
+	counter_inc(net_lookup_walk);
+	for (b = tcp_active_pcbs; b && b->next != c->pcb; b = b->next)
+		continue;
+	return b;
+}
+
+static void move_to_front(struct connection *c)
+{
+	struct tcp_pcb *b = before(c);
+
+	if (!b)
+		return;
+	b->next = c->pcb->next;
+	c->pcb->next = tcp_active_pcbs;
+	tcp_active_pcbs = c->pcb;
+	list_remove(&c->order);
+	list_push_front(&order, &c->order);
+}
+
+static void look_up(const struct flow *f)
+{
+	struct connection *c;
+
+	net_timer_tcp_active();
+	if (!tcp_active_pcbs)
+		return;
+	if (is_flow_of(tcp_active_pcbs, f)) {
+		counter_inc(net_lookup_front);
+		return;
+	}
+	c = find(f);
+	if (!c || c->pcb->state == TIME_WAIT) {
+		counter_inc(net_lookup_none);
+		return;
+	}
+	counter_inc(net_lookup_hash);
+	move_to_front(c);
+}
+
+static uint16_t read16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static void look_up_ip4(const struct pbuf *p, const struct ip_hdr *ip)
+{
+	unsigned header = IPH_HL_BYTES(ip);
+	const uint8_t *tcp = (const uint8_t *)p->payload + header;
+	struct flow f;
+
+	if (p->len < header + TCP_HLEN)
+		return;
+	ip_addr_copy_from_ip4(f.remote, ip->src);
+	ip_addr_copy_from_ip4(f.local, ip->dest);
+	f.remote_port = read16(tcp);
+	f.local_port = read16(tcp + 2);
+	look_up(&f);
+}
 
 int net_ip4_input(struct pbuf *p, struct netif *in)
 {
@@ -18,23 +293,48 @@ int net_ip4_input(struct pbuf *p, struct netif *in)
 	(void)in;
 	if (p->len < IP_HLEN)
 		return 0;
-	if (IPH_PROTO(ip) == IP_PROTO_TCP)
+	if (IPH_OFFSET(ip) & PP_HTONS(IP_OFFMASK | IP_MF)) {
 		net_timer_tcp_active();
-	if (IPH_OFFSET(ip) & PP_HTONS(IP_OFFMASK | IP_MF))
 		net_timer_need(NET_TIMER_IP4_REASSEMBLY, REASSEMBLY_NS);
+	} else if (IPH_PROTO(ip) == IP_PROTO_TCP) {
+		look_up_ip4(p, ip);
+	}
 	return 0;
+}
+
+/* The scope of an address is the interface it came through, where it has one. */
+static void copy_ip6(ip_addr_t *out, const ip6_addr_p_t *from, struct netif *in)
+{
+	ip6_addr_t ip;
+
+	ip6_addr_copy_from_packed(ip, *from);
+	ip6_addr_assign_zone(&ip, IP6_UNKNOWN, in);
+	ip_addr_copy_from_ip6(*out, ip);
+}
+
+static void look_up_ip6(const struct pbuf *p, const struct ip6_hdr *ip, struct netif *in)
+{
+	const uint8_t *tcp = (const uint8_t *)p->payload + IP6_HLEN;
+	struct flow f;
+
+	if (p->len < IP6_HLEN + TCP_HLEN)
+		return;
+	copy_ip6(&f.remote, &ip->src, in);
+	copy_ip6(&f.local, &ip->dest, in);
+	f.remote_port = read16(tcp);
+	f.local_port = read16(tcp + 2);
+	look_up(&f);
 }
 
 int net_ip6_input(struct pbuf *p, struct netif *in)
 {
 	const struct ip6_hdr *ip = p->payload;
 
-	(void)in;
 	if (p->len < IP6_HLEN)
 		return 0;
 	switch (IP6H_NEXTH(ip)) {
 	case IP6_NEXTH_TCP:
-		net_timer_tcp_active();
+		look_up_ip6(p, ip, in);
 		break;
 	case IP6_NEXTH_UDP:
 		break;
@@ -43,6 +343,7 @@ int net_ip6_input(struct pbuf *p, struct netif *in)
 		net_timer_need(NET_TIMER_ND6, 0);   /* is anything busy afterwards? */
 		break;
 	default:
+		net_timer_tcp_active();
 		net_timer_need(NET_TIMER_IP6_REASSEMBLY, IPV6_REASS_MAXAGE * NSEC_PER_SEC);
 		break;
 	}

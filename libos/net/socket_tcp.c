@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lwip/priv/tcp_priv.h"
+#include "connections.h"
 #include "socket_parts.h"
 
 COUNTER(socket_accepted, "connections accepted for sockets");
@@ -102,6 +103,17 @@ static void gone_callback(void *arg, err_t err)
 	socket_changed(s, POLL_IN | POLL_OUT | POLL_ERR | POLL_HUP | POLL_RDHUP);
 }
 
+/* lwIP has forgotten a connection that was over (TIME_WAIT). */
+static void forgotten(void *owner)
+{
+	struct socket *s = owner;
+
+	s->tcp = NULL;
+	s->has_fin = true;
+	s->state = SOCKET_CLOSED;
+	socket_changed(s, 0);
+}
+
 static void attach(struct socket *s, struct tcp_pcb *pcb)
 {
 	s->tcp = pcb;
@@ -109,6 +121,7 @@ static void attach(struct socket *s, struct tcp_pcb *pcb)
 	tcp_recv(pcb, recv_callback);
 	tcp_sent(pcb, sent_callback);
 	tcp_err(pcb, gone_callback);
+	net_connection_watch(pcb, forgotten, s);
 }
 
 static int tcp_open(struct socket *s)
@@ -162,6 +175,7 @@ static void sock_close(struct socket *s)
 	tcp_recv(pcb, NULL);
 	tcp_sent(pcb, NULL);
 	tcp_err(pcb, NULL);
+	net_connection_watch(pcb, NULL, NULL);
 	if (s->linger_is_on && !s->linger_s && s->state == SOCKET_CONNECTED)
 		tcp_abort(pcb);
 	else if (tcp_close(pcb) != ERR_OK)
@@ -213,6 +227,7 @@ int socket_tcp_listen(struct socket *s, int backlog)
 			return ret;
 		s->is_bound = true;
 	}
+	net_connection_expect(s->tcp);
 	listening = tcp_listen_with_backlog_and_err(s->tcp, (u8_t)CLAMP(backlog, 1, BACKLOG_MAX), &err);
 	if (!listening)
 		return net_errno(err);
@@ -273,6 +288,12 @@ static int start_connect(struct socket *s, const ip_addr_t *ip, uint16_t port)
 	err = tcp_connect(s->tcp, ip, port, connected_callback);
 	if (err != ERR_OK)
 		return net_errno(err);
+	ret = net_connection_track(s->tcp);
+	if (ret) {
+		tcp_abort(s->tcp);
+		return ret;
+	}
+	net_connection_watch(s->tcp, forgotten, s);
 	s->state = SOCKET_CONNECTING;
 	return -EINPROGRESS;
 }

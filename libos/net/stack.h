@@ -77,14 +77,11 @@ void net_timers_advance(void);                 /* runs what is due as of net_now
 void net_timers_settle(void);                  /* the batch ends: arms the one timer */
 uint64_t net_timers_deadline(void);            /* when it will fire */
 void net_timer_need(enum net_timer t, uint64_t for_ns); /* ticks regularly that long */
-void net_timer_tcp_active(void);               /* a segment was sent or received */
+void net_timer_tcp_active(void);               /* a segment was sent or received, or TCP was used */
 
 /* config.c */
 void net_configure(void);
 
-/* connections.c */
-struct tcp_pcb;
-void net_time_wait_bound(void);
 
 /* random.c */
 uint32_t net_random32(void);

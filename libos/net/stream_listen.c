@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "connections.h"
 #include "stream_lwip.h"
 
 COUNTER(stream_drop_accept, "connections refused for want of memory");
@@ -67,6 +68,7 @@ static int bind_and_listen(struct stream_listener *l, const ip_addr_t *ip, uint1
 		tcp_close(pcb);
 		return net_errno(err);
 	}
+	net_connection_expect(pcb);
 	listening = tcp_listen_with_backlog_and_err(pcb, (u8_t)MIN(l->class->options.backlog, BACKLOG_MAX),
 						    &err);
 	if (!listening) {
@@ -197,15 +199,16 @@ static int start_connect(struct stream *s, struct tcp_pcb *pcb, const ip_addr_t 
 	s->is_connecting = true;
 	if (err == ERR_OK)
 		err = tcp_connect(pcb, ip, port, connected);
-	return err == ERR_OK ? 0 : net_errno(err);
+	return err == ERR_OK ? stream_track(s) : net_errno(err);
 }
 
 static void undo_connect(struct stream *s)
 {
-	tcp_arg(s->pcb, NULL);
-	tcp_err(s->pcb, NULL);
-	tcp_abort(s->pcb);
+	struct tcp_pcb *pcb = s->pcb;
+
 	s->pcb = NULL;
+	stream_pcb_detach(pcb);
+	tcp_abort(pcb);
 	stream_free(s);
 }
 

@@ -25,6 +25,7 @@
 #include <libos/net.h>
 
 #include "address.h"
+#include "connections.h"
 
 COUNTER(stream_accepted, "streams opened");
 COUNTER(stream_wakeups, "times a loop returned from waiting");
@@ -154,6 +155,16 @@ static void gone_callback(void *arg, err_t err)
 	stream_mark(s, STREAM_GONE);
 }
 
+/* The same without a reason: lwIP has forgotten a connection that was over (TIME_WAIT). */
+static void forgotten(void *owner)
+{
+	struct stream *s = owner;
+
+	s->pcb = NULL;
+	stream_output_drop(s);
+	stream_mark(s, STREAM_GONE);
+}
+
 static void pcb_attach(struct stream *s, struct tcp_pcb *pcb)
 {
 	s->pcb = pcb;
@@ -161,6 +172,7 @@ static void pcb_attach(struct stream *s, struct tcp_pcb *pcb)
 	tcp_recv(pcb, stream_recv_callback);
 	tcp_sent(pcb, stream_sent_callback);
 	tcp_err(pcb, gone_callback);
+	net_connection_watch(pcb, forgotten, s);
 	tcp_nagle_disable(pcb);
 	ip_set_option(pcb, SOF_KEEPALIVE);
 	pcb->keep_idle = CONFIG_NET_KEEPALIVE_S * 1000u;
@@ -168,12 +180,22 @@ static void pcb_attach(struct stream *s, struct tcp_pcb *pcb)
 	pcb->keep_cnt = 3;
 }
 
-static void pcb_detach(struct tcp_pcb *pcb)
+void stream_pcb_detach(struct tcp_pcb *pcb)
 {
 	tcp_arg(pcb, NULL);
 	tcp_recv(pcb, NULL);
 	tcp_sent(pcb, NULL);
 	tcp_err(pcb, NULL);
+	net_connection_watch(pcb, NULL, NULL);
+}
+
+int stream_track(struct stream *s)
+{
+	int err = net_connection_track(s->pcb);
+
+	if (!err)
+		net_connection_watch(s->pcb, forgotten, s);
+	return err;
 }
 
 struct stream *stream_create(struct stream_loop *loop, struct stream_class *class, void *user,
@@ -231,7 +253,7 @@ static void do_abort(struct stream *s)
 	struct tcp_pcb *pcb = s->pcb;
 
 	s->pcb = NULL;
-	pcb_detach(pcb);
+	stream_pcb_detach(pcb);
 	tcp_abort(pcb);
 	stream_output_drop(s);
 	detach(s, s->close_error);
@@ -263,7 +285,7 @@ static void do_close(struct stream *s)
 		tcp_shutdown(pcb, 0, 1);
 		return;
 	}
-	pcb_detach(pcb);
+	stream_pcb_detach(pcb);
 	s->pcb = NULL;
 	if (tcp_close(pcb) != ERR_OK)
 		tcp_abort(pcb);
@@ -368,6 +390,8 @@ static void serve_close(struct stream *s, int error)
 	s->is_dead = true;
 	s->is_open = false;
 	stream_input_drop(s);
+	if (s->is_connecting && error == -ECONNRESET)
+		error = -ECONNREFUSED;
 	s->is_connecting = false;
 	if (must_tell)
 		s->class->ops.closed(s, error);

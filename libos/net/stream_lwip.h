@@ -144,6 +144,8 @@ struct stream_loop {
 bool stream_round(struct stream_loop *loop);
 struct stream *stream_create(struct stream_loop *loop, struct stream_class *class, void *user,
 			     struct tcp_pcb *pcb);         /* S; NULL: no memory */
+void stream_pcb_detach(struct tcp_pcb *pcb);               /* S */
+int stream_track(struct stream *s);                        /* S: after tcp_connect; 0 or -ENOMEM */
 void stream_free(struct stream *s);                        /* S and o: no pcb, no loans */
 void stream_mark(struct stream *s, unsigned events);       /* S */
 void stream_touch(struct stream *s);                       /* o */

@@ -212,7 +212,7 @@ static uint64_t tcp_quiet_deadline(void)
 }
 
 /* The oldest stand at the end of the list. */
-void net_time_wait_bound(void)
+static void time_wait_bound(void)
 {
 	struct tcp_pcb *pcb = tcp_tw_pcbs, *next;
 	unsigned n = 0;
@@ -242,7 +242,7 @@ static void tcp_advance(void)
 	for (int i = 0; i < 4 && tcp.ticking && net_now_ns - tcp.last_ns >= TCP_TICK_NS; i++) {
 		tcp.active = false;
 		tcp_tick();
-		net_time_wait_bound();
+		time_wait_bound();
 		tcp.quiet_until_ns = tcp_quiet_deadline();
 		tcp.ticking = tcp.active || !tcp.quiet_until_ns;
 		must_settle = true;

@@ -1,0 +1,19 @@
+/*
+ * Private: TCP connections that the stack keeps track of. Stack lock. See connections.c.
+ */
+#ifndef NET_CONNECTIONS_H
+#define NET_CONNECTIONS_H
+
+#include <core/types.h>
+
+struct tcp_pcb;
+
+/* Before tcp_listen: connections that arrive at this pcb will be tracked. */
+void net_connection_expect(struct tcp_pcb *pcb);
+/* After tcp_connect: 0, or -ENOMEM. */
+int net_connection_track(struct tcp_pcb *pcb);
+/* gone(owner) when lwIP frees the tracked connection, for whatever reason; NULL: nobody. */
+void net_connection_watch(struct tcp_pcb *pcb, void (*gone)(void *owner), void *owner);
+size_t net_connection_count(void);
+
+#endif
