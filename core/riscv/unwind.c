@@ -14,7 +14,8 @@
 #define SCAN_BYTES   KIB(16)
 #define FUNCTION_MAX KIB(16)
 
-extern char thread_begin[], thread_begin_end[];
+void thread_begin(void); /* as context.c has it; the end is a label alone */
+extern char thread_begin_end[];
 
 /* Reads a word without trusting the address. */
 static bool peek(vaddr_t at, uint64_t *value)
