@@ -1,4 +1,4 @@
 # The order of boot, and what the device tree and its bootargs say.
-objs-y  += main.o machine.o bootargs.o
+objs-y  += main.o machine.o bootargs.o goldfish_rtc.o
 tests-y += bootargs_test.o
 host-y  += bootargs.o bootargs_test.o

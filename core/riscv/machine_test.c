@@ -174,3 +174,9 @@ TEST(entropy_is_given_once)
 	CHECK(got <= sizeof(a));
 	CHECK_EQ(arch_entropy(b, sizeof(b)), 0);
 }
+
+TEST(the_wall_clock_was_set_from_the_machine)
+{
+	/* 2020-01-01: earlier, and it was not; a machine without a clock would start at 1970. */
+	CHECK(clock_wall_ns() > 1577836800ULL * NSEC_PER_SEC);
+}

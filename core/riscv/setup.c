@@ -139,8 +139,8 @@ void arch_init(void)
 	add_memory();
 	if (cpus < 0)
 		setup_fail("the device tree names no harts (/cpus)");
-	if (!fdt_u32(f, cpus, "timebase-frequency", &hz) || !hz)
-		setup_fail("the device tree has no timebase-frequency, so time cannot be told");
+	if (!fdt_u32(f, cpus, "timebase-frequency", &hz) || !hz || hz >= NSEC_PER_SEC)
+		setup_fail("the device tree has no sensible timebase-frequency: time cannot be told");
 	fast_timer = timer_init(add_harts(f, cpus), hz);
 	log_debug("riscv: %u harts, timer %u Hz by %s, image moved by 0x%lx", arch_hart_count(), hz,
 		  fast_timer ? "stimecmp" : "SBI", boot_layout.placement);
