@@ -79,14 +79,14 @@ kssize_t file_read(struct file *f, struct uio *u)
 /* A write that may wait goes on until everything is written, an error, or a signal. */
 kssize_t file_write(struct file *f, struct uio *u)
 {
-	size_t wanted = u->left;
 	uint64_t deadline_ns = DEADLINE_NEVER;
-	kssize_t n;
+	kssize_t n, total = 0;
 
 	if (f->ops->timeout_ns)
 		deadline_ns = file_deadline(f, false);
-	do
+	do {
 		n = file_block_on(f, POLL_OUT, false, deadline_ns, f->ops->write(f, u));
-	while (n > 0 && u->left && !file_is_nonblocking(f));
-	return u->left < wanted ? (kssize_t)(wanted - u->left) : n;
+		total += MAX(n, 0);
+	} while (n > 0 && u->left && !file_is_nonblocking(f));
+	return total ? total : n;
 }

@@ -1,5 +1,6 @@
 /* The system calls of descriptors as such: close, dup, fcntl. */
 #include <core/errno.h>
+#include <core/string.h>
 #include <libos/abi.h>
 
 #include "fd.h"
@@ -13,6 +14,8 @@
 #define F_GETLK         5
 #define F_SETLKW        7
 #define F_DUPFD_CLOEXEC 1030
+#define F_SETPIPE_SZ    1031
+#define F_GETPIPE_SZ    1032
 #define FD_CLOEXEC      1
 
 #define SETTABLE_FLAGS (O_APPEND | O_NONBLOCK)
@@ -56,6 +59,16 @@ static long fcntl_dup(struct file *f, unsigned long lowest, bool close_on_exec)
 	return fd_install(file_get(f), close_on_exec, (int)lowest);
 }
 
+/* A pipe's size is fixed: to ask for as much or less changes nothing. */
+static long pipe_size(const struct file *f, unsigned long wanted)
+{
+	const unsigned long size = KIB(64);
+
+	if (!str_equal(f->ops->kind, "pipe"))
+		return -EBADF;
+	return wanted > size ? -EPERM : (long)size;
+}
+
 static long fcntl_file(struct file *f, int fd, int command, unsigned long arg)
 {
 	bool close_on_exec = false;
@@ -71,6 +84,9 @@ static long fcntl_file(struct file *f, int fd, int command, unsigned long arg)
 		return fd_set_flags(fd, arg & FD_CLOEXEC);
 	case F_GETFL:
 		return f->flags & ~(uint32_t)O_CLOEXEC;
+	case F_SETPIPE_SZ:
+	case F_GETPIPE_SZ:
+		return pipe_size(f, command == F_SETPIPE_SZ ? arg : 0);
 	case F_SETFL:
 		return file_set_flags(f, (uint32_t)arg);
 	default:

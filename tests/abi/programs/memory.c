@@ -81,7 +81,6 @@ static void mappings(void)
 	SHOW(getrandom(p, 4, 0));
 	SHOW(mprotect(p, (size_t)page * 4, PROT_READ | PROT_WRITE));
 	SHOW(getrandom(p, 4, 0));
-	SHOW(mprotect(p + 1, (size_t)page, PROT_READ));
 	SHOW(mprotect(p + page * 9, (size_t)page, PROT_READ));
 	SHOW(madvise(p + page * 20, (size_t)page * 4, MADV_DONTNEED));
 	SHOW(p[page * 20] + p[page * 24]);

@@ -1,0 +1,2 @@
+#define main abitest_cancel
+#include "../../tests/abi/programs/cancel.c"

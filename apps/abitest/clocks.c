@@ -1,0 +1,2 @@
+#define main abitest_clocks
+#include "../../tests/abi/programs/clocks.c"

@@ -1,0 +1,25 @@
+/* The programs of tests/abi in one image: the first argument says which of them to be. */
+#include <stdio.h>
+#include <string.h>
+
+int abitest_threads(void), abitest_cancel(void), abitest_pipes(void), abitest_readiness(void),
+	abitest_sockets(void), abitest_memory(void), abitest_stdio(void), abitest_clocks(void),
+	abitest_signals(void);
+
+static const struct {
+	const char *name;
+	int (*main)(void);
+} programs[] = {
+	{ "threads", abitest_threads },     { "cancel", abitest_cancel },   { "pipes", abitest_pipes },
+	{ "readiness", abitest_readiness }, { "sockets", abitest_sockets }, { "memory", abitest_memory },
+	{ "stdio", abitest_stdio },         { "clocks", abitest_clocks },   { "signals", abitest_signals },
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < sizeof(programs) / sizeof(programs[0]); i++)
+		if (!strcmp(argv[1], programs[i].name))
+			return programs[i].main();
+	fprintf(stderr, "usage: abitest PROGRAM\n");
+	return 2;
+}

@@ -1,0 +1,2 @@
+#define main abitest_memory
+#include "../../tests/abi/programs/memory.c"

@@ -1,0 +1,2 @@
+#define main abitest_pipes
+#include "../../tests/abi/programs/pipes.c"

@@ -1,0 +1,2 @@
+#define main abitest_readiness
+#include "../../tests/abi/programs/readiness.c"

@@ -1,0 +1,2 @@
+#define main abitest_signals
+#include "../../tests/abi/programs/signals.c"

@@ -1,0 +1,2 @@
+#define main abitest_sockets
+#include "../../tests/abi/programs/sockets.c"

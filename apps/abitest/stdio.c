@@ -1,0 +1,2 @@
+#define main abitest_stdio
+#include "../../tests/abi/programs/stdio.c"

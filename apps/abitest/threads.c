@@ -1,0 +1,2 @@
+#define main abitest_threads
+#include "../../tests/abi/programs/threads.c"
