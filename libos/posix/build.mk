@@ -6,6 +6,10 @@ objs-$(CONFIG_POSIX_EVENTFD)  += eventfd.o
 objs-$(CONFIG_POSIX_TIMERFD)  += timerfd.o
 objs-$(CONFIG_POSIX_EPOLL)    += epoll.o
 objs-$(CONFIG_POSIX_SOCKETS)  += socket_calls.o
+ifdef CONFIG_POSIX
+objs-$(CONFIG_OPERATOR)       += operator_stop.o
+objs-$(CONFIG_NET)            += stream_signals.o
+endif
 cflags-y += -I$(O)/include/generated -Ilibos/syscall
 
 $(addprefix $(O)/obj/libos/posix/,$(posix-objs) pipe_calls.o eventfd.o timerfd.o epoll.o socket_calls.o): \

@@ -257,10 +257,13 @@ int signal_take_locked(struct posix_thread *p, uint64_t among, struct abi_siginf
 
 /* ---- running handlers ---- */
 
-static NORETURN void signal_kill(int sig)
+/* The operator's SIGTERM is an orderly end; any other signal shows in the status, as a shell tells it. */
+static NORETURN void signal_kill(const struct abi_siginfo *info)
 {
-	log_info("process: ended by signal %d", sig);
-	process_exit(128 + sig);
+	bool orderly = info->signo == SIGTERM && info->code == SI_KERNEL;
+
+	log_info("process: ended by signal %d", info->signo);
+	process_exit(orderly ? 0 : 128 + info->signo);
 }
 
 /* Calls one handler; true when it wants the interrupted call to end (it changed the pc). */
@@ -295,7 +298,7 @@ static void signal_act(struct posix_thread *p, const struct abi_sigaction *actio
 		return;
 	if (action->handler == HANDLER_DEFAULT) {
 		if (!signal_is_ignored_by_default(info->signo))
-			signal_kill(info->signo);
+			signal_kill(info);
 		return;
 	}
 	p->mask_is_temporary = false;
