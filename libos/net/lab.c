@@ -4,6 +4,7 @@
 #include "lab.h"
 
 #include <core/assert.h>
+#include <core/boot.h>
 #include <core/errno.h>
 #include <core/kmem.h>
 #include <core/test.h>
@@ -31,7 +32,21 @@ static uint64_t now_ns = 1000 * NSEC_PER_SEC;
 static struct list on_wire = LIST_INIT(on_wire);
 static struct list held_sent = LIST_INIT(held_sent);
 static struct stream_loop *used_loop;
+static struct net_runner runner;
 static unsigned ring_used;
+
+/* The machine's bootargs, as far as the network asks for them. */
+const char *boot_option(const char *name)
+{
+	static const struct { const char *name, *value; } options[] = {
+		{ "ip", LAB_OWN_IP4 "/24" }, { "gw", LAB_FAR_IP4 }, { "ip6", LAB_OWN_IP6 "/64" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (strcmp(options[i].name, name) == 0)
+			return options[i].value;
+	return NULL;
+}
 
 uint64_t lab_now(void)
 {
@@ -269,6 +284,11 @@ void lab_use(struct stream_loop *loop)
 	used_loop = loop;
 }
 
+static void no_wake(struct net_runner *r)
+{
+	(void)r;
+}
+
 void lab_start(void)
 {
 	static bool is_started;
@@ -284,6 +304,8 @@ void lab_start(void)
 	lab_netdev.mtu = 1500;
 	lab_netdev.ops = &lab_ops;
 	netdev_register(&lab_netdev);
+	runner.wake = no_wake;
+	net_runner_add(&runner);        /* the laboratory runs the stack; nobody else does */
 	net_start();
 }
 

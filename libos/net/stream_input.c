@@ -110,7 +110,8 @@ static bool pending_grow(struct stream *s, size_t more)
 	size_t need = pending_len(s) + more, room = MAX(s->pending_room, (size_t)PENDING_MIN);
 	uint8_t *bigger;
 
-	memmove(s->pending, s->pending + s->pending_start, s->pending ? pending_len(s) : 0);
+	if (s->pending_start)
+		memmove(s->pending, s->pending + s->pending_start, pending_len(s));
 	s->pending_end -= s->pending_start;
 	s->pending_start = 0;
 	if (need <= s->pending_room)
@@ -120,7 +121,8 @@ static bool pending_grow(struct stream *s, size_t more)
 	bigger = kmalloc(room);
 	if (!bigger)
 		return false;
-	memcpy(bigger, s->pending, s->pending ? s->pending_end : 0);
+	if (s->pending)
+		memcpy(bigger, s->pending, s->pending_end);
 	kfree(s->pending);
 	s->pending = bigger;
 	s->pending_room = room;

@@ -10,6 +10,7 @@ $(O)/include/config/auto.conf: $(wildcard $(O)/.config) configs/host_defconfig \
 		tools/build/configure | $(setup)
 	$(Q)tools/build/configure host
 
+include third_party/lwip.mk
 include tools/build/dirs.mk
 
 HOSTCC ?= gcc
@@ -18,11 +19,13 @@ host_flags := -std=gnu11 -O1 -g -Wall -Wextra -Werror -DKILN_HOST -fno-omit-fram
 	-include $(O)/include/generated/autoconf.h \
 	-Icore/include -Icore/host/include -Ilibos/include
 
+own-objs     := $(host-objs)
+host-objs    += $(if $(CONFIG_NET),$(lwip_objects))
 host_objects := $(addprefix $(O)/obj/,$(host-objs))
 $(shell mkdir -p $(sort $(dir $(host_objects)) $(O)/obj))
 
 define host_rule
-$(O)/obj/$(1): $(1:.o=.c) $(O)/obj/$(2)/flags
+$(O)/obj/$(1): $(1:.o=.c) $(O)/obj/$(2)/flags | $(if $(CONFIG_NET),$(LWIP)/.kiln-lock)
 	$$(call say,HOSTCC,$(1))
 	$$(Q)$$(HOSTCC) $$(host_flags) $$(cflags/$(2)) -MMD -MP -MF $$@.d -c -o $$@ $$<
 	$$(Q)tools/build/fixdep $$@.d $(O)/include
@@ -31,8 +34,9 @@ define host_dir_flags
 $(shell mkdir -p $(O)/obj/$(1))
 $(call remember,$(O)/obj/$(1)/flags,$(HOSTCC) $(host_flags) $(cflags/$(1)))
 endef
-$(foreach d,$(sort $(foreach o,$(host-objs),$(call dir_of,$(o)))),$(eval $(call host_dir_flags,$(d))))
-$(foreach o,$(host-objs),$(eval $(call host_rule,$(o),$(call dir_of,$(o)))))
+$(foreach d,$(sort $(foreach o,$(own-objs),$(call dir_of,$(o)))),$(eval $(call host_dir_flags,$(d))))
+$(foreach o,$(own-objs),$(eval $(call host_rule,$(o),$(call dir_of,$(o)))))
+$(if $(CONFIG_NET),$(eval $(call lwip_rules,HOSTCC,$(host_flags) -fno-strict-aliasing $(lwip_include))))
 -include $(addsuffix .d,$(host_objects))
 
 $(eval $(call remember,$(O)/objects,$(host_objects)))
