@@ -18,6 +18,7 @@
 #include "sbi.h"
 
 #define FDT_SIZE_MAX MIB(2)
+#define TEST_DEVICE_FAIL 0x13333u /* "failed", with exit code 1 */
 #define IMAGE_LINK 0xffffffff80200000UL
 
 extern uint64_t reloc_table_start[], reloc_table_end[];
@@ -26,6 +27,18 @@ struct boot_layout boot_layout;
 /* Named by code that the compiler adds, so link-time optimisation must not think it unused. */
 __attribute__((used)) uintptr_t __stack_chk_guard;
 
+static struct fdt fdt; /* the firmware's blob; size 0 until it is open */
+
+/* QEMU's test device, the only way to an exit code that is not 0. */
+static void exit_qemu(void)
+{
+	fdt_node_t n = fdt.size ? fdt_next_compatible(&fdt, -1, "sifive,test1") : -1;
+	uint64_t addr, size;
+
+	if (n >= 0 && fdt_reg(&fdt, n, 0, &addr, &size))
+		*(volatile uint32_t *)ALIGN_DOWN(addr, 4UL) = TEST_DEVICE_FAIL;
+}
+
 static NORETURN void early_fail(const char *sentence)
 {
 	static const char prefix[] = "Kiln cannot start: ";
@@ -33,6 +46,7 @@ static NORETURN void early_fail(const char *sentence)
 	sbi_console_put(prefix, sizeof(prefix) - 1);
 	sbi_console_put(sentence, str_length(sentence));
 	sbi_console_put("\n", 1);
+	exit_qemu();
 	sbi_call(SBI_SRST, 0, SBI_SRST_SHUTDOWN, SBI_SRST_FAILURE, 0);
 	for (;;)
 		__asm__ volatile("wfi");
@@ -41,6 +55,7 @@ static NORETURN void early_fail(const char *sentence)
 NORETURN void early_fault(void);
 void early_fault(void)
 {
+	fdt.size = 0; /* what faulted may have been reading it */
 	early_fail("a fault before paging was on; the device tree or the memory it names is damaged.");
 }
 
@@ -152,6 +167,14 @@ static void add_ram(uint64_t addr, uint64_t size)
 		return;
 	start = ALIGN_UP(addr, PAGE_SIZE);
 	end = ALIGN_DOWN(addr + size, PAGE_SIZE);
+	if (start >= end)
+		return;
+	for (unsigned i = 0; i < l->nr_ram; i++) { /* what banks have in common counts once */
+		if (start >= l->ram[i].start && start < l->ram[i].end)
+			start = l->ram[i].end;
+		else if (start < l->ram[i].start && end > l->ram[i].start)
+			end = l->ram[i].start;
+	}
 	if (start >= end)
 		return;
 	if (l->nr_ram == ARRAY_SIZE(l->ram)) {
@@ -339,7 +362,6 @@ struct early_result early_boot(unsigned long hartid, paddr_t fdt_at)
 	struct boot_layout *l = &boot_layout;
 	paddr_t base;
 	uintptr_t direct;
-	struct fdt f;
 	uint64_t state;
 
 	l->image = here(image_start);
@@ -349,12 +371,12 @@ struct early_result early_boot(unsigned long hartid, paddr_t fdt_at)
 	relocate(l->image, l->image - IMAGE_LINK);
 	if (!IS_ALIGNED(l->image, PAGE_SIZE))
 		early_fail("the image was loaded at an address that is no multiple of 4096.");
-	if (!fdt_at || fdt_open(&f, (const void *)fdt_at, FDT_SIZE_MAX))
+	if (!fdt_at || fdt_open(&fdt, (const void *)fdt_at, FDT_SIZE_MAX))
 		early_fail("the firmware passed no device tree that holds together.");
-	read_reserved(&f);
-	read_ram(&f);
-	state = take_seed(&f);
-	copy_fdt(&f);
+	read_reserved(&fdt);
+	read_ram(&fdt);
+	state = take_seed(&fdt);
+	copy_fdt(&fdt);
 	base = direct_base();
 	__stack_chk_guard = mix(&state) & ~0xffUL; /* the zero byte stops string overruns */
 	choose_place(&state, base);

@@ -76,6 +76,9 @@ early_trap:
 	csrr	a2, stval
 	tail	early_fault
 
+	.globl	entry_end
+entry_end:
+
 /*
  * Where firmware starts a further hart: a0 the hart id, a1 what arch_hart_start() passed, the
  * virtual address of the first thread. hart_satp and hart_virtual are set by then.

@@ -15,7 +15,7 @@
 #define FUNCTION_MAX KIB(16)
 
 void thread_begin(void); /* as context.c has it; the end is a label alone */
-extern char thread_begin_end[];
+extern char image_start[], entry_end[], thread_begin_end[];
 
 /* Reads a word without trusting the address. */
 static bool peek(vaddr_t at, uint64_t *value)
@@ -141,6 +141,13 @@ static vaddr_t caller(vaddr_t pc, vaddr_t *sp, uint64_t ra, bool innermost)
 	return word;
 }
 
+/* Code that nobody called: where a thread, the boot or a hart begins. */
+static bool is_outermost(vaddr_t pc)
+{
+	return (pc >= (vaddr_t)image_start && pc <= (vaddr_t)entry_end) ||
+	       (pc > (vaddr_t)(uintptr_t)thread_begin && pc <= (vaddr_t)thread_begin_end);
+}
+
 size_t arch_backtrace(const struct trap_frame *frame, vaddr_t *pcs, size_t max)
 {
 	uint64_t ra = frame ? frame->x[REG_RA] : 0;
@@ -158,7 +165,7 @@ size_t arch_backtrace(const struct trap_frame *frame, vaddr_t *pcs, size_t max)
 	while (pc && n < max) {
 		if (n != 2 || !frame || pcs[1] != pc) /* ra may be in its register and on the stack */
 			pcs[n++] = pc;
-		if (pc > (vaddr_t)thread_begin && pc <= (vaddr_t)thread_begin_end)
+		if (is_outermost(pc))
 			break;
 		pc = caller(pc, &sp, ra, innermost);
 		innermost = false;
