@@ -7,3 +7,4 @@ musl-internal := -iquote libos/libc/musl -iquote $(O)/include/generated -D_XOPEN
 $(O)/obj/libos/libc/clone.o $(O)/obj/libos/libc/cancel.o: private flags/hosted := $(common_flags) $(musl-internal) $(musl_include)
 $(O)/obj/libos/libc/start.o: private cflags/libos/libc += -Icore/include -Icore/riscv/include
 $(addprefix $(O)/obj/libos/libc/,start.o clone.o cancel.o): $(O)/include/generated/syscall_direct.c
+nolto-y += start.o clone.o cancel.o

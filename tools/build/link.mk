@@ -16,8 +16,8 @@ ifdef CONFIG_LTO
 lto_link     := -flto=auto -flto-partition=one -save-temps
 # What takes no part: assembly, and what compilers call by themselves. Of the rest, the first link
 # leaves the generated code, and for each object the debug information that the code refers to.
-plain_objects := $(addprefix $(O)/obj/,$(filter $(nolto),$(image-objs)) \
-	$(foreach o,$(own-objs),$(if $(wildcard $(o:.o=.S)),$(o))))
+# In the order of the first link, since order decides addresses.
+plain_objects := $(addprefix $(O)/obj/,$(foreach o,$(image-objs),$(if $(filter $(o),$(nolto))$(wildcard $(o:.o=.S)),$(o))))
 final_objects := $(O)/link/first.elf.ltrans0.ltrans.o \
 	$(addsuffix .debug.temp.o,$(filter-out $(plain_objects),$(objects))) $(plain_objects)
 else
