@@ -169,11 +169,16 @@ int vm_anon_unmap(vaddr_t va, size_t len_bytes)
 	return 0;
 }
 
-/* More than the machine has can never be filled: refuse it, as Linux does by default. */
-static bool is_hopeless(size_t len_bytes)
+/*
+ * More than the machine has can never be filled: refuse it, as Linux does by default. Addresses that
+ * are only reserved cost nothing.
+ */
+static bool is_hopeless(size_t len_bytes, unsigned prot)
 {
 	struct page_stats stats;
 
+	if (!prot)
+		return false;
 	page_stats(&stats);
 	return len_bytes / PAGE_SIZE > stats.total_pages;
 }
@@ -203,7 +208,7 @@ intptr_t vm_anon_map(vaddr_t hint, size_t len_bytes, unsigned prot, bool fixed)
 		return -EINVAL;
 	if ((prot & VM_WRITE) && (prot & VM_EXEC))
 		return -EACCES;
-	if (len < len_bytes || is_hopeless(len) || (fixed && !vm_in_area(hint, len)))
+	if (len < len_bytes || is_hopeless(len, prot) || (fixed && !vm_in_area(hint, len)))
 		return -ENOMEM;
 	if (fixed && (err = vm_anon_unmap(hint, len)) != 0)
 		return err;

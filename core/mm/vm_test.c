@@ -73,6 +73,7 @@ TEST(vm_anon_refuses_what_linux_refuses)
 	CHECK_EQ(vm_anon_map(0, PAGE_SIZE, 64, false), -EINVAL);
 	CHECK_EQ(vm_anon_map(0, SIZE_MAX, R, false), -ENOMEM);
 	CHECK_EQ(vm_anon_map(0, SIZE_MAX / 2, R, false), -ENOMEM);
+	CHECK_EQ(vm_anon_map(0, SIZE_MAX / 2, 0, false), -ENOMEM);
 	CHECK_EQ(vm_anon_map(PAGE_SIZE, PAGE_SIZE, R, true), -ENOMEM);
 	CHECK_EQ(vm_anon_map(5, PAGE_SIZE, R, true), -EINVAL);
 	CHECK_EQ(vm_anon_unmap(1, PAGE_SIZE), -EINVAL);

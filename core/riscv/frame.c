@@ -4,6 +4,8 @@
 #include <core/arch.h>
 #include "trap_frame.h"
 
+void frame_call(void);
+
 vaddr_t arch_frame_pc(const struct trap_frame *frame)
 {
 	return frame->sepc;
@@ -24,6 +26,22 @@ void arch_frame_redirect(struct trap_frame *frame, vaddr_t pc, vaddr_t sp, uintp
 	frame->sepc = pc;
 	frame->x[REG_SP] = ALIGN_DOWN(sp, 16UL);
 	frame->x[REG_A0] = arg;
+}
+
+bool arch_frame_call(struct trap_frame *frame, void (*function)(void *arg, struct trap_frame *saved),
+		     void *arg)
+{
+	uint64_t sp = ALIGN_DOWN(frame->x[REG_SP] - FRAME_CALL_SIZE, 16UL);
+
+	/* The interrupted stack is not ours to trust: it may be used up, or sp may be anything. */
+	if (arch_copy_faultable((void *)sp, frame, sizeof(*frame)) ||
+	    arch_copy_faultable((void *)(sp + FRAME_CALL_SIZE - 8), &sp, 8))
+		return false;
+	frame->x[REG_SP] = sp;
+	frame->x[REG_T0] = (uint64_t)(uintptr_t)function;
+	frame->x[REG_A0] = (uint64_t)(uintptr_t)arg;
+	frame->sepc = (uint64_t)(uintptr_t)frame_call;
+	return true;
 }
 
 void arch_frame_print(const struct trap_frame *frame, void (*print)(const char *fmt, ...))

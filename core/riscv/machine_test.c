@@ -125,7 +125,7 @@ TEST(exceptions_keep_registers_and_go_where_the_handler_says)
 	__asm__ volatile("li a0, 1\n\tli s1, 22\n\tli t3, 33\n\t"
 			 ".option push\n\t.option norvc\n\tebreak\n\t.option pop\n\t"
 			 "mv %0, a0\n\tmv %1, s1\n\tmv %2, t3"
-			 : "=r"(a0), "=r"(s1), "=r"(t3)
+			 : "=&r"(a0), "=&r"(s1), "=&r"(t3)
 			 :
 			 : "a0", "s1", "t3", "memory");
 	arch_set_fault_handler(NULL);
@@ -133,6 +133,44 @@ TEST(exceptions_keep_registers_and_go_where_the_handler_says)
 	CHECK_EQ(a0, 42);
 	CHECK_EQ(s1, 22);
 	CHECK_EQ(t3, 33);
+}
+
+static void on_own_stack(void *arg, struct trap_frame *saved)
+{
+	char page_of_stack[64];
+
+	memset(page_of_stack, 0xff, sizeof(page_of_stack));
+	__asm__ volatile("" : : "r"(page_of_stack) : "memory");
+	++*(int *)arg;
+	/* Behind the breakpoint, with another a0; every other register comes back. */
+	arch_frame_redirect(saved, arch_frame_pc(saved) + 4, arch_frame_sp(saved), 7);
+}
+
+static bool call_on_own_stack(struct trap_frame *frame, vaddr_t addr)
+{
+	(void)addr;
+	return arch_frame_call(frame, on_own_stack, &breakpoints);
+}
+
+TEST(interrupted_code_can_be_made_to_call)
+{
+	unsigned long a0, a1, t0, s1;
+
+	breakpoints = 0;
+	arch_set_fault_handler(call_on_own_stack);
+	__asm__ volatile("li a0, 1\n\tli a1, 11\n\tli t0, 22\n\tli s1, 33\n\t"
+			 ".option push\n\t.option norvc\n\tebreak\n\t.option pop\n\t"
+			 "mv %0, a0\n\tmv %1, a1\n\tmv %2, t0\n\tmv %3, s1"
+			 : "=&r"(a0), "=&r"(a1), "=&r"(t0), "=&r"(s1)
+			 :
+			 : "a0", "a1", "t0", "s1", "memory");
+	arch_set_fault_handler(NULL);
+	CHECK_EQ(breakpoints, 1);
+	CHECK_EQ(a0, 7);
+	CHECK_EQ(a1, 11);
+	CHECK_EQ(t0, 22);
+	CHECK_EQ(s1, 33);
+	CHECK(arch_irq_is_enabled());
 }
 
 TEST(timer_interrupts_come_in_time)

@@ -101,6 +101,43 @@ too_deep:
 	call	trap_too_deep		/* (scause, stval, sp, sepc), does not return */
 
 /*
+ * arch_frame_call() makes interrupted code continue here: a0 the argument, t0 the function, sp the
+ * frame saved there. Afterwards the frame is entered as a trap would return to it, interrupts off
+ * while sepc is in use.
+ */
+	.globl	frame_call
+frame_call:
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	fsd	f\n, FRAME_CALL_F(\n)(sp)
+	.endr
+	.irp	n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	fsd	f\n, FRAME_CALL_F(\n)(sp)
+	.endr
+	frcsr	t1
+	sd	t1, FRAME_CALL_FCSR(sp)
+	mv	a1, sp
+	jalr	t0
+	ld	t1, FRAME_CALL_FCSR(sp)
+	fscsr	t1
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	fld	f\n, FRAME_CALL_F(\n)(sp)
+	.endr
+	.irp	n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	fld	f\n, FRAME_CALL_F(\n)(sp)
+	.endr
+	csrci	sstatus, SSTATUS_SIE_BIT
+	ld	t0, FRAME_SEPC(sp)
+	ld	t1, FRAME_SSTATUS(sp)
+	csrw	sepc, t0
+	csrw	sstatus, t1
+	.irp	n, 4, 8, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
+	ld	x\n, FRAME_X(\n)(sp)
+	.endr
+	load_scratch_registers
+	ld	sp, FRAME_X(2)(sp)
+	sret
+
+/*
  * arch_copy_faultable(dst, src, len): words while both ends are aligned alike, else bytes. A fault
  * at one of the marked instructions goes on at `faulted` with a2 the bytes still to copy.
  */

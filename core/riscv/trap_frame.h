@@ -12,6 +12,11 @@
 #define FRAME_STVAL   272
 #define FRAME_SIZE    288
 
+/* What arch_frame_call() puts on the interrupted stack: a frame, f0 to f31, fcsr. */
+#define FRAME_CALL_F(n)  (FRAME_SIZE + 8 * (n))
+#define FRAME_CALL_FCSR  (FRAME_SIZE + 256)
+#define FRAME_CALL_SIZE  (FRAME_SIZE + 272)
+
 #ifndef __ASSEMBLER__
 #include <core/types.h>
 

@@ -115,6 +115,13 @@ vaddr_t arch_frame_pc(const struct trap_frame *frame);
 vaddr_t arch_frame_sp(const struct trap_frame *frame);
 unsigned arch_frame_cause(const struct trap_frame *frame); /* the machine's own number */
 void arch_frame_redirect(struct trap_frame *frame, vaddr_t pc, vaddr_t sp, uintptr_t arg);
+/*
+ * Makes the interrupted code call function(arg, saved) on its own stack as soon as the trap returns,
+ * and go on with the registers in `saved` (floating point too) when that comes back; it may also jump
+ * away for ever. False when the stack has no room. Fault handlers use it to deliver signals.
+ */
+bool arch_frame_call(struct trap_frame *frame, void (*function)(void *arg, struct trap_frame *saved),
+		     void *arg);
 /* Prints the registers of a frame, for panic, by `put`. */
 void arch_frame_print(const struct trap_frame *frame, void (*print)(const char *fmt, ...));
 
