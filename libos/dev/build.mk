@@ -6,4 +6,7 @@ operator-trace-$(CONFIG_TRACE) := operator_trace.o
 objs-$(CONFIG_OPERATOR) += $(operator-trace-y)
 
 host-y += netdev.o charport.o power.o random.o chacha20.o operator.o operator_door.o operator_commands.o
-
+host-y += random_test.o operator_test.o power_test.o
+tests-$(CONFIG_RANDOM) += random_test.o
+tests-$(CONFIG_OPERATOR) += operator_test.o
+tests-y += power_test.o

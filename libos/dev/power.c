@@ -4,8 +4,10 @@
 #include <core/arch.h>
 #include <core/log.h>
 #include <core/sync.h>
+#include <core/thread.h>
 #include <core/time.h>
-#include <libos/power.h>
+
+#include "power.h"
 
 static struct list hooks[POWER_LEVELS] = {
 	LIST_INIT(hooks[POWER_APP]), LIST_INIT(hooks[POWER_FILES]),
@@ -31,14 +33,18 @@ static struct power_hook *next_hook(enum power_level level)
 	return link ? list_entry(link, struct power_hook, link) : NULL;
 }
 
-void power_run_hooks(void)
+void power_run_hooks_of(enum power_level level)
 {
-	for (enum power_level level = 0; level < POWER_LEVELS; level++) {
-		struct power_hook *h;
+	struct power_hook *h;
 
-		while ((h = next_hook(level)) != NULL)
-			h->run(h);
-	}
+	while ((h = next_hook(level)) != NULL)
+		h->run(h);
+}
+
+static void run_hooks(void)
+{
+	for (enum power_level level = 0; level < POWER_LEVELS; level++)
+		power_run_hooks_of(level);
 }
 
 /* The first caller goes on; others, the application's threads among them, sleep until the end. */
@@ -54,7 +60,7 @@ void system_poweroff(int status)
 {
 	claim_the_end();
 	log_info("power: off, status %d", status);
-	power_run_hooks();
+	run_hooks();
 	arch_poweroff(status);
 }
 
@@ -62,6 +68,6 @@ void system_reboot(void)
 {
 	claim_the_end();
 	log_info("power: reboot");
-	power_run_hooks();
+	run_hooks();
 	arch_reboot();
 }

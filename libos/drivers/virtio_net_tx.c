@@ -20,6 +20,7 @@
 
 #include "virtio_net.h"
 
+#define DROPS_LOGGED    4u
 #define TX_PIECES_PLAIN 8u /* without segmentation a frame has few pieces; more go without a table */
 
 static unsigned slots_wanted(void)
@@ -96,8 +97,6 @@ void net_tx_reclaim(struct virtio_net *n)
 /* What the stack asked for, as the device reads it [5.1.6.2]. False: it cannot be asked of this device. */
 static bool fill_header(const struct virtio_net *n, const struct netbuf *b, struct virtio_net_hdr *h)
 {
-	uint32_t tso = b->gso_ipv6 ? NETDEV_TSO6 : NETDEV_TSO4;
-
 	*h = (struct virtio_net_hdr){ 0 };
 	if (b->needs_csum) {
 		if (!(n->netdev.features & NETDEV_TX_CSUM) || b->csum_offset < b->csum_start)
@@ -107,6 +106,8 @@ static bool fill_header(const struct virtio_net *n, const struct netbuf *b, stru
 		h->csum_offset = b->csum_offset - b->csum_start;
 	}
 	if (b->gso_size) {
+		uint32_t tso = b->gso_ipv6 ? NETDEV_TSO6 : NETDEV_TSO4;
+
 		if (!(n->netdev.features & tso) || !b->needs_csum)
 			return false;
 		h->gso_type = b->gso_ipv6 ? NET_GSO_TCPV6 : NET_GSO_TCPV4;
@@ -199,8 +200,9 @@ int net_tx_transmit(struct virtio_net *n, struct netbuf *b)
 	if (error == -EAGAIN)
 		goto full;
 refuse:
-	n->netdev.tx_dropped++;
-	log_warn("%s: a frame of %zu bytes in %u pieces cannot be sent", n->netdev.name, b->len, b->frag_count);
+	if (n->netdev.tx_dropped++ < DROPS_LOGGED)
+		log_warn("%s: a frame of %zu bytes in %u pieces cannot be sent", n->netdev.name, b->len,
+			 b->frag_count);
 	return -EINVAL;
 full:
 	tx->stack_waits = true;
