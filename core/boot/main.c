@@ -32,12 +32,6 @@ void init_run(enum init_level level)
 	}
 }
 
-/* An image without an application has nothing to run. */
-__attribute__((weak)) int boot_app_main(void)
-{
-	return 0;
-}
-
 static void main_thread(void *unused)
 {
 	(void)unused;

@@ -2,8 +2,8 @@
 #
 # The image is linked twice with the same objects. From the first link tools/build/tables learns
 # every address, and makes the tables of function names and of words to relocate; the second adds
-# them behind everything that they describe. With link-time optimisation the first link also does
-# the optimising, and the second reuses the code that it generated.
+# them behind everything that they describe. With link-time optimisation a link before these two does
+# the optimising; both take the code that it generated (optimising again would take ten times as long).
 
 link_flags := $(machine_flags) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
 	-Wl,--fatal-warnings -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 -Wl,-T,core/riscv/kiln.lds
@@ -13,15 +13,17 @@ tables := $(if $(CONFIG_SYMBOLS),symbols) $(if $(CONFIG_RANDOM_PLACEMENT),relocs
 first  := $(O)/link/first.elf
 
 ifdef CONFIG_LTO
-lto_link     := -flto=auto -flto-partition=one -save-temps
-# What takes no part: assembly, and what compilers call by themselves. Of the rest, the first link
-# leaves the generated code, and for each object the debug information that the code refers to.
-# In the order of the first link, since order decides addresses.
-plain_objects := $(addprefix $(O)/obj/,$(foreach o,$(image-objs),$(if $(filter $(o),$(nolto))$(wildcard $(o:.o=.S)),$(o))))
-final_objects := $(O)/link/first.elf.ltrans0.ltrans.o \
+lto           := $(O)/link/lto.elf
+lto_link      := -flto=auto -flto-partition=one -save-temps
+# What takes no part: assembly, and what compilers call by themselves. Of the rest, the optimising
+# link leaves the generated code, and for each object the debug information that the code refers to.
+plain_objects := $(filter $(addprefix $(O)/obj/,$(nolto) \
+	$(foreach o,$(own-objs),$(if $(wildcard $(o:.o=.S)),$(o)))),$(objects))
+final_objects := $(lto).ltrans0.ltrans.o \
 	$(addsuffix .debug.temp.o,$(filter-out $(plain_objects),$(objects))) $(plain_objects)
 else
-lto_link     :=
+lto           :=
+lto_link      :=
 final_objects := $(objects)
 endif
 
@@ -34,10 +36,14 @@ image: images/$(IMAGE).img ## build the current image into images/ (also IMAGE=<
 $(shell mkdir -p $(O)/link)
 $(eval $(call remember,$(O)/link/inputs,$(objects) $(libraries) $(link_flags) $(lto_link) $(tables)))
 
-$(first): $(objects) $(libraries) $(O)/link/inputs core/riscv/kiln.lds
-	$(call say,$(if $(CONFIG_LTO),LTO,LINK),$@)
-	$(Q)rm -f $(O)/link/first.elf.*
-	+$(Q)$(CC) $(link_flags) $(lto_link) -Wl,--emit-relocs -o $@ $(objects) $(link_libraries)
+$(O)/link/lto.elf: $(objects) $(libraries) $(O)/link/inputs core/riscv/kiln.lds
+	$(call say,LTO,$@)
+	$(Q)rm -f $@.*
+	+$(Q)$(CC) $(link_flags) $(lto_link) -o $@ $(objects) $(link_libraries)
+
+$(first): $(or $(lto),$(objects) $(libraries) $(O)/link/inputs core/riscv/kiln.lds)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(link_flags) -Wl,--emit-relocs -o $@ $(final_objects) $(link_libraries)
 
 $(O)/link/tables.S: $(first) tools/build/tables tools/build/elf.py
 	$(Q)tools/build/tables $< $@ $(tables)
