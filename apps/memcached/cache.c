@@ -18,6 +18,9 @@
 #include "stats.h"
 #include "table.h"
 
+/* Longer values are no numbers: memcached's bound, which is where its chunked items begin. */
+enum { NUMBER_VALUE_MAX = 512 * 1024 - 512 };
+
 static reltime_t flushed_until;    /* 0: never */
 static uint64_t cas_last;
 
@@ -205,8 +208,8 @@ static enum count_result number_store(struct item *it, uint64_t number, uint32_t
 
 	if (len + 2 <= it->value_len && it->holds == 0) {
 		item_set_cas(it, ++cas_last);
-		memcpy(item_value(it), digits, len);
-		memset(item_value(it) + len, ' ', it->value_len - 2 - len);
+		item_write(it, 0, digits, len);
+		item_blank(it, len, it->value_len - 2 - len);
 		return COUNT_DONE;
 	}
 	if (!item_hold(it))
@@ -226,12 +229,14 @@ enum count_result cache_count(const char *key, size_t len, uint32_t hash, bool u
 			      uint64_t *result)
 {
 	struct item *it = cache_find(key, len, hash);
+	struct item_span first;
 	uint64_t n;
 
 	if (!it)
 		return COUNT_NOT_FOUND;
-	if (it->value_len <= 2 || (it->flags & ITEM_CHUNKED) ||
-	    !number_parse_u64(item_value(it), it->value_len, &n))
+	first = item_span_first(it);
+	if (it->value_len <= 2 || it->value_len > NUMBER_VALUE_MAX ||
+	    !number_parse_u64(first.data, first.len, &n))
 		return COUNT_NON_NUMERIC;
 	if (up)
 		n += delta;

@@ -171,6 +171,16 @@ void item_write(struct item *it, uint32_t offset, const char *from, size_t len)
 	}
 }
 
+void item_blank(struct item *it, uint32_t offset, size_t len)
+{
+	static const char blanks[32] = "                                ";
+
+	for (size_t n; len > 0; len -= n, offset += (uint32_t)n) {
+		n = len < sizeof(blanks) ? len : sizeof(blanks);
+		item_write(it, offset, blanks, n);
+	}
+}
+
 bool item_is_terminated(const struct item *it)
 {
 	char last[2] = { 0 };

@@ -136,6 +136,8 @@ struct item_span item_span_next(struct item_span span);
 
 /* Copies into the value from byte `offset` on. */
 void item_write(struct item *it, uint32_t offset, const char *from, size_t len);
+/* Puts `len` blanks into the value from byte `offset` on. */
+void item_blank(struct item *it, uint32_t offset, size_t len);
 /* Does the value end with CR LF? */
 bool item_is_terminated(const struct item *it);
 /* Memory that the item occupies as memcached counts it: header, key, value. */

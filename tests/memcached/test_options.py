@@ -1,0 +1,68 @@
+"""The command line of the program: memcached's own, with a sentence for every mistake."""
+
+import subprocess
+
+import pytest
+from servers import ROOT
+
+PROGRAM = ROOT / "build/native/memcached-asan"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def built():
+    subprocess.run(["make", "-s", "native"], cwd=ROOT, check=True)
+
+
+def run(*args):
+    done = subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=20)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("args,named", [
+    (["-Q"], "-Q"), (["--nonsense"], "--nonsense"), (["extra"], "extra"), (["-o", "nonsense=1"], "nonsense=1"),
+    (["-p", "x"], '"x"'), (["-p", "70000"], "70000"), (["-m", "many"], '"many"'), (["-m"], "-m"), (["-I", "10"], "10"),
+    (["-I", "2g"], "2g"), (["-f", "1"], "1"), (["-t", "0"], "0"), (["-c", "0"], "0"), (["-n", "0"], "0"),
+    (["-B", "morse"], "morse"), (["-Z"], "-Z"), (["-Y", "file"], "-Y"), (["-e", "file"], "-e"), (["--port"], "--port"),
+])
+def test_a_mistake_is_named(args, named):
+    code, _, said = run(*args)
+    assert code == 64
+    assert named in said and said.startswith("memcached: ") and said.count("\n") == 1
+
+
+def test_help_version_and_licence():
+    assert run("-V") == (0, "memcached 1.6.38\n", "")
+    assert run("--version")[1].startswith("memcached 1.6")
+    code, said, _ = run("-h")
+    assert code == 0 and "-m, --memory-limit" in said
+    assert run("-i")[0] == 0
+
+
+@pytest.mark.ours
+def test_a_port_in_use_is_a_clear_sentence(start):
+    server = start()
+    code, _, said = run("-p", str(server.port), "-l", "127.0.0.1")
+    assert code == 1
+    assert f"failed to listen on TCP port {server.port}" in said
+
+
+@pytest.mark.ours
+def test_what_needs_a_unix_process_has_no_effect_and_says_so(start):
+    server = start("-d", "-P", "/nowhere/pid", "-r", "-k", "-S", "-v", "-L", "-o", "modern,hashpower=20")
+    for option in ("-d", "-P", "-r", "-k", "-S", "-L", "modern", "hashpower=20"):
+        assert f"option {option} has no effect" in server.log
+    assert server.ask(b"version\r\n").startswith(b"VERSION")
+
+
+@pytest.mark.ours
+def test_options_change_what_they_say(start):
+    server = start("-C", "-F", "-A", "-I", "2k", "-m", "8")
+    with server.connect() as talk:
+        assert talk.say(b"set a 0 0 1\r\nx\r\ngets a\r\n") == b"STORED\r\nVALUE a 0 1 0\r\nx\r\nEND\r\n"
+        assert talk.say(b"flush_all\r\n") == b"CLIENT_ERROR flush_all not allowed\r\n"
+        assert talk.say(b"set a 0 0 2048\r\n%s\r\n" % (b"x" * 2048)) == b"SERVER_ERROR object too large for cache\r\n"
+        assert server.stats()["limit_maxbytes"] == str(8 << 20)
+        assert talk.say(b"shutdown never\r\n") == b"CLIENT_ERROR invalid shutdown mode\r\n"
+        talk.send(b"shutdown\r\n")
+        assert talk.read_to_close() == b""
+    assert server.process.wait(20) == 0
