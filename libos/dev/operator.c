@@ -95,3 +95,11 @@ static int run_help(struct operator_reply *r, const char *arguments)
 	return 0;
 }
 OPERATOR_COMMAND(help, "this list", run_help);
+
+/* How a program tells its own answers from those that a former client left behind. */
+static int run_echo(struct operator_reply *r, const char *arguments)
+{
+	operator_print(r, "%s\n", arguments);
+	return 0;
+}
+OPERATOR_COMMAND(echo, "echo TEXT: says it back", run_echo);

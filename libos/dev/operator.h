@@ -14,7 +14,7 @@ struct operator_reply {
 
 /*
  * Lines out of a stream of bytes that nobody vouches for. A line that is too long or holds anything
- * but printable ASCII is reported once, at its end, as bad.
+ * but printable ASCII is reported once, at its end, as bad. Control-U forgets what came before it.
  */
 struct operator_line {
 	char text[OPERATOR_LINE_MAX + 1];

@@ -3,8 +3,9 @@
  *
  * The thread exists once the port does. It reads lines, runs them one after the other, and writes
  * the answers. An operator who does not read is waited for PATIENCE_NS without progress; the rest of
- * that answer is then dropped, so a command always comes to its end. One who goes away ends his
- * unfinished line with him.
+ * that answer is then dropped, so a command always comes to its end. The unfinished line of one who
+ * goes away is forgotten, as far as the order of his bytes and his leaving can be told; a program
+ * that wants to be sure begins with LINE_KILL.
  */
 #include <core/errno.h>
 #include <core/init.h>
@@ -18,6 +19,7 @@
 
 #define PATIENCE_NS (5 * NSEC_PER_SEC)
 #define CHUNK       64u
+#define LINE_KILL   '\x15' /* control-U, as on a terminal */
 
 /* Signals are latches: set by the port's owner calls, cleared by the door's thread before it looks. */
 static struct door {
@@ -34,6 +36,10 @@ enum operator_line_event operator_line_add(struct operator_line *l, char byte)
 
 	if (byte == '\r')
 		return LINE_GROWS;
+	if (byte == LINE_KILL) {
+		operator_line_clear(l);
+		return LINE_GROWS;
+	}
 	if (byte != '\n') {
 		l->unprintable |= byte < ' ' || byte > '~';
 		l->too_long |= l->len == OPERATOR_LINE_MAX;
@@ -100,9 +106,9 @@ static bool has(const uint32_t *latch)
 static bool wait_writable(void)
 {
 	uint64_t deadline = clock_ns() + PATIENCE_NS;
-	int error = waitq_wait(&door.changed, has(&door.writable) || has(&door.left), deadline, false);
+	int error = waitq_wait(&door.changed, has(&door.writable) || !door.port->peer_open, deadline, false);
 
-	return !error && take(&door.writable) && !has(&door.left);
+	return !error && take(&door.writable);
 }
 
 static void door_write(void *arg, const char *bytes, size_t len)

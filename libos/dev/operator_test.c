@@ -124,6 +124,15 @@ TEST(operator_lines_are_bounded_and_printable)
 	CHECK_EQ(str_length(l.text), OPERATOR_LINE_MAX);
 }
 
+TEST(operator_lines_can_be_taken_back)
+{
+	static struct operator_line l;
+
+	operator_line_clear(&l);
+	CHECK_EQ(feed(&l, "half a \x80 line\x15stats\n", 20), LINE_COMPLETE);
+	CHECK(str_equal(l.text, "stats"));
+}
+
 TEST(operator_survives_noise)
 {
 	static struct operator_line l;

@@ -79,6 +79,13 @@ static void port_name(struct console_port *p, const char *name, size_t len)
 	p->named = true;
 }
 
+/* One peer may go and the next come before the owner hears of either. */
+static void port_open(struct console_port *p, bool open)
+{
+	p->closed |= p->open && !open;
+	p->open = open;
+}
+
 static void control_receive(struct virtio_console *c, const uint8_t *bytes, uint32_t len)
 {
 	struct control_message m;
@@ -93,9 +100,9 @@ static void control_receive(struct virtio_console *c, const uint8_t *bytes, uint
 	if (m.event == CONTROL_PORT_ADD)
 		port_add(p, m.port);
 	else if (m.event == CONTROL_PORT_REMOVE)
-		p->open = false;
+		port_open(p, false);
 	else if (m.event == CONTROL_PORT_OPEN)
-		p->open = m.value;
+		port_open(p, m.value);
 	else if (m.event == CONTROL_PORT_NAME)
 		port_name(p, (const char *)bytes + sizeof(m),
 			  str_length_max((const char *)bytes + sizeof(m), len - sizeof(m)));
@@ -183,12 +190,14 @@ static bool arm(struct virtio_console *c)
 static void tell_owner(struct console_port *p)
 {
 	struct charport *port = &p->charport;
-	bool readable, writable, open;
+	bool readable, writable, open, closed;
 
 	mutex_lock(&p->console->lock);
 	readable = console_port_can_read(p);
 	writable = console_port_can_write(p);
 	open = p->open;
+	closed = p->closed;
+	p->closed = false;
 	mutex_unlock(&p->console->lock);
 	if (p->named && !p->registered) {
 		p->registered = true;
@@ -196,11 +205,11 @@ static void tell_owner(struct console_port *p)
 	}
 	if (!port->owner)
 		return;
-	if (open != p->open_told) {
-		p->open_told = open;
-		port->peer_open = open;
-		port->owner->peer_changed(port, open);
-	}
+	port->peer_open = open;
+	if (closed && p->open_told)
+		port->owner->peer_changed(port, p->open_told = false);
+	if (open && !p->open_told)
+		port->owner->peer_changed(port, p->open_told = true);
 	if (readable)
 		port->owner->readable(port);
 	if (writable)

@@ -36,6 +36,7 @@ struct console_port {
 	bool usable;                     /* [m] queues are set up */
 	bool owner_waits;                /* [m] a write found no room */
 	bool open;                       /* [m] as the device last said */
+	bool closed;                     /* [m] it said so since the owner was told */
 	bool named, registered;          /* [t] */
 	bool open_told;                  /* [t] */
 };

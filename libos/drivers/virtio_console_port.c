@@ -63,6 +63,7 @@ void console_port_reclaim(struct console_port *p)
 		;
 	p->rx_current = NULL;
 	p->tx_free = NULL;
+	p->closed |= p->open;
 	p->open = false;
 	p->usable = false;
 }

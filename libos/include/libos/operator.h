@@ -3,7 +3,8 @@
  * line, answered with lines of text and a closing `ok` or `error: sentence`.
  *
  * OPERATOR_COMMAND(stats, "every counter", fn) joins a command by linker set; `help` lists them.
- * A line holds at most OPERATOR_LINE_MAX bytes; a longer one is answered with an error.
+ * A line holds at most OPERATOR_LINE_MAX bytes; a longer one is answered with an error. Control-U
+ * takes back what was sent of a line.
  */
 #ifndef LIBOS_OPERATOR_H
 #define LIBOS_OPERATOR_H
