@@ -245,17 +245,13 @@ static uint64_t mix(uint64_t *state)
 }
 
 /*
- * Takes the seed out of the device tree and wipes it there. Half of it decides placement and stack
- * guard, half is kept for the random number generator, so neither tells about the other.
+ * Half of the seed decides placement and stack guard, half is kept for the random number generator,
+ * so neither tells about the other. The seed is wiped where it lay.
  */
-static uint64_t take_seed(const struct fdt *f)
+static uint64_t split_seed(uint8_t *seed, size_t len)
 {
-	size_t len = 0;
-	uint8_t *seed = (uint8_t *)fdt_prop(f, fdt_find(f, "/chosen"), "rng-seed", &len);
 	uint64_t state = arch_ticks();
 
-	if (!seed || len < 16)
-		return state;
 	for (size_t i = 0; i < len / 2; i++)
 		state = (state ^ seed[i]) * 0x100000001b3 + (state >> 29);
 	boot_layout.entropy_len = MIN(len - len / 2, sizeof(boot_layout.entropy));
@@ -263,6 +259,20 @@ static uint64_t take_seed(const struct fdt *f)
 	memset(seed, 0, len);
 	boot_layout.placed_by_chance = true;
 	return state;
+}
+
+/* The device tree's seed, else virtio-rng's; without either, places are the same at each boot. */
+static uint64_t take_seed(const struct fdt *f)
+{
+	size_t len = 0;
+	uint8_t *given = (uint8_t *)fdt_prop(f, fdt_find(f, "/chosen"), "rng-seed", &len);
+	uint8_t asked[EARLY_SEED_BYTES];
+
+	if (given && len >= 16)
+		return split_seed(given, len);
+	if (early_rng_read(f, asked))
+		return split_seed(asked, sizeof(asked));
+	return arch_ticks();
 }
 
 static void choose_place(uint64_t *state, paddr_t base)

@@ -30,6 +30,12 @@ struct boot_layout {
 
 extern struct boot_layout boot_layout;
 
+#define EARLY_SEED_BYTES 32
+
+/* A seed from a virtio-rng of the device tree, before paging. False: there is none, or it is silent. */
+struct fdt;
+bool early_rng_read(const struct fdt *f, uint8_t *seed);
+
 /* The image's own symbols (kiln.lds). */
 extern char image_start[], text_end[], rodata_end[], image_file_end[], image_end[];
 extern char boot_guard_pages[], boot_stack[], boot_stack_top[], boot_trap_stack[];
