@@ -163,7 +163,7 @@ static int start(unsigned short port, int threads)
 int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = stop };
-	int option, port = 7, threads = 1;
+	int option, port = 7777, threads = 1;
 
 	while ((option = getopt(argc, argv, "p:t:")) != -1) {
 		if (option == 'p')

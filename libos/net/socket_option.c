@@ -377,6 +377,11 @@ static int get_timeout(uint64_t ns, void *value, size_t *len)
 	return put(value, len, &t, sizeof(t));
 }
 
+static bool level_is_known(int level)
+{
+	return level == LEVEL_IP || level == LEVEL_SOCKET || level == LEVEL_TCP || level == LEVEL_IPV6;
+}
+
 static int get_locked(struct socket *s, int level, int number, void *value, size_t *len)
 {
 	struct linger linger = { s->linger_is_on, (int)s->linger_s };
@@ -390,7 +395,7 @@ static int get_locked(struct socket *s, int level, int number, void *value, size
 	if (level == LEVEL_SOCKET && number == SNDTIMEO)
 		return get_timeout(s->send_timeout_ns, value, len);
 	if (!o || !o->get)
-		return -ENOPROTOOPT;
+		return level_is_known(level) ? -ENOPROTOOPT : -EOPNOTSUPP;
 	err = o->get(s, &number_value);
 	return err ? err : put(value, len, &number_value, sizeof(number_value));
 }

@@ -1,4 +1,4 @@
-posix-objs := start.o process.o signal.o signal_calls.o futex.o time.o memory.o fd.o descriptors.o io.o blocking.o \
+posix-objs := start.o process.o signal.o signal_calls.o futex.o time.o memory.o fault.o fd.o descriptors.o io.o blocking.o \
 	open.o poll_calls.o itimer.o info.o random.o
 objs-$(CONFIG_POSIX)          += $(posix-objs)
 objs-$(CONFIG_POSIX_PIPE)     += pipe_calls.o

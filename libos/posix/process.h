@@ -26,6 +26,9 @@ struct posix_thread {
 	bool mask_is_temporary;     /* [o] */
 	uint64_t mask_to_restore;   /* [o] valid while mask_is_temporary */
 	uintptr_t call_pc;          /* [o] what a handler sees as the interrupted pc */
+	bool in_fault;              /* [o, and its traps] on the way to a handler of this fault: */
+	int fault_signal;
+	uintptr_t fault_address;
 	int *clear_tid;             /* [o] written 0 and woken when the thread is gone */
 	void *own_stack;            /* [o] to unmap when the thread is gone */
 	size_t own_stack_len;

@@ -266,22 +266,26 @@ static NORETURN void signal_kill(const struct abi_siginfo *info)
 	process_exit(orderly ? 0 : 128 + info->signo);
 }
 
-/* Calls one handler; true when it wants the interrupted call to end (it changed the pc). */
-static bool signal_call_handler(struct posix_thread *p, const struct abi_sigaction *action,
-				const struct abi_siginfo *info, uint64_t mask_after, bool interrupted)
+/* Calls one handler, which sees *pc and may change it. */
+static void signal_call_handler(struct posix_thread *p, const struct abi_sigaction *action,
+				const struct abi_siginfo *info, uint64_t mask_after, uintptr_t *pc)
 {
 	void (*handler)(int, struct abi_siginfo *, struct abi_ucontext *) = (void *)action->handler;
 	struct abi_siginfo copy = *info;
 	struct abi_ucontext context = { .mask = { mask_after } };
-	uintptr_t pc = interrupted ? p->call_pc : 0, outer_pc = p->call_pc;
+	uintptr_t outer_pc = p->call_pc;
+	uint64_t mask = p->mask | action->mask;
 
-	context.gregs[0] = pc;
+	if (!(action->flags & SA_NODEFER))
+		mask |= SIGNAL_BIT(info->signo);
+	signal_set_mask(mask);
+	context.gregs[0] = *pc;
 	p->call_pc = 0;
 	counter_inc(signals_delivered);
 	handler(info->signo, &copy, &context);
 	p->call_pc = outer_pc;
+	*pc = context.gregs[0];
 	signal_set_mask(context.mask[0]);
-	return interrupted && pc && context.gregs[0] != pc;
 }
 
 struct delivery {
@@ -292,7 +296,8 @@ struct delivery {
 static void signal_act(struct posix_thread *p, const struct abi_sigaction *action, const struct abi_siginfo *info,
 		       bool interrupted, struct delivery *d)
 {
-	uint64_t mask_after = p->mask_is_temporary ? p->mask_to_restore : p->mask, mask = p->mask | action->mask;
+	uint64_t mask_after = p->mask_is_temporary ? p->mask_to_restore : p->mask;
+	uintptr_t call_pc = interrupted && !d->ended ? p->call_pc : 0, pc = call_pc;
 
 	if (action->handler == HANDLER_IGNORE)
 		return;
@@ -302,13 +307,31 @@ static void signal_act(struct posix_thread *p, const struct abi_sigaction *actio
 		return;
 	}
 	p->mask_is_temporary = false;
-	if (!(action->flags & SA_NODEFER))
-		mask |= SIGNAL_BIT(info->signo);
-	signal_set_mask(mask);
 	d->restartable = d->restartable && (action->flags & SA_RESTART);
 	d->ran = true;
-	if (signal_call_handler(p, action, info, mask_after, interrupted && !d->ended))
+	signal_call_handler(p, action, info, mask_after, &pc);
+	if (pc != call_pc)
 		d->ended = true;
+}
+
+/* What is to be done about `sig` now; a one-time handler is forgotten. */
+static struct abi_sigaction signal_action_locked(int sig)
+{
+	struct abi_sigaction *current = &process.actions[sig - 1], action = *current;
+
+	if ((action.flags & SA_RESETHAND) && action.handler > HANDLER_IGNORE)
+		current->handler = HANDLER_DEFAULT;
+	return action;
+}
+
+void signal_run_fault_handler(const struct abi_siginfo *info, uintptr_t pc)
+{
+	struct posix_thread *p = posix_thread_current();
+	irqflags_t flags = spin_lock_irq(&process.lock);
+	struct abi_sigaction action = signal_action_locked(info->signo);
+
+	spin_unlock_irq(&process.lock, flags);
+	signal_call_handler(p, &action, info, p->mask, &pc);
 }
 
 /* Takes the next due signal and reads its action; false when none is due, and the work is done. */
@@ -317,13 +340,10 @@ static bool signal_next(struct posix_thread *p, struct abi_siginfo *info, struct
 	irqflags_t flags = spin_lock_irq(&process.lock);
 	int sig = signal_take_locked(p, ~p->mask, info);
 
-	if (sig) {
-		*action = process.actions[sig - 1];
-		if ((action->flags & SA_RESETHAND) && action->handler > HANDLER_IGNORE)
-			process.actions[sig - 1].handler = HANDLER_DEFAULT;
-	} else {
+	if (sig)
+		*action = signal_action_locked(sig);
+	else
 		thread_take_work_locked(p);
-	}
 	spin_unlock_irq(&process.lock, flags);
 	return sig != 0;
 }

@@ -42,6 +42,9 @@ void signal_run_handlers(void);
 /* Ends the temporary mask of a call that was not interrupted. */
 void signal_mask_restore(void);
 
+/* Runs the handler for a fault of the calling thread at pc. */
+void signal_run_fault_handler(const struct abi_siginfo *info, uintptr_t pc);
+
 void signal_forget_thread_locked(struct posix_thread *p);
 
 #endif

@@ -67,6 +67,9 @@ struct kstat {
 #define SIGHUP   1
 #define SIGINT   2
 #define SIGQUIT  3
+#define SIGILL   4
+#define SIGTRAP  5
+#define SIGBUS   7
 #define SIGKILL  9
 #define SIGSEGV  11
 #define SIGPIPE  13

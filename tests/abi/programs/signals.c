@@ -2,9 +2,11 @@
 #define _GNU_SOURCE
 #include "check.h"
 #include <pthread.h>
+#include <setjmp.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t caught, last_value, inside_mask_blocked;
@@ -151,8 +153,46 @@ static void interrupted_sleep(void)
 	pthread_join(t, NULL);
 }
 
+static sigjmp_buf back;
+static char *volatile page;
+static int address_told;
+static volatile char *volatile nowhere = (volatile char *)8;
+
+static void jump_back(int sig)
+{
+	siglongjmp(back, sig);
+}
+
+static void give_page(int sig, siginfo_t *info, void *context)
+{
+	(void)sig, (void)context;
+	address_told = info->si_addr == page + 5;
+	mprotect(page, 4096, PROT_READ | PROT_WRITE);
+}
+
+static void faults(void)
+{
+	struct sigaction sa = { .sa_handler = jump_back };
+	double kept = 1.5;
+
+	sigaction(SIGSEGV, &sa, NULL);
+	for (int i = 0; i < 2; i++)
+		if (!sigsetjmp(back, 1))
+			*nowhere = 1;
+		else
+			printf("came back from a null pointer\n");
+	sa = (struct sigaction){ .sa_sigaction = give_page, .sa_flags = SA_SIGINFO };
+	sigaction(SIGSEGV, &sa, NULL);
+	page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	page[5] = 'x';
+	kept += page[5] == 'x';
+	printf("the store was tried again: %g, address told: %d\n", kept, address_told);
+	signal(SIGSEGV, SIG_DFL);
+}
+
 int main(void)
 {
+	faults();
 	handlers();
 	masks();
 	threads();
