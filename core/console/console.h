@@ -17,6 +17,9 @@ void console_register(const struct console_driver *d);
 void console_input(uint8_t byte);
 void console_input_done(void);
 
+/* For tests: what the UART sends comes back to it. False: there is no 16550. */
+bool ns16550_loop(bool on);
+
 /* Without the lock: for panic, when its holder may never come back. */
 void console_put_raw(const char *bytes, size_t len);
 

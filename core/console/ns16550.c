@@ -13,10 +13,12 @@
 #include <core/vm.h>
 #include "console.h"
 
-enum { REG_DATA = 0, REG_IER = 1, REG_FCR = 2, REG_LSR = 5 };
+enum { REG_DATA = 0, REG_IER = 1, REG_FCR = 2, REG_MCR = 4, REG_LSR = 5 };
 
 #define IER_RECEIVE   0x01
 #define FCR_ENABLE    0x01
+#define MCR_OUT2      0x08 /* lets interrupts out, on boards that gate them */
+#define MCR_LOOP      0x10
 #define LSR_DATA      0x01
 #define LSR_THR_EMPTY 0x20
 #define FIFO_BYTES    16
@@ -115,6 +117,13 @@ static int ns16550_init(void)
 }
 INIT(INIT_EARLY, ns16550_init);
 
+bool ns16550_loop(bool on)
+{
+	if (registers)
+		reg_write(REG_MCR, MCR_OUT2 | (on ? MCR_LOOP : 0));
+	return registers;
+}
+
 static int ns16550_input_init(void)
 {
 	const struct fdt *f = boot_fdt();
@@ -124,8 +133,10 @@ static int ns16550_input_init(void)
 	if (!registers || !fdt_u32(f, find_node(f), "interrupts", &irq))
 		return 0;
 	err = irq_request(irq, ns16550_interrupt, NULL, "uart");
-	if (!err)
-		reg_write(REG_IER, IER_RECEIVE);
-	return err;
+	if (err)
+		return err;
+	reg_write(REG_MCR, MCR_OUT2);
+	reg_write(REG_IER, IER_RECEIVE);
+	return 0;
 }
 INIT(INIT_DRIVERS, ns16550_input_init);

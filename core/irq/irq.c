@@ -15,6 +15,7 @@
 #include <core/kmem.h>
 #include <core/log.h>
 #include <core/sync.h>
+#include <core/trace.h>
 #include "chip.h"
 
 COUNTER(interrupts, "device interrupts taken");
@@ -103,16 +104,22 @@ static void handle(unsigned irq)
 	__atomic_fetch_sub(&i->running, 1, __ATOMIC_SEQ_CST);
 }
 
+/*
+ * One source a call: if another waits, the hart is interrupted again, which costs less than asking
+ * the controller each time whether there is one.
+ */
 void irq_external(void)
 {
-	unsigned irq;
+	unsigned irq = chip ? chip->claim() : 0;
 
+	if (!irq)
+		return;
+	counter_inc(interrupts);
+	trace_begin("interrupt", irq);
 	in_handler[hart_id()] = true;
-	while (chip && (irq = chip->claim()) != 0) {
-		counter_inc(interrupts);
-		if (irq <= chip->sources)
-			handle(irq);
-		chip->complete(irq);
-	}
+	if (irq <= chip->sources)
+		handle(irq);
 	in_handler[hart_id()] = false;
+	chip->complete(irq);
+	trace_end("interrupt");
 }

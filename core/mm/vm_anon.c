@@ -10,10 +10,13 @@
  */
 #include <core/arch.h>
 #include <core/assert.h>
+#include <core/counter.h>
 #include <core/errno.h>
 #include <core/page.h>
 #include <core/string.h>
 #include "vm.h"
+
+COUNTER(anon_pages_filled, "pages of anonymous memory filled on first touch");
 
 static bool range_bad(vaddr_t va, size_t len)
 {
@@ -386,8 +389,10 @@ static bool touch(vaddr_t va, unsigned prot)
 	frame = page_alloc_zero(0, PAGE_ANON);
 	if (!frame)
 		return false;
-	if (!arch_map(va, page_paddr(frame), PAGE_SIZE, map_prot(prot)))
+	if (!arch_map(va, page_paddr(frame), PAGE_SIZE, map_prot(prot))) {
+		counter_inc(anon_pages_filled);
 		return true;
+	}
 	page_free(frame, 0);
 	return false;
 }
