@@ -14,7 +14,8 @@ first  := $(O)/link/first.elf
 
 ifdef CONFIG_LTO
 lto           := $(O)/link/lto.elf
-lto_link      := -flto=auto -flto-partition=one -save-temps
+lto_link      := -flto=auto -flto-partition=one -save-temps -O2 -ffunction-sections -fdata-sections \
+	-fno-asynchronous-unwind-tables
 # What takes no part: assembly, and what compilers call by themselves. Of the rest, the optimising
 # link leaves the generated code, and for each object the debug information that the code refers to.
 plain_objects := $(filter $(addprefix $(O)/obj/,$(nolto) \
