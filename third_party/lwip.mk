@@ -2,7 +2,7 @@
 # (libos/net/port) and the image's own flags, so that it takes part in link-time optimisation.
 
 LWIP := $(shell tools/fetch --where lwip)
-lwip_include := -Ilibos/net/port -I$(LWIP)/src/include
+lwip_include := -Ilibos/net/port -I$(LWIP)/src/include -ffile-prefix-map=$(LWIP)/=third_party/lwip/
 
 lwip_sources := \
 	$(addprefix core/,def.c dns.c inet_chksum.c init.c ip.c mem.c memp.c netif.c pbuf.c stats.c \

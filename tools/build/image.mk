@@ -17,7 +17,7 @@ march := rv64gc$(if $(CONFIG_RISCV_ZBA),_zba)$(if $(CONFIG_RISCV_ZBB),_zbb)$(if 
 machine_flags := -march=$(march) -mabi=lp64d -mcmodel=medany -fno-pic -fno-pie
 common_flags  := -std=gnu11 -O2 -g -Wall -Wextra -Werror $(machine_flags) \
 	-fno-common -ffunction-sections -fdata-sections -fstack-protector-strong \
-	-fno-asynchronous-unwind-tables -ffile-prefix-map=$(TOP)/= -include $(O)/include/generated/autoconf.h
+	-fno-asynchronous-unwind-tables -ffile-prefix-map=$(TOP)=. -include $(O)/include/generated/autoconf.h
 gcc_include := -nostdinc -isystem $(shell $(CC) -print-file-name=include)
 flags/freestanding := $(common_flags) $(gcc_include) -ffreestanding -fno-strict-aliasing \
 	-Icore/include -Icore/riscv/include -Ilibos/include

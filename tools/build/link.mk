@@ -15,7 +15,7 @@ first  := $(O)/link/first.elf
 ifdef CONFIG_LTO
 lto           := $(O)/link/lto.elf
 lto_link      := -flto=auto -flto-partition=one -save-temps -O2 -ffunction-sections -fdata-sections \
-	-fno-asynchronous-unwind-tables
+	-fno-asynchronous-unwind-tables -ffile-prefix-map=$(TOP)=.
 # What takes no part: assembly, and what compilers call by themselves. Of the rest, the optimising
 # link leaves the generated code, and for each object the debug information that the code refers to.
 plain_objects := $(filter $(addprefix $(O)/obj/,$(nolto) \
@@ -55,6 +55,8 @@ images/$(IMAGE).elf: $(O)/link/tables.S
 	$(Q)$(CC) $(link_flags) -Wl,-Map,images/$(IMAGE).map -o $@ \
 		$(final_objects) $(O)/link/tables.o $(link_libraries)
 	$(Q)tools/build/tables --same $(first) $@
+	$(Q)tools/check/float $@
+	$(Q)$(if $(libraries),tools/check/names $(O)/obj $(libraries))
 
 images/$(IMAGE).img: images/$(IMAGE).elf
 	$(call say,FLAT,$@)
