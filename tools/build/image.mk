@@ -15,7 +15,7 @@ OBJCOPY := $(CROSS_COMPILE)objcopy
 march := rv64gc$(if $(CONFIG_RISCV_ZBA),_zba)$(if $(CONFIG_RISCV_ZBB),_zbb)$(if $(CONFIG_RISCV_ZBS),_zbs)
 
 machine_flags := -march=$(march) -mabi=lp64d -mcmodel=medany -fno-pic -fno-pie
-common_flags  := -std=gnu11 -O2 -g -Wall -Wextra -Werror $(machine_flags) \
+common_flags  := $(PLANT:%=-DKILN_PLANT_%=1) -std=gnu11 -O2 -g -Wall -Wextra -Werror $(machine_flags) \
 	-fno-common -ffunction-sections -fdata-sections -fstack-protector-strong \
 	-fno-asynchronous-unwind-tables -ffile-prefix-map=$(TOP)=. -include $(O)/include/generated/autoconf.h
 gcc_include := -nostdinc -isystem $(shell $(CC) -print-file-name=include)
