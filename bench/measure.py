@@ -235,7 +235,7 @@ def serves_fifty(kib):
     """Fifty connections at once, each stores and reads a value of its own."""
     try:
         with Image("memcached", mem=f"{kib}K", options=USER_IP, boot_seconds=10) as image:
-            sockets = [image.connect(timeout=5) for _ in range(50)]
+            sockets = image.connect_many(50, timeout=5)
             for i, s in enumerate(sockets):
                 s.sendall(b"set k%d 0 0 100\r\n" % i + b"%03d." % i * 25 + b"\r\n")
             for s in sockets:

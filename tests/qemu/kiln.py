@@ -165,6 +165,20 @@ class Image:
         s.connect(address or (self.host, self.port))
         return s
 
+    def connect_many(self, count, **options):
+        """
+        `count` connections, each known to be served. QEMU's user networking lets one client wait to
+        be accepted and drops the next one's SYN, so each is greeted before the next comes.
+        """
+        sockets = []
+        for _ in range(count):
+            s = self.connect(**options)
+            s.sendall(self.facts.probe)
+            got = s.recv(200)
+            assert got.startswith(self.facts.reply), got
+            sockets.append(s)
+        return sockets
+
     def ask(self, request, until=b"\r\n", timeout=IO_SECONDS):
         """One request on a connection of its own; the answer up to and including `until`."""
         with self.connect(timeout) as s:

@@ -51,7 +51,7 @@ def test_stop_powers_the_machine_off():
 
 def test_stop_works_with_clients_connected():
     with Image("memcached") as image:
-        sockets = [image.connect() for _ in range(20)]
+        sockets = image.connect_many(20)
         sockets[0].sendall(b"set unfinished 0 0 1000\r\nhalf")
         assert image.stop() == 0
 

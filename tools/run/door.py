@@ -13,18 +13,29 @@ from machine import Trouble
 
 
 def connect(path, timeout):
-    """Connects to a UNIX socket even when its path is longer than a socket address holds."""
+    """
+    Connects to a UNIX socket even when its path is longer than a socket address holds. QEMU serves
+    one client and lets one more wait; while it has not noticed that the last one has left, a
+    further one is told to try again.
+    """
+    deadline = time.monotonic() + timeout
+    folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_PATH | os.O_DIRECTORY)
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(timeout)
-    folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_PATH | os.O_DIRECTORY)
     try:
-        s.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
-    except OSError:
+        while True:
+            try:
+                s.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
+                return s
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+    except BaseException:
         s.close()
         raise
     finally:
         os.close(folder)
-    return s
 
 
 def ask(path, command, timeout=10, reply_wanted=True):

@@ -107,14 +107,15 @@ class Guest:
     def wait_reply(self, address, probe, reply, timeout, make_socket=None):
         """
         Waits until the guest itself answers. User networking accepts a connection before the guest
-        listens, so only a reply counts; a few connections at a time, since each open one costs the
-        guest time. Returns seconds since QEMU was started, or None.
+        listens, and a connection made too early gets its answer late, so only a reply counts and a
+        new connection is tried soon, with more patience each time. Returns seconds since QEMU was
+        started, or None.
         """
-        deadline = time.monotonic() + timeout
+        deadline, patience = time.monotonic() + timeout, 0.05
         while time.monotonic() < deadline and self.is_running():
             try:
                 with (make_socket or socket.socket)() as s:
-                    s.settimeout(0.5)
+                    s.settimeout(patience)
                     s.connect(address)
                     s.sendall(probe)
                     got = b""
@@ -127,6 +128,7 @@ class Guest:
                         return time.perf_counter() - self.started_at
             except OSError:
                 pass
+            patience = min(patience * 1.3, 2)
             time.sleep(0.02)
         return None
 
