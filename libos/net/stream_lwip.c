@@ -376,7 +376,9 @@ static void section(struct stream_loop *loop)
 	__atomic_store_n(&loop->is_awake, false, __ATOMIC_RELEASE);
 	collecting_loop = loop;
 	carry_out_all(loop);
-	net_poll();
+	/* A poll that found frames leaves interrupts off: only one that finds nothing may be waited after. */
+	if (net_poll())
+		__atomic_store_n(&loop->is_awake, true, __ATOMIC_RELEASE);
 	collecting_loop = NULL;
 	collect(loop);
 	net_leave();
