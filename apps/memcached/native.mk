@@ -30,7 +30,40 @@ $(NATIVE)/memcached-asan: $(native_asan_objects)
 	$(call say,LD,$@)
 	$(Q)$(NATIVE_CC) $(native_flags) $(native_asan) -o $@ $^
 
+# What stream.h promises, tried out on its epoll back end.
+$(NATIVE)/stream_test: tests/stream/stream_test.c $(filter $(NATIVE)/asan/libos/%,$(native_asan_objects))
+	$(call say,CC,$@)
+	$(Q)$(NATIVE_CC) $(native_flags) $(native_asan) -o $@ $^
+
 -include $(native_objects:.o=.d) $(native_asan_objects:.o=.d)
 
 .PHONY: native
-native: $(NATIVE)/memcached $(NATIVE)/memcached-asan ## memcached as a program of this machine, plain and with sanitizers
+native: $(NATIVE)/memcached $(NATIVE)/memcached-asan $(NATIVE)/stream_test ## memcached as a program of this machine, plain and with sanitizers
+
+# ---- fuzzing the text protocol (clang's libFuzzer) ----
+
+FUZZ_CC      ?= clang
+FUZZ_SECONDS ?= 600
+fuzz_flags   := -std=gnu11 -O1 -g -Wall -Wextra -Ilibos/include -Iapps/memcached -D__SANITIZE_ADDRESS__ \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+fuzz_sources := apps/memcached/text_fuzz.c $(filter-out %/main.c %/options.c,$(filter apps/%,$(native_sources)))
+
+$(NATIVE)/text_fuzz: $(fuzz_sources) $(wildcard apps/memcached/*.h)
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$@)
+	$(Q)$(FUZZ_CC) $(fuzz_flags) -o $@ $(fuzz_sources)
+
+# A build with a bug in it, which the fuzzer must find: a word that does not end with its line.
+$(NATIVE)/planted/text_fetch.c: apps/memcached/text_fetch.c
+	@mkdir -p $(@D)
+	$(Q)sed 's/for (e = s; e < end && /for (e = s; /' $< > $@
+	$(Q)! cmp -s $< $@
+$(NATIVE)/text_fuzz_planted: $(NATIVE)/planted/text_fetch.c $(fuzz_sources) $(wildcard apps/memcached/*.h)
+	$(call say,FUZZ,$@)
+	$(Q)$(FUZZ_CC) $(fuzz_flags) -o $@ $< $(filter-out %/text_fetch.c,$(fuzz_sources))
+
+.PHONY: fuzz-text
+fuzz-text: $(NATIVE)/text_fuzz ## fuzz memcached's text protocol for FUZZ_SECONDS (600)
+	$(Q)mkdir -p $(NATIVE)/corpus
+	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -max_len=60000 -timeout=20 -dict=tests/fuzz/text.dict \
+		-artifact_prefix=$(NATIVE)/ $(NATIVE)/corpus tests/fuzz/text

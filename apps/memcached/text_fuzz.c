@@ -1,0 +1,196 @@
+/*
+ * Fuzzing the text protocol: libFuzzer's bytes arrive at conn_ops over a stream that is made of
+ * memory, in pieces of sizes that the bytes choose as well.
+ *
+ * What is received lies in an allocation of just its length, and so does what stream_reserve()
+ * returns, so that the address sanitizer sees every byte too many. The cache is real, and small, so
+ * that eviction and refusal happen, too. Beyond what the sanitizers see, the stream checks that the
+ * contract of stream.h is kept: nothing is consumed that was not given, each reference is released
+ * once, and every line of the answers to commands ends with CR LF.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "conn.h"
+#include "hash.h"
+#include "memory.h"
+#include "settings.h"
+#include "slab.h"
+#include "table.h"
+
+struct reference {
+	struct reference *next;
+	void (*release)(void *arg);
+	void *arg;
+};
+
+struct stream {
+	void *user;
+	void *reserved;
+	struct reference *references;
+	size_t backlog;
+	bool closing;
+	uint64_t last;             /* the last bytes of output */
+};
+
+struct settings settings = {
+	.memory_limit = 1 << 20, .connections = 8, .item_size_max = 256 * 1024, .factor = 1.25,
+	.chunk_size = 48, .use_cas = true, .evict = true, .flush_enabled = true, .dump_enabled = true,
+};
+
+uint64_t stream_now_ns(void)
+{
+	return 1000000000;
+}
+
+void *stream_user(const struct stream *s)
+{
+	return s->user;
+}
+
+void stream_set_user(struct stream *s, void *user)
+{
+	s->user = user;
+}
+
+struct stream_loop *stream_loop_of(const struct stream *s)
+{
+	(void)s;
+	return NULL;
+}
+
+int stream_id(const struct stream *s)
+{
+	(void)s;
+	return 1;
+}
+
+void stream_loop_stats(const struct stream_loop *loop, struct stream_stats *out)
+{
+	(void)loop;
+	*out = (struct stream_stats){ 0 };
+}
+
+static void output(struct stream *s, const uint8_t *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		s->last = s->last << 8 | data[i];
+	s->backlog += len;
+}
+
+void *stream_reserve(struct stream *s, size_t len)
+{
+	assert(len <= STREAM_RESERVE_MAX && !s->reserved);
+	if (s->closing)
+		return NULL;
+	s->reserved = malloc(len ? len : 1);
+	return s->reserved;
+}
+
+void stream_commit(struct stream *s, size_t len)
+{
+	assert(s->reserved);
+	output(s, s->reserved, len);
+	free(s->reserved);
+	s->reserved = NULL;
+}
+
+int stream_write(struct stream *s, const void *data, size_t len)
+{
+	assert(!s->reserved);
+	if (s->closing)
+		return -1;
+	output(s, data, len);
+	return 0;
+}
+
+int stream_write_ref(struct stream *s, const void *data, size_t len, void (*release)(void *arg),
+		     void *arg)
+{
+	struct reference *r = malloc(sizeof(*r));
+
+	assert(!s->reserved && !s->closing);
+	*r = (struct reference){ s->references, release, arg };
+	s->references = r;
+	output(s, data, len);
+	return 0;
+}
+
+size_t stream_backlog(const struct stream *s)
+{
+	return s->backlog;
+}
+
+void stream_close(struct stream *s)
+{
+	s->closing = true;
+}
+
+void stream_abort(struct stream *s)
+{
+	s->closing = true;
+}
+
+/* The peer has read everything. */
+static void drain(struct stream *s)
+{
+	while (s->references) {
+		struct reference *r = s->references;
+
+		s->references = r->next;
+		r->release(r->arg);
+		free(r);
+	}
+	s->backlog = 0;
+}
+
+static void start(void)
+{
+	static bool started;
+
+	if (started)
+		return;
+	started = true;
+	clock_start();
+	if (memory_start(&settings.memory_limit) < 0 || hash_start() < 0 || table_start(1 << 14) < 0)
+		abort();
+	slab_start(settings.factor, settings.chunk_size);
+}
+
+/* Hands `len` bytes to the server in memory of just that length. Returns what it consumed. */
+static size_t hand_over(struct stream *s, const uint8_t *data, size_t len)
+{
+	uint8_t *exact = malloc(len);
+	size_t used;
+
+	memcpy(exact, data, len);
+	used = conn_ops.received(s, exact, len);
+	assert(used <= len);
+	free(exact);
+	return used;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct stream s = { 0 };
+	size_t given = 0, consumed = 0;
+
+	start();
+	if (conn_ops.opened(&s) < 0)
+		return 0;
+	for (size_t i = 0; given < size && !s.closing; i++) {
+		size_t step = 1 + data[i % size] * (data[(i + 1) % size] & 1 ? 31u : 1u), used;
+
+		given = given + step < size ? given + step : size;
+		do {
+			used = hand_over(&s, data + consumed, given - consumed);
+			consumed += used;
+			drain(&s);
+		} while (used > 0 && consumed < given && !s.closing);
+	}
+	assert(s.closing || (s.last & 0xffff) == 0x0d0a || s.last == 0);
+	drain(&s);
+	conn_ops.closed(&s, 0);
+	return 0;
+}
