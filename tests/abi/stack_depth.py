@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+"""How much stack a system call may use: stack_depth.py IMAGE.elf [LIMIT].
+
+System calls of an appliance run on the caller's stack. From the disassembly of an image this adds up
+the frames along every chain of calls that begins at a door (direct_*), and prints the deepest
+chains. A call through a pointer is taken to reach any function whose address lies in the image's
+data under the names of that kind of pointer (POINTERS). Only functions of core, libos and lwIP
+count, which the link map beside the image tells. What ends in a panic or powers the machine off does
+not return and is left out, and so is what runs on another stack (threads, traps) or is the
+application's own (signal handlers). With LIMIT, a deeper chain is an error.
+"""
+
+import re
+import struct
+import subprocess
+import sys
+
+# Who calls through pointers, and the names of what those may point to.
+POINTERS = [
+    (r"file_transfer|file_read|file_write", r".*_(read|write)$"),
+    (r"file_put|fd_|epoll_release", r".*_release$"),
+    (r"poll_notify|poll_queue_destroy", r".*_notify$"),
+    (r"poll_call_.*|item_events_now|epoll_.*|sys_p?poll|sys_pselect6", r".*_(poll|queue|poll_queue)$"),
+    (r"sys_ioctl|ioctl_file", r".*_ioctl$"),
+    (r"sys_lseek", r".*_seek$"),
+    (r"sys_fstat", r".*_stat$"),
+    (r"sys_fsync|file_sync", r".*_sync$"),
+    (r"system_poweroff", r"^$"),
+    (r"signal_.*", r"^$"),
+]
+OTHER = r"(?!.*(_task|_thread|_main|_init|_test|_interrupt|_run)$).*"
+NEVER = re.compile(r"^(panic.*|assert_failed|log_write|exception_panic|system_poweroff|process_exit|arch_poweroff|"
+                   r"__stack_chk_fail|thread_exit|thread_end|sched_.*|schedule|signal_call_handler|trap_.*)$")
+
+
+def disassemble(elf):
+    text = subprocess.run(["riscv64-linux-gnu-objdump", "-d", "--no-show-raw-insn", elf], check=True,
+                          capture_output=True, text=True).stdout
+    functions, current = {}, None
+    for line in text.splitlines():
+        head = re.match(r"^([0-9a-f]+) <([^>]+)>:$", line)
+        if head:
+            current = functions.setdefault(head[2], {"address": int(head[1], 16), "frame": 0, "calls": set(), "indirect": False})
+        elif current is not None and ":\t" in line:
+            read_instruction(line.split(":\t", 1)[1].strip(), current)
+    return functions
+
+
+def read_instruction(text, function):
+    frame = re.match(r"addi?\s+sp,sp,-(\d+)", text)
+    if frame:
+        function["frame"] += int(frame[1])
+    target = re.match(r"(?:jal|j|jalr|tail|call)\b.*<([^>+]+)>", text)
+    if target:
+        function["calls"].add(target[1])
+    elif re.match(r"(jalr\s+(?!zero)|jr\s+(?!ra))", text):
+        function["indirect"] = True
+
+
+def address_taken(elf, functions):
+    """Names of functions whose addresses lie in data."""
+    by_address = {f["address"]: name for name, f in functions.items()}
+    data = open(elf, "rb").read()
+    shoff, = struct.unpack_from("<Q", data, 40)
+    shentsize, shnum = struct.unpack_from("<HH", data, 58)
+    taken = set()
+    for i in range(shnum):
+        _n, kind, flags, _a, off, size = struct.unpack_from("<IIQQQQ", data, shoff + i * shentsize)
+        if kind == 1 and flags & 2 and not flags & 4:
+            for word, in struct.iter_unpack("<Q", data[off:off + size // 8 * 8]):
+                if word in by_address:
+                    taken.add(by_address[word])
+    return taken
+
+
+def ours(elf):
+    """Names of the functions that come from core, libos and lwIP, by the link map."""
+    text = open(re.sub(r"\.elf$", ".map", elf), encoding="utf-8").read()
+    found = re.findall(r"^ \.text\.(\S+)\s+0x[0-9a-f]+\s+0x[0-9a-f]+ \S*/obj/(\S+)$", text, re.M)
+    return {name for name, source in found if not re.match(r"apps/|libos/libc/", source)}
+
+
+class Depths:
+    def __init__(self, functions, taken):
+        self.functions, self.taken, self.known = functions, taken, {}
+
+    def callees(self, name):
+        function = self.functions[name]
+        yield from function["calls"]
+        if function["indirect"]:
+            pattern = next((targets for callers, targets in POINTERS if re.fullmatch(callers, base(name))), OTHER)
+            yield from (t for t in self.taken if re.match(pattern, base(t)))
+
+    def of(self, name, above=()):
+        """(bytes, chain) of the deepest chain from `name`; a function is not entered twice."""
+        if name in self.known:
+            return self.known[name]
+        if name not in self.functions or (above and name.startswith("direct_")) or name in above or NEVER.match(base(name)) or len(above) > 60:
+            return 0, ()
+        best = (0, ())
+        for callee in sorted(set(self.callees(name))):
+            if callee != name:
+                best = max(best, self.of(callee, above + (name,)))
+        result = best[0] + self.functions[name]["frame"], (name,) + best[1]
+        self.known[name] = result
+        return result
+
+
+def base(name):
+    return re.sub(r"\.(part|constprop|isra|cold|lto_priv)\.?\d*", "", name)
+
+
+def main():
+    elf, limit = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None
+    allowed = ours(elf)
+    functions = {n: f for n, f in disassemble(elf).items() if n in allowed or base(n) in allowed}
+    depths = Depths(functions, address_taken(elf, functions))
+    doors = sorted((depths.of(n) for n in functions if n.startswith("direct_")), reverse=True)
+    for size, chain in doors[:2]:
+        print(size, " > ".join(f"{n}({functions[n]['frame']})" for n in chain))
+    if limit and doors and doors[0][0] > limit:
+        sys.exit(f"stack_depth: a system call may use {doors[0][0]} bytes of its caller's stack, more than {limit}")
+
+
+main()
