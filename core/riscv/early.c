@@ -285,6 +285,8 @@ static void choose_place(uint64_t *state, paddr_t base)
 
 	if (can_move && l->placed_by_chance)
 		l->placement = mix(state) % (room / PAGE_SIZE) * PAGE_SIZE;
+	if (IS_ENABLED(CONFIG_RANDOM_PLACEMENT) && l->placed_by_chance)
+		l->vm_offset = mix(state) % (VM_CHANCE / MIB(2)) * MIB(2);
 	l->image_offset = IMAGE_LINK + l->placement - l->image;
 	if (!IS_ENABLED(CONFIG_RANDOM_PLACEMENT))
 		slots = 1;

@@ -13,6 +13,7 @@ struct range {
 struct boot_layout {
 	uintptr_t placement;     /* virtual minus link address of the image */
 	uintptr_t image_offset;  /* virtual minus physical address of the image */
+	uintptr_t vm_offset;     /* where in its area vm.c begins */
 	paddr_t image, image_end;
 	struct range early;      /* frames taken before the page allocator: tables, the device tree */
 	paddr_t fdt;             /* our copy of the device tree */

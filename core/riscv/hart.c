@@ -114,6 +114,13 @@ void hart_flush_tlb(vaddr_t va, size_t len_bytes)
 		fence_here(va, len_bytes);
 }
 
+void hart_flush_code(void)
+{
+	__asm__ volatile("fence.i" : : : "memory");
+	if (__atomic_load_n(&harts_running, __ATOMIC_RELAXED) > 1)
+		sbi_call(SBI_RFENCE, SBI_RFENCE_FENCE_I, 0, -1UL, 0);
+}
+
 void arch_flush_here(vaddr_t va)
 {
 	fence_here(va, PAGE_SIZE);

@@ -12,6 +12,9 @@ bool hart_add(unsigned long hartid);
 /* Makes every hart forget translations of the range. Any context. */
 void hart_flush_tlb(vaddr_t va, size_t len_bytes);
 
+/* Makes every hart fetch instructions as memory holds them now. Any context. */
+void hart_flush_code(void);
+
 /* Asks the other harts to stop for ever, for panic; waits a moment for them. */
 void hart_stop_others(void);
 /* In the interrupt of an IPI: does not return when a panic wants this hart to stop. */

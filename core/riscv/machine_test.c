@@ -105,6 +105,20 @@ TEST(protection_changes_at_once)
 	vm_stack_free(page, PAGE_SIZE);
 }
 
+TEST(data_becomes_code_only_by_protection)
+{
+	static const uint32_t code[] = { 0x02a00513, 0x00008067 }; /* li a0, 42; ret */
+	intptr_t page = vm_anon_map(0, PAGE_SIZE, 1 | 2, false);
+	int (*function)(void) = (int (*)(void))page;
+
+	CHECK(page < -4096);
+	memcpy((void *)page, code, sizeof(code));
+	CHECK_EQ(vm_anon_protect((vaddr_t)page, PAGE_SIZE, 1 | 4), 0);
+	CHECK_EQ(function(), 42);
+	CHECK_EQ(arch_copy_faultable((void *)page, code, 4), 4);
+	CHECK_EQ(vm_anon_unmap((vaddr_t)page, PAGE_SIZE), 0);
+}
+
 static int breakpoints;
 
 static bool skip_breakpoint(struct trap_frame *frame, vaddr_t addr)

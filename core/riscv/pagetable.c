@@ -13,6 +13,7 @@
 #include <core/string.h>
 #include <core/sync.h>
 #include "csr.h"
+#include "early.h"
 #include "hart.h"
 #include "pagetable.h"
 
@@ -235,6 +236,8 @@ int arch_protect(vaddr_t va, size_t len_bytes, unsigned prot)
 	range_update(va, len_bytes, PTE_PPN_MASK, pte_bits(prot));
 	spin_unlock_irq(&table_lock, flags);
 	hart_flush_tlb(va, len_bytes);
+	if (prot & MAP_X)
+		hart_flush_code(); /* what was data until now may have been written just before */
 	return 0;
 }
 
@@ -251,8 +254,8 @@ vaddr_t arch_next_mapped(vaddr_t va, vaddr_t end)
 
 vaddr_t arch_vm_area(size_t *len_bytes)
 {
-	*len_bytes = VM_AREA_END - VM_AREA_START;
-	return VM_AREA_START;
+	*len_bytes = VM_AREA_END - VM_AREA_START - boot_layout.vm_offset;
+	return VM_AREA_START + boot_layout.vm_offset;
 }
 
 bool arch_translate(vaddr_t va, paddr_t *pa, unsigned *prot)

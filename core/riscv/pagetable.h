@@ -4,7 +4,8 @@
  * The layout of the upper half is the same in the three modes, inside the topmost 256 GiB:
  *
  *   ffffffc000000000  direct map of RAM, at a random GiB of this 128 GiB window
- *   ffffffe000000000  ranges of core/mm/vm.c: stacks, device windows, anonymous memory
+ *   ffffffe000000000  ranges of core/mm/vm.c: stacks, device windows, anonymous memory, beginning at a
+ *                     random 2 MiB of the first 32 GiB
  *   ffffffff80000000  the image, at a random page of this GiB
  *
  * so a larger mode only adds levels above, and falling back to a smaller one means to start one level
@@ -22,6 +23,7 @@
 #define DIRECT_WINDOW      0xffffffc000000000UL
 #define DIRECT_WINDOW_SIZE GIB(128)
 #define VM_AREA_START      0xffffffe000000000UL
+#define VM_CHANCE          GIB(32)
 #define VM_AREA_END        0xffffffff80000000UL
 #define IMAGE_WINDOW       0xffffffff80000000UL
 #define IMAGE_WINDOW_SIZE  GIB(1)
