@@ -37,7 +37,8 @@ O        := build/$(IMAGE)
 
 # Packages that the goals need, by group of tools/setup.
 setup_groups := build $(if $(filter run debug bench,$(goals)),run) \
-	$(if $(filter test unit native fuzz-text build/native/% land-check,$(goals)),run test) $(filter debug bench fresh,$(goals))
+	$(if $(filter test unit native check fuzz-text build/native/% land-check,$(goals)),\
+	run test) $(filter debug bench fresh,$(goals))
 empty        :=
 setup        := build/.setup-$(subst $(empty) ,-,$(strip $(setup_groups)))
 
@@ -67,8 +68,8 @@ savedefconfig: ## write the current options to configs/<image>_defconfig (DEFCON
 menuconfig nconfig oldconfig savedefconfig: $(setup)
 
 # Goals that read no configuration: nothing is built, fetched or set up for them.
-unconfigured := help clean doctor setup unit native fuzz-text build/native/% test fresh land-check stop bench soak compdb \
-	menuconfig nconfig oldconfig savedefconfig %_defconfig
+unconfigured := help clean doctor setup unit native fuzz-text build/native/% test check fresh \
+	land-check stop bench soak compdb menuconfig nconfig oldconfig savedefconfig %_defconfig
 ifneq ($(filter-out $(unconfigured),$(goals)),)
 include tools/build/image.mk
 endif
@@ -81,12 +82,17 @@ include apps/memcached/native.mk
 
 ##@ Check
 
-.PHONY: land-check
-land-check: ## what must hold before a change lands: unit tests and the two main images
-	+$(Q)test ! -e core/host/build.mk || $(MAKE) -s unit
-	+$(Q)set -e; for i in hello memcached; do \
-		test ! -e core/riscv/build.mk || test ! -e apps/$$i/build.mk || $(MAKE) -s IMAGE=$$i objects; \
-	done
+.PHONY: test check land-check
+test: $(setup) ## set up what is missing and run every test; the last line counts them
+	@$(PYTHON3) tools/test
+
+check: $(setup) ## the quick checks of the sources
+	$(Q)tools/check/layers
+
+land-check: check ## what must hold before a change lands: checks, unit tests and the two main images
+	+$(Q)$(MAKE) -s unit
+	+$(Q)$(MAKE) -s IMAGE=hello
+	+$(Q)$(MAKE) -s IMAGE=memcached
 
 ##@ Other
 
