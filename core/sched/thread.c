@@ -180,9 +180,7 @@ no_stack:
 
 void thread_start(struct thread *t)
 {
-	bool started = thread_wake(t);
-
-	assert(started);
+	thread_wake(t);
 }
 
 /* --- death --- */

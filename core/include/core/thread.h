@@ -89,7 +89,7 @@ struct thread_attr {
  */
 int thread_create(const struct thread_attr *attr, void (*entry)(void *), void *arg, uintptr_t tls,
 		  struct thread **out);
-void thread_start(struct thread *t);
+void thread_start(struct thread *t);            /* a thread_wake() by somebody who knows it does the same */
 NORETURN void thread_exit(void);
 int thread_join(struct thread *t);              /* sleeps until DEAD, then frees it */
 
