@@ -82,9 +82,12 @@ include apps/memcached/native.mk
 
 ##@ Check
 
-.PHONY: test check land-check
+.PHONY: test fresh check land-check
 test: $(setup) ## set up what is missing and run every test; the last line counts them
 	@$(PYTHON3) tools/test
+
+fresh: $(setup) ## build and boot in bare Debian 12 and 13 (root, some minutes; part of the long run)
+	$(Q)tools/fresh
 
 check: $(setup) ## the quick checks of the sources
 	$(Q)tools/check/layers
