@@ -69,7 +69,7 @@ menuconfig nconfig oldconfig savedefconfig: $(setup)
 
 # Goals that read no configuration: nothing is built, fetched or set up for them.
 unconfigured := help clean doctor setup unit native fuzz-text build/native/% test check fresh \
-	land-check stop bench soak compdb menuconfig nconfig oldconfig savedefconfig %_defconfig
+	land-check stop bench soak menuconfig nconfig oldconfig savedefconfig %_defconfig
 ifneq ($(filter-out $(unconfigured),$(goals)),)
 include tools/build/image.mk
 endif
@@ -123,4 +123,4 @@ help: ## this list
 	     /^## make / { split(substr($$0, 9), t, ": "); printf "  make %-20s %s\n", t[1], t[2] } \
 	     /^[a-z][a-zA-Z_. \/-]*:.*## / { split($$1, t, " "); printf "  make %-20s %s\n", t[1], $$2 }' \
 	         $(firstword $(MAKEFILE_LIST)) \
-	         $(wildcard tools/build/image.mk tools/build/run.mk tools/build/unit.mk apps/*/native.mk)
+	         $(wildcard tools/build/link.mk tools/build/run.mk tools/build/unit.mk apps/*/native.mk)

@@ -32,7 +32,7 @@ endif
 
 .PHONY: image objects
 objects: $(objects)
-image: images/$(IMAGE).img ## build the current image into images/ (also IMAGE=<image>, V=1)
+image: images/$(IMAGE).img images/$(IMAGE).spdx.json ## build the current image into images/ (also IMAGE=<image>, V=1)
 
 $(shell mkdir -p $(O)/link)
 $(eval $(call remember,$(O)/link/inputs,$(objects) $(libraries) $(link_flags) $(lto_link) $(tables)))
@@ -61,3 +61,25 @@ images/$(IMAGE).elf: $(O)/link/tables.S
 images/$(IMAGE).img: images/$(IMAGE).elf
 	$(call say,FLAT,$@)
 	$(Q)$(OBJCOPY) -O binary $< $@
+
+# What went into the image, with versions and licences.
+$(eval $(call remember,$(O)/commit,$(shell git rev-parse HEAD 2>/dev/null)))
+images/$(IMAGE).spdx.json: images/$(IMAGE).img tools/sbom third_party/sources.lock $(O)/commit
+	$(Q)tools/sbom $(IMAGE) $(O)/.config images/$(IMAGE).map > $@
+
+.PHONY: size compdb
+size: image ## what each part adds to the current image
+	@tools/size $(IMAGE)
+
+# One line for each object: its source and how it is compiled.
+compdb_lines = $(foreach o,$(own-objs),$(firstword $(wildcard $(o:.o=.c) $(o:.o=.S)))	$(strip \
+	$(CC) $(flags/$(world/$(call dir_of,$(o)))) $(cflags/$(call dir_of,$(o))) -c \
+	$(firstword $(wildcard $(o:.o=.c) $(o:.o=.S))))$(newline))
+define newline
+
+
+endef
+compdb: $(O)/include/config/auto.conf ## compile_commands.json for editors, for the current image
+	$(file >$(O)/compdb.txt,$(compdb_lines))
+	$(Q)tools/build/compdb compile_commands.json < $(O)/compdb.txt
+	@echo "compile_commands.json describes $(IMAGE)."
