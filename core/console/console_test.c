@@ -16,42 +16,56 @@ static void count_notify(void)
 	notified++;
 }
 
-static size_t read_within(char *buf, size_t want, uint64_t timeout_ns)
+/* Reads until `word` has come; what other threads log meanwhile comes back as well. */
+static bool word_arrives(const char *word, uint64_t timeout_ns)
 {
 	uint64_t end = clock_ns() + timeout_ns;
-	size_t got = 0;
+	size_t matched = 0;
+	char c;
 
-	while (got < want && clock_ns() < end) {
-		got += console_read(buf + got, want - got);
-		thread_sleep_until(clock_ns() + NSEC_PER_MSEC);
+	while (clock_ns() < end) {
+		if (!console_read(&c, 1)) {
+			thread_sleep_until(clock_ns() + NSEC_PER_MSEC);
+			continue;
+		}
+		matched = c == word[matched] ? matched + 1 : c == word[0];
+		if (!word[matched])
+			return true;
 	}
-	return got;
+	return false;
 }
 
 TEST(console_input_arrives_by_interrupt)
 {
-	char buf[16];
-	size_t got;
+	bool arrived;
+	char c;
 
-	while (console_read(buf, sizeof(buf)))
+	while (console_read(&c, 1))
 		;
 	console_set_notify(count_notify);
 	notified = 0;
 	if (!ns16550_loop(true))
 		return;
 	console_write("knock", 5);
-	got = read_within(buf, 5, NSEC_PER_SEC);
+	arrived = word_arrives("knock", NSEC_PER_SEC);
 	ns16550_loop(false);
 	console_set_notify(NULL);
-	CHECK_EQ(got, 5);
-	CHECK(memcmp(buf, "knock", 5) == 0);
+	CHECK(arrived);
 	CHECK(notified > 0);
-	CHECK(!console_can_read());
+}
+
+static bool has_text(const char *text, const char *part)
+{
+	for (; *text; text++) {
+		if (str_starts_with(text, part))
+			return true;
+	}
+	return false;
 }
 
 TEST(log_keeps_its_newest_lines)
 {
-	static char buf[200];
+	static char buf[1000];
 	enum log_level before = log_threshold;
 	size_t len;
 
@@ -62,6 +76,6 @@ TEST(log_keeps_its_newest_lines)
 	log_threshold = before;
 	len = log_read(buf, sizeof(buf) - 1);
 	CHECK(len > 0 && buf[len - 1] == '\n');
-	buf[len - 1] = '\0';
-	CHECK(str_equal(buf + len - 1 - 27, "test: the last line is kept"));
+	CHECK(has_text(buf, "test: the last line is kept\n"));
+	CHECK(!has_text(buf, "below the threshold"));
 }
