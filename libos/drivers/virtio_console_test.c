@@ -2,9 +2,11 @@
  * The console driver: ports that come and go, bytes both ways, and a device that lies.
  */
 #include <core/errno.h>
+#include <core/hart.h>
 #include <core/kmem.h>
 #include <core/string.h>
 #include <core/test.h>
+#include <core/time.h>
 
 #include "model.h"
 #include "virtio_console.h"
@@ -48,10 +50,13 @@ static void on_claimed(struct charport *p)
 
 static void settle(void)
 {
-	for (unsigned i = 0; i < 100; i++) {
+	/* On several harts the task may be running elsewhere. */
+	for (unsigned i = 0; i < 5; i++) {
 		model_interrupt(m);
-		if (!executor_run_pending())
-			break;
+		while (executor_run_pending())
+			model_interrupt(m);
+		if (hart_count() > 1)
+			thread_sleep_until(clock_ns() + 200 * NSEC_PER_USEC);
 	}
 }
 

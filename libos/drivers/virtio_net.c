@@ -207,12 +207,14 @@ static void look_at_link(struct virtio_net *n)
 
 static unsigned take_all(struct virtio_net *n, unsigned budget)
 {
-	net_tx_reap(n);
+	/* Slots of copied frames are reaped many at a time, by transmit(). */
+	if ((n->tx.lent || n->tx.stack_waits) && virtq_has_used(&n->tx.q))
+		net_tx_reap(n);
 	if (unlikely(n->tx.stack_waits) && n->tx.free) {
 		n->tx.stack_waits = false;
 		n->netdev.upper->tx_ready(&n->netdev);
 	}
-	return net_rx_poll(n, budget);
+	return virtq_has_used(&n->rx.q) ? net_rx_poll(n, budget) : 0;
 }
 
 /* Asks for interrupts of both queues. False: there is something to take already. */

@@ -55,8 +55,8 @@ struct net_rx {
 	size_t buffer_bytes;
 	unsigned buffer_count, pad;        /* pad: before the header, so that the IP header is aligned */
 	unsigned room;                     /* what the device may write into one buffer */
-	unsigned posted;                   /* buffers with the device */
 	unsigned posted_min;               /* below this, frames are copied rather than lent */
+	unsigned posted_good;              /* from here on, buffers that came back may wait for more */
 	uint32_t copies;                   /* [atomic] copies not yet given back */
 	struct net_rx_buffer *returned;    /* [atomic] a stack: pushed by anybody, emptied by poll() */
 	struct net_rx_buffer *spare;       /* not with the device, not lent */
@@ -69,7 +69,7 @@ struct net_rx {
 struct net_tx_slot {
 	struct netbuf *netbuf;             /* NULL: the frame was copied into `copy` */
 	struct net_tx_slot *next_free;
-	struct virtio_net_hdr hdr;
+	struct virtio_net_hdr hdr __attribute__((aligned(8)));
 	uint8_t copy[];
 };
 
@@ -110,7 +110,14 @@ int net_tx_create(struct virtio_net *n);
 int net_tx_setup(struct virtio_net *n);
 int net_tx_transmit(struct virtio_net *n, struct netbuf *b);
 void net_tx_reap(struct virtio_net *n);
-bool net_tx_arm(struct virtio_net *n);      /* asks for an interrupt if anybody waits; false: reap first */
+bool net_tx_arm_closer(struct virtio_net *n);
+/* Asks for an interrupt if anybody waits. False: reap first. */
+static inline bool net_tx_arm(struct virtio_net *n)
+{
+	if (likely(!n->tx.lent && !n->tx.stack_waits && !n->tx.interrupt_on))
+		return true;
+	return net_tx_arm_closer(n);
+}
 void net_tx_reclaim(struct virtio_net *n);
 void net_tx_destroy(struct virtio_net *n);
 

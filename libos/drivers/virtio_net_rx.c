@@ -114,27 +114,30 @@ void net_rx_destroy(struct virtio_net *n)
 		page_free_exact(n->rx.pool, n->rx.buffer_count * n->rx.buffer_bytes);
 }
 
+static bool post(struct net_rx *rx, struct net_rx_buffer *b)
+{
+	paddr_t pa = arch_direct_unmap(b->data + rx->pad);
+
+	return virtq_add_one(&rx->q, pa, rx->room, VIRTQ_DESC_F_WRITE, b) == 0;
+}
+
 /* Gives the device what the stack has given back; one notification at most, and seldom that. */
 static void refill(struct net_rx *rx)
 {
-	struct net_rx_buffer *b;
-	struct virtq_seg seg = { 0, rx->room };
+	struct net_rx_buffer *b = NULL, *next;
 
-	if (__atomic_load_n(&rx->returned, __ATOMIC_RELAXED)) {
+	if (__atomic_load_n(&rx->returned, __ATOMIC_RELAXED))
 		b = __atomic_exchange_n(&rx->returned, NULL, __ATOMIC_ACQUIRE);
-		while (b) {
-			struct net_rx_buffer *next = b->next_free;
-
+	for (; b; b = next) {
+		next = b->next_free;
+		if (unlikely(!post(rx, b)))
 			spare_push(rx, b);
-			b = next;
-		}
 	}
-	while ((b = rx->spare) != NULL) {
-		seg.addr = arch_direct_unmap(b->data + rx->pad);
-		if (virtq_add(&rx->q, &seg, 0, 1, b))
+	while (unlikely((b = rx->spare) != NULL)) {
+		next = b->next_free;
+		if (!post(rx, b))
 			break;
-		rx->spare = b->next_free;
-		rx->posted++;
+		rx->spare = next;
 	}
 	virtq_kick(&rx->q);
 }
@@ -144,7 +147,8 @@ void net_rx_start(struct virtio_net *n)
 	struct net_rx *rx = &n->rx;
 
 	refill(rx);
-	rx->posted_min = MIN(rx->buffer_count, (unsigned)rx->q.size) / 4;
+	rx->posted_min = virtq_outstanding(&rx->q) / 4;
+	rx->posted_good = virtq_outstanding(&rx->q) - virtq_outstanding(&rx->q) / 8;
 }
 
 void net_rx_reclaim(struct virtio_net *n)
@@ -153,7 +157,6 @@ void net_rx_reclaim(struct virtio_net *n)
 
 	while ((b = virtq_reclaim(&n->rx.q)) != NULL)
 		spare_push(&n->rx, b);
-	n->rx.posted = 0;
 }
 
 /* Buffers of a frame, from `first` on, are not wanted by anybody. */
@@ -171,7 +174,7 @@ static void discard(struct net_rx *rx, struct net_rx_buffer *first)
  * The further buffers of a merged frame [5.1.6.4]. They must all be there: the device publishes
  * them together. False: they are not, and the device is broken.
  */
-static bool gather(struct virtio_net *n, struct net_rx_buffer *first, unsigned num_buffers)
+static __attribute__((noinline)) bool gather(struct virtio_net *n, struct net_rx_buffer *first, unsigned num_buffers)
 {
 	struct netbuf *frame = &first->netbuf;
 	struct net_rx_buffer *last = first;
@@ -188,7 +191,6 @@ static bool gather(struct virtio_net *n, struct net_rx_buffer *first, unsigned n
 			virtio_break(n->dev, "a merged frame without its last buffers");
 			return false;
 		}
-		n->rx.posted--;
 		b->next_merged = NULL;
 		last->next_merged = b;
 		last = b;
@@ -204,40 +206,45 @@ static bool gather(struct virtio_net *n, struct net_rx_buffer *first, unsigned n
 static void take_offloads(const struct virtio_net *n, const struct virtio_net_hdr *h, struct netbuf *frame)
 {
 	bool vouched = h->flags & (NET_HDR_F_NEEDS_CSUM | NET_HDR_F_DATA_VALID);
+	uint8_t gso_type = *(const volatile uint8_t *)&h->gso_type;
 
 	frame->csum_good = vouched && (n->netdev.features & NETDEV_RX_CSUM);
-	frame->gso_size = n->netdev.features & NETDEV_LRO && h->gso_type ? h->gso_size : 0;
-	frame->gso_ipv6 = h->gso_type == NET_GSO_TCPV6;
+	frame->gso_size = n->netdev.features & NETDEV_LRO && gso_type ? h->gso_size : 0;
+	frame->gso_ipv6 = gso_type == NET_GSO_TCPV6;
 }
 
 /* Makes a frame of the used buffer. False: the device lied, and the buffers are spare again. */
 static bool assemble(struct virtio_net *n, struct net_rx_buffer *b, uint32_t len)
 {
 	struct netbuf *frame = &b->netbuf;
-	struct virtio_net_hdr h;
+	const struct virtio_net_hdr *h = (const void *)(b->data + n->rx.pad);
+	uint32_t hdr_bytes = n->hdr_bytes;
+	unsigned num_buffers;
 
 	b->next_merged = NULL;
-	if (unlikely(len < n->hdr_bytes) && !planted(NET_SHORT_HEADER)) {
+	if (unlikely(len < hdr_bytes) && !planted(NET_SHORT_HEADER)) {
 		virtio_break(n->dev, "a frame shorter than its header");
 		goto lie;
 	}
-	memcpy(&h, b->data + n->rx.pad, sizeof(h));
-	frame->frags[0].base = b->data + n->rx.pad + n->hdr_bytes;
-	frame->frags[0].len = len - n->hdr_bytes;
-	frame->len = len - n->hdr_bytes;
+	frame->frags[0].base = (const uint8_t *)h + hdr_bytes;
+	frame->frags[0].len = frame->len = (uint32_t)(len - hdr_bytes);
 	frame->frag_count = 1;
-	if (virtio_has(n->dev, NET_F_MRG_RXBUF) && unlikely(h.num_buffers != 1) &&
-	    !gather(n, b, h.num_buffers))
-		goto lie;
-	take_offloads(n, &h, frame);
-	return true;
+	frame->csum_good = false;
+	frame->gso_size = 0;
+	if (n->netdev.features & (NETDEV_RX_CSUM | NETDEV_LRO))
+		take_offloads(n, h, frame);
+	if (!virtio_has(n->dev, NET_F_MRG_RXBUF))
+		return true;
+	num_buffers = *(const volatile uint16_t *)&h->num_buffers;
+	if (likely(num_buffers == 1) || gather(n, b, num_buffers))
+		return true;
 lie:
 	discard(&n->rx, b);
 	return false;
 }
 
 /* A copy of a frame of one buffer; NULL when there are too many already, or no memory. */
-static struct netbuf *frame_copy(struct virtio_net *n, const struct netbuf *frame)
+static __attribute__((noinline)) struct netbuf *frame_copy(struct virtio_net *n, const struct netbuf *frame)
 {
 	struct net_rx_copy *c = NULL;
 
@@ -261,9 +268,9 @@ static void deliver(struct virtio_net *n, struct net_rx_buffer *b)
 	struct net_rx *rx = &n->rx;
 	struct netbuf *frame = &b->netbuf;
 
-	if (unlikely(rx->posted < rx->posted_min))
+	if (unlikely(virtq_outstanding(&rx->q) < rx->posted_min))
 		refill(rx);
-	if (unlikely(rx->posted < rx->posted_min)) {
+	if (unlikely(virtq_outstanding(&rx->q) < rx->posted_min)) {
 		frame = frame_copy(n, frame);
 		discard(rx, b);
 	}
@@ -279,13 +286,13 @@ static void deliver(struct virtio_net *n, struct net_rx_buffer *b)
 unsigned net_rx_poll(struct virtio_net *n, unsigned budget)
 {
 	struct net_rx *rx = &n->rx;
-	struct net_rx_buffer *b;
 	unsigned frames = 0;
-	uint32_t len;
 
-	while (frames < budget && (b = virtq_take(&rx->q, &len)) != NULL) {
-		rx->posted--;
-		if (!assemble(n, b, len))
+	while (frames < budget) {
+		struct virtq_done done = virtq_take_fast(&rx->q);
+		struct net_rx_buffer *b = done.cookie;
+
+		if (!b || !assemble(n, b, done.written))
 			break;
 		frames++;
 		if (likely(b->netbuf.len >= ETH_HEADER_BYTES && b->netbuf.len <= UINT16_MAX)) {
@@ -297,15 +304,15 @@ unsigned net_rx_poll(struct virtio_net *n, unsigned budget)
 	}
 	if (frames) {
 		n->netdev.upper->input_done(&n->netdev);
-		refill(rx);
+		if (virtq_outstanding(&rx->q) < rx->posted_good)
+			refill(rx);
 	}
 	return frames;
 }
 
 bool net_rx_arm(struct virtio_net *n)
 {
-	/* Buffers that came back while nothing arrived. */
-	if (__atomic_load_n(&n->rx.returned, __ATOMIC_RELAXED))
+	if (unlikely(virtq_outstanding(&n->rx.q) < n->rx.posted_good))
 		refill(&n->rx);
 	n->rx.interrupt_on = true;
 	return virtq_interrupt_after(&n->rx.q, 1);

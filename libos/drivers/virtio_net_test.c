@@ -19,10 +19,8 @@ TEST(net_receives_in_place_and_posts_the_buffer_again)
 {
 	for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++) {
 		struct rig *r = rig_start(kinds[k]);
-		unsigned posted;
 
 		CHECK(r != NULL);
-		posted = r->net->rx.posted;
 		for (unsigned i = 0; i < 1000; i++) {
 			size_t len = 60 + test_random_below(RIG_FRAME - 60);
 
@@ -32,7 +30,7 @@ TEST(net_receives_in_place_and_posts_the_buffer_again)
 			CHECK_EQ(r->last[0], (uint8_t)i);
 			CHECK_EQ(r->last[len - 1], (uint8_t)(i + len - 1));
 		}
-		CHECK_EQ(r->net->rx.posted, posted);
+		CHECK(virtq_outstanding(&r->net->rx.q) >= r->net->rx.posted_good);
 		CHECK(rig_is_well(r));
 	}
 }

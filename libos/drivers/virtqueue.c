@@ -70,6 +70,7 @@ static void ring_free(struct virtqueue *q)
 static int allocate(struct virtqueue *q, unsigned size, unsigned indirect_max)
 {
 	q->size = (uint16_t)size;
+	q->mask = (uint16_t)(size - 1);
 	q->indirect_max = (uint16_t)indirect_max;
 	q->ring_bytes = ring_bytes(size);
 	q->indirect_bytes = size * indirect_max * sizeof(struct virtq_desc);
@@ -214,7 +215,7 @@ int virtq_add(struct virtqueue *q, const struct virtq_seg *segs, unsigned out, u
 	room = indirect ? fill_indirect(q, head, segs, out, n) : fill_direct(q, head, segs, out, n);
 	q->chains[head].cookie = cookie;
 	q->chains[head].room = room;
-	q->avail->ring[q->avail_next & (q->size - 1)] = head;
+	q->avail->ring[q->avail_next & q->mask] = head;
 	q->avail_next++;
 	return 0;
 }
@@ -238,20 +239,19 @@ bool virtq_kick(struct virtqueue *q)
 	return wanted;
 }
 
-static void *lie(struct virtqueue *q, const char *what)
+static struct virtq_done lie(struct virtqueue *q, const char *what)
 {
 	q->used_seen = q->used_next;
 	virtio_break(q->dev, what);
-	return NULL;
+	return (struct virtq_done){ NULL, 0 };
 }
 
-/* Looks at the device's index; false when there is nothing new, or it is a lie. */
-static bool look(struct virtqueue *q)
+/* The device's index has moved: is it believable? */
+bool virtq_look_closer(struct virtqueue *q, uint16_t seen)
 {
-	uint16_t seen = __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE);
 	uint16_t new = (uint16_t)(seen - q->used_next);
 
-	if (!new || virtio_is_broken(q->dev))
+	if (virtio_is_broken(q->dev))
 		return false;
 	if (unlikely(new > (uint16_t)(q->avail_published - q->used_next)) && !planted(VIRTQ_INDEX)) {
 		lie(q, "used index is ahead of what was offered");
@@ -266,7 +266,7 @@ static void free_chain(struct virtqueue *q, uint16_t head)
 	struct virtq_chain *c = &q->chains[head];
 	uint16_t tail = head;
 
-	for (unsigned i = 1; i < c->count; i++)
+	for (unsigned left = c->count; left > 1; left--)
 		tail = q->chains[tail].next;
 	q->chains[tail].next = q->free_head;
 	q->free_head = head;
@@ -276,15 +276,16 @@ static void free_chain(struct virtqueue *q, uint16_t head)
 
 void *virtq_take(struct virtqueue *q, uint32_t *written)
 {
-	const struct virtq_used_elem *e;
-	struct virtq_chain *c;
-	uint32_t id, len;
+	struct virtq_done done = virtq_take_fast(q);
 
-	if (q->used_next == q->used_seen && !look(q))
-		return NULL;
-	e = &q->used->ring[q->used_next & (q->size - 1)];
-	id = read_once(e->id);
-	len = read_once(e->len);
+	*written = done.written;
+	return done.cookie;
+}
+
+struct virtq_done virtq_take_closer(struct virtqueue *q, uint32_t id, uint32_t len)
+{
+	struct virtq_chain *c;
+
 	if (unlikely(id >= q->size) && !planted(VIRTQ_ID))
 		return lie(q, "used entry names no descriptor");
 	c = &q->chains[id];
@@ -295,13 +296,7 @@ void *virtq_take(struct virtqueue *q, uint32_t *written)
 		return lie(q, "used entry is longer than its buffers");
 	q->used_next++;
 	free_chain(q, (uint16_t)id);
-	*written = len;
-	return c->cookie;
-}
-
-bool virtq_has_used(struct virtqueue *q)
-{
-	return q->used_next != q->used_seen || look(q);
+	return (struct virtq_done){ c->cookie, len };
 }
 
 bool virtq_interrupt_after(struct virtqueue *q, unsigned ahead)

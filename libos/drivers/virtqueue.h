@@ -21,6 +21,8 @@
 #ifndef VIRTQUEUE_H
 #define VIRTQUEUE_H
 
+#include <core/errno.h>
+
 #include "virtio.h"
 
 #define VIRTQ_DESC_F_NEXT     1u
@@ -69,7 +71,7 @@ struct virtq_chain {
 
 struct virtqueue {
 	struct virtio_device *dev;
-	uint16_t index, size;
+	uint16_t index, size, mask; /* mask: size - 1 */
 	uint16_t free_head, free_count;
 	uint16_t avail_next;       /* where the next chain goes; runs ahead of avail->idx until the kick */
 	uint16_t avail_published;
@@ -103,6 +105,24 @@ void virtq_release(struct virtqueue *q);
  */
 int virtq_add(struct virtqueue *q, const struct virtq_seg *segs, unsigned out, unsigned in, void *cookie);
 
+/* The same for one piece (`flags` VIRTQ_DESC_F_WRITE or 0), made for the paths of frames. */
+static inline int virtq_add_one(struct virtqueue *q, paddr_t addr, uint32_t len, uint16_t flags, void *cookie)
+{
+	uint16_t head = q->free_head;
+	struct virtq_chain *c = &q->chains[head];
+
+	if (unlikely(!q->free_count))
+		return -EAGAIN;
+	q->free_count--;
+	q->free_head = c->next;
+	q->desc[head] = (struct virtq_desc){ addr, len, flags, 0 };
+	c->cookie = cookie;
+	c->room = flags ? len : 0;
+	c->count = 1;
+	q->avail->ring[q->avail_next++ & q->mask] = head;
+	return 0;
+}
+
 /* Publishes what was added since the last kick; true if the device had to be notified. */
 bool virtq_kick(struct virtqueue *q);
 
@@ -111,7 +131,49 @@ bool virtq_kick(struct virtqueue *q);
  * or when the device is broken.
  */
 void *virtq_take(struct virtqueue *q, uint32_t *written);
-bool virtq_has_used(struct virtqueue *q);
+
+struct virtq_done {
+	void *cookie;      /* NULL: nothing */
+	uint32_t written;
+};
+
+/* The parts of virtq_take() that the paths of frames do not run through. */
+bool virtq_look_closer(struct virtqueue *q, uint16_t seen);
+struct virtq_done virtq_take_closer(struct virtqueue *q, uint32_t id, uint32_t len);
+
+/* virtq_take(), made for the paths of frames: chains of one descriptor are checked and freed in line. */
+static inline struct virtq_done virtq_take_fast(struct virtqueue *q)
+{
+	const volatile struct virtq_used_elem *e;
+	struct virtq_chain *c;
+	uint16_t seen;
+	size_t id;
+	uint32_t len;
+
+	if (q->used_next == q->used_seen) {
+		seen = __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE);
+		if (seen == q->used_next || !virtq_look_closer(q, seen))
+			return (struct virtq_done){ NULL, 0 };
+	}
+	e = &q->used->ring[q->used_next & q->mask];
+	id = e->id;
+	len = e->len;
+	c = &q->chains[id];
+	if (unlikely(id >= q->size || c->count != 1 || len > c->room))
+		return virtq_take_closer(q, (uint32_t)id, len);
+	q->used_next++;
+	q->free_count++;
+	c->count = 0;
+	c->next = q->free_head;
+	q->free_head = (uint16_t)id;
+	return (struct virtq_done){ c->cookie, len };
+}
+
+/* A cheap look for callers that mostly find nothing: false means that virtq_take() would give NULL. */
+static inline bool virtq_has_used(const struct virtqueue *q)
+{
+	return q->used_next != __atomic_load_n(&q->used->idx, __ATOMIC_RELAXED);
+}
 
 /* Outstanding chains. */
 static inline unsigned virtq_outstanding(const struct virtqueue *q)
