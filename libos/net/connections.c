@@ -30,11 +30,13 @@
 #include "lwip/prot/ip6.h"
 #include "lwip/prot/tcp.h"
 #include "lwip_hooks.h"
+#include "plant.h"
 #include "stack.h"
 
 COUNTER(net_lookup_front, "segments whose connection stood at the front");
 COUNTER(net_lookup_hash, "segments whose connection was found by hash");
 COUNTER(net_lookup_walk, "times the list of connections had to be walked");
+COUNTER(net_drop_tcp_header, "segments dropped: TCP header or options do not fit");
 COUNTER(net_lookup_none, "segments of no known connection");
 
 #define REASSEMBLY_NS (20 * NSEC_PER_SEC)
@@ -271,19 +273,55 @@ static uint16_t read16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-static void look_up_ip4(const struct pbuf *p, const struct ip_hdr *ip)
+/*
+ * lwIP trusts the length bytes of TCP options further than the header reaches. Segments whose
+ * options do not fit are dropped before it sees them. `len` bytes lie at `tcp`.
+ */
+static bool options_fit(const uint8_t *tcp, size_t len)
+{
+	size_t end = (tcp[12] >> 4) * 4u, at = TCP_HLEN;
+
+	if (likely(end == TCP_HLEN))
+		return true;
+	if (end < TCP_HLEN || end > len)
+		return false;
+	while (at < end && tcp[at] != LWIP_TCP_OPT_EOL) {
+		if (tcp[at] == LWIP_TCP_OPT_NOP) {
+			at++;
+			continue;
+		}
+		if (at + 1 >= end || tcp[at + 1] < 2 || tcp[at + 1] > end - at)
+			return planted(NET_TCP_OPTIONS);
+		at += tcp[at + 1];
+	}
+	return true;
+}
+
+/* For a hook: the packet is ours to free, lwIP does not look at it again. */
+static int drop(struct pbuf *p)
+{
+	counter_inc(net_drop_tcp_header);
+	pbuf_free(p);
+	return 1;
+}
+
+static int look_up_ip4(struct pbuf *p, const struct ip_hdr *ip)
 {
 	unsigned header = IPH_HL_BYTES(ip);
 	const uint8_t *tcp = (const uint8_t *)p->payload + header;
 	struct flow f;
 
-	if (p->len < header + TCP_HLEN)
-		return;
+	if (header < IP_HLEN)
+		return 0;
+	if (!planted(NET_TCP_HEADER) &&
+	    (p->len < header + TCP_HLEN || !options_fit(tcp, p->len - header)))
+		return drop(p);
 	ip_addr_copy_from_ip4(f.remote, ip->src);
 	ip_addr_copy_from_ip4(f.local, ip->dest);
 	f.remote_port = read16(tcp);
 	f.local_port = read16(tcp + 2);
 	look_up(&f);
+	return 0;
 }
 
 int net_ip4_input(struct pbuf *p, struct netif *in)
@@ -297,7 +335,7 @@ int net_ip4_input(struct pbuf *p, struct netif *in)
 		net_timer_tcp_active();
 		net_timer_need(NET_TIMER_IP4_REASSEMBLY, REASSEMBLY_NS);
 	} else if (IPH_PROTO(ip) == IP_PROTO_TCP) {
-		look_up_ip4(p, ip);
+		return look_up_ip4(p, ip);
 	}
 	return 0;
 }
@@ -312,18 +350,20 @@ static void copy_ip6(ip_addr_t *out, const ip6_addr_p_t *from, struct netif *in)
 	ip_addr_copy_from_ip6(*out, ip);
 }
 
-static void look_up_ip6(const struct pbuf *p, const struct ip6_hdr *ip, struct netif *in)
+static int look_up_ip6(struct pbuf *p, const struct ip6_hdr *ip, struct netif *in)
 {
 	const uint8_t *tcp = (const uint8_t *)p->payload + IP6_HLEN;
 	struct flow f;
 
-	if (p->len < IP6_HLEN + TCP_HLEN)
-		return;
+	if (!planted(NET_TCP6_HEADER) &&
+	    (p->len < IP6_HLEN + TCP_HLEN || !options_fit(tcp, p->len - IP6_HLEN)))
+		return drop(p);
 	copy_ip6(&f.remote, &ip->src, in);
 	copy_ip6(&f.local, &ip->dest, in);
 	f.remote_port = read16(tcp);
 	f.local_port = read16(tcp + 2);
 	look_up(&f);
+	return 0;
 }
 
 int net_ip6_input(struct pbuf *p, struct netif *in)
@@ -334,8 +374,7 @@ int net_ip6_input(struct pbuf *p, struct netif *in)
 		return 0;
 	switch (IP6H_NEXTH(ip)) {
 	case IP6_NEXTH_TCP:
-		look_up_ip6(p, ip, in);
-		break;
+		return look_up_ip6(p, ip, in);
 	case IP6_NEXTH_UDP:
 		break;
 	case IP6_NEXTH_ICMP6:

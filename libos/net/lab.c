@@ -14,18 +14,23 @@
 #include "stack.h"
 #include "stream_lwip.h"
 
+/* Bytes of a frame come from the C library, so that the sanitizer knows where each frame ends. */
+void *malloc(size_t size);
+void free(void *p);
+
 struct lab_frame {
 	struct netbuf netbuf;        /* first */
 	struct list link;            /* on the wire, by time of arrival */
 	uint64_t arrival_ns;
 	size_t len;
-	uint8_t bytes[];
+	uint8_t *bytes;
 };
 
 struct lab_wire lab_wire;
 struct lab_counts lab_counts;
 struct netdev lab_netdev;
 void (*lab_tap)(const uint8_t *frame, size_t len, const struct netbuf *b);
+void (*lab_arrival_tap)(const uint8_t *frame, size_t len);
 
 static const uint8_t own_mac[6] = { 2, 0, 0, 0, 0, 1 }, far_mac[6] = { 2, 0, 0, 0, 0, 9 };
 static uint64_t now_ns = 1000 * NSEC_PER_SEC;
@@ -60,8 +65,11 @@ static bool chance(unsigned permille)
 
 static void frame_done(struct netbuf *b)
 {
+	struct lab_frame *f = container_of(b, struct lab_frame, netbuf);
+
 	lab_counts.lent--;
-	kfree(container_of(b, struct lab_frame, netbuf));
+	free(f->bytes);
+	kfree(f);
 }
 
 static void put_on_wire(struct lab_frame *f)
@@ -76,8 +84,9 @@ static void put_on_wire(struct lab_frame *f)
 
 static void arrive(const uint8_t *bytes, size_t len, uint64_t delay_ns)
 {
-	struct lab_frame *f = kmalloc(sizeof(*f) + len);
+	struct lab_frame *f = kmalloc(sizeof(*f));
 
+	f->bytes = malloc(len);
 	memcpy(f->bytes, bytes, len);
 	f->len = len;
 	f->arrival_ns = now_ns + delay_ns;
@@ -254,6 +263,8 @@ static unsigned poll(struct netdev *d, unsigned budget)
 		f->netbuf.frags[0].base = f->bytes;
 		f->netbuf.frags[0].len = f->len;
 		lab_counts.delivered++;
+		if (lab_arrival_tap)
+			lab_arrival_tap(f->bytes, f->len);
 		lab_counts.lent++;
 		d->upper->input(d, &f->netbuf);
 		n++;
@@ -295,6 +306,7 @@ void lab_start(void)
 
 	lab_wire = (struct lab_wire){ .delay_ns = 50 * NSEC_PER_USEC };
 	lab_tap = NULL;
+	lab_arrival_tap = NULL;
 	used_loop = NULL;
 	if (is_started)
 		return;

@@ -45,5 +45,7 @@ void lab_inject(const void *frame, size_t len);  /* a frame arrives from the wir
 void lab_complete(void);                         /* with slow_completion: the device lets go */
 /* Sees every frame we send, before the wire's fate for it; NULL: nobody. */
 extern void (*lab_tap)(const uint8_t *frame, size_t len, const struct netbuf *b);
+/* Sees every frame that arrives. */
+extern void (*lab_arrival_tap)(const uint8_t *frame, size_t len);
 
 #endif

@@ -16,17 +16,22 @@
 
 #include "interface.h"
 #include "lwip/pbuf.h"
+#include "lwip/prot/etharp.h"
+#include "lwip/prot/ethernet.h"
+#include "lwip/prot/ip4.h"
+#include "lwip/prot/ip6.h"
+#include "plant.h"
 #include "stack.h"
 
 COUNTER(net_rx_frames, "frames received");
 COUNTER(net_rx_lent, "frames given to the stack in place");
-COUNTER(net_rx_copied, "frames copied because many were lent");
+COUNTER(net_rx_copied, "frames copied: fragments, or because many were lent");
 COUNTER(net_drop_rx_memory, "frames dropped: no memory to describe or copy them");
-COUNTER(net_drop_rx_short, "frames dropped: shorter than an Ethernet header or empty");
+COUNTER(net_drop_rx_short, "frames dropped: too short for their headers");
 
 #define LENT_MAX    CONFIG_NET_RX_LENT_MAX
 #define SHORT_FRAME 128
-#define FRAME_MIN   14
+#define SLACK       8       /* lwIP's option parser may look one byte behind the end */
 
 /* One frame on loan. The pbufs of its pieces lie behind it. */
 struct lent_piece {
@@ -87,9 +92,10 @@ static struct pbuf *copy(const struct netbuf *b)
 
 	if (net_memory_is_short() && b->len > SHORT_FRAME)
 		return NULL;
-	p = pbuf_alloc(PBUF_RAW, (u16_t)b->len, PBUF_RAM);
+	p = pbuf_alloc(PBUF_RAW, (u16_t)(b->len + SLACK), PBUF_RAM);
 	if (!p)
 		return NULL;
+	pbuf_realloc(p, (u16_t)b->len);
 	for (unsigned i = 0; i < b->frag_count; i++) {
 		__builtin_memcpy((uint8_t *)p->payload + at, b->frags[i].base, b->frags[i].len);
 		at = (u16_t)(at + b->frags[i].len);
@@ -110,19 +116,54 @@ static bool netbuf_is_sane(const struct netbuf *b)
 			return false;
 		len += b->frags[i].len;
 	}
-	return len == b->len && len <= UINT16_MAX && b->frags[0].len >= FRAME_MIN;
+	return len == b->len && len <= UINT16_MAX - SLACK && b->frags[0].len >= SIZEOF_ETH_HDR;
+}
+
+/*
+ * lwIP reads an ARP packet, and the first word of an IP header, without asking whether they are
+ * there: Ethernet's shortest frame has room for them, but frames need not come from Ethernet. A header split
+ * over pieces does not occur: drivers fill each piece before the next.
+ */
+static bool has_headers(const struct netbuf *b)
+{
+	const uint8_t *frame = b->frags[0].base;
+	size_t len = b->frags[0].len - SIZEOF_ETH_HDR;
+
+	if (frame[12] == 0x86 && frame[13] == 0xdd)
+		return len >= IP6_HLEN || planted(NET_FRAME_SHORT);
+	if (frame[12] == 0x08 && frame[13] == 0x00)
+		return len >= IP_HLEN;
+	if (frame[12] == 0x08 && frame[13] == 0x06)
+		return len >= SIZEOF_ETHARP_HDR;
+	return true;
+}
+
+/*
+ * Frames that lwIP will keep until others come, or that reach TCP behind the back of the hooks that
+ * check them (connections.c): fragments, and IPv6 with extension headers. They are copied, so that
+ * nobody holds the driver's buffers by sending halves of packets.
+ */
+static bool is_out_of_the_ordinary(const struct netbuf *b)
+{
+	const uint8_t *frame = b->frags[0].base, *ip = frame + SIZEOF_ETH_HDR;
+
+	if (frame[12] == 0x08 && frame[13] == 0x00)
+		return (ip[6] & 0x3f) | ip[7];
+	if (frame[12] == 0x86 && frame[13] == 0xdd)
+		return ip[6] != IP6_NEXTH_TCP && ip[6] != IP6_NEXTH_UDP && ip[6] != IP6_NEXTH_ICMP6;
+	return false;
 }
 
 static struct pbuf *take(struct net_interface *in, struct netbuf *b)
 {
 	struct pbuf *p;
 
-	if (!netbuf_is_sane(b)) {
+	if (!netbuf_is_sane(b) || !has_headers(b)) {
 		counter_inc(net_drop_rx_short);
 		netbuf_done(b);
 		return NULL;
 	}
-	if (in->lent_frames < LENT_MAX) {
+	if (in->lent_frames < LENT_MAX && !is_out_of_the_ordinary(b)) {
 		p = lend(in, b);
 		if (p)
 			return p;

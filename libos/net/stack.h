@@ -82,12 +82,8 @@ void net_timer_tcp_active(void);               /* a segment was sent or received
 /* config.c */
 void net_configure(void);
 
-
 /* random.c */
 uint32_t net_random32(void);
 uint16_t net_random_port(void);
-
-/* counters.c */
-void net_counters_refresh(void);
 
 #endif
