@@ -1,2 +1,3 @@
 objs-$(CONFIG_POSIX) += file.o poll.o uio.o console.o devices.o pipe.o
-host-y += poll.o uio.o
+tests-$(CONFIG_POSIX) += pipe_test.o poll_test.o
+host-y += file.o poll.o uio.o pipe.o pipe_test.o poll_test.o
