@@ -41,11 +41,10 @@ bool cache_is_dead(const struct item *it)
 
 static void unlink_hashed(struct item *it, uint32_t hash)
 {
-	assert(it->flags & ITEM_LINKED);
+	assert(item_is_linked(it));
 	table_remove(it, hash);
 	lru_remove(it);
 	stats.bytes -= item_bytes(it);
-	it->flags &= (uint8_t)~ITEM_LINKED;
 	it->holds++;
 	item_release(it);
 }
@@ -57,7 +56,6 @@ void cache_unlink(struct item *it)
 
 static void link_done(struct item *it, uint64_t cas)
 {
-	it->flags |= ITEM_LINKED;
 	it->last_used = clock_now;
 	item_set_cas(it, cas);
 	lru_insert(it);
@@ -70,7 +68,6 @@ static void replace(struct item *old, struct item *it, uint64_t cas, uint32_t ha
 	table_replace(old, it, hash);
 	lru_remove(old);
 	stats.bytes -= item_bytes(old);
-	old->flags &= (uint8_t)~ITEM_LINKED;
 	old->holds++;
 	item_release(old);
 	link_done(it, cas);
@@ -88,6 +85,11 @@ struct item *cache_find(const char *key, size_t len, uint32_t hash)
 		stats.get_expired++;
 	unlink_hashed(it, hash);
 	return NULL;
+}
+
+void cache_used(struct item *it)
+{
+	lru_touch(it);
 }
 
 struct item *cache_get(const char *key, size_t len, uint32_t hash)
@@ -141,33 +143,49 @@ static struct item *joined(struct item *old, struct item *it, bool behind)
 	return sum;
 }
 
-static enum store_result store_joined(struct item *it, enum store_verb verb, uint64_t cas,
+static enum store_result store_joined(struct item *it, enum store_verb verb, struct store_terms *t,
 				      struct item *old, uint32_t hash)
 {
+	bool behind = verb == STORE_APPEND || verb == STORE_APPEND_OR_NEW;
 	struct item *sum;
 
-	if (cas != 0 && cas != item_cas(old))
+	if (t->cas != 0 && t->cas != item_cas(old))
 		return STORE_EXISTS;
-	sum = joined(old, it, verb == STORE_APPEND);
+	sum = joined(old, it, behind);
 	if (!sum)
 		return STORE_NOT_STORED;
-	replace(old, sum, cas_last, hash);
+	replace(old, sum, t->new_cas, hash);
+	t->stored = sum;
 	item_release(sum);
 	return STORE_DONE;
 }
 
-static enum store_result store_over(struct item *it, enum store_verb verb, uint64_t cas,
+/* May the item replace `old` on the client's condition? It may as stale, when it asked for that. */
+static bool cas_allows(struct item *it, const struct store_terms *t, const struct item *old)
+{
+	if (t->cas != 0 && t->cas == item_cas(old))
+		return true;
+	if (t->cas == 0 || !t->stale_allowed || t->cas > item_cas(old))
+		return false;
+	it->expires = old->expires;
+	it->flags |= ITEM_STALE | (old->flags & ITEM_TOKEN_SENT);
+	return true;
+}
+
+static enum store_result store_over(struct item *it, enum store_verb verb, struct store_terms *t,
 				    struct item *old, uint32_t hash)
 {
 	switch (verb) {
 	case STORE_ADD:
-		lru_touch(old);
+		lru_move(old);
 		return STORE_NOT_STORED;
 	case STORE_APPEND:
 	case STORE_PREPEND:
-		return store_joined(it, verb, cas, old, hash);
+	case STORE_APPEND_OR_NEW:
+	case STORE_PREPEND_OR_NEW:
+		return store_joined(it, verb, t, old, hash);
 	case STORE_CAS:
-		if (cas == 0 || cas != item_cas(old)) {
+		if (!cas_allows(it, t, old)) {
 			stats.cas_badval++;
 			return STORE_EXISTS;
 		}
@@ -177,56 +195,62 @@ static enum store_result store_over(struct item *it, enum store_verb verb, uint6
 	case STORE_REPLACE:
 		break;
 	}
-	replace(old, it, cas_last, hash);
+	replace(old, it, t->new_cas, hash);
 	return STORE_DONE;
 }
 
-enum store_result cache_store(struct item *it, enum store_verb verb, uint64_t cas, uint32_t hash)
+uint64_t cache_next_cas(void)
+{
+	return ++cas_last;
+}
+
+enum store_result cache_store(struct item *it, enum store_verb verb, struct store_terms *t, uint32_t hash)
 {
 	struct item *old = cache_find(item_key(it), it->key_len, hash);
 
-	cas_last++; /* also for what is then not stored, as memcached does */
+	if (t->new_cas == 0)
+		t->new_cas = cache_next_cas(); /* also for what is then not stored, as memcached does */
+	t->stored = it;
 	if (old)
-		return store_over(it, verb, cas, old, hash);
+		return store_over(it, verb, t, old, hash);
 	if (verb == STORE_CAS) {
 		stats.cas_misses++;
 		return STORE_NOT_FOUND;
 	}
-	if (verb != STORE_SET && verb != STORE_ADD)
+	if (verb == STORE_REPLACE || verb == STORE_APPEND || verb == STORE_PREPEND)
 		return STORE_NOT_STORED;
 	table_insert(it, hash);
-	link_done(it, cas_last);
+	link_done(it, t->new_cas);
 	return STORE_DONE;
 }
 
 /* A new value for a number: in place where it fits and nobody is reading, else a new item. */
-static enum count_result number_store(struct item *it, uint64_t number, uint32_t hash)
+static struct item *number_store(struct item *it, uint64_t number, uint32_t hash)
 {
 	char digits[NUMBER_MAX];
 	uint32_t len = (uint32_t)(number_format(digits, number) - digits);
 	struct item *fresh;
 
 	if (len + 2 <= it->value_len && it->holds == 0) {
-		item_set_cas(it, ++cas_last);
+		item_set_cas(it, cache_next_cas());
 		item_write(it, 0, digits, len);
 		item_blank(it, len, it->value_len - 2 - len);
-		return COUNT_DONE;
+		return it;
 	}
 	if (!item_hold(it))
-		return COUNT_NO_MEMORY;
+		return NULL;
 	fresh = item_new(item_key(it), it->key_len, item_client_flags(it), it->expires, len + 2);
 	if (fresh) {
 		item_write(fresh, 0, digits, len);
 		item_write(fresh, len, "\r\n", 2);
-		replace(it, fresh, ++cas_last, hash);
+		replace(it, fresh, cache_next_cas(), hash);
 		item_release(fresh);
 	}
 	item_release(it);
-	return fresh ? COUNT_DONE : COUNT_NO_MEMORY;
+	return fresh;
 }
 
-enum count_result cache_count(const char *key, size_t len, uint32_t hash, bool up, uint64_t delta,
-			      uint64_t *result)
+enum count_result cache_count(const char *key, size_t len, uint32_t hash, struct count_terms *t)
 {
 	struct item *it = cache_find(key, len, hash);
 	struct item_span first;
@@ -235,15 +259,19 @@ enum count_result cache_count(const char *key, size_t len, uint32_t hash, bool u
 	if (!it)
 		return COUNT_NOT_FOUND;
 	first = item_span_first(it);
-	if (it->value_len <= 2 || it->value_len > NUMBER_VALUE_MAX ||
-	    !number_parse_u64(first.data, first.len, &n))
+	if (it->value_len <= 2 || it->value_len > NUMBER_VALUE_MAX)
 		return COUNT_NON_NUMERIC;
-	if (up)
-		n += delta;
+	if (t->cas != 0 && t->cas != item_cas(it))
+		return COUNT_EXISTS;
+	if (!number_parse_u64(first.data, first.len, &n))
+		return COUNT_NON_NUMERIC;
+	if (t->up)
+		n += t->delta;
 	else
-		n = delta > n ? 0 : n - delta;
-	*result = n;
-	return number_store(it, n, hash);
+		n = t->delta > n ? 0 : n - t->delta;
+	t->result = n;
+	t->item = number_store(it, n, hash);
+	return t->item ? COUNT_DONE : COUNT_NO_MEMORY;
 }
 
 bool cache_delete(const char *key, size_t len, uint32_t hash)

@@ -11,10 +11,26 @@
 
 enum store_verb {
 	STORE_SET, STORE_ADD, STORE_REPLACE, STORE_APPEND, STORE_PREPEND, STORE_CAS,
+	STORE_APPEND_OR_NEW, STORE_PREPEND_OR_NEW,
+};
+
+struct store_terms {
+	uint64_t cas;              /* != 0: only if the present item has this number */
+	uint64_t new_cas;          /* the number to give; 0: the next one */
+	bool stale_allowed;        /* an older `cas` still stores, but as stale */
+	struct item *stored;       /* out, if STORE_DONE: what is now in the cache */
 };
 
 enum store_result {
 	STORE_DONE, STORE_NOT_STORED, STORE_EXISTS, STORE_NOT_FOUND,
+};
+
+struct count_terms {
+	bool up;
+	uint64_t delta;
+	uint64_t cas;              /* != 0: only if the present item has this number */
+	uint64_t result;           /* out, if COUNT_DONE: the new number, */
+	struct item *item;         /* and the item that holds it */
 };
 
 enum count_result {
@@ -25,17 +41,17 @@ enum count_result {
 struct item *cache_find(const char *key, size_t len, uint32_t hash);
 /* As cache_find(), and remembers that it was used. */
 struct item *cache_get(const char *key, size_t len, uint32_t hash);
+/* Remembers that the item was used. */
+void cache_used(struct item *it);
 /* As cache_get(), with a new expiry time. */
 struct item *cache_touch(const char *key, size_t len, uint32_t hash, reltime_t expires);
 
-/*
- * Stores an item that has been filled in. `cas` != 0 asks that the present item has that number.
- * The caller keeps its hold.
- */
-enum store_result cache_store(struct item *it, enum store_verb verb, uint64_t cas, uint32_t hash);
-/* Adds to the number that is the value, or subtracts down to 0. *result is the new number. */
-enum count_result cache_count(const char *key, size_t len, uint32_t hash, bool up, uint64_t delta,
-			      uint64_t *result);
+/* Stores an item that has been filled in. The caller keeps its hold. */
+enum store_result cache_store(struct item *it, enum store_verb verb, struct store_terms *t, uint32_t hash);
+/* Adds to the number that is the value, or subtracts down to 0. */
+enum count_result cache_count(const char *key, size_t len, uint32_t hash, struct count_terms *t);
+/* A CAS number never given before. */
+uint64_t cache_next_cas(void);
 /* True if there was one. */
 bool cache_delete(const char *key, size_t len, uint32_t hash);
 

@@ -87,6 +87,7 @@ static void conn_closed(struct stream *s, int error)
 		return;
 	if (c->item)
 		item_release(c->item);
+	free(c->meta);
 	*c->link = c->next;
 	if (c->next)
 		c->next->link = c->link;

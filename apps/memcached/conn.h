@@ -21,6 +21,7 @@ struct conn {
 	struct stream *stream;
 	struct conn *next, **link;
 	struct item *item;         /* [CONN_VALUE] being filled, held */
+	struct meta_set *meta;     /* [CONN_VALUE] what ms wants to be told, or NULL */
 	uint64_t cas;              /* [CONN_VALUE] asked for */
 	uint32_t left;             /* [CONN_VALUE, CONN_SWALLOW] bytes still to come */
 	reltime_t last_command;
@@ -31,6 +32,7 @@ struct conn {
 	reltime_t expires;         /* [CONN_KEYS] for gat */
 };
 
+struct meta_set;
 extern const struct stream_ops conn_ops;
 
 /* All open connections, newest first; for `stats conns` and idle clients. */

@@ -45,7 +45,7 @@ static void piece_set_first(struct item *it, struct piece *p)
 
 static void item_free(struct item *it)
 {
-	assert(!(it->flags & ITEM_LINKED) && it->holds == 0);
+	assert(!item_is_linked(it) && it->holds == 0);
 	if (it->flags & ITEM_CHUNKED) {
 		struct piece *p = piece_first(it);
 
@@ -97,7 +97,7 @@ struct item *item_new(const char *key, size_t key_len, uint32_t client_flags, re
 	it = reclaim_chunk(slab_class_for(head + (chunked ? sizeof(struct piece *) : value_len)));
 	if (!it)
 		return NULL;
-	it->chain = NULL;
+	it->chain = it;
 	it->last_used = clock_now;
 	it->expires = expires;
 	it->value_len = value_len;
@@ -130,7 +130,7 @@ bool item_hold(struct item *it)
 void item_release(struct item *it)
 {
 	assert(it->holds > 0);
-	if (--it->holds == 0 && !(it->flags & ITEM_LINKED))
+	if (--it->holds == 0 && !item_is_linked(it))
 		item_free(it);
 }
 

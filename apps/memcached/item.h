@@ -25,18 +25,20 @@
 #include "clock.h"
 
 enum item_flag {
-	ITEM_LINKED       = 1,
+	ITEM_KEY_BINARY   = 1,     /* the client names it in base64 */
 	ITEM_HAS_CAS      = 2,
 	ITEM_CLIENT_FLAGS = 4,
 	ITEM_CHUNKED      = 8,
 	ITEM_FETCHED      = 16,    /* somebody has read it */
 	ITEM_ACTIVE       = 32,    /* twice */
+	ITEM_STALE        = 64,    /* invalidated, but still served */
+	ITEM_TOKEN_SENT   = 128,   /* somebody was told to make a new value */
 };
 
 enum { ITEM_HOLDS_MAX = 255 };
 
 struct item {
-	struct item *chain;        /* in the bucket of the hash table */
+	struct item *chain;        /* in the bucket of the hash table; itself while unlinked */
 	struct item *newer, *older;/* in the LRU; in the free list while class is 0 */
 	reltime_t last_used;
 	reltime_t expires;         /* 0: never */
@@ -61,6 +63,11 @@ struct piece {
 	uint8_t  key_len;          /* 0 */
 	char data[];
 };
+
+static inline bool item_is_linked(const struct item *it)
+{
+	return it->chain != it;
+}
 
 static inline size_t item_cas_size(const struct item *it)
 {

@@ -55,16 +55,21 @@ void lru_remove(struct item *it)
 	l->length--;
 }
 
-void lru_touch(struct item *it)
+void lru_move(struct item *it)
 {
-	if (it->flags & ITEM_FETCHED)
-		it->flags |= ITEM_ACTIVE;
-	it->flags |= ITEM_FETCHED;
 	if (clock_now - it->last_used < LRU_REST)
 		return;
 	it->last_used = clock_now;
 	lru_remove(it);
 	lru_insert(it);
+}
+
+void lru_touch(struct item *it)
+{
+	if (it->flags & ITEM_FETCHED)
+		it->flags |= ITEM_ACTIVE;
+	it->flags |= ITEM_FETCHED;
+	lru_move(it);
 }
 
 struct item *lru_newest(unsigned class)

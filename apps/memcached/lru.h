@@ -10,7 +10,9 @@
 unsigned lru_class_of(const struct item *it);
 void lru_insert(struct item *it);
 void lru_remove(struct item *it);
-/* The item was used: moves it to the front, unless it was there a moment ago. */
+/* Moves the item to the front, unless it was there a moment ago. */
+void lru_move(struct item *it);
+/* The item was read: remembers that, and moves it. */
 void lru_touch(struct item *it);
 struct item *lru_newest(unsigned class);
 struct item *lru_oldest(unsigned class);

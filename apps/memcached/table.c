@@ -123,7 +123,7 @@ void table_insert(struct item *it, uint32_t hash)
 void table_remove(struct item *it, uint32_t hash)
 {
 	*link_of(it, hash) = it->chain;
-	it->chain = NULL;
+	it->chain = it;
 	items--;
 }
 
@@ -133,7 +133,7 @@ void table_replace(struct item *old, struct item *fresh, uint32_t hash)
 
 	fresh->chain = old->chain;
 	*link = fresh;
-	old->chain = NULL;
+	old->chain = old;
 }
 
 size_t table_items(void)

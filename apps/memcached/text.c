@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+#include "meta.h"
 #include "settings.h"
 
 enum { LINE_MAX_BYTES = 2048 };    /* without an LF by then, it is a long get, or nothing sensible */
@@ -45,7 +46,12 @@ static const struct command commands[] = {
 	COMMAND("verbosity", 2, 3, text_verbosity),
 	COMMAND("flush_all", 1, 3, text_flush_all),
 	COMMAND("shutdown", 1, WORDS_MAX, text_shutdown),
-	COMMAND("mn", 1, WORDS_MAX, text_noop),
+	COMMAND("mg", 2, WORDS_MAX, meta_get),
+	COMMAND("ms", 2, WORDS_MAX, meta_set),
+	COMMAND("md", 2, WORDS_MAX, meta_delete),
+	COMMAND("ma", 2, WORDS_MAX, meta_arithmetic),
+	COMMAND("me", 1, WORDS_MAX, meta_debug),
+	COMMAND("mn", 1, WORDS_MAX, meta_noop),
 };
 
 bool word_is(struct word w, const char *text)
@@ -88,12 +94,17 @@ static const struct command *command_find(struct word name)
 	return NULL;
 }
 
+static bool is_meta(struct word name)
+{
+	return name.len == 2 && name.text[0] == 'm';
+}
+
 /* A web browser that lost its way is shown the door, so that nobody smuggles commands through it. */
 static bool is_http(const struct words *w)
 {
 	struct word last = w->word[w->count - 1];
 
-	return !memchr("gsacidt", w->word[0].text[0], 7) && last.len >= 5 &&
+	return !memchr("gsacidt", w->word[0].text[0], 7) && !is_meta(w->word[0]) && last.len >= 5 &&
 	       memcmp(last.text, "HTTP/", 5) == 0;
 }
 

@@ -65,10 +65,3 @@ void text_shutdown(struct conn *c, struct words *w)
 		conn_reply(c, "CLIENT_ERROR invalid shutdown mode\r\n");
 	}
 }
-
-/* The meta protocol's mark in a stream of quiet commands: everything before it has been answered. */
-void text_noop(struct conn *c, struct words *w)
-{
-	(void)w;
-	conn_reply(c, "MN\r\n");
-}

@@ -84,12 +84,13 @@ static int send_chunked(struct stream *s, struct item *it)
 	return err;
 }
 
-static int send_value(struct stream *s, struct item *it)
+int text_send_value(struct stream *s, struct item *it)
 {
+	bool small = it->value_len <= COPY_MAX && !(it->flags & ITEM_CHUNKED);
 	struct item_span span;
 	int err = 0;
 
-	if (it->holds == ITEM_HOLDS_MAX) { /* held by very many answers: copy this one */
+	if (small || it->holds == ITEM_HOLDS_MAX) { /* held by very many answers: copy this one */
 		for (span = item_span_first(it); span.len && !err; span = item_span_next(span))
 			err = stream_write(s, span.data, span.len);
 		return err;
@@ -123,7 +124,7 @@ static void send_item(struct conn *c, struct item *it, unsigned fetch, bool last
 	stream_commit(c->stream, (size_t)(p - start));
 	if (small)
 		return;
-	if (send_value(c->stream, it) < 0 || (last && stream_write(c->stream, "END\r\n", END_LEN) < 0))
+	if (text_send_value(c->stream, it) < 0 || (last && stream_write(c->stream, "END\r\n", END_LEN) < 0))
 		conn_fail(c);
 }
 

@@ -2,6 +2,7 @@
  * Commands that change the cache: set and its kind, incr and decr, touch, delete.
  */
 #include "hash.h"
+#include "meta.h"
 #include "number.h"
 #include "settings.h"
 #include "stats.h"
@@ -29,21 +30,37 @@ static bool store_parse(const struct words *w, bool with_cas, struct store_reque
 	       r->len >= 0 && r->len <= INT32_MAX - 2;
 }
 
+const char *text_no_room(size_t key_len, uint32_t client_flags, uint32_t value_len)
+{
+	if (!item_size_is_allowed(key_len, client_flags, value_len)) {
+		stats.store_too_large++;
+		return "SERVER_ERROR object too large for cache\r\n";
+	}
+	stats.store_no_memory++;
+	return "SERVER_ERROR out of memory storing object\r\n";
+}
+
+void text_swallow(struct conn *c, uint32_t len)
+{
+	c->state = CONN_SWALLOW;
+	c->left = len;
+}
+
 /* No room for it: says why, and throws away the value that follows. */
 static void store_refuse(struct conn *c, const struct store_request *r, enum store_verb verb)
 {
-	if (!item_size_is_allowed(r->key.len, r->client_flags, (uint32_t)r->len + 2)) {
-		stats.store_too_large++;
-		conn_reply(c, "SERVER_ERROR object too large for cache\r\n");
-	} else {
-		stats.store_no_memory++;
-		conn_reply(c, "SERVER_ERROR out of memory storing object\r\n");
-	}
-	c->state = CONN_SWALLOW;
-	c->left = (uint32_t)r->len + 2;
+	conn_reply(c, text_no_room(r->key.len, r->client_flags, (uint32_t)r->len + 2));
+	text_swallow(c, (uint32_t)r->len + 2);
 	/* The client meant to replace the value: the old one must not be found any more. */
 	if (verb == STORE_SET)
 		cache_delete(r->key.text, r->key.len, key_hash(r->key.text, r->key.len));
+}
+
+void text_expect_value(struct conn *c, enum store_verb verb)
+{
+	c->state = CONN_VALUE;
+	c->verb = (uint8_t)verb;
+	c->left = c->item->value_len;
 }
 
 static void store(struct conn *c, const struct words *w, enum store_verb verb)
@@ -61,10 +78,8 @@ static void store(struct conn *c, const struct words *w, enum store_verb verb)
 		store_refuse(c, &r, verb);
 		return;
 	}
-	c->state = CONN_VALUE;
-	c->verb = (uint8_t)verb;
 	c->cas = r.cas;
-	c->left = c->item->value_len;
+	text_expect_value(c, verb);
 }
 
 void text_value_complete(struct conn *c)
@@ -79,10 +94,13 @@ void text_value_complete(struct conn *c)
 
 	c->item = NULL;
 	stats.cmd_set++;
-	if (item_is_terminated(it)) {
+	if (c->meta) {
+		meta_value_complete(c, it);
+	} else if (item_is_terminated(it)) {
+		struct store_terms terms = { .cas = c->cas };
 		uint32_t hash = key_hash(item_key(it), it->key_len);
 
-		conn_reply(c, answers[cache_store(it, (enum store_verb)c->verb, c->cas, hash)]);
+		conn_reply(c, answers[cache_store(it, (enum store_verb)c->verb, &terms, hash)]);
 	} else {
 		conn_reply(c, "CLIENT_ERROR bad data chunk\r\n");
 	}
@@ -135,23 +153,23 @@ static void count(struct conn *c, const struct words *w, bool up)
 {
 	char line[NUMBER_MAX + 3], *end;
 	struct word key = w->word[1];
+	struct count_terms terms = { .up = up };
 	enum count_result result;
-	uint64_t delta, n;
 
 	text_take_noreply(c, w);
 	if (key.len > KEY_MAX) {
 		conn_reply(c, BAD_FORMAT);
 		return;
 	}
-	if (!number_parse_u64(w->word[2].text, w->word[2].len, &delta)) {
+	if (!number_parse_u64(w->word[2].text, w->word[2].len, &terms.delta)) {
 		conn_reply(c, "CLIENT_ERROR invalid numeric delta argument\r\n");
 		return;
 	}
-	result = cache_count(key.text, key.len, key_hash(key.text, key.len), up, delta, &n);
+	result = cache_count(key.text, key.len, key_hash(key.text, key.len), &terms);
 	count_in_stats(up, result);
 	switch (result) {
 	case COUNT_DONE:
-		end = number_format(line, n);
+		end = number_format(line, terms.result);
 		memcpy(end, "\r\n", 3);
 		conn_reply(c, line);
 		break;
