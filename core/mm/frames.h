@@ -25,7 +25,22 @@ struct page {
 
 _Static_assert(sizeof(struct page) == 16, "metadata of a 6 MiB machine must stay small");
 
+/* Where the frames of the first region (most often the only one) lie in the direct map. */
+struct page_span {
+	uintptr_t virt;
+	size_t bytes;
+	struct page *pages;
+};
+extern struct page_span page_first_span; /* [I] after boot */
+
+struct page *page_of_any(const void *p);
+
 /* The entry of the frame that `p` (anything from page_alloc()) lies in, NULL when it is not ours. */
-struct page *page_of(const void *p);
+static inline struct page *page_of(const void *p)
+{
+	uintptr_t off = (uintptr_t)p - page_first_span.virt;
+
+	return likely(off < page_first_span.bytes) ? &page_first_span.pages[off >> PAGE_SHIFT] : page_of_any(p);
+}
 
 #endif

@@ -43,6 +43,7 @@ struct range {
 	paddr_t start, end;
 };
 
+struct page_span page_first_span;
 static struct spinlock page_lock = SPINLOCK_INIT;
 static struct region regions[REGIONS_MAX];
 static unsigned region_count;
@@ -70,7 +71,7 @@ static void *frame_address(const struct region *r, uint32_t frame)
 	return (void *)(r->virt + ((uintptr_t)frame << PAGE_SHIFT));
 }
 
-struct page *page_of(const void *p)
+struct page *page_of_any(const void *p)
 {
 	struct region *r = region_of(p);
 
@@ -208,7 +209,7 @@ static bool region_can_serve(struct region *r, unsigned order)
 /* Takes a block of exactly `order`, splitting a larger one; its upper halves go back to the lists. */
 static uint32_t take_block(struct region *r, unsigned order)
 {
-	unsigned from = order + (unsigned)__builtin_ctz(r->nonempty >> order);
+	unsigned from = order + bit_lowest(r->nonempty >> order);
 	uint32_t frame = r->free[from];
 
 	unlist_block(r, frame);
@@ -494,5 +495,6 @@ void page_add_ram(paddr_t start, paddr_t end)
 	total_frames += r->frames - taken;
 	free_frames += r->frames - taken;
 	frames_by_owner[PAGE_RESERVED] += taken;
-	region_count++;
+	if (region_count++ == 0)
+		page_first_span = (struct page_span){ r->virt, r->bytes, r->pages };
 }

@@ -12,7 +12,8 @@ static void real_free(void *block, unsigned order)
 {
 	page_free(block, order);
 }
-#define page_of          fresh_page_of
+#define page_of_any      fresh_page_of_any
+#define page_first_span  fresh_page_first_span
 #define page_paddr       fresh_page_paddr
 #define page_order_for   fresh_page_order_for
 #define page_alloc       fresh_page_alloc

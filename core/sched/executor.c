@@ -31,7 +31,6 @@ enum { WOKEN = 1, RUNNING = 2, STOPPED = 4 };
 struct executor {
 	struct spinlock lock;
 	struct list queue;     /* [lock] */
-	uint32_t length;       /* [lock], read without it as a hint */
 } CACHE_ALIGNED;
 
 static struct executor executors[HARTS_MAX];
@@ -41,9 +40,10 @@ static struct executor *executor_here(void)
 	return &executors[HARTS_MAX > 1 ? hart_id() : 0];
 }
 
-bool executor_has_work(hart_t hart)
+/* How many are queued is kept in the run queue, where the scheduler looks at each pick. */
+static void count_queued(hart_t hart, uint32_t change)
 {
-	return __atomic_load_n(&executors[hart].length, __ATOMIC_RELAXED) != 0;
+	store_relaxed(&runqueues[hart].tasks, runqueues[hart].tasks + change);
 }
 
 void task_init(struct task *t, const char *name, void (*run)(struct task *t))
@@ -61,7 +61,7 @@ static void queue_here(struct task *t)
 	spin_acquire(&e->lock);
 	list_push_back(&e->queue, &t->link);
 	t->hart = (uint32_t)(e - executors);
-	__atomic_store_n(&e->length, e->length + 1, __ATOMIC_RELAXED);
+	count_queued(t->hart, 1);
 	spin_release(&e->lock);
 	if (IS_ENABLED(CONFIG_PREEMPT) && current->level > THREAD_PRIORITY_KERNEL)
 		current->resched = true;
@@ -90,10 +90,10 @@ void task_wake(struct task *t)
 	preempt_enable();
 }
 
-static void unlink_locked(struct executor *e, struct task *t)
+static void unlink_locked(struct task *t)
 {
 	list_remove(&t->link);
-	__atomic_store_n(&e->length, e->length - 1, __ATOMIC_RELAXED);
+	count_queued(t->hart, -1u);
 }
 
 /* The next task of this hart, already marked RUNNING; NULL when there is none. */
@@ -106,7 +106,7 @@ static struct task *take_next(void)
 	spin_acquire(&e->lock);
 	if (!list_is_empty(&e->queue)) {
 		t = list_first(&e->queue, struct task, link);
-		unlink_locked(e, t);
+		unlink_locked(t);
 		__atomic_fetch_xor(&t->state, WOKEN | RUNNING, __ATOMIC_ACQ_REL);
 	}
 	spin_release(&e->lock);
@@ -138,7 +138,7 @@ static void run_task(struct task *t)
 /* Runs as many tasks as are queued now; what they wake comes in the next round. */
 static bool run_round(void)
 {
-	uint32_t todo = __atomic_load_n(&executor_here()->length, __ATOMIC_RELAXED);
+	uint32_t todo = __atomic_load_n(&runqueue_here()->tasks, __ATOMIC_RELAXED);
 	bool any = false;
 
 	while (todo--) {
@@ -154,7 +154,7 @@ static bool run_round(void)
 
 bool executor_run_pending(void)
 {
-	if (!executor_has_work(HARTS_MAX > 1 ? hart_id() : 0))
+	if (!runqueue_has_tasks(runqueue_here()))
 		return false;
 	assert(!irq_in_handler() && !thread_current()->preparing && !thread_current()->running_task);
 	assert(!PREEMPT_IS_COUNTED || thread_current()->preempt_off == 0);
@@ -176,7 +176,7 @@ static void unqueue(struct task *t)
 		spin_release(&e->lock);
 	}
 	if (list_is_linked(&t->link)) {
-		unlink_locked(e, t);
+		unlink_locked(t);
 		__atomic_fetch_and(&t->state, ~(uint32_t)WOKEN, __ATOMIC_ACQ_REL);
 	}
 	spin_release(&e->lock);
@@ -212,7 +212,7 @@ static void park(void)
 	struct thread *t = thread_current();
 
 	spin_acquire(&rq->lock);
-	if (!executor_has_work((hart_t)(rq - runqueues))) {
+	if (!runqueue_has_tasks(rq)) {
 		t->level = t->priority;
 		t->state = THREAD_SLEEPING;
 		rq->worker_parked = true;

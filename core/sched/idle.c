@@ -165,7 +165,7 @@ static bool start_hart(hart_t hart)
 	if (err)
 		log_warn("sched: hart %u did not start: error %d", hart, -err);
 	else
-		__atomic_store_n(&started_harts, hart + 1, __ATOMIC_RELEASE);
+		store_release(&started_harts, hart + 1);
 	return err == 0;
 }
 

@@ -33,15 +33,16 @@ void runqueue_init(struct runqueue *rq, struct thread *idle)
 		list_init(&rq->level[i]);
 	ktimer_init(&rq->slice, slice_end);
 	rq->idle = rq->current = idle;
+	rq->hart = (uint8_t)(rq - runqueues);
 }
 
-static void note_added(struct runqueue *rq, struct thread *t)
+static inline void note_added(struct runqueue *rq, struct thread *t)
 {
 	assert(spin_is_held(&rq->lock) && !t->queued);
 	t->queued = true;
 	t->state = THREAD_READY;
 	rq->levels |= 1u << t->level;
-	__atomic_store_n(&rq->ready, rq->ready + 1, __ATOMIC_RELAXED);
+	store_relaxed(&rq->ready, rq->ready + 1);
 }
 
 void runqueue_add(struct runqueue *rq, struct thread *t)
@@ -58,12 +59,12 @@ void runqueue_add_first(struct runqueue *rq, struct thread *t)
 
 void runqueue_remove(struct runqueue *rq, struct thread *t)
 {
-	assert(spin_is_held(&rq->lock) && t->queued);
+	assert(t->queued);
 	list_remove(&t->run_link);
 	t->queued = false;
 	if (list_is_empty(&rq->level[t->level]))
 		rq->levels &= ~(1u << t->level);
-	__atomic_store_n(&rq->ready, rq->ready - 1, __ATOMIC_RELAXED);
+	store_relaxed(&rq->ready, rq->ready - 1);
 }
 
 /* Ascending, so that nobody is moved twice. */
@@ -72,7 +73,7 @@ static void age(struct runqueue *rq)
 	uint32_t waiting = rq->levels & ~1u;
 
 	while (waiting) {
-		unsigned level = (unsigned)__builtin_ctz(waiting);
+		unsigned level = bit_lowest(waiting);
 		struct thread *t = list_first(&rq->level[level], struct thread, run_link);
 
 		waiting &= waiting - 1;
@@ -84,12 +85,12 @@ static void age(struct runqueue *rq)
 
 static bool worker_is_ready(const struct runqueue *rq)
 {
-	return rq->worker_parked && executor_has_work((hart_t)(rq - runqueues));
+	return rq->worker_parked && runqueue_has_tasks(rq);
 }
 
 static unsigned top_level(const struct runqueue *rq)
 {
-	return rq->levels ? (unsigned)__builtin_ctz(rq->levels) : THREAD_PRIORITIES;
+	return rq->levels ? bit_lowest(rq->levels) : THREAD_PRIORITIES;
 }
 
 bool runqueue_has_urgent(const struct runqueue *rq, unsigned level)
@@ -140,7 +141,7 @@ struct thread *runqueue_take_stealable(struct runqueue *rq)
 	if (rq->current == rq->idle && rq->ready < 2)
 		return NULL;
 	while (levels) {
-		unsigned level = (unsigned)__builtin_ctz(levels);
+		unsigned level = bit_lowest(levels);
 		struct thread *t;
 
 		levels &= levels - 1;

@@ -17,7 +17,9 @@ struct runqueue {
 	struct thread *current;   /* [q] */
 	struct thread *idle;      /* [I] */
 	struct thread *worker;    /* [I] the executor's thread, never queued while parked */
+	uint32_t tasks;           /* [executor's lock], read without it: tasks queued for the worker */
 	bool worker_parked;       /* [q] waits for tasks, and for nothing else */
+	uint8_t hart;             /* [I] whose it is */
 	bool slice_armed;         /* [own hart, interrupts off] */
 	bool slice_over;          /* [own hart, interrupts off] */
 	struct thread *dead;      /* [q] switched away from for the last time */
@@ -32,6 +34,11 @@ static inline struct runqueue *runqueue_here(void)
 	return &runqueues[HARTS_MAX > 1 ? hart_id() : 0];
 }
 
+static inline bool runqueue_has_tasks(const struct runqueue *rq)
+{
+	return __atomic_load_n(&rq->tasks, __ATOMIC_RELAXED) != 0;
+}
+
 void runqueue_init(struct runqueue *rq, struct thread *idle);
 
 /* All with rq->lock held. */
@@ -42,8 +49,6 @@ struct thread *runqueue_pick(struct runqueue *rq);              /* taken off; th
 bool runqueue_has_urgent(const struct runqueue *rq, unsigned level); /* somebody at `level` or more urgent */
 struct thread *runqueue_take_stealable(struct runqueue *rq);    /* NULL: nothing that may move */
 
-/* Tasks wait on this hart's executor. Any context. */
-bool executor_has_work(hart_t hart);
 /* Makes the executor's thread of this hart. */
 void executor_start(struct runqueue *rq, hart_t hart);
 

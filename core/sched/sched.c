@@ -104,7 +104,7 @@ static struct runqueue *lock_home(struct thread *t)
  */
 static hart_t choose_hart(const struct thread *t, const struct runqueue *home)
 {
-	hart_t hart = (hart_t)(home - runqueues);
+	hart_t hart = home->hart;
 	bool soon_free = home->current == home->idle ||
 			 home->current->priority <= THREAD_PRIORITY_KERNEL;
 
@@ -116,7 +116,7 @@ static hart_t choose_hart(const struct thread *t, const struct runqueue *home)
 /* The hart has one more ready thread: makes it look. Interrupts off, rq->lock held. */
 static void attract(struct runqueue *rq, const struct thread *t)
 {
-	hart_t hart = (hart_t)(rq - runqueues);
+	hart_t hart = rq->hart;
 
 	if (HARTS_MAX == 1 || hart == hart_id()) {
 		if (IS_ENABLED(CONFIG_PREEMPT) && t->level < rq->current->level)
@@ -171,7 +171,7 @@ static void make_runnable(struct runqueue *home, struct thread *t)
 		return;
 	}
 	hart = choose_hart(t, home);
-	if (hart == (hart_t)(home - runqueues)) {
+	if (hart == home->hart) {
 		runqueue_add(home, t);
 		attract(home, t);
 		attract_thief(home);
@@ -226,7 +226,7 @@ bool thread_is_interrupted(const struct thread *t)
 
 void thread_interrupt_clear(struct thread *t)
 {
-	__atomic_store_n(&t->interrupted, false, __ATOMIC_RELAXED);
+	store_relaxed(&t->interrupted, false);
 }
 
 void sched_deadline_passed(struct ktimer *timer)
@@ -247,7 +247,7 @@ void thread_prepare_wait(void)
 	assert(t != runqueue_here()->idle);
 	t->preparing = true;
 	t->wake_result = 0;
-	__atomic_store_n(&t->state, THREAD_SLEEPING, __ATOMIC_RELAXED);
+	store_relaxed(&t->state, THREAD_SLEEPING);
 	full_fence();
 }
 
@@ -263,7 +263,7 @@ void thread_cancel_wait(void)
 
 	if (!t->preparing)
 		return;
-	__atomic_store_n(&t->state, THREAD_RUNNING, __ATOMIC_RELAXED);
+	store_relaxed(&t->state, THREAD_RUNNING);
 	end_wait(t);
 }
 

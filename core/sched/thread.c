@@ -196,7 +196,7 @@ static void reclaim(struct thread *t)
 
 static void declare_done(struct thread *t)
 {
-	__atomic_store_n(&t->done, true, __ATOMIC_RELEASE);
+	store_release(&t->done, true);
 	waitq_wake_all(&join_queue);
 }
 

@@ -11,13 +11,13 @@ void event_init(struct event *e)
 
 void event_set(struct event *e)
 {
-	__atomic_store_n(&e->set, true, __ATOMIC_RELEASE);
+	store_release(&e->set, true);
 	waitq_wake_all(&e->waiters);
 }
 
 void event_reset(struct event *e)
 {
-	__atomic_store_n(&e->set, false, __ATOMIC_RELAXED);
+	store_relaxed(&e->set, false);
 }
 
 bool event_is_set(const struct event *e)

@@ -37,16 +37,26 @@ bool mutex_try_lock(struct mutex *m)
 	return take(m);
 }
 
+/* Apart, so that the common case needs no frame. */
+static __attribute__((noinline)) void wait_for(struct mutex *m)
+{
+	assert(!mutex_is_held(m));
+	waitq_wait(&m->waiters, take(m), DEADLINE_NEVER, false);
+}
+
 void mutex_lock(struct mutex *m)
 {
-	assert(!irq_in_handler() && !mutex_is_held(m));
+	assert(!irq_in_handler());
 	if (unlikely(!take(m)))
-		waitq_wait(&m->waiters, take(m), DEADLINE_NEVER, false);
+		wait_for(m);
 }
 
 void mutex_unlock(struct mutex *m)
 {
 	assert(mutex_is_held(m));
-	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELEASE);
-	waitq_wake_one(&m->waiters);
+	store_release(&m->owner, NULL);
+	if (HARTS_MAX > 1)
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (unlikely(!waitq_is_empty(&m->waiters)))
+		waitq_wake_one(&m->waiters);
 }

@@ -23,6 +23,6 @@ bool spin_try_lock(struct spinlock *l)
 		preempt_enable();
 		return false;
 	}
-	__atomic_store_n(&l->holder, hart_id() + 1, __ATOMIC_RELAXED);
+	store_relaxed(&l->holder, hart_id() + 1);
 	return true;
 }

@@ -47,7 +47,7 @@ static int wake_up_to(struct waitq *q, int most)
 	/* The caller's condition is written before this look at the queue. */
 	if (HARTS_MAX > 1)
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&q->waiters.next, __ATOMIC_RELAXED) == &q->waiters)
+	if (waitq_is_empty(q))
 		return 0;
 	flags = spin_lock_irq(&q->lock);
 	while (woken < most && !list_is_empty(&q->waiters)) {
@@ -55,7 +55,7 @@ static int wake_up_to(struct waitq *q, int most)
 
 		list_remove(&w->link);
 		woken += thread_wake(w->thread);
-		__atomic_store_n(&w->queue, NULL, __ATOMIC_RELEASE);
+		store_release(&w->queue, NULL);
 	}
 	spin_unlock_irq(&q->lock, flags);
 	return woken;

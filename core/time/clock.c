@@ -4,6 +4,7 @@
  */
 #include <core/arch.h>
 #include <core/assert.h>
+#include <core/atomic.h>
 #include <core/time.h>
 #include "clock.h"
 
@@ -47,5 +48,5 @@ uint64_t clock_wall_ns(void)
 
 void clock_set_wall_ns(uint64_t ns)
 {
-	__atomic_store_n(&wall_offset, ns - clock_ns(), __ATOMIC_RELAXED);
+	store_relaxed(&wall_offset, ns - clock_ns());
 }

@@ -90,7 +90,7 @@ void ktimer_arm(struct ktimer *t, uint64_t deadline_ns)
 		disarm(t);
 	spin_acquire(&here->lock);
 	t->deadline_ns = deadline_ns;
-	__atomic_store_n(&t->hart, (hart_t)(here - timers), __ATOMIC_RELAXED);
+	store_relaxed(&t->hart, (hart_t)(here - timers));
 	heap_insert(&here->heap, &t->node);
 	if (deadline_ns < here->set_for_ns) {
 		here->set_for_ns = deadline_ns;
@@ -143,12 +143,12 @@ void sched_timer_interrupt(void)
 	counter_inc(timer_interrupts);
 	spin_acquire(&here->lock);
 	while ((t = take_due(here))) {
-		__atomic_store_n(&here->firing, t, __ATOMIC_RELAXED);
+		store_relaxed(&here->firing, t);
 		spin_release(&here->lock);
 		counter_inc(timer_fires);
 		t->fire(t);
 		spin_acquire(&here->lock);
-		__atomic_store_n(&here->firing, NULL, __ATOMIC_RELEASE);
+		store_release(&here->firing, NULL);
 	}
 	spin_release(&here->lock);
 }

@@ -6,6 +6,7 @@
  * writer may have overtaken meanwhile, it drops. Records cut by that are never shown.
  */
 #include <core/assert.h>
+#include <core/atomic.h>
 #include <core/hart.h>
 #include <core/page.h>
 #include <core/string.h>
@@ -42,7 +43,7 @@ void trace_write(enum trace_kind kind, const char *name, uint64_t value)
 			.kind = (uint8_t)kind,
 			.hart = (uint8_t)hart,
 		};
-		__atomic_store_n(&r->head, head + 1, __ATOMIC_RELEASE);
+		store_release(&r->head, head + 1);
 	}
 	arch_irq_restore(flags);
 }
@@ -55,7 +56,7 @@ void trace_enable(bool on)
 		if (!rings[h].records)
 			rings[h].records = page_alloc_exact(bytes, PAGE_KERNEL);
 	}
-	__atomic_store_n(&trace_is_on, on, __ATOMIC_RELEASE);
+	store_release(&trace_is_on, on);
 }
 
 size_t trace_read(hart_t hart, struct trace_record *out, size_t max)

@@ -11,6 +11,7 @@
 
 #include <core/arch.h>
 #include <core/assert.h>
+#include <core/atomic.h>
 #include <core/hart.h>
 #include <core/list.h>
 #include <core/thread.h>
@@ -46,7 +47,7 @@ static inline void spin_acquire(struct spinlock *l)
 	assert(!spin_is_held(l));
 	if (HARTS_MAX > 1 && unlikely(__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE)))
 		spin_wait(l);
-	__atomic_store_n(&l->holder, hart_id() + 1, __ATOMIC_RELAXED);
+	store_relaxed(&l->holder, hart_id() + 1);
 	__asm__ volatile("" ::: "memory");
 }
 
@@ -54,9 +55,9 @@ static inline void spin_release(struct spinlock *l)
 {
 	assert(spin_is_held(l));
 	__asm__ volatile("" ::: "memory");
-	__atomic_store_n(&l->holder, 0, __ATOMIC_RELAXED);
+	store_relaxed(&l->holder, 0);
 	if (HARTS_MAX > 1)
-		__atomic_store_n(&l->locked, 0, __ATOMIC_RELEASE);
+		store_release(&l->locked, 0);
 }
 
 /* Disables preemption, leaves interrupts: for locks that no interrupt handler takes. */
@@ -99,6 +100,13 @@ struct waitq {
 #define WAITQ_INIT(name) { SPINLOCK_INIT, LIST_INIT((name).waiters) }
 
 void waitq_init(struct waitq *q);
+
+/* A hint, without the lock: a caller that changes the condition first and then asks needs a full fence between. */
+static inline bool waitq_is_empty(const struct waitq *q)
+{
+	return __atomic_load_n(&q->waiters.next, __ATOMIC_RELAXED) == &q->waiters;
+}
+
 /* Any context. Number of threads woken. */
 int waitq_wake_one(struct waitq *q);
 int waitq_wake_all(struct waitq *q);

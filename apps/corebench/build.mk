@@ -1,0 +1,3 @@
+# Needs no C library.
+world  := freestanding
+objs-$(CONFIG_APP_COREBENCH) += main.o
