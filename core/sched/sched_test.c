@@ -366,11 +366,16 @@ TEST(no_wake_up_is_lost_in_a_ring_of_threads)
 
 	for (size_t i = 0; i < RING; i++) {
 		CHECK_EQ(thread_create(&attr, pass_tokens, (void *)i, 0, &ring[i].thread), 0);
-		ring[i].tokens = i % 2;
+		ring[i].tokens = 0;
 	}
 	ring_done = 0;
 	for (size_t i = 0; i < RING; i++)
 		thread_start(ring[i].thread);
+	/* Tokens only now: a neighbour's wake would start a thread before we do. */
+	for (size_t i = 1; i < RING; i += 2) {
+		__atomic_fetch_add(&ring[i].tokens, 1, __ATOMIC_SEQ_CST);
+		thread_wake(ring[i].thread);
+	}
 	while (__atomic_load_n(&ring_done, __ATOMIC_SEQ_CST) != RING) /* a joined thread cannot be woken */
 		thread_sleep_until(clock_ns() + NSEC_PER_MSEC);
 	for (size_t i = 0; i < RING; i++)
