@@ -14,6 +14,7 @@
 
 #define FDT_MAGIC       0xd00dfeedu
 #define FDT_HEADER_SIZE 40u
+#define DEPTH_MAX       16u /* of nodes whose reg is asked for */
 #define FDT_VERSION     17u /* the layout we read; blobs say which older readers they suit */
 
 enum token { TOKEN_BEGIN_NODE = 1, TOKEN_END_NODE = 2, TOKEN_PROP = 3, TOKEN_NOP = 4, TOKEN_END = 9 };
@@ -317,20 +318,23 @@ bool fdt_u32(const struct fdt *f, fdt_node_t node, const char *name, uint32_t *v
 	return true;
 }
 
+/* One pass from the start, with the nodes that are open on the way. */
 static fdt_node_t parent_of(const struct fdt *f, fdt_node_t node)
 {
-	fdt_node_t parent = fdt_root(f);
+	fdt_node_t open[DEPTH_MAX];
+	unsigned depth = 0;
+	struct item it;
 
-	while (parent >= 0 && parent < node) {
-		fdt_node_t child = fdt_first_child(f, parent), inside = -ENOENT;
-
-		/* Children come in document order: the last one that starts at or before the node. */
-		for (; child >= 0 && child <= node; child = fdt_next_sibling(f, child)) {
-			if (child == node)
-				return parent;
-			inside = child;
+	for (uint32_t off = 0; next_token(f, off, &it); off = it.next) {
+		if (it.token == TOKEN_BEGIN_NODE) {
+			if ((fdt_node_t)off == node)
+				return depth ? open[depth - 1] : -ENOENT;
+			if (depth == DEPTH_MAX)
+				break;
+			open[depth++] = (fdt_node_t)off;
+		} else if (it.token == TOKEN_END_NODE && depth-- == 0) {
+			break;
 		}
-		parent = inside;
 	}
 	return -ENOENT;
 }

@@ -160,22 +160,40 @@ static unsigned largest_level(vaddr_t va, paddr_t pa, size_t len)
 	return level;
 }
 
+/*
+ * Enters leaves of one size, at most to the end of the table that holds the first. Returns the bytes
+ * mapped, or negative errno.
+ */
+static intptr_t map_run(vaddr_t va, paddr_t pa, size_t len, pte_t bits, unsigned level)
+{
+	size_t size = LEVEL_SIZE(level), room = LEVEL_SIZE(level + 1) - (va & (LEVEL_SIZE(level + 1) - 1));
+	size_t run = ALIGN_DOWN(MIN(len, room), size);
+	pte_t *pte = entry_make(va, level);
+
+	if (!pte)
+		return -ENOMEM;
+	for (size_t done = 0; done < run; done += size, pte++) {
+		if (*pte)
+			return -EEXIST;
+		*pte = pte_make(pa + done, bits);
+	}
+	return (intptr_t)run;
+}
+
 int pagetable_map(vaddr_t va, paddr_t pa, size_t len, unsigned prot, bool large)
 {
 	pte_t bits = pte_bits(prot);
 
 	while (len) {
 		unsigned level = large ? largest_level(va, pa, len) : 0;
-		pte_t *pte = entry_make(va, level);
+		/* Small pages end where larger ones become possible: at the end of their table. */
+		intptr_t run = map_run(va, pa, len, bits, level);
 
-		if (!pte)
-			return -ENOMEM;
-		if (*pte)
-			return -EEXIST;
-		*pte = pte_make(pa, bits);
-		va += LEVEL_SIZE(level);
-		pa += LEVEL_SIZE(level);
-		len -= LEVEL_SIZE(level);
+		if (run < 0)
+			return (int)run;
+		va += (size_t)run;
+		pa += (size_t)run;
+		len -= (size_t)run;
 	}
 	return 0;
 }
