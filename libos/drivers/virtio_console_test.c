@@ -208,6 +208,27 @@ TEST(console_ignores_control_messages_without_sense)
 	CHECK(readable);
 }
 
+TEST(console_survives_control_messages_of_noise)
+{
+	uint32_t said[8];
+	uint8_t noise[CHARPORT_NAME_MAX];
+
+	test_seed(77);
+	CHECK(begin("test.noise"));
+	for (unsigned i = 0; i < 5000; i++) {
+		size_t len = test_random_below(sizeof(noise) + 1);
+
+		for (size_t k = 0; k < len; k++)
+			noise[k] = (uint8_t)test_random();
+		control((uint32_t)(test_random_below(8) ? test_random_below(5) : test_random()),
+			(uint16_t)test_random_below(10), (uint16_t)test_random_below(2), noise, len);
+		take_control(said, 8);
+	}
+	CHECK(!m->dev.broken && !m->complaint);
+	CHECK(str_equal(port->name, "test.noise"));
+	CHECK(send_bytes("still", 5));
+}
+
 TEST(console_resets_a_device_that_lies_and_goes_on)
 {
 	static const struct { unsigned queue; uint32_t id, len; uint16_t step; } lies[] = {

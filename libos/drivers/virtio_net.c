@@ -194,12 +194,17 @@ static void restart(struct virtio_net *n)
 		tell_link(n, true);
 }
 
-static void look_at_link(struct virtio_net *n)
+/* The device says that something has changed, perhaps that it needs a reset [2.1.2]. */
+static void look_at_configuration(struct virtio_net *n)
 {
 	bool up;
 
 	__atomic_store_n(&n->config_changed, false, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (n->dev->transport->status(n->dev) & VIRTIO_STATUS_NEEDS_RESET) {
+		virtio_break(n->dev, "it says that it needs a reset");
+		return;
+	}
 	up = link_is_up(n);
 	if (up != n->netdev.link_up)
 		tell_link(n, up);
@@ -235,7 +240,7 @@ static unsigned net_poll(struct netdev *d, unsigned budget)
 	d->polls++;
 	n->rx.interrupt_on = false;
 	if (unlikely(__atomic_load_n(&n->config_changed, __ATOMIC_RELAXED)))
-		look_at_link(n);
+		look_at_configuration(n);
 	do {
 		frames = take_all(n, budget);
 	} while (!frames && !arm(n));
@@ -268,8 +273,8 @@ static void net_kick(struct netdev *d)
 	if (unlikely(!n->started))
 		return;
 	d->kicks += virtq_kick(&n->tx.q);
-	/* A stack that sleeps would not reap what it lent. A poll() to come arms by itself. */
-	if (n->rx.interrupt_on && !net_tx_arm(n))
+	/* A stack that sleeps would not reap what it lent, nor reset. A poll() to come does both by itself. */
+	if (n->rx.interrupt_on && (!net_tx_arm(n) || unlikely(virtio_is_broken(n->dev))))
 		d->upper->wake(d);
 }
 

@@ -76,6 +76,17 @@ TEST(net_survives_headers_that_are_too_short)
 		check_used_lie(RIG_RX, 0, len, 1);
 }
 
+TEST(net_resets_a_device_that_asks_for_it)
+{
+	struct rig *r = begin();
+
+	CHECK(r != NULL);
+	r->model.status |= VIRTIO_STATUS_NEEDS_RESET;
+	model_config_changed(&r->model);
+	CHECK(model_interrupt(&r->model));
+	CHECK(recovered(r, 0));
+}
+
 TEST(net_drops_frames_too_short_for_ethernet)
 {
 	struct rig *r = begin();
