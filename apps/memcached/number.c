@@ -69,13 +69,14 @@ bool number_parse_i32(const char *text, size_t len, int32_t *out)
 
 char *number_format(char *to, uint64_t n)
 {
-	char digits[NUMBER_MAX], *p = digits + NUMBER_MAX;
+	uint64_t power = 10;
+	unsigned len = 1;
+	char *p;
 
-	do {
+	for (; len < NUMBER_MAX && n >= power; len++)
+		power *= 10;
+	for (p = to + len; n >= 10; n /= 10)
 		*--p = (char)('0' + n % 10);
-		n /= 10;
-	} while (n > 0);
-	while (p < digits + NUMBER_MAX)
-		*to++ = *p++;
-	return to;
+	*--p = (char)('0' + n);
+	return to + len;
 }
