@@ -4,6 +4,6 @@ objs-$(CONFIG_NET) += stream_lwip.o stream_input.o stream_output.o stream_timer.
 objs-$(CONFIG_NET) += socket.o socket_tcp.o socket_udp.o socket_option.o
 objs-$(and $(CONFIG_NET),$(CONFIG_OPERATOR)) += counters.o
 
-host-y += $(objs-y) lab.o stream_test.o stream_life_test.o socket_test.o fuzz_test.o resolve_test.o
+host-y += $(objs-y) lab.o stream_test.o stream_life_test.o socket_test.o fuzz_test.o resolve_test.o net_test.o
 
 cflags-y += $(lwip_include) -fno-strict-aliasing

@@ -15,15 +15,17 @@
 #define LOCAL_PORTS      28232u    /* to 60999, Linux's range */
 
 static uint64_t isn_key[2];
-static bool isn_key_is_drawn;
+static enum { KEY_NONE, KEY_WEAK, KEY_STRONG } isn_key_state; /* weak: drawn before any entropy came */
 
 static uint32_t pool[32];
 static unsigned pool_left;
+static bool pool_is_strong;     /* drawn after entropy came */
 
 /* Stack lock. Drawn in lots: the generator costs more to start than to run. */
 uint32_t net_random32(void)
 {
-	if (!pool_left) {
+	if (!pool_left || (unlikely(!pool_is_strong) && random_is_seeded())) {
+		pool_is_strong = random_is_seeded();
 		random_bytes(pool, sizeof(pool));
 		pool_left = ARRAY_SIZE(pool);
 	}
@@ -83,15 +85,23 @@ static void address_words(uint64_t out[2], const ip_addr_t *ip)
 		out[0] = ip4_addr_get_u32(ip_2_ip4(ip));
 }
 
+static void isn_key_draw(void)
+{
+	bool is_seeded = random_is_seeded();
+
+	if (isn_key_state == KEY_WEAK && !is_seeded)
+		return;
+	random_bytes(isn_key, sizeof(isn_key));
+	isn_key_state = is_seeded ? KEY_STRONG : KEY_WEAK;
+}
+
 uint32_t net_initial_sequence(const void *local_ip, uint16_t local_port, const void *remote_ip,
 			      uint16_t remote_port)
 {
 	uint64_t words[5];
 
-	if (!isn_key_is_drawn) {
-		random_bytes(isn_key, sizeof(isn_key));
-		isn_key_is_drawn = random_is_seeded();
-	}
+	if (unlikely(isn_key_state != KEY_STRONG))
+		isn_key_draw();
 	address_words(&words[0], local_ip);
 	address_words(&words[2], remote_ip);
 	words[4] = (uint64_t)local_port << 16 | remote_port;
