@@ -11,7 +11,7 @@ tests-$(CONFIG_POSIX_EPOLL)   += epoll_test.o
 host-y += fd.o fd_test.o epoll.o eventfd.o epoll_test.o blocking.o time.o signal.o process.o futex.o
 ifdef CONFIG_POSIX
 objs-$(CONFIG_OPERATOR)       += operator_stop.o
-objs-$(CONFIG_NET)            += stream_signals.o
+objs-$(CONFIG_NET)            += stream_signals.o etc.o
 endif
 cflags-y += -I$(O)/include/generated -Ilibos/syscall
 

@@ -1,6 +1,6 @@
 /*
- * Opening files. Without a file system there are the devices (libos/vfs/devices.c) and the standard
- * descriptors, which start as the console.
+ * Opening files. Without a file system there are the devices (libos/vfs/devices.c), the resolver's files
+ * (etc.c) and the standard descriptors, which start as the console.
  */
 #include <core/errno.h>
 #include <libos/abi.h>
@@ -12,6 +12,20 @@
 #include "syscalls.h"
 
 #define PATH_BYTES 256
+
+/* etc.c, where there is a network. */
+__attribute__((weak)) int etc_open(const char *path, uint32_t flags, struct file **out)
+{
+	(void)path, (void)flags, (void)out;
+	return -ENOENT;
+}
+
+static int path_open(const char *path, uint32_t flags, struct file **out)
+{
+	int ret = device_open(path, flags, out);
+
+	return ret == -ENOENT ? etc_open(path, flags, out) : ret;
+}
 
 long sys_openat(int dirfd, const char *user_path, int flags, unsigned mode)
 {
@@ -27,7 +41,7 @@ long sys_openat(int dirfd, const char *user_path, int flags, unsigned mode)
 		return -ENOTDIR;
 	if (flags & O_DIRECTORY)
 		return len ? -ENOTDIR : -ENOENT;
-	ret = device_open(path, (uint32_t)flags & (O_ACCMODE | O_NONBLOCK | O_APPEND), &f);
+	ret = path_open(path, (uint32_t)flags & (O_ACCMODE | O_NONBLOCK | O_APPEND), &f);
 	return ret ? ret : fd_install(f, flags & O_CLOEXEC, 0);
 }
 

@@ -3,6 +3,7 @@
 #include "check.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -301,8 +302,26 @@ static void udp(int family)
 	close(c);
 }
 
+static void names(void)
+{
+	struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM }, *found = NULL;
+	struct sockaddr_in *in;
+
+	SHOW(getaddrinfo("localhost", "80", &hints, &found));
+	in = found ? (struct sockaddr_in *)found->ai_addr : NULL;
+	YES("localhost is 127.0.0.1", in && in->sin_addr.s_addr == htonl(INADDR_LOOPBACK) && in->sin_port == htons(80));
+	if (found)
+		freeaddrinfo(found);
+	hints = (struct addrinfo){ .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_DGRAM };
+	YES("an address is no name", getaddrinfo("fe80::zz", NULL, &hints, &found) == EAI_NONAME);
+	SHOW(getaddrinfo("::1", "53", &hints, &found));
+	YES("a numeric address is read", found->ai_family == AF_INET6 && found->ai_socktype == SOCK_DGRAM);
+	freeaddrinfo(found);
+}
+
 int main(void)
 {
+	names();
 	signal(SIGPIPE, SIG_IGN);
 	tcp_echo(AF_INET);
 	tcp_echo(AF_INET6);
