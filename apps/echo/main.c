@@ -1,9 +1,9 @@
 /*
  * echo: a TCP server that sends back what it receives, on plain POSIX sockets.
  *
- * Each thread has an epoll with its own share of the connections; all of them watch the one listening
- * socket, and whoever is woken accepts. A connection is one buffer: it is read when it is empty,
- * written when it is not, so a peer that does not read stops being read.
+ * Each thread has an epoll with its own share of the connections; all of them watch the one
+ * listening socket, and whoever is woken accepts. A connection is one buffer: it is read when it is
+ * empty, written when it is not, so a peer that does not read stops being read.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -57,7 +57,8 @@ static int listen_on(unsigned short port)
 	if (fd < 0)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, ipv6 ? (struct sockaddr *)&any6 : (struct sockaddr *)&any4, ipv6 ? sizeof(any6) : sizeof(any4)) < 0)
+	if (bind(fd, ipv6 ? (struct sockaddr *)&any6 : (struct sockaddr *)&any4,
+		 ipv6 ? sizeof(any6) : sizeof(any4)) < 0)
 		return -1;
 	return listen(fd, 1024) < 0 ? -1 : fd;
 }
@@ -111,7 +112,8 @@ static bool serve(struct connection *c)
 static void *run(void *arg)
 {
 	int epoll = epoll_create1(0);
-	struct epoll_event events[EVENTS], ev = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = NULL };
+	struct epoll_event events[EVENTS];
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = NULL };
 
 	epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &ev);
 	while (!stopping) {

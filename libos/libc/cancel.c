@@ -3,12 +3,13 @@
  *
  * musl's own way looks at the program counter: its signal handler for SIGCANCEL asks whether the
  * thread was between __cp_begin and __cp_end, that is, at the trap of a cancellable call. Here a
- * signal handler runs where a call returns. So a cancellable call tells libos that handlers are to see
- * __cp_begin as the interrupted pc (posix_set_call_pc); musl's handler then moves the pc to
+ * signal handler runs where a call returns. So a cancellable call tells libos that handlers are to
+ * see __cp_begin as the interrupted pc (posix_set_call_pc); musl's handler then moves the pc to
  * __cp_cancel, which libos takes as the wish to end the call with -EINTR; and what musl did at
  * __cp_cancel is done in __cancellation_leave().
  *
- * __cancel() comes from musl's pthread_cancel.c, if the program has that; the weak one is never called.
+ * __cancel() comes from musl's pthread_cancel.c, if the program has that; the weak one is never
+ * called.
  */
 #include "pthread_impl.h"
 #include "syscall.h"
@@ -65,7 +66,8 @@ hidden long __cancellation_leave(long n, long result)
 	struct pthread *self = __pthread_self();
 
 	posix_set_call_pc(0);
-	if (result == -EINTR && n != SYS_close && self->cancel && self->canceldisable != PTHREAD_CANCEL_DISABLE)
+	if (result == -EINTR && n != SYS_close && self->cancel &&
+	    self->canceldisable != PTHREAD_CANCEL_DISABLE)
 		return __cancel();
 	return result;
 }

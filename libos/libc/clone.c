@@ -10,8 +10,8 @@
 #include "pthread_impl.h"
 #include "syscall.h"
 
-long process_clone(int (*entry)(void *), void *arg, void *stack, size_t stack_bytes, unsigned long flags,
-		   int *parent_tid, uintptr_t tls, int *child_tid);
+long process_clone(int (*entry)(void *), void *arg, void *stack, size_t stack_bytes,
+		   unsigned long flags, int *parent_tid, uintptr_t tls, int *child_tid);
 _Noreturn void process_unmap_and_exit(void *base, size_t len);
 
 #define THREAD_FLAGS (CLONE_VM | CLONE_THREAD | CLONE_SETTLS)
@@ -33,8 +33,8 @@ int __clone(int (*entry)(void *), void *stack_top, int flags, void *arg, ...)
 	new = (struct pthread *)(tls - sizeof(struct pthread));
 	lowest = (char *)new->stack - new->stack_size;
 	stack_top = (void *)((uintptr_t)stack_top & -16);
-	return process_clone(entry, arg, lowest, (char *)stack_top - lowest, (unsigned)flags, parent_tid,
-			     (uintptr_t)tls, child_tid);
+	return process_clone(entry, arg, lowest, (char *)stack_top - lowest, (unsigned)flags,
+			     parent_tid, (uintptr_t)tls, child_tid);
 }
 
 _Noreturn void __unmapself(void *base, size_t size)

@@ -75,7 +75,8 @@ static void vector_add_auxiliary(struct vector *v, const char *program)
 	vector_add_aux(v, AT_PHENT, sizeof(Elf64_Phdr));
 	vector_add_aux(v, AT_PHNUM, &tls_end[0] > &tls_data_start[0]);
 	vector_add_aux(v, AT_PAGESZ, PAGE_SIZE);
-	vector_add_aux(v, AT_HWCAP, 1 << 0 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 8 | 1 << 12); /* a c d f i m */
+	vector_add_aux(v, AT_HWCAP,
+		       1 << 0 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 8 | 1 << 12); /* a c d f i m */
 	vector_add_aux(v, AT_CLKTCK, 100);
 	vector_add_aux(v, AT_UID, 0);
 	vector_add_aux(v, AT_EUID, 0);

@@ -1,5 +1,6 @@
 /*
- * Waiting for files: the one place where an operation that answered -EAGAIN becomes a call that waits.
+ * Waiting for files: the one place where an operation that answered -EAGAIN becomes a call that
+ * waits.
  */
 #ifndef POSIX_BLOCKING_H
 #define POSIX_BLOCKING_H
@@ -24,20 +25,20 @@ void file_wait_end(struct file_wait *w);
  * waiting for `events_` of file f_ in between. Gives -EAGAIN if the file or `nonblock` says so, or
  * when the deadline passes; -ERESTARTSYS when a signal comes.
  */
-#define file_block_on(f_, events_, nonblock, deadline_ns, attempt)                                     \
-	({                                                                                             \
-		kssize_t result_ = (attempt);                                                          \
-		if (unlikely(result_ == -EAGAIN) && !((nonblock) || file_is_nonblocking(f_))) {        \
-			struct file_wait wait_;                                                        \
-			int slept_ = 0;                                                                \
-			file_wait_begin(&wait_, (f_)->ops->poll_queue(f_), events_);                   \
-			while ((result_ = (attempt)) == -EAGAIN && slept_ == 0)                        \
-				slept_ = file_wait_sleep(&wait_, deadline_ns);                         \
-			file_wait_end(&wait_);                                                         \
-			if (result_ == -EAGAIN && slept_ == -EINTR)                                    \
-				result_ = file_interrupted(deadline_ns);                               \
-		}                                                                                      \
-		result_;                                                                               \
+#define file_block_on(f_, events_, nonblock, deadline_ns, attempt)                                 \
+	({                                                                                         \
+		kssize_t result_ = (attempt);                                                      \
+		if (unlikely(result_ == -EAGAIN) && !((nonblock) || file_is_nonblocking(f_))) {    \
+			struct file_wait wait_;                                                    \
+			int slept_ = 0;                                                            \
+			file_wait_begin(&wait_, (f_)->ops->poll_queue(f_), events_);               \
+			while ((result_ = (attempt)) == -EAGAIN && slept_ == 0)                    \
+				slept_ = file_wait_sleep(&wait_, deadline_ns);                     \
+			file_wait_end(&wait_);                                                     \
+			if (result_ == -EAGAIN && slept_ == -EINTR)                                \
+				result_ = file_interrupted(deadline_ns);                           \
+		}                                                                                  \
+		result_;                                                                           \
 	})
 
 bool file_is_nonblocking(const struct file *f);

@@ -48,7 +48,8 @@ static long file_set_flags(struct file *f, uint32_t flags)
 
 	do
 		new = (old & ~SETTABLE_FLAGS) | (flags & SETTABLE_FLAGS);
-	while (!__atomic_compare_exchange_n(&f->flags, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	while (!__atomic_compare_exchange_n(&f->flags, &old, new, true, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED));
 	return 0;
 }
 

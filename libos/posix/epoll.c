@@ -1,8 +1,8 @@
 /*
  * epoll: one descriptor that tells which of many are ready.
  *
- * An item joins an epoll and a file: it watches the file's poll queue, lies in the epoll's table (by
- * descriptor and file) and on the file's list, so that either end can go first. When the file
+ * An item joins an epoll and a file: it watches the file's poll queue, lies in the epoll's table
+ * (by descriptor and file) and on the file's list, so that either end can go first. When the file
  * notifies, the item joins the ready list and the epoll's own queue is notified, which wakes those
  * who wait and the epolls around. epoll_wait() takes items off the ready list, asks each file what
  * holds now, and puts level-triggered items back that are still ready.
@@ -10,8 +10,8 @@
  * An item's file holds no reference from here: its end removes the item (epoll_file_gone). While
  * epoll_wait() looks at an item it holds a reference, taken only if the file is not already ending.
  *
- * EPOLLEXCLUSIVE is accepted; all who wait on one epoll share its ready list, so each event wakes one
- * of them, and several epolls are all woken.
+ * EPOLLEXCLUSIVE is accepted; all who wait on one epoll share its ready list, so each event wakes
+ * one of them, and several epolls are all woken.
  *
  * Locks: epoll_lock (a mutex, for tables, the files' lists and nesting) -> queues of files ->
  * ready_lock (interrupts off) -> the epoll's own queue's lock.
@@ -55,7 +55,8 @@ struct epoll_item {
 	struct epoll *epoll;          /* [I] */
 	struct file *file;            /* [I] */
 	int fd;                       /* [I] */
-	uint32_t events;              /* [epoll_lock; flags read under ready_lock] wanted, with EPOLLET and its like */
+	uint32_t events; /* [epoll_lock; flags read under ready_lock] wanted, with EPOLLET and its
+			    like */
 	uint64_t data;                /* [epoll_lock] */
 	bool disarmed;                /* [ready_lock] a one-shot that has shot */
 	struct list ready_link;       /* [ready_lock] */
@@ -134,7 +135,10 @@ static void item_remove_locked(struct epoll_item *item)
 	kfree(item);
 }
 
-/* How many epolls deep `f` is, watching epolls; more than NESTING_MAX or a loop through `around`: too many. */
+/*
+ * How many epolls deep `f` is, watching epolls; more than NESTING_MAX or a loop through `around`:
+ * too many.
+ */
 static int epoll_depth_locked(const struct file *f, const struct epoll *around, int depth)
 {
 	const struct epoll *ep = f->object;
@@ -150,7 +154,8 @@ static int epoll_depth_locked(const struct file *f, const struct epoll *around, 
 	return deepest;
 }
 
-static int epoll_add_locked(struct epoll *ep, int fd, struct file *f, const struct abi_epoll_event *event)
+static int epoll_add_locked(struct epoll *ep, int fd, struct file *f,
+			    const struct abi_epoll_event *event)
 {
 	struct epoll_item *item;
 
@@ -270,7 +275,8 @@ long sys_epoll_create1(int flags)
 	return fd_install(f, flags & O_CLOEXEC, 0);
 }
 
-static int epoll_control(struct epoll *ep, int op, int fd, struct file *f, const struct abi_epoll_event *event)
+static int epoll_control(struct epoll *ep, int op, int fd, struct file *f,
+			 const struct abi_epoll_event *event)
 {
 	struct epoll_item *item = item_find(ep, fd, f);
 
@@ -419,7 +425,8 @@ static long epoll_wait_fd(int epfd, void *events, int max, uint64_t deadline_ns)
 }
 
 /* As epoll_wait_fd(), under another signal mask when one is given. */
-static long epoll_wait_masked(int epfd, void *events, int max, uint64_t deadline_ns, const void *mask, size_t mask_size)
+static long epoll_wait_masked(int epfd, void *events, int max, uint64_t deadline_ns,
+			      const void *mask, size_t mask_size)
 {
 	uint64_t value;
 	long ret = mask ? signal_read_mask(&value, mask, mask_size) : 0;
@@ -436,7 +443,8 @@ static long epoll_wait_masked(int epfd, void *events, int max, uint64_t deadline
 	return ret;
 }
 
-long sys_epoll_pwait(int epfd, void *events, int max, int timeout_ms, const void *mask, size_t mask_size)
+long sys_epoll_pwait(int epfd, void *events, int max, int timeout_ms, const void *mask,
+		     size_t mask_size)
 {
 	uint64_t deadline_ns = timeout_ms < 0 ? DEADLINE_NEVER : 0;
 
@@ -445,7 +453,8 @@ long sys_epoll_pwait(int epfd, void *events, int max, int timeout_ms, const void
 	return epoll_wait_masked(epfd, events, max, deadline_ns, mask, mask_size);
 }
 
-long sys_epoll_pwait2(int epfd, void *events, int max, const void *timeout, const void *mask, size_t mask_size)
+long sys_epoll_pwait2(int epfd, void *events, int max, const void *timeout, const void *mask,
+		      size_t mask_size)
 {
 	uint64_t deadline_ns;
 	int ret = deadline_read_relative(&deadline_ns, timeout);

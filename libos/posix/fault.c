@@ -3,9 +3,9 @@
  *
  * In trap context the thread is made to call signal_fault_run() on its own stack, as ordinary code.
  * The handler may return (the instruction is tried again) or leave by siglongjmp(); what it changes
- * in the context it is given is not looked at. A fault while its signal is blocked, or on the way to
- * the handler (the stack is gone), is left to core, which panics with its name; so is a fault of a
- * program without a handler, since a backtrace tells more than a status.
+ * in the context it is given is not looked at. A fault while its signal is blocked, or on the way
+ * to the handler (the stack is gone), is left to core, which panics with its name; so is a fault of
+ * a program without a handler, since a backtrace tells more than a status.
  */
 #include <core/arch.h>
 #include <core/init.h>
@@ -13,7 +13,13 @@
 #include "signal.h"
 
 /* Exception causes, RISC-V Privileged Architecture, scause. */
-enum { CAUSE_FETCH_MISALIGNED, CAUSE_ILLEGAL = 2, CAUSE_BREAKPOINT, CAUSE_LOAD_MISALIGNED, CAUSE_STORE_MISALIGNED = 6 };
+enum {
+	CAUSE_FETCH_MISALIGNED,
+	CAUSE_ILLEGAL = 2,
+	CAUSE_BREAKPOINT,
+	CAUSE_LOAD_MISALIGNED,
+	CAUSE_STORE_MISALIGNED = 6
+};
 
 #define SEGV_MAPERR 1
 
@@ -36,14 +42,16 @@ static int fault_signal(unsigned cause)
 /* Is there a handler that may run now? */
 static bool fault_has_handler(const struct posix_thread *p, int signo)
 {
-	return p && !p->in_fault && process.actions[signo - 1].handler > 1 && !(p->mask & SIGNAL_BIT(signo));
+	return p && !p->in_fault && process.actions[signo - 1].handler > 1 &&
+	       !(p->mask & SIGNAL_BIT(signo));
 }
 
 static void signal_fault_run(void *arg, struct trap_frame *saved)
 {
 	struct posix_thread *p = arg;
-	struct abi_siginfo info = { .signo = p->fault_signal, .code = SEGV_MAPERR, .fault = { p->fault_address } };
+	struct abi_siginfo info = { .signo = p->fault_signal, .code = SEGV_MAPERR };
 
+	info.fault.address = p->fault_address;
 	p->in_fault = false;
 	signal_run_fault_handler(&info, arch_frame_pc(saved));
 }

@@ -1,8 +1,9 @@
 /*
  * The descriptor table. See fd.h.
  *
- * An array of files and two bitmaps (used, close-on-exec), doubled when full. `lowest_free` is never
- * above the lowest free number, so that a search starts there and looks at 64 numbers at a time.
+ * An array of files and two bitmaps (used, close-on-exec), doubled when full. `lowest_free` is
+ * never above the lowest free number, so that a search starts there and looks at 64 numbers at a
+ * time.
  *
  * Locks: table.lock, held for a few instructions; nothing beneath. grow_lock orders those who
  * replace the array, which happens seldom and allocates.

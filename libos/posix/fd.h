@@ -10,11 +10,17 @@
 
 #define FD_LIMIT_MAX 65536u
 
-struct file *fd_get(int fd);                        /* NULL: no such descriptor. Give back with file_put() */
+struct file *fd_get(int fd); /* NULL: no such descriptor. Give back with file_put() */
 
-/* A descriptor >= `lowest` for `f`, whose reference it takes over. -EMFILE or -ENOMEM: `f` has been put. */
+/*
+ * A descriptor >= `lowest` for `f`, whose reference it takes over. -EMFILE or -ENOMEM: `f` has been
+ * put.
+ */
 int fd_install(struct file *f, bool close_on_exec, int lowest);
-/* Makes `fd` refer to `f` (whose reference it takes over), closing what it was. `fd` or -EBADF, -ENOMEM. */
+/*
+ * Makes `fd` refer to `f` (whose reference it takes over), closing what it was. `fd` or -EBADF,
+ * -ENOMEM.
+ */
 int fd_replace(int fd, struct file *f, bool close_on_exec);
 int fd_close(int fd);                               /* 0 or -EBADF */
 
@@ -23,6 +29,6 @@ int fd_set_flags(int fd, bool close_on_exec);
 
 unsigned fd_limit(void);                            /* RLIMIT_NOFILE */
 void fd_set_limit(unsigned limit);
-unsigned fd_end(void);                              /* above the highest descriptor that may be open */
+unsigned fd_end(void); /* above the highest descriptor that may be open */
 
 #endif

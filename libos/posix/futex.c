@@ -3,8 +3,8 @@
  *
  * A waiter is on the stack of its thread and on the list of its address's bucket. The word is read
  * under the bucket's lock, so a waker that changed it first finds the waiter or is seen by it. A
- * waiter moved by REQUEUE changes its address and bucket; it reads its bucket again until the lock it
- * took is the right one.
+ * waiter moved by REQUEUE changes its address and bucket; it reads its bucket again until the lock
+ * it took is the right one.
  *
  * Locks: one bucket's lock, or two in the order of their addresses; run queues beneath.
  */
@@ -65,7 +65,8 @@ static struct bucket *bucket_lock(uintptr_t address)
 
 static void bucket_lock_two(uintptr_t a, uintptr_t b)
 {
-	struct bucket *first = MIN(bucket_of(a), bucket_of(b)), *second = MAX(bucket_of(a), bucket_of(b));
+	struct bucket *first = MIN(bucket_of(a), bucket_of(b)),
+		      *second = MAX(bucket_of(a), bucket_of(b));
 
 	spin_lock(&first->lock);
 	if (second != first)
@@ -174,7 +175,8 @@ static int waiter_finish(const struct futex_waiter *w)
 
 static int futex_wait(uint32_t *address, uint32_t value, uint64_t deadline_ns, uint32_t bits)
 {
-	struct futex_waiter w = { .address = (uintptr_t)address, .bits = bits, .thread = thread_current() };
+	struct futex_waiter w = {
+	    .address = (uintptr_t)address, .bits = bits, .thread = thread_current()};
 	int ret;
 
 	if (!bits)
@@ -205,7 +207,9 @@ static int futex_requeue(uint32_t *from, uint32_t *to, int wake, int move, const
 
 	bucket_lock_two(a, b);
 	if (expected)
-		ret = user_read(&now, from, sizeof(now)) < 0 ? -EFAULT : now != *expected ? -EAGAIN : 0;
+		ret = user_read(&now, from, sizeof(now)) < 0 ? -EFAULT
+		      : now != *expected		     ? -EAGAIN
+							     : 0;
 	if (ret == 0) {
 		ret = bucket_wake_locked(source, a, wake, FUTEX_ANY);
 		list_for_each_safe(w, next, &source->waiters, link) {
@@ -235,10 +239,12 @@ static int wait_deadline(int op, unsigned long timeout, bool realtime, uint64_t 
 		return -EFAULT;
 	if (!timespec_is_valid(&t))
 		return -EINVAL;
-	return clock_deadline(realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, timespec_to_ns(&t), deadline_ns);
+	return clock_deadline(realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, timespec_to_ns(&t),
+			      deadline_ns);
 }
 
-long sys_futex(uint32_t *address, int op, uint32_t value, unsigned long timeout, uint32_t *address2, uint32_t value3)
+long sys_futex(uint32_t *address, int op, uint32_t value, unsigned long timeout, uint32_t *address2,
+	       uint32_t value3)
 {
 	bool realtime = op & FUTEX_CLOCK_REALTIME;
 	uint64_t deadline_ns;
@@ -251,7 +257,9 @@ long sys_futex(uint32_t *address, int op, uint32_t value, unsigned long timeout,
 	case FUTEX_WAIT:
 	case FUTEX_WAIT_BITSET:
 		ret = wait_deadline(op, timeout, realtime, &deadline_ns);
-		return ret ? ret : futex_wait(address, value, deadline_ns, op == FUTEX_WAIT ? FUTEX_ANY : value3);
+		return ret ? ret
+			   : futex_wait(address, value, deadline_ns,
+					op == FUTEX_WAIT ? FUTEX_ANY : value3);
 	case FUTEX_WAKE:
 		return futex_wake((uintptr_t)address, MIN(value, (uint32_t)INT32_MAX), FUTEX_ANY);
 	case FUTEX_WAKE_BITSET:

@@ -47,8 +47,10 @@ long sys_umask(unsigned mask)
 
 #define UTS_FIELD 65
 
-struct abi_utsname { char system[UTS_FIELD], node[UTS_FIELD], release[UTS_FIELD], version[UTS_FIELD],
-			  machine[UTS_FIELD], domain[UTS_FIELD]; };
+struct abi_utsname {
+	char system[UTS_FIELD], node[UTS_FIELD], release[UTS_FIELD], version[UTS_FIELD],
+	    machine[UTS_FIELD], domain[UTS_FIELD];
+};
 
 long sys_uname(void *name)
 {
@@ -68,7 +70,8 @@ struct abi_sysinfo {
 long sys_sysinfo(void *info)
 {
 	struct page_stats pages;
-	struct abi_sysinfo s = { .uptime = (int64_t)(clock_ns() / NSEC_PER_SEC), .processes = 1, .unit = 1 };
+	struct abi_sysinfo s = {
+	    .uptime = (int64_t)(clock_ns() / NSEC_PER_SEC), .processes = 1, .unit = 1};
 
 	page_stats(&pages);
 	s.total_ram = pages.total_pages * PAGE_SIZE;
@@ -151,7 +154,8 @@ long sys_getrusage(int who, void *usage)
 		return -EINVAL;
 	clock_read(who == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID, &ns);
 	if (who >= 0)
-		u.user = (struct abi_timeval){ (int64_t)(ns / NSEC_PER_SEC), (int64_t)(ns % NSEC_PER_SEC / NSEC_PER_USEC) };
+		u.user = (struct abi_timeval){(int64_t)(ns / NSEC_PER_SEC),
+					      (int64_t)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
 	return user_write(usage, &u, sizeof(u));
 }
 
@@ -220,7 +224,10 @@ long sys_prctl(int option, unsigned long arg)
 	return user_read_string(name, (const char *)arg, sizeof(name)) == -EFAULT ? -EFAULT : 0;
 }
 
-/* One address space, and every hart's stores are seen after a fence: only the plain kind is offered. */
+/*
+ * One address space, and every hart's stores are seen after a fence: only the plain kind is
+ * offered.
+ */
 long sys_membarrier(int command, unsigned flags, int cpu)
 {
 	const int query = 0;

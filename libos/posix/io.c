@@ -160,7 +160,8 @@ long sys_pwrite64(int fd, const void *buf, size_t len, long offset)
 	return transfer_at(fd, &u, offset, false);
 }
 
-static kssize_t transfer_vectors_at(int fd, const void *vecs, unsigned long count, long offset, bool reading)
+static kssize_t transfer_vectors_at(int fd, const void *vecs, unsigned long count, long offset,
+				    bool reading)
 {
 	struct vectors v;
 	kssize_t n = vectors_read(&v, vecs, count);

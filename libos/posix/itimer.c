@@ -25,7 +25,8 @@ static void alarm_fire(struct ktimer *timer)
 	bool due = alarm_next_ns <= clock_ns();
 
 	if (due)
-		alarm_next_ns = alarm_interval_ns ? alarm_next_ns + alarm_interval_ns : DEADLINE_NEVER;
+		alarm_next_ns =
+		    alarm_interval_ns ? alarm_next_ns + alarm_interval_ns : DEADLINE_NEVER;
 	if (alarm_next_ns != DEADLINE_NEVER)
 		ktimer_arm(timer, alarm_next_ns);
 	spin_unlock_irq(&alarm_lock, flags);
@@ -35,7 +36,8 @@ static void alarm_fire(struct ktimer *timer)
 
 static struct abi_timeval timeval_from_ns(uint64_t ns)
 {
-	return (struct abi_timeval){ (int64_t)(ns / NSEC_PER_SEC), (int64_t)(ns % NSEC_PER_SEC / NSEC_PER_USEC) };
+	return (struct abi_timeval){(int64_t)(ns / NSEC_PER_SEC),
+				    (int64_t)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
 }
 
 static bool timeval_to_ns(const struct abi_timeval *t, uint64_t *ns)
@@ -80,7 +82,8 @@ long sys_setitimer(int which, const void *value, void *old)
 		return -EINVAL;
 	if (value && user_read(&wanted, value, sizeof(wanted)) < 0)
 		return -EFAULT;
-	if (!timeval_to_ns(&wanted.value, &first_ns) || !timeval_to_ns(&wanted.interval, &interval_ns))
+	if (!timeval_to_ns(&wanted.value, &first_ns) ||
+	    !timeval_to_ns(&wanted.interval, &interval_ns))
 		return -EINVAL;
 	flags = spin_lock_irq(&alarm_lock);
 	before = alarm_setting_locked();

@@ -1,8 +1,8 @@
 /*
  * Memory: mmap and its relatives on core's anonymous ranges, and the program break.
  *
- * The break is a range of BREAK_MAX addresses reserved on first use; what lies under the break may be
- * used, what lies above it is mapped without access and holds no frames.
+ * The break is a range of BREAK_MAX addresses reserved on first use; what lies under the break may
+ * be used, what lies above it is mapped without access and holds no frames.
  */
 #include <core/errno.h>
 #include <core/sync.h>
@@ -102,12 +102,13 @@ long sys_mprotect(void *address, size_t len, int prot)
 long sys_mremap(void *address, size_t old_len, size_t new_len, int flags, void *new_address)
 {
 	(void)new_address;
-	if (!IS_ALIGNED((uintptr_t)address, PAGE_SIZE) || !new_len || !old_len || (flags & ~MREMAP_MAYMOVE))
+	if (!IS_ALIGNED((uintptr_t)address, PAGE_SIZE) || !new_len || !old_len ||
+	    (flags & ~MREMAP_MAYMOVE))
 		return -EINVAL;
 	if (new_len > SIZE_MAX / 2)
 		return -ENOMEM;
-	return vm_anon_remap((vaddr_t)address, ALIGN_UP(old_len, PAGE_SIZE), ALIGN_UP(new_len, PAGE_SIZE),
-			     flags & MREMAP_MAYMOVE);
+	return vm_anon_remap((vaddr_t)address, ALIGN_UP(old_len, PAGE_SIZE),
+			     ALIGN_UP(new_len, PAGE_SIZE), flags & MREMAP_MAYMOVE);
 }
 
 long sys_madvise(void *address, size_t len, int advice)
@@ -118,7 +119,8 @@ long sys_madvise(void *address, size_t len, int advice)
 		return 0;
 	if (advice == MADV_DONTNEED || advice == MADV_FREE)
 		return vm_anon_discard((vaddr_t)address, ALIGN_UP(len, PAGE_SIZE));
-	return advice >= 0 && advice <= 25 ? 0 : -EINVAL; /* the others are hints that need no answer */
+	return advice >= 0 && advice <= 25 ? 0
+					   : -EINVAL; /* the others are hints that need no answer */
 }
 
 /* Memory here is never taken away to a disk, so it is as if locked. */
@@ -169,7 +171,8 @@ static bool brk_move(vaddr_t end)
 	if (to > from)
 		return vm_anon_protect(from, to - from, PROT_READ | PROT_WRITE) == 0;
 	if (to < from)
-		return vm_anon_discard(to, from - to) == 0 && vm_anon_protect(to, from - to, 0) == 0;
+		return vm_anon_discard(to, from - to) == 0 &&
+		       vm_anon_protect(to, from - to, 0) == 0;
 	return true;
 }
 
@@ -180,7 +183,8 @@ long sys_brk(uintptr_t end)
 	mutex_lock(&brk_range.lock);
 	if (!brk_range.start)
 		brk_reserve();
-	if (brk_range.start && end >= brk_range.start && end <= brk_range.start + BREAK_MAX && brk_move(end))
+	if (brk_range.start && end >= brk_range.start && end <= brk_range.start + BREAK_MAX &&
+	    brk_move(end))
 		brk_range.end = end;
 	now = brk_range.end;
 	mutex_unlock(&brk_range.lock);

@@ -1,6 +1,6 @@
 /*
- * Opening files. Without a file system there are the devices (libos/vfs/devices.c), the resolver's files
- * (etc.c) and the standard descriptors, which start as the console.
+ * Opening files. Without a file system there are the devices (libos/vfs/devices.c), the resolver's
+ * files (etc.c) and the standard descriptors, which start as the console.
  */
 #include <core/errno.h>
 #include <libos/abi.h>

@@ -1,6 +1,6 @@
 /*
- * The operator's `stop` is SIGTERM to the application: a program with a handler ends as it likes, one
- * without ends at once, in order.
+ * The operator's `stop` is SIGTERM to the application: a program with a handler ends as it likes,
+ * one without ends at once, in order.
  */
 #include <core/init.h>
 #include <libos/operator.h>

@@ -46,7 +46,8 @@ static int poll_call_begin(struct poll_call *call, size_t count)
 	call->fired = 0;
 	call->count = count;
 	call->entries = call->few;
-	if (count > ARRAY_SIZE(call->few) && !(call->entries = kmalloc(count * sizeof(*call->entries))))
+	if (count > ARRAY_SIZE(call->few) &&
+	    !(call->entries = kmalloc(count * sizeof(*call->entries))))
 		return -ENOMEM;
 	memset(call->entries, 0, count * sizeof(*call->entries));
 	return 0;
@@ -82,7 +83,8 @@ static size_t poll_call_look(struct poll_call *call)
 		struct poll_entry *e = &call->entries[i];
 
 		if (e->file)
-			e->revents = e->events & (e->file->ops->poll ? e->file->ops->poll(e->file) : POLL_IN | POLL_OUT);
+			e->revents = e->events & (e->file->ops->poll ? e->file->ops->poll(e->file)
+								     : POLL_IN | POLL_OUT);
 		ready += e->revents != 0;
 	}
 	return ready;
@@ -197,7 +199,8 @@ long sys_ppoll(void *fds, unsigned long count, void *timeout, const void *mask, 
 #define SETS 3
 
 static const uint32_t set_events[SETS] = { POLL_IN, POLL_OUT, POLL_PRI };
-static const uint32_t set_means[SETS] = { POLL_IN | POLL_HUP | POLL_ERR, POLL_OUT | POLL_ERR, POLL_PRI };
+static const uint32_t set_means[SETS] = {POLL_IN | POLL_HUP | POLL_ERR, POLL_OUT | POLL_ERR,
+					 POLL_PRI};
 
 static bool bit_is_set(const uint8_t *set, int n)
 {
@@ -244,7 +247,8 @@ static long select_result(const struct poll_call *call, uint8_t *sets, size_t by
 
 	for (int fd = 0; fd < count; fd++) {
 		for (int s = 0; s < SETS; s++) {
-			uint8_t *byte = sets + (size_t)s * bytes + fd / 8, bit = (uint8_t)(1 << (fd % 8));
+			uint8_t *byte = sets + (size_t)s * bytes + fd / 8,
+				bit = (uint8_t)(1 << (fd % 8));
 
 			if (!(*byte & bit))
 				continue;
@@ -284,7 +288,8 @@ static long select_files(int count, void *const user[SETS], uint64_t deadline_ns
 	return ret;
 }
 
-long sys_pselect6(int count, void *reads, void *writes, void *excepts, void *timeout, const void *packed_mask)
+long sys_pselect6(int count, void *reads, void *writes, void *excepts, void *timeout,
+		  const void *packed_mask)
 {
 	void *const user[SETS] = { reads, writes, excepts };
 	struct { const void *mask; size_t size; } packed = { NULL, 0 };
@@ -302,5 +307,6 @@ long sys_pselect6(int count, void *reads, void *writes, void *excepts, void *tim
 		return ret;
 	if (packed.mask)
 		signal_mask_for_call(value);
-	return masked_result(select_files((int)MIN((unsigned)count, fd_limit()), user, deadline_ns), packed.mask);
+	return masked_result(select_files((int)MIN((unsigned)count, fd_limit()), user, deadline_ns),
+			     packed.mask);
 }

@@ -2,12 +2,12 @@
  * The process and its threads: start, end, and what Linux does between (tids, CLEARTID).
  *
  * A thread's stack is the application's: it may be unmapped or reused as soon as the thread's
- * joiner learns of its end. So everything that announces the end happens in thread_released(), which
- * a kernel task calls when the thread is off its stack for good.
+ * joiner learns of its end. So everything that announces the end happens in thread_released(),
+ * which a kernel task calls when the thread is off its stack for good.
  *
  * System calls run on the caller's stack, below what the program itself uses, and while they hold a
- * spinlock a first touch of the stack could not be served. So a new thread's stack is filled when it
- * is created, up to STACK_FILL; the door touches what a call may need (libos/syscall/door.h).
+ * spinlock a first touch of the stack could not be served. So a new thread's stack is filled when
+ * it is created, up to STACK_FILL; the door touches what a call may need (libos/syscall/door.h).
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -145,7 +145,8 @@ static int stack_fill(uint8_t *stack, size_t bytes)
 	for (size_t back = 1; back <= fill; back += PAGE_SIZE) {
 		uint8_t byte;
 
-		if (user_read(&byte, stack + bytes - back, 1) < 0 || user_write(stack + bytes - back, &byte, 1) < 0)
+		if (user_read(&byte, stack + bytes - back, 1) < 0 ||
+		    user_write(stack + bytes - back, &byte, 1) < 0)
 			return -EFAULT;
 	}
 	return 0;
@@ -154,14 +155,15 @@ static int stack_fill(uint8_t *stack, size_t bytes)
 static int stack_check(void *stack, size_t bytes)
 {
 	if (bytes < THREAD_STACK_MIN) {
-		log_warn("clone: a stack of %zu bytes is refused, system calls need %zu", bytes, THREAD_STACK_MIN);
+		log_warn("clone: a stack of %zu bytes is refused, system calls need %zu", bytes,
+			 THREAD_STACK_MIN);
 		return -EINVAL;
 	}
 	return stack_fill(stack, bytes);
 }
 
-long process_clone(int (*entry)(void *), void *arg, void *stack, size_t stack_bytes, unsigned long flags,
-		   int *parent_tid, uintptr_t tls, int *child_tid)
+long process_clone(int (*entry)(void *), void *arg, void *stack, size_t stack_bytes,
+		   unsigned long flags, int *parent_tid, uintptr_t tls, int *child_tid)
 {
 	struct thread_attr attr = { .name = "app", .priority = THREAD_PRIORITY_APP, .stack = stack,
 				    .stack_bytes = stack_bytes, .detached = true, .hart = -1,

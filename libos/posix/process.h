@@ -58,8 +58,8 @@ static inline struct posix_thread *posix_thread_current(void)
 int process_adopt_thread(void);
 
 /* The lowest-level thread start: see libos/libc/clone.c. The new thread's id, or negative errno. */
-long process_clone(int (*entry)(void *), void *arg, void *stack, size_t stack_bytes, unsigned long flags,
-		   int *parent_tid, uintptr_t tls, int *child_tid);
+long process_clone(int (*entry)(void *), void *arg, void *stack, size_t stack_bytes,
+		   unsigned long flags, int *parent_tid, uintptr_t tls, int *child_tid);
 
 /* As munmap() of the caller's own stack followed by exit. */
 NORETURN void process_unmap_and_exit(void *base, size_t len);

@@ -38,7 +38,8 @@ static bool signal_is_ignored(int sig)
 {
 	uintptr_t handler = process.actions[sig - 1].handler;
 
-	return handler == HANDLER_IGNORE || (handler == HANDLER_DEFAULT && signal_is_ignored_by_default(sig));
+	return handler == HANDLER_IGNORE ||
+	       (handler == HANDLER_DEFAULT && signal_is_ignored_by_default(sig));
 }
 
 static uint64_t signals_due(const struct posix_thread *p)
@@ -168,8 +169,9 @@ int signal_send_to_id(int tid, const struct abi_siginfo *info)
 
 void signal_raise_pipe(void)
 {
-	struct abi_siginfo info = { .signo = SIGPIPE, .code = SI_USER, .sender = { .pid = PROCESS_ID } };
+	struct abi_siginfo info = { .signo = SIGPIPE, .code = SI_USER };
 
+	info.sender.pid = PROCESS_ID;
 	signal_send(posix_thread_current(), &info);
 }
 
@@ -219,7 +221,8 @@ int signal_read_mask(uint64_t *mask, const void *user, size_t size)
 /* ---- taking ---- */
 
 /* Takes the oldest entry of `sig` off a queue; clears the pending bit with the last one. */
-static void signal_dequeue_locked(uint64_t *pending, struct list *queue, int sig, struct abi_siginfo *info)
+static void signal_dequeue_locked(uint64_t *pending, struct list *queue, int sig,
+				  struct abi_siginfo *info)
 {
 	struct signal *s, *next, *found = NULL;
 	bool more = false;
@@ -249,7 +252,8 @@ int signal_take_locked(struct posix_thread *p, uint64_t among, struct abi_siginf
 		return info->signo;
 	}
 	if (shared) {
-		signal_dequeue_locked(&process.pending, &process.queued, __builtin_ctzll(shared) + 1, info);
+		signal_dequeue_locked(&process.pending, &process.queued,
+				      __builtin_ctzll(shared) + 1, info);
 		return info->signo;
 	}
 	return 0;
@@ -257,7 +261,10 @@ int signal_take_locked(struct posix_thread *p, uint64_t among, struct abi_siginf
 
 /* ---- running handlers ---- */
 
-/* The operator's SIGTERM is an orderly end; any other signal shows in the status, as a shell tells it. */
+/*
+ * The operator's SIGTERM is an orderly end; any other signal shows in the status, as a shell tells
+ * it.
+ */
 static NORETURN void signal_kill(const struct abi_siginfo *info)
 {
 	bool orderly = info->signo == SIGTERM && info->code == SI_KERNEL;
@@ -293,8 +300,8 @@ struct delivery {
 };
 
 /* Acts on one taken signal whose action has been read. */
-static void signal_act(struct posix_thread *p, const struct abi_sigaction *action, const struct abi_siginfo *info,
-		       bool interrupted, struct delivery *d)
+static void signal_act(struct posix_thread *p, const struct abi_sigaction *action,
+		       const struct abi_siginfo *info, bool interrupted, struct delivery *d)
 {
 	uint64_t mask_after = p->mask_is_temporary ? p->mask_to_restore : p->mask;
 	uintptr_t call_pc = interrupted && !d->ended ? p->call_pc : 0, pc = call_pc;
@@ -335,7 +342,8 @@ void signal_run_fault_handler(const struct abi_siginfo *info, uintptr_t pc)
 }
 
 /* Takes the next due signal and reads its action; false when none is due, and the work is done. */
-static bool signal_next(struct posix_thread *p, struct abi_siginfo *info, struct abi_sigaction *action)
+static bool signal_next(struct posix_thread *p, struct abi_siginfo *info,
+			struct abi_sigaction *action)
 {
 	irqflags_t flags = spin_lock_irq(&process.lock);
 	int sig = signal_take_locked(p, ~p->mask, info);

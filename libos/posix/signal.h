@@ -24,7 +24,10 @@ int signal_send_to_id(int tid, const struct abi_siginfo *info);  /* 0, -ESRCH, -
 /* To the calling thread, as Linux does for writes to a pipe without reader. */
 void signal_raise_pipe(void);
 
-/* The calling thread's mask becomes `mask` until the end of its call; handlers see the old one restored. */
+/*
+ * The calling thread's mask becomes `mask` until the end of its call; handlers see the old one
+ * restored.
+ */
 void signal_mask_for_call(uint64_t mask);
 void signal_set_mask(uint64_t mask);
 /* True when the calling thread has a signal to take now. */
@@ -35,7 +38,10 @@ int signal_read_mask(uint64_t *mask, const void *user, size_t size);
 
 /* What handlers of the calling thread see as the interrupted pc; for libc's cancellation. */
 void posix_set_call_pc(uintptr_t pc);
-/* Takes the first pending signal of `among`, the thread's own before the process's; its number or 0. */
+/*
+ * Takes the first pending signal of `among`, the thread's own before the process's; its number or
+ * 0.
+ */
 int signal_take_locked(struct posix_thread *p, uint64_t among, struct abi_siginfo *info);
 /* Runs what handlers are due, for waits that are no system call. */
 void signal_run_handlers(void);

@@ -46,7 +46,9 @@ long sys_rt_sigprocmask(int how, const void *set, void *old, size_t mask_size)
 			return -EFAULT;
 		if (how < SIG_BLOCK || how > SIG_SETMASK)
 			return -EINVAL;
-		value = how == SIG_BLOCK ? before | value : how == SIG_UNBLOCK ? before & ~value : value;
+		value = how == SIG_BLOCK     ? before | value
+			: how == SIG_UNBLOCK ? before & ~value
+					     : value;
 		if (value != before)
 			signal_set_mask(value);
 	}
@@ -135,7 +137,8 @@ long sys_rt_sigsuspend(const void *mask, size_t mask_size)
 }
 
 /* Takes a signal of `wanted`, waiting for it under the name p->waited. */
-static int signal_wait(struct posix_thread *p, uint64_t wanted, uint64_t deadline_ns, struct abi_siginfo *info)
+static int signal_wait(struct posix_thread *p, uint64_t wanted, uint64_t deadline_ns,
+		       struct abi_siginfo *info)
 {
 	int sig, blocked = 0;
 
@@ -165,7 +168,8 @@ long sys_rt_sigtimedwait(const void *set, void *info, const void *timeout, size_
 		ret = deadline_read_relative(&deadline_ns, timeout);
 	if (ret)
 		return ret;
-	ret = signal_wait(p, wanted & ~(SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP)), deadline_ns, &taken);
+	ret = signal_wait(p, wanted & ~(SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP)), deadline_ns,
+			  &taken);
 	signal_set_mask(p->mask); /* what else came meanwhile is work, or none is */
 	if (ret > 0 && info && user_write(info, &taken, sizeof(taken)) < 0)
 		return -EFAULT;

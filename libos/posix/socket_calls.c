@@ -1,8 +1,9 @@
 /*
  * The system calls of sockets: descriptors, addresses and message headers around libos/socket.h.
  *
- * Addresses are copied in before, and out after the operation, so that the network sees kernel memory
- * only. Control messages are not supported: none is ever received, and those sent are refused.
+ * Addresses are copied in before, and out after the operation, so that the network sees kernel
+ * memory only. Control messages are not supported: none is ever received, and those sent are
+ * refused.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -77,9 +78,15 @@ static void socket_file_release(struct file *f)
 }
 
 static const struct file_ops socket_ops = {
-	.kind = "socket", .read = socket_file_read, .write = socket_file_write, .poll = socket_file_poll,
-	.poll_queue = socket_file_queue, .timeout_ns = socket_file_timeout, .ioctl = socket_file_ioctl,
-	.stat = socket_file_stat, .release = socket_file_release,
+    .kind = "socket",
+    .read = socket_file_read,
+    .write = socket_file_write,
+    .poll = socket_file_poll,
+    .poll_queue = socket_file_queue,
+    .timeout_ns = socket_file_timeout,
+    .ioctl = socket_file_ioctl,
+    .stat = socket_file_stat,
+    .release = socket_file_release,
 };
 
 /* 0 and *out with a reference, -EBADF, -ENOTSOCK. */
@@ -211,7 +218,8 @@ long sys_accept4(int fd, void *addr, uint32_t *len, int flags)
 	ret = socket_get(fd, &f);
 	if (ret)
 		return ret;
-	ret = (int)file_block_on(f, POLL_IN, false, receive_deadline(f), socket_accept(f->object, &s, &peer));
+	ret = (int)file_block_on(f, POLL_IN, false, receive_deadline(f),
+				 socket_accept(f->object, &s, &peer));
 	file_put(f);
 	if (ret)
 		return ret;
@@ -250,7 +258,8 @@ long sys_connect(int fd, const void *addr, uint32_t len)
 	if (ret == 0 && file_is_nonblocking(f))
 		ret = socket_connect(f->object, a.bytes, a.len);
 	else if (ret == 0)
-		ret = file_block_on(f, POLL_OUT, false, send_deadline(f), connect_step(f->object, &a));
+		ret = file_block_on(f, POLL_OUT, false, send_deadline(f),
+				    connect_step(f->object, &a));
 	file_put(f);
 	return ret == -EAGAIN ? -EINPROGRESS : ret;
 }
@@ -332,12 +341,15 @@ long sys_getsockopt(int fd, int level, int option, void *value, uint32_t *user_l
 	if (ret)
 		return ret;
 	len = (uint32_t)MIN(size, room);
-	return user_write(value, result, len) < 0 || user_write(user_len, &len, sizeof(len)) < 0 ? -EFAULT : 0;
+	return user_write(value, result, len) < 0 || user_write(user_len, &len, sizeof(len)) < 0
+		   ? -EFAULT
+		   : 0;
 }
 
 /* ---- sending ---- */
 
-static kssize_t socket_send_waiting(struct file *f, struct uio *u, const struct address *a, int flags)
+static kssize_t socket_send_waiting(struct file *f, struct uio *u, const struct address *a,
+				    int flags)
 {
 	const void *to = a->len ? a->bytes : NULL;
 	size_t wanted = u->left;
@@ -346,7 +358,8 @@ static kssize_t socket_send_waiting(struct file *f, struct uio *u, const struct 
 	kssize_t n;
 
 	do
-		n = file_block_on(f, POLL_OUT, nonblock, deadline_ns, socket_send(f->object, u, to, a->len, flags));
+		n = file_block_on(f, POLL_OUT, nonblock, deadline_ns,
+				  socket_send(f->object, u, to, a->len, flags));
 	while (n > 0 && u->left && !nonblock && !file_is_nonblocking(f));
 	if (u->left < wanted)
 		return (kssize_t)(wanted - u->left);
@@ -406,10 +419,11 @@ long sys_sendmsg(int fd, const void *message, int flags)
 
 #define MSG_WAITALL 0x100
 
-static kssize_t socket_receive_waiting(struct file *f, struct uio *u, int flags, struct socket_name *from,
-				       int *out_flags)
+static kssize_t socket_receive_waiting(struct file *f, struct uio *u, int flags,
+				       struct socket_name *from, int *out_flags)
 {
-	bool nonblock = flags & SOCKET_MSG_DONTWAIT, all = flags & MSG_WAITALL && !(flags & SOCKET_MSG_PEEK);
+	bool nonblock = flags & SOCKET_MSG_DONTWAIT,
+	     all = flags & MSG_WAITALL && !(flags & SOCKET_MSG_PEEK);
 	uint64_t deadline_ns = receive_deadline(f);
 	size_t wanted = u->left;
 	kssize_t n;

@@ -1,6 +1,6 @@
 /*
- * Clocks and sleeping. Absolute times of the wall clock become deadlines of the monotonic clock when
- * a wait begins; a wall clock set meanwhile does not move them (Linux would).
+ * Clocks and sleeping. Absolute times of the wall clock become deadlines of the monotonic clock
+ * when a wait begins; a wall clock set meanwhile does not move them (Linux would).
  */
 #include <core/errno.h>
 #include <core/thread.h>
@@ -134,7 +134,8 @@ long sys_clock_settime(int clock, const void *time)
 long sys_gettimeofday(void *time, void *zone)
 {
 	uint64_t ns = clock_wall_ns();
-	struct abi_timeval t = { (int64_t)(ns / NSEC_PER_SEC), (int64_t)(ns % NSEC_PER_SEC / NSEC_PER_USEC) };
+	struct abi_timeval t = {(int64_t)(ns / NSEC_PER_SEC),
+				(int64_t)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
 	static const int utc[2];
 
 	if (time && user_write(time, &t, sizeof(t)) < 0)

@@ -14,7 +14,10 @@ struct abi_timespec timespec_from_ns(uint64_t ns);
 int deadline_read_relative(uint64_t *deadline_ns, const void *user_timespec);
 uint64_t deadline_after(uint64_t ns);                             /* saturates */
 
-/* The clock's reading in ns, and the clock_ns() time at which it will read `ns`. -EINVAL: no such clock. */
+/*
+ * The clock's reading in ns, and the clock_ns() time at which it will read `ns`. -EINVAL: no such
+ * clock.
+ */
 int clock_read(int clock, uint64_t *ns);
 int clock_deadline(int clock, uint64_t ns, uint64_t *deadline_ns);
 

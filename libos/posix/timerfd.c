@@ -20,7 +20,8 @@
 
 struct timerfd {
 	struct spinlock lock;
-	uint64_t next_ns, interval_ns; /* [lock] deadline not yet counted, DEADLINE_NEVER when disarmed */
+	uint64_t next_ns,
+	    interval_ns; /* [lock] deadline not yet counted, DEADLINE_NEVER when disarmed */
 	uint64_t expired;              /* [lock] counted and unread */
 	int clock;                     /* [I] */
 	struct ktimer timer;
@@ -161,7 +162,8 @@ static struct abi_itimerspec timerfd_setting_locked(struct timerfd *t)
 	return s;
 }
 
-static int timerfd_deadline(const struct timerfd *t, const struct abi_itimerspec *s, int flags, uint64_t *deadline_ns)
+static int timerfd_deadline(const struct timerfd *t, const struct abi_itimerspec *s, int flags,
+			    uint64_t *deadline_ns)
 {
 	uint64_t ns = timespec_to_ns(&s->value);
 
@@ -179,7 +181,8 @@ long sys_timerfd_settime(int fd, int flags, const void *value, void *old)
 
 	if (user_read(&wanted, value, sizeof(wanted)) < 0)
 		return -EFAULT;
-	if ((flags & ~TFD_TIMER_ABSTIME) || !timespec_is_valid(&wanted.value) || !timespec_is_valid(&wanted.interval))
+	if ((flags & ~TFD_TIMER_ABSTIME) || !timespec_is_valid(&wanted.value) ||
+	    !timespec_is_valid(&wanted.interval))
 		return -EINVAL;
 	ret = timerfd_get(fd, &f);
 	if (ret)

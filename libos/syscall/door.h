@@ -2,9 +2,9 @@
  * The direct door: what happens around a handler when a system call is a function call.
  *
  * Before: the pages of the caller's stack that a handler may use are touched, so that none is
- * touched for the first time while a handler holds a spinlock. After: signals that have become due run
- * their handlers, and an interrupted call starts again or ends with -EINTR, as Linux would have it.
- * Without signals this costs a few loads and two branches.
+ * touched for the first time while a handler holds a spinlock. After: signals that have become due
+ * run their handlers, and an interrupted call starts again or ends with -EINTR, as Linux would have
+ * it. Without signals this costs a few loads and two branches.
  */
 #ifndef SYSCALL_DOOR_H
 #define SYSCALL_DOOR_H
@@ -33,7 +33,8 @@ static inline void door_touch_stack(void)
 
 static inline bool door_is_interrupted(long result)
 {
-	return (unsigned long)(result + 516) <= 4; /* ERESTARTSYS ... ERESTARTNOHAND and their kin */
+	return (unsigned long)(result + 516) <=
+	       4; /* ERESTARTSYS ... ERESTARTNOHAND and their kin */
 }
 
 #define DOOR(call)                                                                              \

@@ -1,9 +1,9 @@
 /*
  * Pipes: a ring of bytes with a reading and a writing end.
  *
- * Life: created with both ends; an end's last file_put() closes it; the last of both frees the pipe.
- * A write of at most PIPE_ATOMIC bytes happens as a whole or not at all. The ring has Linux's size,
- * which programs count on.
+ * Life: created with both ends; an end's last file_put() closes it; the last of both frees the
+ * pipe. A write of at most PIPE_ATOMIC bytes happens as a whole or not at all. The ring has Linux's
+ * size, which programs count on.
  *
  * Locks: pipe->lock, a mutex, since bytes are copied under it and copies may fault.
  */
@@ -19,7 +19,8 @@
 
 struct pipe {
 	struct mutex lock;
-	uint64_t read_at, written_at;  /* [lock] count bytes from the beginning; the ring index is modulo PIPE_BYTES */
+	uint64_t read_at, written_at; /* [lock] count bytes from the beginning; the ring index is
+					 modulo PIPE_BYTES */
 	bool reader_closed, writer_closed; /* [lock] */
 	struct poll_queue readers, writers;
 	uint8_t *ring;
@@ -115,7 +116,8 @@ static uint32_t pipe_poll_writer(struct file *f)
 {
 	struct pipe *p = f->object;
 
-	return (PIPE_BYTES - pipe_filled(p) >= PIPE_ATOMIC ? POLL_OUT : 0) | (p->reader_closed ? POLL_ERR : 0);
+	return (PIPE_BYTES - pipe_filled(p) >= PIPE_ATOMIC ? POLL_OUT : 0) |
+	       (p->reader_closed ? POLL_ERR : 0);
 }
 
 static struct poll_queue *pipe_reader_queue(struct file *f)
@@ -180,13 +182,23 @@ static void pipe_release_writer(struct file *f)
 }
 
 static const struct file_ops pipe_reader_ops = {
-	.kind = "pipe", .read = pipe_read, .poll = pipe_poll_reader, .poll_queue = pipe_reader_queue,
-	.ioctl = pipe_ioctl, .stat = pipe_stat, .release = pipe_release_reader,
+    .kind = "pipe",
+    .read = pipe_read,
+    .poll = pipe_poll_reader,
+    .poll_queue = pipe_reader_queue,
+    .ioctl = pipe_ioctl,
+    .stat = pipe_stat,
+    .release = pipe_release_reader,
 };
 
 static const struct file_ops pipe_writer_ops = {
-	.kind = "pipe", .write = pipe_write, .poll = pipe_poll_writer, .poll_queue = pipe_writer_queue,
-	.ioctl = pipe_ioctl, .stat = pipe_stat, .release = pipe_release_writer,
+    .kind = "pipe",
+    .write = pipe_write,
+    .poll = pipe_poll_writer,
+    .poll_queue = pipe_writer_queue,
+    .ioctl = pipe_ioctl,
+    .stat = pipe_stat,
+    .release = pipe_release_writer,
 };
 
 static struct pipe *pipe_alloc(void)

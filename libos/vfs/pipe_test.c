@@ -30,7 +30,9 @@ TEST(pipe_keeps_bytes_in_order_whatever_the_sizes)
 			buf[j] = (uint8_t)((written + j) * 31 >> 3);
 		n = transfer(ends[reading ? 0 : 1], buf, len, reading);
 		if (n == -EAGAIN) {
-			CHECK(reading ? written == read : written - read + MIN(len, KIB(4)) > KIB(64) || len > KIB(4));
+			CHECK(reading
+				  ? written == read
+				  : written - read + MIN(len, KIB(4)) > KIB(64) || len > KIB(4));
 			continue;
 		}
 		CHECK(n > 0);

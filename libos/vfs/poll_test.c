@@ -64,11 +64,13 @@ TEST(uio_goes_through_vectors_of_any_length)
 		for (size_t i = 0; i < sizeof(source); i++)
 			source[i] = (uint8_t)(i * 7 + 1);
 
-		struct uio u = { .vecs = vecs, .vec_count = ARRAY_SIZE(vecs), .left = total, .offset = 0 };
+		struct uio u = {
+		    .vecs = vecs, .vec_count = ARRAY_SIZE(vecs), .left = total, .offset = 0};
 
 		while (done < total) {
 			size_t want = test_random() % 90 + 1;
-			kssize_t n = uio_copy_out(&u, source + done, MIN(want, sizeof(source) - done));
+			kssize_t n =
+			    uio_copy_out(&u, source + done, MIN(want, sizeof(source) - done));
 
 			CHECK_EQ(n, MIN(want, total - done));
 			done += (size_t)n;

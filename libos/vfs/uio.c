@@ -1,8 +1,8 @@
 /*
  * Copies between handlers and their caller. See libos/uio.h.
  *
- * In an appliance caller and handler share one address space: a copy is arch_copy_faultable(), whose
- * fault fix-up turns a bad pointer into a short copy.
+ * In an appliance caller and handler share one address space: a copy is arch_copy_faultable(),
+ * whose fault fix-up turns a bad pointer into a short copy.
  */
 #include <core/arch.h>
 #include <core/errno.h>
@@ -19,7 +19,8 @@ int user_write(void *user_dst, const void *src, size_t len)
 	return arch_copy_faultable(user_dst, src, len) ? -EFAULT : 0;
 }
 
-/* Copies up to the end of a page at a time, since the string may end before the next, unmapped one. */
+/* Copies up to the end of a page at a time, since the string may end before the next, unmapped one.
+ */
 kssize_t user_read_string(char *dst, const char *user_src, size_t max)
 {
 	size_t done = 0;

@@ -3,8 +3,8 @@
  * this name, when musl is compiled (tools/build/musl) and when libos/libc is.
  *
  * direct_call() is generated (libos/syscall/generate): where the number is a constant, which is
- * nearly everywhere, it becomes a call of that one door, so that an image has only the doors that its
- * program uses.
+ * nearly everywhere, it becomes a call of that one door, so that an image has only the doors that
+ * its program uses.
  *
  * musl's cancellation points call __syscall_cp() with a number at run time, which would need every
  * door. Here it is an inline function around the same constant; musl's later declaration of it as a
@@ -65,6 +65,7 @@ long __syscall_cp(long n, long a, long b, long c, long d, long e, long f)
 }
 
 /* Inlined always, so that the numbers that its callers pass stay constants. */
-ALWAYS_INLINE long __alt_socketcall(int sys, int sock, int cp, long a, long b, long c, long d, long e, long f);
+ALWAYS_INLINE long __alt_socketcall(int sys, int sock, int cp, long a, long b, long c, long d,
+				    long e, long f);
 
 #define IPC_64 0
