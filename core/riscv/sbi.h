@@ -19,7 +19,7 @@ enum sbi_extension {
 };
 
 enum { SBI_BASE_PROBE = 3, SBI_HSM_START = 0, SBI_RFENCE_FENCE_I = 0, SBI_RFENCE_VMA = 1 };
-enum { SBI_DBCN_WRITE = 0, SBI_DBCN_READ = 1 };
+enum { SBI_DBCN_READ = 1, SBI_DBCN_WRITE_BYTE = 2 };
 enum { SBI_SRST_SHUTDOWN = 0, SBI_SRST_COLD_REBOOT = 1 };
 enum { SBI_SRST_NO_REASON = 0, SBI_SRST_FAILURE = 1 };
 

@@ -37,7 +37,7 @@ intptr_t vm_anon_remap(vaddr_t old, size_t old_len, size_t new_len, bool may_mov
 /* Trap context, irqs off: true if the fault was a first touch and has been repaired. */
 bool vm_fault(vaddr_t va, bool write, bool exec);
 
-/* Names the guard page at `va` ("stack of thread net/0"), or NULL. For panic. Any context. */
+/* What is known about `va` ("the guard page below a stack"), or NULL. For panic. Any context. */
 const char *vm_describe(vaddr_t va);
 
 #endif
