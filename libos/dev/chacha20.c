@@ -32,7 +32,8 @@ static void double_round(uint32_t x[16])
 	for (int i = 0; i < 4; i++)
 		quarter_round(&x[i], &x[4 + i], &x[8 + i], &x[12 + i]);
 	for (int i = 0; i < 4; i++)
-		quarter_round(&x[i], &x[4 + (i + 1) % 4], &x[8 + (i + 2) % 4], &x[12 + (i + 3) % 4]);
+		quarter_round(&x[i], &x[4 + (i + 1) % 4], &x[8 + (i + 2) % 4],
+			      &x[12 + (i + 3) % 4]);
 }
 
 void chacha20_block(uint8_t out[CHACHA20_BLOCK_BYTES], const uint8_t key[CHACHA20_KEY_BYTES],

@@ -61,7 +61,8 @@ static const char *sentence(int error)
 	}
 }
 
-int operator_run(const char *line, void (*write)(void *arg, const char *bytes, size_t len), void *arg)
+int operator_run(const char *line, void (*write)(void *arg, const char *bytes, size_t len),
+		 void *arg)
 {
 	struct operator_reply r = { .write = write, .arg = arg };
 	const struct operator_command *c;

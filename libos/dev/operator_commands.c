@@ -52,14 +52,20 @@ static void print_counter(const struct counter *c, uint64_t value, void *arg)
 
 static void print_net(struct operator_reply *r, const struct netdev *d)
 {
-	const struct { const char *name; uint64_t value; } rows[] = {
-		{ "rx_packets", d->rx_packets }, { "rx_bytes", d->rx_bytes }, { "rx_dropped", d->rx_dropped },
-		{ "tx_packets", d->tx_packets }, { "tx_bytes", d->tx_bytes }, { "tx_dropped", d->tx_dropped },
-		{ "kicks", d->kicks }, { "irqs", d->irqs }, { "polls", d->polls }, { "resets", d->resets },
+	const struct {
+		const char *name;
+		uint64_t value;
+	} rows[] = {
+		{ "rx_packets", d->rx_packets }, { "rx_bytes", d->rx_bytes },
+		{ "rx_dropped", d->rx_dropped }, { "tx_packets", d->tx_packets },
+		{ "tx_bytes", d->tx_bytes },     { "tx_dropped", d->tx_dropped },
+		{ "kicks", d->kicks },           { "irqs", d->irqs },
+		{ "polls", d->polls },           { "resets", d->resets },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		operator_print(r, "%s_%s %llu\n", d->name, rows[i].name, (unsigned long long)rows[i].value);
+		operator_print(r, "%s_%s %llu\n", d->name, rows[i].name,
+			       (unsigned long long)rows[i].value);
 }
 
 /* Names in the order of enum page_owner. */
@@ -72,8 +78,8 @@ static void print_pages(struct operator_reply *r)
 	struct page_stats s;
 
 	page_stats(&s);
-	operator_print(r, "pages_total %zu\npages_free %zu\npages_largest_free_order %zu\n", s.total_pages,
-		       s.free_pages, s.largest_free_order);
+	operator_print(r, "pages_total %zu\npages_free %zu\npages_largest_free_order %zu\n",
+		       s.total_pages, s.free_pages, s.largest_free_order);
 	for (unsigned i = PAGE_RESERVED; i < PAGE_OWNERS; i++)
 		operator_print(r, "pages_%s %zu\n", owner_names[i], s.by_owner[i]);
 }
@@ -102,8 +108,8 @@ static int print_caches(struct operator_reply *r)
 	for (unsigned i = 0; i < snapshot->count; i++) {
 		const struct kmem_stats *s = &snapshot->rows[i];
 
-		operator_print(r, "kmem_%s %zu objects of %zu bytes, %zu bytes of slabs\n", s->name, s->in_use,
-			       s->object_bytes, s->slabs_bytes);
+		operator_print(r, "kmem_%s %zu objects of %zu bytes, %zu bytes of slabs\n", s->name,
+			       s->in_use, s->object_bytes, s->slabs_bytes);
 	}
 	kfree(snapshot);
 	return 0;
@@ -163,8 +169,9 @@ static int run_threads(struct operator_reply *r, const char *arguments)
 	for (unsigned i = 0; i < s->count; i++) {
 		const struct thread_info *t = &s->rows[i].info;
 
-		operator_print(r, "%d %s %s priority %u hart %u ran_us %llu\n", t->id, s->rows[i].name,
-			       states[t->state], t->priority, t->hart, (unsigned long long)(t->ran_ns / 1000));
+		operator_print(r, "%d %s %s priority %u hart %u ran_us %llu\n", t->id,
+			       s->rows[i].name, states[t->state], t->priority, t->hart,
+			       (unsigned long long)(t->ran_ns / 1000));
 	}
 	if (s->missed)
 		operator_print(r, "and %u more\n", s->missed);
@@ -189,4 +196,5 @@ static int run_log(struct operator_reply *r, const char *arguments)
 	}
 	return -EINVAL;
 }
-OPERATOR_COMMAND(log, "log [error|warn|info|debug]: shows or sets what the log lets through", run_log);
+OPERATOR_COMMAND(log, "log [error|warn|info|debug]: shows or sets what the log lets through",
+		 run_log);

@@ -21,7 +21,9 @@
 #define CHUNK       64u
 #define LINE_KILL   '\x15' /* control-U, as on a terminal */
 
-/* Signals are latches: set by the port's owner calls, cleared by the door's thread before it looks. */
+/*
+ * Signals are latches: set by the port's owner calls, cleared by the door's thread before it looks.
+ */
 static struct door {
 	struct charport *port;
 	struct waitq changed;
@@ -106,7 +108,8 @@ static bool has(const uint32_t *latch)
 static bool wait_writable(void)
 {
 	uint64_t deadline = clock_ns() + PATIENCE_NS;
-	int error = waitq_wait(&door.changed, has(&door.writable) || !door.port->peer_open, deadline, false);
+	int error = waitq_wait(&door.changed, has(&door.writable) || !door.port->peer_open,
+			       deadline, false);
 
 	return !error && take(&door.writable);
 }

@@ -18,8 +18,8 @@ static void print_record(struct operator_reply *r, const struct trace_record *t)
 {
 	static const char *const kinds[] = { "instant", "begin", "end", "counter" };
 
-	operator_print(r, "%llu %u %u %s %s %llu\n", (unsigned long long)t->time_ns, t->hart, t->thread_id,
-		       t->kind < ARRAY_SIZE(kinds) ? kinds[t->kind] : "?", t->name,
+	operator_print(r, "%llu %u %u %s %s %llu\n", (unsigned long long)t->time_ns, t->hart,
+		       t->thread_id, t->kind < ARRAY_SIZE(kinds) ? kinds[t->kind] : "?", t->name,
 		       (unsigned long long)t->value);
 }
 

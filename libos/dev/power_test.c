@@ -22,8 +22,10 @@ static void note(struct power_hook *h)
 TEST(power_runs_hooks_from_applications_down_to_devices)
 {
 	static struct noting_hook hooks[] = {
-		{ { .level = POWER_DEVICES, .run = note }, 'd' }, { { .level = POWER_APP, .run = note }, 'a' },
-		{ { .level = POWER_FILES, .run = note }, 'f' },   { { .level = POWER_FILES, .run = note }, 'g' },
+		{ { .level = POWER_DEVICES, .run = note }, 'd' },
+		{ { .level = POWER_APP, .run = note }, 'a' },
+		{ { .level = POWER_FILES, .run = note }, 'f' },
+		{ { .level = POWER_FILES, .run = note }, 'g' },
 	};
 
 	ran = 0;

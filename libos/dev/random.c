@@ -159,7 +159,8 @@ void random_wait_seeded(void)
 void random_source_add(struct random_source *s)
 {
 	s->next = __atomic_load_n(&sources, __ATOMIC_RELAXED);
-	while (!__atomic_compare_exchange_n(&sources, &s->next, s, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+	while (!__atomic_compare_exchange_n(&sources, &s->next, s, false, __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED))
 		;
 	s->request(s);
 }

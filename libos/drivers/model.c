@@ -86,7 +86,8 @@ static uint32_t model_config_read(struct virtio_device *d, unsigned offset, unsi
 	return value;
 }
 
-static void model_config_write(struct virtio_device *d, unsigned offset, unsigned width, uint32_t value)
+static void model_config_write(struct virtio_device *d, unsigned offset, unsigned width,
+			       uint32_t value)
 {
 	(void)offset, (void)width, (void)value;
 	complain(model_of(d), "writes configuration");
@@ -109,7 +110,8 @@ static bool in_ram(paddr_t pa, size_t len)
 	return pa >= RAM_START && len <= RAM_BYTES && pa - RAM_START <= RAM_BYTES - len;
 }
 
-static void model_queue_enable(struct virtio_device *d, unsigned index, const struct virtio_queue_place *p)
+static void model_queue_enable(struct virtio_device *d, unsigned index,
+			       const struct virtio_queue_place *p)
 {
 	struct model *m = model_of(d);
 	struct model_queue *q = &m->queues[index];
@@ -160,7 +162,8 @@ static const struct virtio_transport model_transport = {
 	.take_interrupt = model_take_interrupt,
 };
 
-void model_init(struct model *m, uint32_t id, uint64_t offered, unsigned queues, unsigned queue_size)
+void model_init(struct model *m, uint32_t id, uint64_t offered, unsigned queues,
+		unsigned queue_size)
 {
 	*m = (struct model){ .offered = offered };
 	m->dev.transport = &model_transport;
@@ -173,8 +176,8 @@ void model_init(struct model *m, uint32_t id, uint64_t offered, unsigned queues,
 	virtq_set_ram(RAM_START, RAM_START + RAM_BYTES);
 }
 
-static void walk(struct model *m, struct model_chain *c, const struct virtq_desc *table, unsigned size,
-		 uint16_t at)
+static void walk(struct model *m, struct model_chain *c, const struct virtq_desc *table,
+		 unsigned size, uint16_t at)
 {
 	for (unsigned steps = 0; steps < size; steps++) {
 		struct virtq_desc d;
@@ -185,7 +188,8 @@ static void walk(struct model *m, struct model_chain *c, const struct virtq_desc
 		}
 		d = table[at];
 		if (d.flags & VIRTQ_DESC_F_INDIRECT) {
-			if (!(m->accepted & VIRTIO_F_INDIRECT_DESC) || d.len % 16 || !in_ram(d.addr, d.len))
+			if (!(m->accepted & VIRTIO_F_INDIRECT_DESC) || d.len % 16 ||
+			    !in_ram(d.addr, d.len))
 				complain(m, "a bad indirect table");
 			else
 				walk(m, c, model_memory(d.addr), d.len / 16, 0);
@@ -261,7 +265,8 @@ void model_lie(struct model *m, unsigned queue, uint32_t id, uint32_t len, uint1
 
 	if (!q->ready)
 		return;
-	model_used(m, queue)->ring[q->used_idx & (q->place.size - 1)] = (struct virtq_used_elem){ id, len };
+	model_used(m, queue)->ring[q->used_idx & (q->place.size - 1)] =
+		(struct virtq_used_elem){ id, len };
 	model_flush(m, queue, index_step);
 }
 

@@ -46,7 +46,8 @@ struct model_chain {
 	size_t out_bytes, in_bytes;
 };
 
-void model_init(struct model *m, uint32_t id, uint64_t offered, unsigned queues, unsigned queue_size);
+void model_init(struct model *m, uint32_t id, uint64_t offered, unsigned queues,
+		unsigned queue_size);
 
 bool model_pop(struct model *m, unsigned queue, struct model_chain *c); /* the next offered chain */
 void model_push(struct model *m, unsigned queue, uint16_t head, uint32_t written);
@@ -54,7 +55,7 @@ void model_push(struct model *m, unsigned queue, uint16_t head, uint32_t written
 void model_fill(struct model *m, unsigned queue, unsigned ahead, uint16_t head, uint32_t written);
 void model_flush(struct model *m, unsigned queue, unsigned count);
 
-size_t model_read(const struct model_chain *c, void *to, size_t max);     /* gathers the readable bytes */
+size_t model_read(const struct model_chain *c, void *to, size_t max); /* gathers the readable bytes */
 size_t model_write(const struct model_chain *c, const void *from, size_t len);
 
 /* A lie: a used entry and an index increment, whatever they say. */

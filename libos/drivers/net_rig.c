@@ -163,7 +163,8 @@ struct rig *rig_start(uint64_t features)
 	return NULL;
 }
 
-bool rig_deliver_as(struct rig *r, struct virtio_net_hdr h, uint8_t first, size_t len, unsigned buffers)
+bool rig_deliver_as(struct rig *r, struct virtio_net_hdr h, uint8_t first, size_t len,
+		    unsigned buffers)
 {
 	static uint8_t bytes[KIB(64) + 64];
 	size_t total = r->net->hdr_bytes + len, done = 0;
@@ -289,7 +290,8 @@ bool rig_is_well(struct rig *r)
 	rig_device_sends(r);
 	rig_poll_all(r);
 	inputs = r->inputs;
-	if (!rig_deliver(r, 5, 100) || rig_poll_all(r) != 1 || r->inputs != inputs + 1 || r->last[99] != 104)
+	if (!rig_deliver(r, 5, 100) || rig_poll_all(r) != 1 || r->inputs != inputs + 1 ||
+	    r->last[99] != 104)
 		return false;
 	if (rig_send(r, 900) || rig_send(r, 60))
 		return false;

@@ -40,14 +40,18 @@ struct rig {
 	struct model_chain rx_chain;       /* scratch */
 };
 
-/* A started device with these features; the rig of earlier tests again if they were the same. NULL: failed. */
+/*
+ * A started device with these features; the rig of earlier tests again if they were the same. NULL:
+ * failed.
+ */
 struct rig *rig_start(uint64_t features);
 struct rig *rig_new(uint64_t features); /* one of its own; may be NULL */
 
 /* The device receives a frame whose bytes count up from `first`. False: it has no buffer. */
 bool rig_deliver(struct rig *r, uint8_t first, size_t len);
 /* The same, with a header of the caller's and the frame spread over `buffers` buffers. */
-bool rig_deliver_as(struct rig *r, struct virtio_net_hdr h, uint8_t first, size_t len, unsigned buffers);
+bool rig_deliver_as(struct rig *r, struct virtio_net_hdr h, uint8_t first, size_t len,
+		    unsigned buffers);
 
 unsigned rig_poll_all(struct rig *r);       /* until poll() says 0; at most 10,000 rounds */
 int rig_send(struct rig *r, size_t len);    /* one frame of `len` bytes: transmit(), no kick */

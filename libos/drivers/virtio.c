@@ -15,7 +15,8 @@
 #define LIES_LOGGED      16u
 
 /* The ring's own features, taken whenever they are offered. */
-#define RING_FEATURES (VIRTIO_F_ANY_LAYOUT | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1)
+#define RING_FEATURES                                                             \
+	(VIRTIO_F_ANY_LAYOUT | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1)
 
 COUNTER(virtio_lies, "times a virtio device broke its contract");
 COUNTER(virtio_resets, "times a virtio device was reset after that");
@@ -120,7 +121,8 @@ void virtio_break(struct virtio_device *d, const char *why)
 {
 	const char *sound = NULL;
 
-	if (!__atomic_compare_exchange_n(&d->broken, &sound, why, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(&d->broken, &sound, why, false, __ATOMIC_RELAXED,
+					 __ATOMIC_RELAXED))
 		return;
 	counter_inc(virtio_lies);
 	d->lies++;
@@ -153,7 +155,8 @@ uint64_t virtio_config_u64(struct virtio_device *d, unsigned offset)
 	for (unsigned tries = 0; tries < 8; tries++) {
 		uint32_t before = d->transport->config_generation(d);
 
-		value = virtio_config_u32(d, offset) | (uint64_t)virtio_config_u32(d, offset + 4) << 32;
+		value = virtio_config_u32(d, offset) | (uint64_t)virtio_config_u32(d, offset + 4)
+							       << 32;
 		if (d->transport->config_generation(d) == before)
 			break;
 	}

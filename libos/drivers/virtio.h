@@ -61,12 +61,14 @@ struct virtio_transport {
 	void (*set_features)(struct virtio_device *d, uint64_t features);
 	/* One field of 1, 2 or 4 bytes, naturally aligned. */
 	uint32_t (*config_read)(struct virtio_device *d, unsigned offset, unsigned width);
-	void (*config_write)(struct virtio_device *d, unsigned offset, unsigned width, uint32_t value);
+	void (*config_write)(struct virtio_device *d, unsigned offset, unsigned width,
+			     uint32_t value);
 	uint32_t (*config_generation)(struct virtio_device *d);
-	unsigned (*queue_size_max)(struct virtio_device *d, unsigned index);   /* 0: no such queue */
-	void (*queue_enable)(struct virtio_device *d, unsigned index, const struct virtio_queue_place *p);
+	unsigned (*queue_size_max)(struct virtio_device *d, unsigned index); /* 0: no such queue */
+	void (*queue_enable)(struct virtio_device *d, unsigned index,
+			     const struct virtio_queue_place *p);
 	void (*notify)(struct virtio_device *d, unsigned index);               /* any context */
-	uint32_t (*take_interrupt)(struct virtio_device *d);  /* any context: causes, acknowledged */
+	uint32_t (*take_interrupt)(struct virtio_device *d); /* any context: causes, acknowledged */
 };
 
 /*  Locks:  I set once before the driver sees it   o the driver's own serialisation   a atomic */
@@ -79,7 +81,7 @@ struct virtio_device {
 	uint32_t irq;                             /* [I] */
 	bool legacy;                              /* [I] the transport speaks the pre-1.0 layout */
 	uint64_t features;                        /* [o] as negotiated */
-	const char *broken;                       /* [a] why nothing more is believed; NULL: sound */
+	const char *broken; /* [a] why nothing more is believed; NULL: sound */
 	uint32_t lies;                            /* [o] how often it broke */
 	uint32_t resets;                          /* [o] */
 	struct power_hook power_hook;

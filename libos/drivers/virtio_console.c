@@ -36,7 +36,8 @@ struct control_message {
 	char name[];
 };
 
-static void control_send(struct virtio_console *c, uint32_t port, enum control_event event, uint16_t value)
+static void control_send(struct virtio_console *c, uint32_t port, enum control_event event,
+			 uint16_t value)
 {
 	struct control_message *m;
 	struct virtq_seg seg;
@@ -186,7 +187,9 @@ static bool arm(struct virtio_console *c)
 	return armed;
 }
 
-/* Tells a port's owner what has changed. The mutex is not held, so that owners may read and write. */
+/*
+ * Tells a port's owner what has changed. The mutex is not held, so that owners may read and write.
+ */
 static void tell_owner(struct console_port *p)
 {
 	struct charport *port = &p->charport;

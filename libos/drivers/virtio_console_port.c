@@ -50,7 +50,8 @@ int console_port_add(struct console_port *p)
 		return -ENOMEM;
 	p->tx_free = NULL;
 	for (unsigned i = 0; i < PORT_TX_SLOTS; i++)
-		tx_put(p, (struct port_buffer *)(p->memory + PORT_RX_BUFFERS * RX_STRIDE + i * TX_STRIDE));
+		tx_put(p, (struct port_buffer *)(p->memory + PORT_RX_BUFFERS * RX_STRIDE +
+						 i * TX_STRIDE));
 	for (unsigned i = 0; i < rx_buffers; i++)
 		post(p, (struct port_buffer *)(p->memory + i * RX_STRIDE));
 	virtq_kick(&p->rx);

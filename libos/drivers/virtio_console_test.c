@@ -101,7 +101,8 @@ static bool begin(const char *name)
 	m = kzalloc(sizeof(*m));
 	readable = writable = opens = closes = claimed = 0;
 	port = NULL;
-	claims[used] = (struct charport_claim){ .name = name, .owner = &owner, .claimed = on_claimed };
+	claims[used] =
+		(struct charport_claim){ .name = name, .owner = &owner, .claimed = on_claimed };
 	charport_claim(&claims[used++]);
 	model_init(m, VIRTIO_ID_CONSOLE, FEATURES, MODEL_QUEUES, 128);
 	if (virtio_device_add(&m->dev))
@@ -221,7 +222,8 @@ TEST(console_survives_control_messages_of_noise)
 		for (size_t k = 0; k < len; k++)
 			noise[k] = (uint8_t)test_random();
 		control((uint32_t)(test_random_below(8) ? test_random_below(5) : test_random()),
-			(uint16_t)test_random_below(10), (uint16_t)test_random_below(2), noise, len);
+			(uint16_t)test_random_below(10), (uint16_t)test_random_below(2), noise,
+			len);
 		take_control(said, 8);
 	}
 	CHECK(!m->dev.broken && !m->complaint);
@@ -231,9 +233,14 @@ TEST(console_survives_control_messages_of_noise)
 
 TEST(console_resets_a_device_that_lies_and_goes_on)
 {
-	static const struct { unsigned queue; uint32_t id, len; uint16_t step; } lies[] = {
-		{ CONTROL_TO_US, 77, 8, 1 }, { CONTROL_TO_US, 0, 4000, 1 }, { CONTROL_TO_US, 0, 8, 100 },
-		{ PORT1_TO_US, 0, 129, 1 },  { PORT1_TO_US, 0xffffffff, 1, 1 }, { PORT1_TO_DEVICE, 9, 0, 1 },
+	static const struct {
+		unsigned queue;
+		uint32_t id, len;
+		uint16_t step;
+	} lies[] = {
+		{ CONTROL_TO_US, 77, 8, 1 },       { CONTROL_TO_US, 0, 4000, 1 },
+		{ CONTROL_TO_US, 0, 8, 100 },      { PORT1_TO_US, 0, 129, 1 },
+		{ PORT1_TO_US, 0xffffffff, 1, 1 }, { PORT1_TO_DEVICE, 9, 0, 1 },
 	};
 	uint32_t said[8];
 	char text[8];

@@ -104,7 +104,8 @@ static uint32_t mmio_config_read(struct virtio_device *d, unsigned offset, unsig
 	return width == 2 ? *(volatile uint16_t *)at : *(volatile uint32_t *)at;
 }
 
-static void mmio_config_write(struct virtio_device *d, unsigned offset, unsigned width, uint32_t value)
+static void mmio_config_write(struct virtio_device *d, unsigned offset, unsigned width,
+			      uint32_t value)
 {
 	volatile uint8_t *at = window_of(d) + REG_CONFIG + offset;
 
@@ -134,7 +135,8 @@ static void write_address(struct virtio_device *d, unsigned reg, paddr_t pa)
 	reg_write(d, reg + 4, (uint32_t)(pa >> 32));
 }
 
-static void mmio_queue_enable(struct virtio_device *d, unsigned index, const struct virtio_queue_place *p)
+static void mmio_queue_enable(struct virtio_device *d, unsigned index,
+			      const struct virtio_queue_place *p)
 {
 	reg_write(d, REG_QUEUE_SEL, index);
 	reg_write(d, REG_QUEUE_SIZE, p->size);
@@ -240,7 +242,8 @@ static bool slot_has_device(volatile uint8_t *window)
 {
 	uint32_t version = *(volatile uint32_t *)(window + REG_VERSION);
 
-	return *(volatile uint32_t *)(window + REG_MAGIC) == MAGIC && (version == 1 || version == 2) &&
+	return *(volatile uint32_t *)(window + REG_MAGIC) == MAGIC &&
+	       (version == 1 || version == 2) &&
 	       *(volatile uint32_t *)(window + REG_DEVICE_ID) != 0;
 }
 
@@ -276,7 +279,8 @@ static int virtio_mmio_probe(void)
 		volatile uint8_t *window;
 		int error;
 
-		if (!fdt_reg(f, node, 0, &addr, &size) || size < WINDOW_BYTES || !node_irq(f, node, &irq))
+		if (!fdt_reg(f, node, 0, &addr, &size) || size < WINDOW_BYTES ||
+		    !node_irq(f, node, &irq))
 			continue;
 		window = vm_map_device(addr, size);
 		if (!window || !slot_has_device(window))

@@ -37,9 +37,9 @@ enum { CONFIG_MAC = 0, CONFIG_STATUS = 6, CONFIG_MTU = 10 };
 
 #define GUEST_TSO (NET_F_GUEST_TSO4 | NET_F_GUEST_TSO6)
 #define HOST_TSO  (NET_F_HOST_TSO4 | NET_F_HOST_TSO6)
-#define WANTED                                                                                    \
-	(NET_F_CSUM | NET_F_GUEST_CSUM | NET_F_MTU | NET_F_MAC | GUEST_TSO | HOST_TSO | NET_F_MRG_RXBUF | \
-	 NET_F_STATUS)
+#define WANTED                                                                                     \
+	(NET_F_CSUM | NET_F_GUEST_CSUM | NET_F_MTU | NET_F_MAC | GUEST_TSO | HOST_TSO |            \
+	 NET_F_MRG_RXBUF | NET_F_STATUS)
 
 static struct virtio_net *net_of(struct netdev *d)
 {
@@ -71,13 +71,14 @@ static uint64_t wanted_first(struct virtio_device *d)
 static uint32_t netdev_features(uint64_t f)
 {
 	return (f & NET_F_CSUM ? NETDEV_TX_CSUM : 0u) | (f & NET_F_HOST_TSO4 ? NETDEV_TSO4 : 0u) |
-	       (f & NET_F_HOST_TSO6 ? NETDEV_TSO6 : 0u) | (f & NET_F_GUEST_CSUM ? NETDEV_RX_CSUM : 0u) |
-	       (f & GUEST_TSO ? NETDEV_LRO : 0u);
+	       (f & NET_F_HOST_TSO6 ? NETDEV_TSO6 : 0u) |
+	       (f & NET_F_GUEST_CSUM ? NETDEV_RX_CSUM : 0u) | (f & GUEST_TSO ? NETDEV_LRO : 0u);
 }
 
 static bool link_is_up(struct virtio_net *n)
 {
-	return !virtio_has(n->dev, NET_F_STATUS) || virtio_config_u16(n->dev, CONFIG_STATUS) & STATUS_LINK_UP;
+	return !virtio_has(n->dev, NET_F_STATUS) ||
+	       virtio_config_u16(n->dev, CONFIG_STATUS) & STATUS_LINK_UP;
 }
 
 /* Negotiates `wanted`. What was once agreed with a device never grows at a later reset. */
@@ -90,7 +91,8 @@ static int negotiate(struct virtio_net *n, uint64_t wanted)
 		return error;
 	if (consistent(d->features) != d->features)
 		return -EPROTO;
-	n->hdr_bytes = virtio_has(d, VIRTIO_F_VERSION_1 | NET_F_MRG_RXBUF) ? NET_HDR_BYTES : NET_HDR_LEGACY_BYTES;
+	n->hdr_bytes = virtio_has(d, VIRTIO_F_VERSION_1 | NET_F_MRG_RXBUF) ? NET_HDR_BYTES
+									   : NET_HDR_LEGACY_BYTES;
 	n->netdev.features = netdev_features(d->features);
 	n->netdev.mtu = MTU_MAX;
 	if (!virtio_has(d, NET_F_MTU))
@@ -136,7 +138,9 @@ static void run(struct virtio_net *n)
 	n->started = true;
 }
 
-/* Takes everything back from the device. False: it would not let go, and receive buffers stay lost. */
+/*
+ * Takes everything back from the device. False: it would not let go, and receive buffers stay lost.
+ */
 static bool halt(struct virtio_net *n)
 {
 	bool gone = virtio_reset(n->dev) == 0;
@@ -273,7 +277,10 @@ static void net_kick(struct netdev *d)
 	if (unlikely(!n->started))
 		return;
 	d->kicks += virtq_kick(&n->tx.q);
-	/* A stack that sleeps would not reap what it lent, nor reset. A poll() to come does both by itself. */
+	/*
+	 * A stack that sleeps would not reap what it lent, nor reset. A poll() to come does both by
+	 * itself.
+	 */
 	if (n->rx.interrupt_on && (!net_tx_arm(n) || unlikely(virtio_is_broken(n->dev))))
 		d->upper->wake(d);
 }

@@ -42,7 +42,7 @@ struct virtio_net_hdr {
  * pages; the device is given only `data`.
  */
 struct net_rx_buffer {
-	struct netbuf netbuf;              /* valid while lent to the stack as a frame's first buffer */
+	struct netbuf netbuf; /* valid while lent to the stack as a frame's first buffer */
 	struct virtio_net *net;            /* [I] */
 	struct net_rx_buffer *next_free;   /* on the list of returned buffers */
 	struct net_rx_buffer *next_merged; /* the frame goes on in this one */
@@ -53,17 +53,19 @@ struct net_rx {
 	struct virtqueue q;
 	uint8_t *pool;                     /* [I] buffer_count buffers of buffer_bytes */
 	size_t buffer_bytes;
-	unsigned buffer_count, pad;        /* pad: before the header, so that the IP header is aligned */
+	unsigned buffer_count, pad; /* pad: before the header, so that the IP header is aligned */
 	unsigned room;                     /* what the device may write into one buffer */
 	unsigned posted_min;               /* below this, frames are copied rather than lent */
-	unsigned posted_good;              /* from here on, buffers that came back may wait for more */
+	unsigned posted_good; /* from here on, buffers that came back may wait for more */
 	uint32_t copies;                   /* [atomic] copies not yet given back */
-	struct net_rx_buffer *returned;    /* [atomic] a stack: pushed by anybody, emptied by poll() */
+	struct net_rx_buffer *returned; /* [atomic] a stack: pushed by anybody, emptied by poll() */
 	struct net_rx_buffer *spare;       /* not with the device, not lent */
 	bool interrupt_on;
 };
 
-/* Frames up to this length are copied beside their header and need one descriptor and no waiting. */
+/*
+ * Frames up to this length are copied beside their header and need one descriptor and no waiting.
+ */
 #define NET_TX_COPY_MAX   224u
 
 struct net_tx_slot {

@@ -13,8 +13,9 @@
 
 #define RING (VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC)
 #define FULL                                                                                       \
-	(RING | NET_F_CSUM | NET_F_GUEST_CSUM | NET_F_HOST_TSO4 | NET_F_HOST_TSO6 | NET_F_GUEST_TSO4 | \
-	 NET_F_GUEST_TSO6 | NET_F_MAC | NET_F_STATUS | NET_F_MTU | NET_F_MRG_RXBUF)
+	(RING | NET_F_CSUM | NET_F_GUEST_CSUM | NET_F_HOST_TSO4 | NET_F_HOST_TSO6 |                \
+	 NET_F_GUEST_TSO4 | NET_F_GUEST_TSO6 | NET_F_MAC | NET_F_STATUS | NET_F_MTU |              \
+	 NET_F_MRG_RXBUF)
 
 /* After the lie: one reset, the link went down and came up, nothing is lost for good. */
 static bool recovered(struct rig *r, unsigned inputs_allowed)
@@ -123,8 +124,13 @@ TEST(net_survives_frames_of_no_buffers_or_too_many)
 TEST(net_survives_offloads_that_nobody_asked_for)
 {
 	struct rig *r = rig_start(RING | NET_F_MAC);
-	struct virtio_net_hdr h = { .flags = 0xff, .gso_type = 0xff, .hdr_len = 0xffff, .gso_size = 0xffff,
-				    .csum_start = 0xffff, .csum_offset = 0xffff, .num_buffers = 0xffff };
+	struct virtio_net_hdr h = { .flags = 0xff,
+				    .gso_type = 0xff,
+				    .hdr_len = 0xffff,
+				    .gso_size = 0xffff,
+				    .csum_start = 0xffff,
+				    .csum_offset = 0xffff,
+				    .num_buffers = 0xffff };
 
 	CHECK(r != NULL);
 	CHECK(rig_deliver_as(r, h, 0, 100, 1));
@@ -234,8 +240,10 @@ static struct model_chain liar_chain(struct liar *l, unsigned queue)
 
 static uint32_t odd_number(void)
 {
-	static const uint32_t odd[] = { 0, 1, 11, 12, 13, 25, 26, 255, 256, 1526, 2048, 4095, 4096, 65535,
-					0x10000, 0x7fffffff, 0x80000000, 0xfffffff4, 0xffffffff };
+	static const uint32_t odd[] = { 0,          1,          11,         12,        13,
+					25,         26,         255,        256,       1526,
+					2048,       4095,       4096,       65535,     0x10000,
+					0x7fffffff, 0x80000000, 0xfffffff4, 0xffffffff };
 
 	return below(3) ? odd[below(ARRAY_SIZE(odd))] : (uint32_t)test_random();
 }
@@ -252,7 +260,9 @@ static void honest_receive(struct liar *l)
 	model_push(&l->r->model, RIG_RX, c.head, 12 + 60 + below(1400));
 }
 
-/* A header of noise, now and then with a believable number of buffers that are then given or not. */
+/*
+ * A header of noise, now and then with a believable number of buffers that are then given or not.
+ */
 static void odd_receive(struct liar *l)
 {
 	unsigned buffers = below(2) ? 1 : below(24), given = below(4) ? buffers : below(24);
@@ -281,8 +291,9 @@ static void scribble(struct liar *l, unsigned queue)
 
 	/* It holds every chain, so it needs neither table nor ring again. */
 	for (size_t i = 0; i < q->size; i++)
-		q->desc[i] = (struct virtq_desc){ test_random(), (uint32_t)test_random(),
-						  (uint16_t)test_random(), (uint16_t)test_random() };
+		q->desc[i] =
+			(struct virtq_desc){ test_random(), (uint32_t)test_random(),
+					     (uint16_t)test_random(), (uint16_t)test_random() };
 }
 
 static void liar_acts(struct liar *l)
@@ -299,7 +310,8 @@ static void liar_acts(struct liar *l)
 	else if (what < 910 && l->count[queue])
 		model_push(m, queue, liar_chain(l, queue).head, odd_number());
 	else if (what < 930)
-		model_lie(m, queue, below(2) ? odd_number() : below(256), odd_number(), (uint16_t)below(3));
+		model_lie(m, queue, below(2) ? odd_number() : below(256), odd_number(),
+			  (uint16_t)below(3));
 	else if (what < 935)
 		model_lie(m, queue, 0, 0, (uint16_t)odd_number());
 	else if (what < 940)

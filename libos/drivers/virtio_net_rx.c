@@ -55,8 +55,8 @@ static void frame_done(struct netbuf *frame)
 
 		do {
 			b->next_free = top;
-		} while (!__atomic_compare_exchange_n(&rx->returned, &top, b, true, __ATOMIC_RELEASE,
-						      __ATOMIC_RELAXED));
+		} while (!__atomic_compare_exchange_n(&rx->returned, &top, b, true,
+						      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 		b = rest;
 	}
 }
@@ -86,8 +86,10 @@ int net_rx_create(struct virtio_net *n)
 
 	page_stats(&stats);
 	share = stats.total_pages * PAGE_SIZE / RX_MEMORY_SHARE;
-	rx->buffer_bytes = n->netdev.features & NETDEV_LRO ? BUFFER_BYTES_MERGED : BUFFER_BYTES_PLAIN;
-	rx->buffer_count = (unsigned)CLAMP(share / rx->buffer_bytes, BUFFERS_MIN, CONFIG_VIRTIO_NET_RX_BUFFERS);
+	rx->buffer_bytes =
+		n->netdev.features & NETDEV_LRO ? BUFFER_BYTES_MERGED : BUFFER_BYTES_PLAIN;
+	rx->buffer_count = (unsigned)CLAMP(share / rx->buffer_bytes, BUFFERS_MIN,
+					   CONFIG_VIRTIO_NET_RX_BUFFERS);
 	rx->pool = page_alloc_exact(rx->buffer_count * rx->buffer_bytes, PAGE_NET);
 	if (!rx->pool)
 		return -ENOMEM;
@@ -174,7 +176,8 @@ static void discard(struct net_rx *rx, struct net_rx_buffer *first)
  * The further buffers of a merged frame [5.1.6.4]. They must all be there: the device publishes
  * them together. False: they are not, and the device is broken.
  */
-static __attribute__((noinline)) bool gather(struct virtio_net *n, struct net_rx_buffer *first, unsigned num_buffers)
+static __attribute__((noinline)) bool gather(struct virtio_net *n, struct net_rx_buffer *first,
+					     unsigned num_buffers)
 {
 	struct netbuf *frame = &first->netbuf;
 	struct net_rx_buffer *last = first;
@@ -203,7 +206,8 @@ static __attribute__((noinline)) bool gather(struct virtio_net *n, struct net_rx
 }
 
 /* What the device found out about the frame; believed only as far as it was asked. */
-static void take_offloads(const struct virtio_net *n, const struct virtio_net_hdr *h, struct netbuf *frame)
+static void take_offloads(const struct virtio_net *n, const struct virtio_net_hdr *h,
+			  struct netbuf *frame)
 {
 	bool vouched = h->flags & (NET_HDR_F_NEEDS_CSUM | NET_HDR_F_DATA_VALID);
 	uint8_t gso_type = *(const volatile uint8_t *)&h->gso_type;
@@ -244,11 +248,13 @@ lie:
 }
 
 /* A copy of a frame of one buffer; NULL when there are too many already, or no memory. */
-static __attribute__((noinline)) struct netbuf *frame_copy(struct virtio_net *n, const struct netbuf *frame)
+static __attribute__((noinline)) struct netbuf *frame_copy(struct virtio_net *n,
+							   const struct netbuf *frame)
 {
 	struct net_rx_copy *c = NULL;
 
-	if (frame->frag_count == 1 && __atomic_load_n(&n->rx.copies, __ATOMIC_RELAXED) < n->rx.buffer_count)
+	if (frame->frag_count == 1 &&
+	    __atomic_load_n(&n->rx.copies, __ATOMIC_RELAXED) < n->rx.buffer_count)
 		c = kmalloc(sizeof(*c) + frame->len);
 	if (!c)
 		return NULL;

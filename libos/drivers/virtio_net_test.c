@@ -8,7 +8,9 @@
 #include "net_rig.h"
 
 #define RING    (VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC)
-#define OFFLOAD (NET_F_CSUM | NET_F_GUEST_CSUM | NET_F_HOST_TSO4 | NET_F_HOST_TSO6 | NET_F_GUEST_TSO4 | NET_F_GUEST_TSO6)
+#define OFFLOAD                                                                                 \
+	(NET_F_CSUM | NET_F_GUEST_CSUM | NET_F_HOST_TSO4 | NET_F_HOST_TSO6 | NET_F_GUEST_TSO4 | \
+	 NET_F_GUEST_TSO6)
 #define BASIC   (NET_F_MAC | NET_F_STATUS | NET_F_MTU)
 #define FULL    (RING | OFFLOAD | BASIC | NET_F_MRG_RXBUF)
 #define LEGACY  (BASIC | VIRTIO_F_ANY_LAYOUT)
@@ -47,7 +49,8 @@ TEST(net_copies_a_short_frame_and_is_done_at_once)
 		CHECK_EQ(r->dones, 1);
 		r->dev->ops->kick(r->dev);
 		CHECK(model_pop(&r->model, RIG_TX, &c));
-		CHECK_EQ(c.count, r->model.accepted & (VIRTIO_F_VERSION_1 | VIRTIO_F_ANY_LAYOUT) ? 1 : 2);
+		CHECK_EQ(c.count,
+			 r->model.accepted & (VIRTIO_F_VERSION_1 | VIRTIO_F_ANY_LAYOUT) ? 1 : 2);
 		CHECK_EQ(model_read(&c, wire, sizeof(wire)), 200 + r->net->hdr_bytes);
 		CHECK(!memcmp(wire + r->net->hdr_bytes, r->payload, 200));
 		model_push(&r->model, RIG_TX, c.head, 0);
@@ -162,7 +165,9 @@ TEST(net_refuses_to_send_what_the_device_cannot)
 TEST(net_joins_merged_buffers_into_one_frame)
 {
 	struct rig *r = rig_start(FULL);
-	struct virtio_net_hdr h = { .flags = NET_HDR_F_DATA_VALID, .gso_type = NET_GSO_TCPV4, .gso_size = 1460,
+	struct virtio_net_hdr h = { .flags = NET_HDR_F_DATA_VALID,
+				    .gso_type = NET_GSO_TCPV4,
+				    .gso_size = 1460,
 				    .num_buffers = 17 };
 
 	CHECK(r != NULL);

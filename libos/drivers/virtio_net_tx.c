@@ -35,7 +35,8 @@ int net_tx_create(struct virtio_net *n)
 {
 	struct net_tx *tx = &n->tx;
 
-	_Static_assert(offsetof(struct net_tx_slot, copy) + NET_TX_COPY_MAX <= NET_TX_SLOT_BYTES, "slot too small");
+	_Static_assert(offsetof(struct net_tx_slot, copy) + NET_TX_COPY_MAX <= NET_TX_SLOT_BYTES,
+		       "slot too small");
 	tx->slot_count = slots_wanted();
 	tx->slots = page_alloc_exact(tx->slot_count * NET_TX_SLOT_BYTES, PAGE_NET);
 	return tx->slots ? 0 : -ENOMEM;
@@ -57,7 +58,8 @@ int net_tx_setup(struct virtio_net *n)
 		slot_put(tx, (struct net_tx_slot *)(tx->slots + i * NET_TX_SLOT_BYTES));
 	tx->lent = 0;
 	tx->stack_waits = false;
-	return virtq_setup(&tx->q, n->dev, 1, tx->slot_count, tso ? NET_TX_PIECES : TX_PIECES_PLAIN);
+	return virtq_setup(&tx->q, n->dev, 1, tx->slot_count,
+			   tso ? NET_TX_PIECES : TX_PIECES_PLAIN);
 }
 
 void net_tx_destroy(struct virtio_net *n)
@@ -93,8 +95,12 @@ void net_tx_reclaim(struct virtio_net *n)
 		slot_finish(&n->tx, s);
 }
 
-/* What the stack asked for, as the device reads it [5.1.6.2]. False: it cannot be asked of this device. */
-static bool fill_header(const struct virtio_net *n, const struct netbuf *b, struct virtio_net_hdr *h)
+/*
+ * What the stack asked for, as the device reads it [5.1.6.2]. False: it cannot be asked of this
+ * device.
+ */
+static bool fill_header(const struct virtio_net *n, const struct netbuf *b,
+			struct virtio_net_hdr *h)
 {
 	__builtin_memset(__builtin_assume_aligned(h, 8), 0, sizeof(*h));
 	if (b->needs_csum) {
@@ -120,11 +126,13 @@ static bool frame_is_sane(const struct virtio_net *n, const struct netbuf *b)
 {
 	size_t max = b->gso_size ? GSO_FRAME_MAX : n->netdev.mtu + ETH_HEADER_BYTES + 4u;
 
-	return b->frag_count && b->frag_count <= NETBUF_FRAGS && b->len >= ETH_HEADER_BYTES && b->len <= max;
+	return b->frag_count && b->frag_count <= NETBUF_FRAGS && b->len >= ETH_HEADER_BYTES &&
+	       b->len <= max;
 }
 
 /* The header in a descriptor of its own, as the oldest devices want it [5.1.6.6]. */
-static __attribute__((noinline)) int add_divided(struct virtio_net *n, struct net_tx_slot *s, uint32_t len)
+static __attribute__((noinline)) int add_divided(struct virtio_net *n, struct net_tx_slot *s,
+						 uint32_t len)
 {
 	paddr_t pa = arch_direct_unmap(&s->hdr);
 	struct virtq_seg segs[2] = { { pa, n->hdr_bytes }, { pa + n->hdr_bytes, len } };
@@ -145,7 +153,8 @@ static int send_copied(struct virtio_net *n, struct netbuf *b, struct net_tx_slo
 	}
 	s->netbuf = NULL;
 	if (likely(virtio_has(n->dev, VIRTIO_F_VERSION_1 | VIRTIO_F_ANY_LAYOUT)))
-		error = virtq_add_one(&n->tx.q, arch_direct_unmap(&s->hdr), n->hdr_bytes + len, 0, s);
+		error = virtq_add_one(&n->tx.q, arch_direct_unmap(&s->hdr), n->hdr_bytes + len, 0,
+				      s);
 	else
 		error = add_divided(n, s, len);
 	if (!error)
@@ -154,14 +163,16 @@ static int send_copied(struct virtio_net *n, struct netbuf *b, struct net_tx_slo
 }
 
 /* Apart, because of its large frame. */
-static __attribute__((noinline)) int send_lent(struct virtio_net *n, struct netbuf *b, struct net_tx_slot *s)
+static __attribute__((noinline)) int send_lent(struct virtio_net *n, struct netbuf *b,
+					       struct net_tx_slot *s)
 {
 	struct virtq_seg segs[NET_TX_PIECES];
 	int count = 1, error;
 
 	segs[0] = (struct virtq_seg){ arch_direct_unmap(&s->hdr), n->hdr_bytes };
 	for (unsigned i = 0; i < b->frag_count; i++) {
-		count = virtq_pieces(b->frags[i].base, b->frags[i].len, segs, (unsigned)count, NET_TX_PIECES);
+		count = virtq_pieces(b->frags[i].base, b->frags[i].len, segs, (unsigned)count,
+				     NET_TX_PIECES);
 		if (count < 0)
 			return -EINVAL;
 	}
@@ -206,8 +217,8 @@ int net_tx_transmit(struct virtio_net *n, struct netbuf *b)
 		goto full;
 refuse:
 	if (n->netdev.tx_dropped++ < DROPS_LOGGED)
-		log_warn("%s: a frame of %zu bytes in %u pieces cannot be sent", n->netdev.name, b->len,
-			 b->frag_count);
+		log_warn("%s: a frame of %zu bytes in %u pieces cannot be sent", n->netdev.name,
+			 b->len, b->frag_count);
 	return -EINVAL;
 full:
 	tx->stack_waits = true;

@@ -67,7 +67,8 @@ static void rng_task(struct task *t)
 	}
 	if (virtio_is_broken(r->dev))
 		rng_restart(r);
-	if (!virtq_outstanding(&r->q) && __atomic_exchange_n(&r->wanted, 0, __ATOMIC_RELAXED) && !r->dead)
+	if (!virtq_outstanding(&r->q) && __atomic_exchange_n(&r->wanted, 0, __ATOMIC_RELAXED) &&
+	    !r->dead)
 		post_request(r);
 }
 

@@ -30,7 +30,8 @@ static bool translate(vaddr_t va, paddr_t *pa)
 	return arch_translate(va, pa, &prot);
 }
 
-static int pieces_by_page(vaddr_t va, size_t len, struct virtq_seg *segs, unsigned count, unsigned max)
+static int pieces_by_page(vaddr_t va, size_t len, struct virtq_seg *segs, unsigned count,
+			  unsigned max)
 {
 	unsigned first = count;
 

@@ -35,7 +35,8 @@ static size_t avail_offset(unsigned size)
 
 static size_t used_offset(unsigned size)
 {
-	size_t avail_bytes = sizeof(struct virtq_avail) + size * sizeof(uint16_t) + sizeof(uint16_t);
+	size_t avail_bytes =
+		sizeof(struct virtq_avail) + size * sizeof(uint16_t) + sizeof(uint16_t);
 
 	return ALIGN_UP(avail_offset(size) + avail_bytes, RING_ALIGN);
 }
@@ -46,7 +47,9 @@ static size_t ring_bytes(unsigned size)
 	       size * sizeof(struct virtq_used_elem) + sizeof(uint16_t);
 }
 
-/* Legacy devices are told a page number; others take any aligned place, so small rings share pages. */
+/*
+ * Legacy devices are told a page number; others take any aligned place, so small rings share pages.
+ */
 static bool ring_shares_page(const struct virtqueue *q)
 {
 	return !q->dev->legacy && q->ring_bytes <= PAGE_SIZE / 4;
@@ -157,7 +160,8 @@ void virtq_release(struct virtqueue *q)
 
 static inline uint16_t seg_flags(unsigned i, unsigned out, unsigned n)
 {
-	return (uint16_t)((i >= out ? VIRTQ_DESC_F_WRITE : 0) | (i + 1 < n ? VIRTQ_DESC_F_NEXT : 0));
+	return (uint16_t)((i >= out ? VIRTQ_DESC_F_WRITE : 0) |
+			  (i + 1 < n ? VIRTQ_DESC_F_NEXT : 0));
 }
 
 /* One descriptor that names a table of segments; returns the bytes the device may write. */
@@ -172,8 +176,9 @@ static uint32_t fill_indirect(struct virtqueue *q, uint16_t head, const struct v
 						(uint16_t)(i + 1) };
 		room += i >= out ? segs[i].len : 0;
 	}
-	q->desc[head] = (struct virtq_desc){ arch_direct_unmap(table),
-					     (uint32_t)(n * sizeof(*table)), VIRTQ_DESC_F_INDIRECT, 0 };
+	q->desc[head] =
+		(struct virtq_desc){ arch_direct_unmap(table), (uint32_t)(n * sizeof(*table)),
+				     VIRTQ_DESC_F_INDIRECT, 0 };
 	q->free_head = q->chains[head].next;
 	q->free_count--;
 	q->chains[head].count = 1;
@@ -190,7 +195,8 @@ static uint32_t fill_direct(struct virtqueue *q, uint16_t head, const struct vir
 	for (unsigned i = 0; i < n; i++) {
 		uint16_t next = q->chains[at].next;
 
-		q->desc[at] = (struct virtq_desc){ segs[i].addr, segs[i].len, seg_flags(i, out, n), next };
+		q->desc[at] = (struct virtq_desc){ segs[i].addr, segs[i].len, seg_flags(i, out, n),
+						   next };
 		room += i >= out ? segs[i].len : 0;
 		at = next;
 	}
@@ -200,7 +206,8 @@ static uint32_t fill_direct(struct virtqueue *q, uint16_t head, const struct vir
 	return room;
 }
 
-int virtq_add(struct virtqueue *q, const struct virtq_seg *segs, unsigned out, unsigned in, void *cookie)
+int virtq_add(struct virtqueue *q, const struct virtq_seg *segs, unsigned out, unsigned in,
+	      void *cookie)
 {
 	unsigned n = out + in;
 	bool indirect = n > 1 && n <= q->indirect_max;
@@ -231,7 +238,8 @@ bool virtq_kick(struct virtqueue *q)
 	q->avail_published = now;
 	full_fence();
 	if (q->event_idx) /* [2.7.10.1] did the index pass the event? */
-		wanted = (uint16_t)(now - read_once(*q->avail_event) - 1) < (uint16_t)(now - before);
+		wanted =
+			(uint16_t)(now - read_once(*q->avail_event) - 1) < (uint16_t)(now - before);
 	else
 		wanted = !(read_once(q->used->flags) & VIRTQ_USED_F_NO_NOTIFY);
 	if (wanted)
@@ -253,7 +261,8 @@ bool virtq_look_closer(struct virtqueue *q, uint16_t seen)
 
 	if (virtio_is_broken(q->dev))
 		return false;
-	if (unlikely(new > (uint16_t)(q->avail_published - q->used_next)) && !planted(VIRTQ_INDEX)) {
+	if (unlikely(new > (uint16_t)(q->avail_published - q->used_next)) &&
+	    !planted(VIRTQ_INDEX)) {
 		lie(q, "used index is ahead of what was offered");
 		return false;
 	}
@@ -291,7 +300,10 @@ struct virtq_done virtq_take_closer(struct virtqueue *q, uint32_t id, uint32_t l
 	c = &q->chains[id];
 	if (unlikely(!c->count) && !planted(VIRTQ_OUTSTANDING))
 		return lie(q, "used entry names a chain that is not outstanding");
-	/* Nothing writable was offered: devices of old report nonsense here, and nobody looks [2.7.8]. */
+	/*
+	 * Nothing writable was offered: devices of old report nonsense here, and nobody looks
+	 * [2.7.8].
+	 */
 	if (unlikely(len > c->room) && c->room && !planted(VIRTQ_LENGTH))
 		return lie(q, "used entry is longer than its buffers");
 	q->used_next++;

@@ -73,7 +73,7 @@ struct virtqueue {
 	struct virtio_device *dev;
 	uint16_t index, size, mask; /* mask: size - 1 */
 	uint16_t free_head, free_count;
-	uint16_t avail_next;       /* where the next chain goes; runs ahead of avail->idx until the kick */
+	uint16_t avail_next; /* where the next chain goes; runs ahead of avail->idx until the kick */
 	uint16_t avail_published;
 	uint16_t used_next;        /* the next entry to take */
 	uint16_t used_seen;        /* the device's index when last looked at */
@@ -103,10 +103,12 @@ void virtq_release(struct virtqueue *q);
  * Offers a chain: `out` segments that the device reads, then `in` segments that it writes. 0;
  * -EAGAIN without room; -EINVAL for a chain that this queue can never hold. `cookie` is not NULL.
  */
-int virtq_add(struct virtqueue *q, const struct virtq_seg *segs, unsigned out, unsigned in, void *cookie);
+int virtq_add(struct virtqueue *q, const struct virtq_seg *segs, unsigned out, unsigned in,
+	      void *cookie);
 
 /* The same for one piece (`flags` VIRTQ_DESC_F_WRITE or 0), made for the paths of frames. */
-static inline int virtq_add_one(struct virtqueue *q, paddr_t addr, uint32_t len, uint16_t flags, void *cookie)
+static inline int virtq_add_one(struct virtqueue *q, paddr_t addr, uint32_t len, uint16_t flags,
+				void *cookie)
 {
 	uint16_t head = q->free_head;
 	struct virtq_chain *c = &q->chains[head];
@@ -141,7 +143,10 @@ struct virtq_done {
 bool virtq_look_closer(struct virtqueue *q, uint16_t seen);
 struct virtq_done virtq_take_closer(struct virtqueue *q, uint32_t id, uint32_t len);
 
-/* virtq_take(), made for the paths of frames: chains of one descriptor are checked and freed in line. */
+/*
+ * virtq_take(), made for the paths of frames: chains of one descriptor are checked and freed in
+ * line.
+ */
 static inline struct virtq_done virtq_take_fast(struct virtqueue *q)
 {
 	const volatile struct virtq_used_elem *e;
@@ -169,7 +174,9 @@ static inline struct virtq_done virtq_take_fast(struct virtqueue *q)
 	return (struct virtq_done){ c->cookie, len };
 }
 
-/* A cheap look for callers that mostly find nothing: false means that virtq_take() would give NULL. */
+/*
+ * A cheap look for callers that mostly find nothing: false means that virtq_take() would give NULL.
+ */
 static inline bool virtq_has_used(const struct virtqueue *q)
 {
 	return q->used_next != __atomic_load_n(&q->used->idx, __ATOMIC_RELAXED);
@@ -195,7 +202,8 @@ void *virtq_reclaim(struct virtqueue *q);
  * The physical pieces of [base, base+len), appended to segs[count..max). Returns the new count,
  * -E2BIG when they do not fit, -EFAULT when a part is not mapped.
  */
-int virtq_pieces(const void *base, size_t len, struct virtq_seg *segs, unsigned count, unsigned max);
+int virtq_pieces(const void *base, size_t len, struct virtq_seg *segs, unsigned count,
+		 unsigned max);
 /* Boot: where RAM lies, so that direct-map addresses are recognised. */
 void virtq_set_ram(paddr_t start, paddr_t end);
 

@@ -278,7 +278,8 @@ TEST(virtq_does_not_read_a_table_that_the_device_scribbled_over)
 	virtq_kick(queue);
 	CHECK(model_pop(model, 0, &c[0]) && model_pop(model, 0, &c[1]));
 	for (unsigned i = 0; i < 16; i++) /* every chain a loop, every link out of range or to itself */
-		queue->desc[i] = (struct virtq_desc){ UINT64_MAX, UINT32_MAX, 0xffff, (uint16_t)(i & 1 ? i : 0xffff) };
+		queue->desc[i] = (struct virtq_desc){ UINT64_MAX, UINT32_MAX, 0xffff,
+						      (uint16_t)(i & 1 ? i : 0xffff) };
 	memset(queue->avail, 0xff, 6 + 16 * 2);
 	model_push(model, 0, c[1].head, 64);
 	model_push(model, 0, c[0].head, 64);

@@ -17,7 +17,10 @@ struct charport;
 #define CHARPORT_NAME_MAX 32
 
 struct charport_ops {
-	/* Threads; never sleep. Bytes moved, 0 when there is nothing (no room), -EIO: the port is gone. */
+	/*
+	 * Threads; never sleep. Bytes moved, 0 when there is nothing (no room), -EIO: the port is
+	 * gone.
+	 */
 	kssize_t (*read)(struct charport *p, void *buf, size_t len);
 	kssize_t (*write)(struct charport *p, const void *buf, size_t len);
 };

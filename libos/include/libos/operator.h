@@ -37,6 +37,7 @@ void operator_on_stop(void (*stop)(void));
  * Runs one command line (without its newline). 0, -ENOSYS for a command that does not exist, or
  * the command's errno. Replies go through write(arg, bytes, len). Threads.
  */
-int operator_run(const char *line, void (*write)(void *arg, const char *bytes, size_t len), void *arg);
+int operator_run(const char *line, void (*write)(void *arg, const char *bytes, size_t len),
+		 void *arg);
 
 #endif

@@ -27,7 +27,10 @@ struct power_hook {
 
 void power_hook_add(struct power_hook *h);  /* threads; within a level the latest runs first */
 
-/* The end, with every hook run: `status` as for arch_poweroff(). A second caller only waits. Threads. */
+/*
+ * The end, with every hook run: `status` as for arch_poweroff(). A second caller only waits.
+ * Threads.
+ */
 NORETURN void system_poweroff(int status);
 NORETURN void system_reboot(void);
 
