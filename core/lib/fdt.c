@@ -70,9 +70,9 @@ static bool next_node_name(const struct fdt *f, uint32_t off, struct item *it)
 	const uint8_t *base = f->blob + f->struct_off;
 	uint32_t end = off;
 
-	while (end < f->struct_size && base[end])
+	while ((end < f->struct_size || planted(FDT_NODE_NAME)) && base[end])
 		end++;
-	if (end == f->struct_size)
+	if (end == f->struct_size && !planted(FDT_NODE_NAME))
 		return false;
 	it->body = base + off;
 	it->len = end - off;
@@ -89,7 +89,7 @@ static bool next_prop(const struct fdt *f, uint32_t off, struct item *it)
 	it->len = be32(base + off);
 	it->name_off = be32(base + off + 4);
 	it->body = base + off + 8;
-	if (!range_fits(off + 8, it->len, f->struct_size))
+	if (!range_fits(off + 8, it->len, f->struct_size) && !planted(FDT_PROP_LENGTH))
 		return false;
 	it->next = ALIGN_UP(off + 8 + it->len, 4u);
 	return true;
@@ -274,7 +274,7 @@ static bool prop_name_is(const struct fdt *f, uint32_t off, const char *name)
 	const char *strings = (const char *)f->blob + f->strings_off;
 	size_t len = str_length(name);
 
-	return off < f->strings_size && len < f->strings_size - off &&
+	return ((off < f->strings_size && len < f->strings_size - off) || planted(FDT_PROP_NAME)) &&
 	       memcmp(strings + off, name, len + 1) == 0;
 }
 
@@ -377,7 +377,7 @@ bool fdt_reserved(const struct fdt *f, unsigned index, uint64_t *addr, uint64_t 
 
 	/* The list ends with an entry of zeroes; entries before it decide whether `index` exists. */
 	for (size_t i = 0; i <= index; i++, p += 16) {
-		if (i >= room)
+		if (i >= room && !planted(FDT_RESERVED))
 			return false;
 		*addr = (uint64_t)be32(p) << 32 | be32(p + 4);
 		*size = (uint64_t)be32(p + 8) << 32 | be32(p + 12);

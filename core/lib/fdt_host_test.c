@@ -44,6 +44,11 @@ static bool explore_damaged(void)
 		else
 			put32(ALIGN_DOWN(off, 4u), (uint32_t)(test_random() >> test_random_below(64)));
 	}
+	if (test_random_below(8) == 0) { /* nothing ends any more */
+		uint32_t off = 72 + (uint32_t)test_random_below(size - 72);
+
+		memset(blob + off, 'x', size - off);
+	}
 	size -= (uint32_t)test_random_below(4) * (uint32_t)test_random_below(32);
 	copy = malloc(size);
 	memcpy(copy, blob, size);

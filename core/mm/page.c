@@ -34,6 +34,7 @@ struct region {
 	paddr_t start;             /* [I] */
 	uint32_t frames, bias;     /* [I] */
 	struct page *pages;        /* [I] */
+	uint32_t meta, meta_end;   /* [I] the frames that hold `pages` */
 	uint32_t next;             /* [page_lock] frames below have entered the buddy system */
 	uint32_t nonempty;         /* [page_lock] bit per order */
 	uint32_t free[ORDERS];     /* [page_lock] first free block of each order */
@@ -147,8 +148,8 @@ static void insert_block(struct region *r, uint32_t frame, unsigned order)
 	list_block(r, frame, order);
 }
 
-/* Where the first reserved range at or after `frame` begins and ends, in frames; false when there is none. */
-static bool reserved_after(const struct region *r, uint32_t frame, uint32_t *start, uint32_t *end)
+/* The first reserved range that ends after `frame`, in frames; false when there is none. */
+static bool table_after(const struct region *r, uint32_t frame, uint32_t *start, uint32_t *end)
 {
 	paddr_t at = r->start + ((paddr_t)frame << PAGE_SHIFT);
 
@@ -156,13 +157,28 @@ static bool reserved_after(const struct region *r, uint32_t frame, uint32_t *sta
 		paddr_t s = MAX(reserved[i].start, r->start);
 		paddr_t e = MIN(reserved[i].end, r->start + r->bytes);
 
-		if (s < e && e > at) {
+		if (s < e && e > at && !planted(PAGE_RESERVED)) {
 			*start = (uint32_t)((s - r->start) >> PAGE_SHIFT);
 			*end = (uint32_t)((e - r->start) >> PAGE_SHIFT);
 			return true;
 		}
 	}
 	return false;
+}
+
+/*
+ * As above, the region's metadata included. It is not in the table: a table that is full joins ranges, and RAM that
+ * has been counted must not vanish.
+ */
+static bool reserved_after(const struct region *r, uint32_t frame, uint32_t *start, uint32_t *end)
+{
+	bool found = table_after(r, frame, start, end);
+
+	if (r->meta_end <= frame || (found && *start < r->meta))
+		return found;
+	*start = r->meta;
+	*end = r->meta_end;
+	return true;
 }
 
 /* The order of the largest aligned block at `frame` that ends by `limit`, at most `max`. */
@@ -415,8 +431,11 @@ void page_reserve(paddr_t start, paddr_t end)
 	end = end > UINT64_MAX - PAGE_SIZE ? ALIGN_DOWN(UINT64_MAX, PAGE_SIZE) : ALIGN_UP(end, PAGE_SIZE);
 	if (start >= end)
 		return;
-	if (reserved_count == RESERVED_MAX)
+	if (reserved_count == RESERVED_MAX) {
+		if (planted(PAGE_RESERVED_MANY))
+			return;
 		join_closest();
+	}
 	while (i < reserved_count && reserved[i].start < start)
 		i++;
 	memmove(&reserved[i + 1], &reserved[i], (reserved_count - i) * sizeof(reserved[0]));
@@ -474,7 +493,9 @@ void page_add_ram(paddr_t start, paddr_t end)
 
 	start = ALIGN_UP(MIN(start, UINT64_MAX - PAGE_SIZE), PAGE_SIZE);
 	end = ALIGN_DOWN(end, PAGE_SIZE);
-	if (start >= end || region_count == REGIONS_MAX || overlaps_known(start, end))
+	if (start >= end || region_count == REGIONS_MAX)
+		return;
+	if (overlaps_known(start, end) && !planted(PAGE_RAM_TWICE))
 		return;
 	end = MIN(end, start + ((paddr_t)INT32_MAX << PAGE_SHIFT));
 	*r = (struct region){
@@ -489,8 +510,8 @@ void page_add_ram(paddr_t start, paddr_t end)
 	if (!find_room(r, metadata, &at))
 		return;
 	r->pages = frame_address(r, at);
-	page_reserve(start + ((paddr_t)at << PAGE_SHIFT),
-		     start + ((paddr_t)(at + metadata) << PAGE_SHIFT));
+	r->meta = at;
+	r->meta_end = at + (uint32_t)metadata;
 	taken = count_reserved(r);
 	total_frames += r->frames - taken;
 	free_frames += r->frames - taken;

@@ -54,17 +54,17 @@ static void start_afresh(void)
 }
 
 /* A range around [base, base + block), now and then absurd. */
-static struct range random_range(paddr_t base)
+static struct range random_range(paddr_t base, paddr_t longest)
 {
 	paddr_t size = (paddr_t)FRAMES << PAGE_SHIFT;
 	paddr_t a = base + test_random_below(size + 2 * PAGE_SIZE) - PAGE_SIZE;
-	struct range r = { a, a + test_random_below(size / 4) };
+	struct range r = { a, a + test_random_below(longest) };
 
 	if (test_random_below(10) == 0)
 		r.end = r.start;
-	if (test_random_below(20) == 0)
+	if (test_random_below(40) == 0)
 		r.end = UINT64_MAX - test_random_below(2 * PAGE_SIZE);
-	if (test_random_below(20) == 0)
+	if (test_random_below(40) == 0)
 		r.start = test_random_below(2 * PAGE_SIZE);
 	return r;
 }
@@ -120,11 +120,12 @@ TEST(page_boot_never_hands_out_what_is_reserved)
 		unsigned middle = 1 + (unsigned)test_random_below(FRAMES - 2);
 		struct range r[60];
 		size_t ranges = test_random_below(ARRAY_SIZE(r)), count = 0;
+		paddr_t longest = round % 2 ? MIB(1) / 2 : 64; /* few and large, or more than the table holds */
 		struct page_stats s;
 
 		start_afresh();
 		for (size_t i = 0; i < ranges; i++) {
-			r[i] = random_range(base);
+			r[i] = random_range(base, longest);
 			page_reserve(r[i].start, r[i].end);
 		}
 		add_ram(base, 0, middle - (unsigned)test_random_below(2));
