@@ -1,8 +1,8 @@
 /*
  * Splitting the bootargs line; see <core/boot.h> for its grammar. Pure; builds on the host.
  *
- * Quotes may stand anywhere in a word ('-o a'b is one word) and there is no escape character. A quote
- * that is never closed ends with the line.
+ * Quotes may stand anywhere in a word ('-o a'b is one word) and there is no escape character. A
+ * quote that is never closed ends with the line.
  */
 #include <core/string.h>
 #include "boot.h"

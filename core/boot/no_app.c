@@ -1,6 +1,6 @@
 /*
- * What runs where no application was linked: nothing, so the machine powers off. Apart from main.c and
- * from link-time optimisation, which would otherwise prefer this definition to the C library's.
+ * What runs where no application was linked: nothing, so the machine powers off. Apart from main.c
+ * and from link-time optimisation, which would otherwise prefer this definition to the C library's.
  */
 #include <core/boot.h>
 

@@ -1,5 +1,6 @@
 /*
- * Console and log on the machine. The UART's loop-back brings what is sent back as input, by interrupt.
+ * Console and log on the machine. The UART's loop-back brings what is sent back as input, by
+ * interrupt.
  */
 #include <core/console.h>
 #include <core/log.h>

@@ -1,8 +1,8 @@
 /*
  * The log: a line is formatted on the caller's stack, appended to the ring and printed.
  *
- * A line starts with seconds since boot. The ring keeps the newest CONFIG_LOG_RING_KIB; positions run
- * freely and the oldest bytes are overwritten.
+ * A line starts with seconds since boot. The ring keeps the newest CONFIG_LOG_RING_KIB; positions
+ * run freely and the oldest bytes are overwritten.
  *
  * Lock: log_lock, then console_lock; both with interrupts off.
  */

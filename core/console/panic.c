@@ -1,8 +1,8 @@
 /*
  * Panic: says what is wrong and where, stops the machine, and ends as the image is configured.
  *
- * The first hart to come here stops the others; a second panic on the same hart (something the report
- * itself touches is broken) goes straight to the end. Output goes past every lock.
+ * The first hart to come here stops the others; a second panic on the same hart (something the
+ * report itself touches is broken) goes straight to the end. Output goes past every lock.
  *
  * A line of the backtrace holds the address that the ELF file knows (the placement taken off), so a
  * tool beside the ELF can add file and line; the address the code ran at differs by the placement

@@ -1,9 +1,9 @@
 /*
  * Interrupts of devices: from the controller's source number to a handler.
  *
- * The controller (one per machine, found at INIT_CORE) tells how many sources there are; the table of
- * handlers has one entry for each. A handler is read without a lock in the interrupt; release waits
- * until no hart is inside it.
+ * The controller (one per machine, found at INIT_CORE) tells how many sources there are; the table
+ * of handlers has one entry for each. A handler is read without a lock in the interrupt; release
+ * waits until no hart is inside it.
  *
  * Lock: irq_lock, for changes of the table; threads only, no interrupt handler takes it.
  */

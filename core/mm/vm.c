@@ -1,13 +1,14 @@
 /*
  * Ranges of the kernel half: where stacks, device windows and anonymous memory lie.
  *
- * The ranges stand in a tree by address. A new one takes the lowest gap that holds it and a guard page
- * on each side, which keeps page tables few; `first_gap` remembers below which address no gap is left.
- * A range that is being freed stays in the tree, marked dying, until its last frame is back, so that
- * nobody is given the addresses before the harts have forgotten them.
+ * The ranges stand in a tree by address. A new one takes the lowest gap that holds it and a guard
+ * page on each side, which keeps page tables few; `first_gap` remembers below which address no gap
+ * is left. A range that is being freed stays in the tree, marked dying, until its last frame is
+ * back, so that nobody is given the addresses before the harts have forgotten them.
  *
- * Lock: vm_lock, with interrupts off, since a first touch comes as a trap. Outside the page table's and
- * the allocators' locks. Work of unbounded length is done a few pages at a time. See docs/locks.md.
+ * Lock: vm_lock, with interrupts off, since a first touch comes as a trap. Outside the page table's
+ * and the allocators' locks. Work of unbounded length is done a few pages at a time. See
+ * docs/locks.md.
  */
 #include <core/arch.h>
 #include <core/assert.h>

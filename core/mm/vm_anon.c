@@ -1,9 +1,9 @@
 /*
  * Anonymous memory: ranges that applications map, filled with zeroed frames on first touch.
  *
- * An operation on [va, va + len) first cuts the ranges at both ends, so that it deals in whole ranges;
- * neighbours that have become alike are joined again. Cutting needs up to two new ranges, which are
- * allocated beforehand: behind the point where the tree changes nothing can fail.
+ * An operation on [va, va + len) first cuts the ranges at both ends, so that it deals in whole
+ * ranges; neighbours that have become alike are joined again. Cutting needs up to two new ranges,
+ * which are allocated beforehand: behind the point where the tree changes nothing can fail.
  *
  * The operations of one application may come from many threads; each step under vm_lock leaves the
  * tree whole, and what two threads do to the same addresses at once is undefined in Linux as well.
@@ -173,8 +173,8 @@ int vm_anon_unmap(vaddr_t va, size_t len_bytes)
 }
 
 /*
- * More than the machine has can never be filled: refuse it, as Linux does by default. Addresses that
- * are only reserved cost nothing.
+ * More than the machine has can never be filled: refuse it, as Linux does by default. Addresses
+ * that are only reserved cost nothing.
  */
 static bool is_hopeless(size_t len_bytes, unsigned prot)
 {

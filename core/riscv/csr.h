@@ -1,6 +1,6 @@
 /*
- * Control and status registers of supervisor mode (RISC-V Privileged Architecture, chapter 4), for C
- * and assembler.
+ * Control and status registers of supervisor mode (RISC-V Privileged Architecture, chapter 4), for
+ * C and assembler.
  */
 #ifndef RISCV_CSR_H
 #define RISCV_CSR_H

@@ -3,9 +3,9 @@
  * place and the direct map of RAM.
  *
  * Runs at the physical address where the loader put the image. The code reaches its own symbols
- * relative to pc, but pointers stored in data are link addresses; so the relocation table is applied
- * twice, first for where the image lies now, so that any C works here, and at the end for where it
- * will run. Nothing here keeps a pointer for later.
+ * relative to pc, but pointers stored in data are link addresses; so the relocation table is
+ * applied twice, first for where the image lies now, so that any C works here, and at the end for
+ * where it will run. Nothing here keeps a pointer for later.
  *
  * Frames come from early_frames(): RAM behind the image, jumping over whatever is reserved.
  */
@@ -80,8 +80,8 @@ static void relocate(uintptr_t at, uintptr_t by)
 }
 
 /*
- * Where a symbol lies now. Compiler and linker must not fold it with a constant: they would reckon with
- * its link address.
+ * Where a symbol lies now. Compiler and linker must not fold it with a constant: they would reckon
+ * with its link address.
  */
 static paddr_t here(const char *symbol)
 {

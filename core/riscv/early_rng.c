@@ -2,9 +2,9 @@
  * A seed from virtio-rng before paging, for machines whose device tree carries none: one request,
  * polled, and the device is left as reset (virtio 1.2: 4.2 for the registers, 2.7 for the ring).
  *
- * The ring lies in what will be the boot hart's trap stack, which nobody uses before paging and which
- * is page-aligned, as the legacy interface wants it. The device may lie: nothing it writes is used but
- * the bytes themselves, and waiting for it ends.
+ * The ring lies in what will be the boot hart's trap stack, which nobody uses before paging and
+ * which is page-aligned, as the legacy interface wants it. The device may lie: nothing it writes is
+ * used but the bytes themselves, and waiting for it ends.
  */
 #include <core/fdt.h>
 #include <core/string.h>

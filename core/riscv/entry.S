@@ -7,8 +7,8 @@
  *
  * early_boot() builds the page tables with paging off. Then paging goes on with stvec pointing to
  * the virtual address of what follows: the next fetch faults, for the lower half is never mapped,
- * and the fault takes us there. A mode that the hart lacks leaves satp as it was, so the code behind
- * the write runs only when it was refused.
+ * and the fault takes us there. A mode that the hart lacks leaves satp as it was, so the code
+ * behind the write runs only when it was refused.
  */
 #include <arch/thread.h>
 #include "csr.h"

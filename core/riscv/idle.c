@@ -1,7 +1,7 @@
 /*
- * Waiting for an interrupt. wfi returns when one is pending even while they are disabled, so there is
- * no moment between looking for work and sleeping in which a wake-up is lost; the caller takes the
- * interrupt when it enables them.
+ * Waiting for an interrupt. wfi returns when one is pending even while they are disabled, so there
+ * is no moment between looking for work and sleeping in which a wake-up is lost; the caller takes
+ * the interrupt when it enables them.
  */
 #include <core/arch.h>
 #include "hart.h"

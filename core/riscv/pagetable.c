@@ -1,10 +1,10 @@
 /*
  * The kernel's page table; see pagetable.h for the layout.
  *
- * Locks: table_lock guards the tables once several harts run. Frames of tables are never given back:
- * the upper half's shape settles soon, and a table that another hart may be walking cannot be reused.
- * An invalid entry that becomes valid needs no flush (a hart that faults on it looks again), so only
- * unmapping and protecting flush, once for the whole range, on all harts.
+ * Locks: table_lock guards the tables once several harts run. Frames of tables are never given
+ * back: the upper half's shape settles soon, and a table that another hart may be walking cannot be
+ * reused. An invalid entry that becomes valid needs no flush (a hart that faults on it looks
+ * again), so only unmapping and protecting flush, once for the whole range, on all harts.
  */
 #include <core/arch.h>
 #include <core/assert.h>
@@ -161,8 +161,8 @@ static unsigned largest_level(vaddr_t va, paddr_t pa, size_t len)
 }
 
 /*
- * Enters leaves of one size, at most to the end of the table that holds the first. Returns the bytes
- * mapped, or negative errno.
+ * Enters leaves of one size, at most to the end of the table that holds the first. Returns the
+ * bytes mapped, or negative errno.
  */
 static intptr_t map_run(vaddr_t va, paddr_t pa, size_t len, pte_t bits, unsigned level)
 {
@@ -216,7 +216,10 @@ int arch_map(vaddr_t va, paddr_t pa, size_t len_bytes, unsigned prot)
 	return err;
 }
 
-/* Turns every small page of the range into `change(pte)`; holes and larger leaves are skipped whole. */
+/*
+ * Gives every leaf of the range the bits `set`, keeping `keep`, or clears it when `set` is 0. Holes are
+ * skipped; a large leaf lies in the range as a whole.
+ */
 static void range_update(vaddr_t va, size_t len, pte_t keep, pte_t set)
 {
 	vaddr_t end = va + len;

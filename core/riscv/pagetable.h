@@ -8,11 +8,11 @@
  *                     random 2 MiB of the first 32 GiB
  *   ffffffff80000000  the image, at a random page of this GiB
  *
- * so a larger mode only adds levels above, and falling back to a smaller one means to start one level
- * further down. The lower half and page 0 are never mapped here.
+ * so a larger mode only adds levels above, and falling back to a smaller one means to start one
+ * level further down. The lower half and page 0 are never mapped here.
  *
- * The same code builds the tables before paging is on and changes them afterwards: tables are reached
- * through arch_direct_map(), and arch_direct_offset is 0 until paging is on.
+ * The same code builds the tables before paging is on and changes them afterwards: tables are
+ * reached through arch_direct_map(), and arch_direct_offset is 0 until paging is on.
  */
 #ifndef RISCV_PAGETABLE_H
 #define RISCV_PAGETABLE_H

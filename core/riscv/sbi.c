@@ -1,7 +1,7 @@
 /*
  * The firmware's console: the debug console extension (DBCN) where firmware has it, else the legacy
- * calls, which are all that older OpenSBI offers. A trap for each byte; it serves until a driver for
- * the UART takes over, and in panics before that.
+ * calls, which are all that older OpenSBI offers. A trap for each byte; it serves until a driver
+ * for the UART takes over, and in panics before that.
  */
 #include "early.h"
 #include "sbi.h"

@@ -1,8 +1,8 @@
 /*
  * From the device tree to what core asks of the machine: RAM, harts, the clock's rate, extensions.
  *
- * The tree comes from outside. What is needed and missing is told in one sentence before the machine
- * stops; what is optional and odd is logged and left alone.
+ * The tree comes from outside. What is needed and missing is told in one sentence before the
+ * machine stops; what is optional and odd is logged and left alone.
  */
 #include <core/arch.h>
 #include <core/boot.h>

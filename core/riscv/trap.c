@@ -1,9 +1,9 @@
 /*
  * What a trap was for.
  *
- * Interrupts go to core by the upcalls of <core/arch.h>. Exceptions are tried in this order: a first
- * touch of anonymous memory, an instruction with a fixup, the handler that upper layers installed
- * (signals), and then it was a bug: panic.
+ * Interrupts go to core by the upcalls of <core/arch.h>. Exceptions are tried in this order: a
+ * first touch of anonymous memory, an instruction with a fixup, the handler that upper layers
+ * installed (signals), and then it was a bug: panic.
  */
 #include <core/arch.h>
 #include <core/assert.h>

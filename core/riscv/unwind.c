@@ -1,11 +1,11 @@
 /*
  * Who called whom, for backtraces.
  *
- * Frame pointers would cost three instructions in each function that calls another, all day, for the
- * sake of a panic; so there are none, and the stack is read backwards from what the code says. With
- * the symbol table, the function's own first instructions tell how far it moved sp and where it put
- * ra. Without it, or where that fails, each word of the stack that points behind a call instruction
- * counts as a return address, which may list a call that has already returned.
+ * Frame pointers would cost three instructions in each function that calls another, all day, for
+ * the sake of a panic; so there are none, and the stack is read backwards from what the code says.
+ * With the symbol table, the function's own first instructions tell how far it moved sp and where
+ * it put ra. Without it, or where that fails, each word of the stack that points behind a call
+ * instruction counts as a return address, which may list a call that has already returned.
  */
 #include <core/arch.h>
 #include <core/symbols.h>

@@ -20,7 +20,8 @@ typedef unsigned long irqflags_t;
 /*
  * <arch/thread.h> defines struct arch_thread, the machine's part of a thread: its saved context,
  * where its traps run, and `hart_t hart`, the hart it runs on. struct thread starts with it (offset
- * 0), so assembly needs no other layout, and a struct thread pointer is a struct arch_thread pointer.
+ * 0), so assembly needs no other layout, and a struct thread pointer is a struct arch_thread
+ * pointer.
  */
 
 #include <arch/inline.h>
@@ -52,8 +53,9 @@ int arch_hart_start(hart_t hart, struct thread *first);
 void arch_ipi(hart_t hart);        /* any: makes the hart take an interrupt and look for work */
 
 /*
- * Contexts. `entry(arg)` never returns and starts with interrupts off. The switch saves and restores
- * what a C call preserves, and moves `hart` from one to the other. init returns 0 or -ENOMEM.
+ * Contexts. `entry(arg)` never returns and starts with interrupts off. The switch saves and
+ * restores what a C call preserves, and moves `hart` from one to the other. init returns 0 or
+ * -ENOMEM.
  */
 int arch_thread_init(struct thread *t, void *stack_top, void (*entry)(void *), void *arg, uintptr_t tls);
 void arch_thread_release(struct thread *t);  /* frees what init took (trap stack), after its last switch */
@@ -80,8 +82,8 @@ bool arch_translate(vaddr_t va, paddr_t *pa, unsigned *prot);          /* false:
 size_t arch_copy_faultable(void *dst, const void *src, size_t len_bytes);
 
 /*
- * What upper layers make of a fault that core cannot repair (a signal, say): true when the frame now
- * continues somewhere sensible. Trap context, irqs off; one handler.
+ * What upper layers make of a fault that core cannot repair (a signal, say): true when the frame
+ * now continues somewhere sensible. Trap context, irqs off; one handler.
  */
 typedef bool (*arch_fault_handler_t)(struct trap_frame *frame, vaddr_t addr);
 void arch_set_fault_handler(arch_fault_handler_t handler);
@@ -106,7 +108,8 @@ void irq_external(void);                /* core/irq: the interrupt controller ha
 /*
  * The boot thread, static storage of core/sched: the machine layer runs on it (gp) from its first
  * line of C, on hart 0, so its arch part must not be set up again. It runs INIT_EARLY and INIT_CORE
- * with interrupts off, creates the main thread, and becomes hart 0's idle thread by sched_hart_main().
+ * with interrupts off, creates the main thread, and becomes hart 0's idle thread by
+ * sched_hart_main().
  */
 extern struct thread boot_thread;
 
@@ -116,9 +119,10 @@ vaddr_t arch_frame_sp(const struct trap_frame *frame);
 unsigned arch_frame_cause(const struct trap_frame *frame); /* the machine's own number */
 void arch_frame_redirect(struct trap_frame *frame, vaddr_t pc, vaddr_t sp, uintptr_t arg);
 /*
- * Makes the interrupted code call function(arg, saved) on its own stack as soon as the trap returns,
- * and go on with the registers in `saved` (floating point too) when that comes back; it may also jump
- * away for ever. False when the stack has no room. Fault handlers use it to deliver signals.
+ * Makes the interrupted code call function(arg, saved) on its own stack as soon as the trap
+ * returns, and go on with the registers in `saved` (floating point too) when that comes back; it
+ * may also jump away for ever. False when the stack has no room. Fault handlers use it to deliver
+ * signals.
  */
 bool arch_frame_call(struct trap_frame *frame, void (*function)(void *arg, struct trap_frame *saved),
 		     void *arg);
@@ -137,8 +141,8 @@ void arch_init(void);
 const void *arch_device_tree(size_t *size);
 
 /*
- * Return addresses of a stack, innermost first; NULL frame: the caller's own. Returns how many. `pcs`
- * does not lie on that stack. Any context.
+ * Return addresses of a stack, innermost first; NULL frame: the caller's own. Returns how many.
+ * `pcs` does not lie on that stack. Any context.
  */
 size_t arch_backtrace(const struct trap_frame *frame, vaddr_t *pcs, size_t max);
 

@@ -20,8 +20,8 @@ const char *boot_option(const char *name);
 size_t boot_app_args(char *const **argv);
 
 /*
- * The application: whatever carries it (libos for a POSIX program, the selftest runner) implements this.
- * Runs on the main thread after INIT_APP; the machine powers off with the status it returns.
+ * The application: whatever carries it (libos for a POSIX program, the selftest runner) implements
+ * this. Runs on the main thread after INIT_APP; the machine powers off with the status it returns.
  */
 int boot_app_main(void);
 

@@ -1,6 +1,7 @@
 /*
  * The console: bytes to and from whoever watches the machine. Output is polled and goes out before
- * the call returns. Input arrives by interrupt in a small ring; what nobody reads in time is dropped.
+ * the call returns. Input arrives by interrupt in a small ring; what nobody reads in time is
+ * dropped.
  */
 #ifndef CORE_CONSOLE_H
 #define CORE_CONSOLE_H

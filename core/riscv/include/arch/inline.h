@@ -1,5 +1,6 @@
 /*
- * The inline part of the machine contract on RISC-V; <core/arch.h> says what each function promises.
+ * The inline part of the machine contract on RISC-V; <core/arch.h> says what each function
+ * promises.
  */
 #ifndef ARCH_INLINE_H
 #define ARCH_INLINE_H
