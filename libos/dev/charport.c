@@ -26,6 +26,7 @@ void charport_claim(struct charport_claim *claim)
 		if (!found && !p->owner && str_equal(p->name, claim->name))
 			found = p;
 	}
+	claim->taken = found != NULL;
 	spin_unlock(&registry_lock);
 	if (found)
 		marry(found, claim);
@@ -38,9 +39,11 @@ void charport_register(struct charport *p)
 	spin_lock(&registry_lock);
 	list_push_back(&ports, &p->link);
 	list_for_each(c, &claims, link) {
-		if (!found && str_equal(p->name, c->name))
+		if (!found && !c->taken && str_equal(p->name, c->name))
 			found = c;
 	}
+	if (found)
+		found->taken = true;
 	spin_unlock(&registry_lock);
 	if (found)
 		marry(p, found);

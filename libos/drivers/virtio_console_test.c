@@ -209,6 +209,20 @@ TEST(console_ignores_control_messages_without_sense)
 	CHECK(readable);
 }
 
+TEST(console_port_with_the_name_of_another_is_not_mistaken_for_it)
+{
+	uint32_t said[8];
+	struct charport *first;
+
+	CHECK(begin("test.twin"));
+	first = port;
+	control(2, 1, 1, "", 0);
+	take_control(said, 8);
+	control(2, 7, 1, "test.twin", 9);
+	CHECK_EQ(claimed, 1);
+	CHECK(port == first);
+}
+
 TEST(console_survives_control_messages_of_noise)
 {
 	uint32_t said[8];

@@ -50,6 +50,7 @@ struct charport_claim {
 	const struct charport_owner *owner;
 	void *owner_data;
 	void (*claimed)(struct charport *p);  /* may sleep */
+	bool taken;                           /* by its port: a second one of that name stays alone */
 };
 void charport_claim(struct charport_claim *claim);
 void charport_register(struct charport *p);   /* drivers; threads; may sleep */
