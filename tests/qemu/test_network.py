@@ -2,14 +2,16 @@
 
 import ipaddress
 import re
+import shutil
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
 
 import frames
-from kiln import Image, eventually, netns, read_until
+from kiln import ROOT, Image, build_image, eventually, netns, quiet_make, read_until
 
 ETH_P_ALL = 3
 FRAMES = 200_000
@@ -146,7 +148,7 @@ def wait_barrier(s, host_mac, sequence, timeout=30):
     return False
 
 
-def throw_frames(image, wire, count, seed):
+def throw_frames(image, wire, count, seed, patience=30):
     maker = frames.Frames(seed, netns.GUEST_IP4, ipaddress.IPv6Address(link_local()).packed,
                           [image.port, image.port, 7, 80, 65535])
     mac = host_mac(wire)
@@ -157,16 +159,19 @@ def throw_frames(image, wire, count, seed):
                     s.send(maker.make())
                 except OSError:
                     pass                  # shorter than the wire takes
-            assert wait_barrier(s, mac, sent // BURST), \
+            assert wait_barrier(s, mac, sent // BURST, patience), \
                 f"no echo after {sent + BURST} frames of seed {seed}; {'running' if image.is_running() else 'ended'}"
 
 
 def test_malformed_frames_do_not_stop_the_image(wire):
     with Image("memcached", net="tap", namespace=wire) as image:
         with image.connect() as before:
-            throw_frames(image, wire, FRAMES, seed=1)
+            throw_frames(image, wire, FRAMES // 2, seed=1)
+            free = image.counters()["pages_free"]
+            throw_frames(image, wire, FRAMES // 2, seed=2)
             before.sendall(b"version\r\n")
             assert read_until(before, b"\r\n").startswith(b"VERSION ")
+        assert eventually(lambda: free - image.counters()["pages_free"] < 256, timeout=60), "memory is lost"
         assert image.ask(b"set k 0 0 1\r\nx\r\nget k\r\n", until=b"END\r\n").endswith(b"x\r\nEND\r\n")
 
 
@@ -176,3 +181,26 @@ def test_millions_of_malformed_frames(wire, seed):
     with Image("memcached", net="tap", namespace=wire) as image:
         throw_frames(image, wire, 500_000, seed)
         assert image.ask(b"version\r\n").startswith(b"VERSION ")
+
+
+def build_planted(bug):
+    """A memcached image with one check left out; see PLANT= in tools/build/image.mk."""
+    name = f"planted-{bug.lower().replace('_', '-')}"
+    build_image("memcached")
+    folder = ROOT / "build" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    config = ROOT / "build" / "memcached" / ".config"
+    if not (folder / ".config").exists():
+        shutil.copy(config, folder / ".config")
+    done = subprocess.run(["make", "-s", f"IMAGE={name}", f"PLANT={bug}", "image"], cwd=ROOT, capture_output=True,
+                          text=True, timeout=900, env=quiet_make())
+    assert done.returncode == 0, done.stdout + done.stderr
+    return ROOT / "images" / f"{name}.elf"
+
+
+def test_malformed_frames_find_a_planted_leak(wire):
+    """The same frames stop an image that forgets to give refused segments back."""
+    kernel = build_planted("NET_DROP_LEAK")
+    with Image("memcached", kernel=kernel, net="tap", namespace=wire, mem="16M", args=["-m", "2"]) as image:
+        with pytest.raises(AssertionError, match="no echo after"):
+            throw_frames(image, wire, FRAMES, seed=1, patience=10)

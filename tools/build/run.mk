@@ -27,4 +27,4 @@ bench: ## measure memcached and hello; results in bench/results
 	+@$(PYTHON3) bench/bench.py
 
 soak: ## the system tests that take minutes (malformed frames by the million, long churn)
-	+@$(PYTHON3) -m pytest -q --soak tests/qemu
+	+@$(PYTHON3) -m pytest -q --soak -m soak tests/qemu
