@@ -1,4 +1,8 @@
-"""Fixtures: `server` is one server for a whole file, `start` makes servers with options of their own."""
+"""
+Fixtures: `server` is one server for a whole file, `start` makes servers with options of their own.
+
+A file with ON_THE_IMAGE = True holds its conversations with the image in QEMU, too, unless --with says who.
+"""
 
 import os
 import sys
@@ -11,14 +15,16 @@ import servers  # noqa: E402
 
 
 def pytest_addoption(parser):
-    parser.addoption("--with", default="native,debian", dest="kinds",
+    parser.addoption("--with", dest="kinds",
                      help="which servers to talk to: native, debian, image (a list with commas)")
 
 
 def pytest_generate_tests(metafunc):
     for fixture in ("server", "start"):
         if fixture in metafunc.fixturenames:
-            kinds = metafunc.config.getoption("kinds").split(",")
+            kinds = (metafunc.config.getoption("kinds") or "native,debian").split(",")
+            if not metafunc.config.getoption("kinds") and getattr(metafunc.module, "ON_THE_IMAGE", False):
+                kinds.append("image")
             if metafunc.definition.get_closest_marker("ours"):
                 kinds = [kind for kind in kinds if kind != "debian"]
             metafunc.parametrize(fixture, kinds, indirect=True, scope="module" if fixture == "server" else None)

@@ -5,6 +5,8 @@ A conversation is a list of pairs: what the client says, and everything that the
 
 import pytest
 
+ON_THE_IMAGE = True
+
 LONG = b"k" * 250
 TOO_LONG = b"k" * 251
 FORMAT = b"CLIENT_ERROR bad command line format\r\n"

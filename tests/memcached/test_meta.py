@@ -3,6 +3,8 @@
 import pytest
 from test_conversations import CHUNK, DELETED, END, ERROR, FORMAT, LONG, NON_NUMERIC, OK, STORED, TOO_LARGE, TOO_LONG, put, value
 
+ON_THE_IMAGE = True
+
 DUPLICATE = b"CLIENT_ERROR duplicate flag\r\n"
 INVALID = b"CLIENT_ERROR invalid flag\r\n"
 EITHER = b"CLIENT_ERROR invalid or duplicate flag\r\n"
