@@ -44,7 +44,6 @@ static void unlink_hashed(struct item *it, uint32_t hash)
 	assert(item_is_linked(it));
 	table_remove(it, hash);
 	lru_remove(it);
-	stats.bytes -= item_bytes(it);
 	it->holds++;
 	item_release(it);
 }
@@ -59,7 +58,6 @@ static void link_done(struct item *it, uint64_t cas)
 	it->last_used = clock_now;
 	item_set_cas(it, cas);
 	lru_insert(it);
-	stats.bytes += item_bytes(it);
 	stats.total_items++;
 }
 
@@ -67,7 +65,6 @@ static void replace(struct item *old, struct item *it, uint64_t cas, uint32_t ha
 {
 	table_replace(old, it, hash);
 	lru_remove(old);
-	stats.bytes -= item_bytes(old);
 	old->holds++;
 	item_release(old);
 	link_done(it, cas);
@@ -186,10 +183,10 @@ static enum store_result store_over(struct item *it, enum store_verb verb, struc
 		return store_joined(it, verb, t, old, hash);
 	case STORE_CAS:
 		if (!cas_allows(it, t, old)) {
-			stats.cas_badval++;
+			stats_of(old)->cas_badval++;
 			return STORE_EXISTS;
 		}
-		stats.cas_hits++;
+		stats_of(old)->cas_hits++;
 		break;
 	case STORE_SET:
 	case STORE_REPLACE:
@@ -274,6 +271,11 @@ enum count_result cache_count(const char *key, size_t len, uint32_t hash, struct
 	return t->item ? COUNT_DONE : COUNT_NO_MEMORY;
 }
 
+void cache_remove(struct item *it, uint32_t hash)
+{
+	unlink_hashed(it, hash);
+}
+
 bool cache_delete(const char *key, size_t len, uint32_t hash)
 {
 	struct item *it = cache_find(key, len, hash);
@@ -295,4 +297,9 @@ void cache_flush(int32_t delay)
 			cache_unlink(it);
 		}
 	}
+}
+
+reltime_t cache_flushed_until(void)
+{
+	return flushed_until;
 }

@@ -57,10 +57,13 @@ bool cache_delete(const char *key, size_t len, uint32_t hash);
 
 /* Everything stored so far is gone, at once (delay 0) or in `delay` seconds. */
 void cache_flush(int32_t delay);
+/* The time up to which everything is, or will be, flushed; 0: never. */
+reltime_t cache_flushed_until(void);
 
 /* Expired or flushed: as good as not there. */
 bool cache_is_dead(const struct item *it);
 /* Takes a linked item out. Its memory returns with the last hold. */
-void cache_unlink(struct item *it);
+void cache_remove(struct item *it, uint32_t hash);
+void cache_unlink(struct item *it);        /* hashes its key */
 
 #endif

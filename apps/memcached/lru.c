@@ -15,7 +15,7 @@ enum { LRU_REST = 60 };
 
 struct list {
 	struct item *newest, *oldest;
-	uint64_t length;
+	uint64_t length, bytes;
 };
 
 static struct list lists[SLAB_CLASSES_MAX + 1];
@@ -37,6 +37,7 @@ void lru_insert(struct item *it)
 		l->oldest = it;
 	l->newest = it;
 	l->length++;
+	l->bytes += item_bytes(it);
 }
 
 void lru_remove(struct item *it)
@@ -53,6 +54,7 @@ void lru_remove(struct item *it)
 	else
 		l->oldest = it->newer;
 	l->length--;
+	l->bytes -= item_bytes(it);
 }
 
 void lru_move(struct item *it)
@@ -85,4 +87,9 @@ struct item *lru_oldest(unsigned class)
 uint64_t lru_length(unsigned class)
 {
 	return lists[class].length;
+}
+
+uint64_t lru_bytes(unsigned class)
+{
+	return lists[class].bytes;
 }

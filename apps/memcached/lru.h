@@ -17,5 +17,7 @@ void lru_touch(struct item *it);
 struct item *lru_newest(unsigned class);
 struct item *lru_oldest(unsigned class);
 uint64_t lru_length(unsigned class);
+/* Header, key and value of all that are listed. */
+uint64_t lru_bytes(unsigned class);
 
 #endif

@@ -148,16 +148,18 @@ static void get_miss(struct conn *c, const struct words *w, const struct meta *m
 }
 
 /* A get with a new time to live counts as a touch. */
-static void count_get(const struct meta *m, bool hit)
+static void count_get(const struct meta *m, const struct item *it)
 {
-	if (m->new_ttl && hit) {
+	if (m->new_ttl && it) {
 		stats.cmd_touch++;
-		stats.touch_hits++;
-	} else {
-		stats.cmd_get++;
-		stats.get_hits += hit;
-		stats.get_misses += !hit;
+		stats_of(it)->touch_hits++;
+		return;
 	}
+	stats.cmd_get++;
+	if (it)
+		stats_of(it)->get_hits++;
+	else
+		stats.get_misses++;
 }
 
 void meta_get(struct conn *c, struct words *w)
@@ -187,7 +189,7 @@ void meta_get(struct conn *c, struct words *w)
 		it = vivify(&m, hash);
 		made = it != NULL;
 	}
-	count_get(&m, it != NULL);
+	count_get(&m, it);
 	if (!it) {
 		get_miss(c, w, &m);
 		return;
@@ -413,9 +415,9 @@ static const char *delete_item(const struct meta *m, uint32_t hash)
 		invalidate(m, it);
 		return "HD";
 	}
-	stats.delete_hits++;
+	stats_of(it)->delete_hits++;
 	if (!m->remove_value)
-		cache_delete(m->key.text, m->key.len, hash);
+		cache_remove(it, hash);
 	return "HD";
 }
 
@@ -539,8 +541,8 @@ static void count_missed(struct conn *c, const struct words *w, const struct met
 static void count_done(struct conn *c, const struct words *w, const struct meta *m,
 		       const struct count_terms *terms)
 {
-	stats.incr_hits += terms->up;
-	stats.decr_hits += !terms->up;
+	stats_of(terms->item)->incr_hits += terms->up;
+	stats_of(terms->item)->decr_hits += !terms->up;
 	if (m->new_cas)
 		item_set_cas(terms->item, m->new_cas);
 	if (m->quiet && m->new_ttl)

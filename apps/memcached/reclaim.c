@@ -28,16 +28,18 @@ static bool item_is_held(const struct item *it)
 
 static void evict(struct item *it)
 {
+	struct class_stats *st = stats_of(it);
+	bool fetched = it->flags & ITEM_FETCHED;
+
 	if (cache_is_dead(it)) {
-		stats.reclaimed++;
-		if (!(it->flags & ITEM_FETCHED))
-			stats.expired_unfetched++;
+		st->reclaimed++;
+		st->expired_unfetched += !fetched;
 	} else {
-		stats.evictions++;
-		if (!(it->flags & ITEM_FETCHED))
-			stats.evicted_unfetched++;
-		if (it->flags & ITEM_ACTIVE)
-			stats.evicted_active++;
+		st->evictions++;
+		st->evicted_nonzero += it->expires != 0;
+		st->evicted_time = clock_now - it->last_used;
+		st->evicted_unfetched += !fetched;
+		st->evicted_active += (it->flags & ITEM_ACTIVE) != 0;
 	}
 	cache_unlink(it);
 }
@@ -49,7 +51,7 @@ static bool evict_oldest(unsigned class)
 
 	for (int i = 0; it && i < TAIL_TRIES; i++, it = it->newer) {
 		if (item_is_held(it)) {
-			stats.lrutail_reflocked++;
+			stats_of(it)->lrutail_reflocked++;
 			continue;
 		}
 		if (!settings.evict && !cache_is_dead(it))
@@ -135,6 +137,6 @@ void *reclaim_chunk(unsigned class)
 	if (!chunk && settings.evict && page_steal(class))
 		chunk = slab_chunk_take(class);
 	if (!chunk)
-		stats.store_no_chunk++;
+		class_stats[class].outofmemory++;
 	return chunk;
 }

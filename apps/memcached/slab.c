@@ -17,6 +17,7 @@ struct class {
 	uint32_t chunk_bytes;
 	uint32_t chunks_per_page;
 	unsigned pages;
+	size_t used;               /* chunks taken */
 	struct item *free;         /* linked by newer / older */
 	uint8_t *fresh;            /* next chunk of the newest page never used */
 	uint32_t fresh_left;
@@ -87,6 +88,16 @@ unsigned slab_pages_of(unsigned class)
 	return classes[class].pages;
 }
 
+unsigned slab_chunks_per_page(unsigned class)
+{
+	return classes[class].chunks_per_page;
+}
+
+size_t slab_chunks_used(unsigned class)
+{
+	return classes[class].used;
+}
+
 unsigned slab_pages_pooled(void)
 {
 	return pooled;
@@ -118,6 +129,7 @@ void *slab_chunk_take(unsigned class)
 	}
 	memory_unpoison(chunk, c->chunk_bytes);
 	chunk->class = (uint8_t)class;
+	c->used++;
 	return chunk;
 }
 
@@ -126,6 +138,7 @@ void slab_chunk_free(void *p, unsigned class)
 	struct class *c = &classes[class];
 	struct item *chunk = p;
 
+	c->used--;
 	chunk->class = 0;
 	chunk->newer = NULL;
 	chunk->older = c->free;

@@ -20,6 +20,8 @@ unsigned slab_classes(void);                 /* the largest class */
 unsigned slab_class_for(size_t bytes);
 size_t slab_chunk_bytes(unsigned class);
 unsigned slab_pages_of(unsigned class);
+unsigned slab_chunks_per_page(unsigned class);
+size_t slab_chunks_used(unsigned class);
 size_t slab_chunk_max(void);
 
 /* A free chunk with its class byte set, everything else undefined; NULL when a page is needed. */

@@ -1,17 +1,33 @@
 /*
- * The counters themselves. What turns them into text is text_stats.c.
+ * The counters themselves. What turns them into text is text_stats.c and text_sections.c.
  */
 #include "stats.h"
 
 struct stats stats;
+struct class_stats class_stats[SLAB_CLASSES_MAX + 1];
 
 void stats_reset(void)
 {
 	struct stats zero = {
-		.bytes = stats.bytes,
 		.curr_connections = stats.curr_connections,
 		.connections_max = stats.connections_max,
 	};
 
 	stats = zero;
+	memset(class_stats, 0, sizeof(class_stats));
+}
+
+struct class_stats stats_sum(void)
+{
+	enum { COUNTERS = sizeof(struct class_stats) / sizeof(uint64_t) };
+	uint64_t sum[COUNTERS] = { 0 }, one[COUNTERS];
+	struct class_stats result;
+
+	for (unsigned id = 0; id <= SLAB_CLASSES_MAX; id++) {
+		memcpy(one, &class_stats[id], sizeof(one));
+		for (unsigned i = 0; i < COUNTERS; i++)
+			sum[i] += one[i];
+	}
+	memcpy(&result, sum, sizeof(result));
+	return result;
 }

@@ -6,20 +6,38 @@
 
 #include <stdint.h>
 
+#include "lru.h"
+#include "slab.h"
+
 struct stats {
-	uint64_t cmd_get, cmd_set, cmd_flush, cmd_touch, cmd_meta;
-	uint64_t get_hits, get_misses, get_expired, get_flushed;
-	uint64_t delete_misses, delete_hits, incr_misses, incr_hits, decr_misses, decr_hits;
-	uint64_t cas_misses, cas_hits, cas_badval, touch_hits, touch_misses;
-	uint64_t store_too_large, store_no_memory, store_no_chunk;
-	uint64_t total_items, expired_unfetched, evicted_unfetched, evicted_active, evictions;
-	uint64_t reclaimed, lrutail_reflocked, slabs_moved;
+	uint64_t cmd_get, cmd_flush, cmd_touch, cmd_meta;
+	uint64_t get_misses, get_expired, get_flushed;
+	uint64_t delete_misses, incr_misses, decr_misses, cas_misses, touch_misses;
+	uint64_t store_too_large, store_no_memory;
+	uint64_t total_items, slabs_moved;
 	uint64_t total_connections, rejected_connections, idle_kicks;
 	/* what is, rather than what has happened: not touched by `stats reset` */
-	uint64_t bytes, curr_connections, connections_max;
+	uint64_t curr_connections, connections_max;
+};
+
+/* What happened to the items of one class; the general section shows the sums. */
+struct class_stats {
+	uint64_t cmd_set, get_hits, delete_hits, incr_hits, decr_hits, cas_hits, cas_badval, touch_hits;
+	uint64_t evictions, evicted_nonzero, evicted_time, outofmemory, reclaimed;
+	uint64_t expired_unfetched, evicted_unfetched, evicted_active, lrutail_reflocked;
 };
 
 extern struct stats stats;
+extern struct class_stats class_stats[SLAB_CLASSES_MAX + 1];
+
+/* Those of an item's class: large items count for the largest. */
+static inline struct class_stats *stats_of(const struct item *it)
+{
+	return &class_stats[lru_class_of(it)];
+}
+
+/* The sum over all classes, except evicted_time. */
+struct class_stats stats_sum(void);
 
 void stats_reset(void);
 

@@ -136,13 +136,17 @@ static struct item *fetch_item(const char *key, size_t len, unsigned fetch, relt
 	if (fetch & FETCH_TOUCH) {
 		it = cache_touch(key, len, hash, expires);
 		stats.cmd_touch++;
-		stats.touch_hits += it != NULL;
-		stats.touch_misses += it == NULL;
+		if (it)
+			stats_of(it)->touch_hits++;
+		else
+			stats.touch_misses++;
 	} else {
 		it = cache_get(key, len, hash);
 		stats.cmd_get++;
-		stats.get_hits += it != NULL;
-		stats.get_misses += it == NULL;
+		if (it)
+			stats_of(it)->get_hits++;
+		else
+			stats.get_misses++;
 	}
 	return it;
 }

@@ -66,6 +66,19 @@ int stream_id(const struct stream *s)
 	return 1;
 }
 
+int stream_peer_address(const struct stream *s, struct sockaddr_storage *addr, socklen_t *len)
+{
+	(void)s;
+	memset(addr, 0, sizeof(*addr));
+	*len = sizeof(*addr);
+	return 0;
+}
+
+int stream_local_address(const struct stream *s, struct sockaddr_storage *addr, socklen_t *len)
+{
+	return stream_peer_address(s, addr, len);
+}
+
 void stream_loop_stats(const struct stream_loop *loop, struct stream_stats *out)
 {
 	(void)loop;

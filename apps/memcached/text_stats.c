@@ -12,12 +12,14 @@
 #include "slab.h"
 #include "stats.h"
 #include "table.h"
-#include "text.h"
+#include "text_stats.h"
 
-#define STAT_LINE_MAX 256
+enum { STAT_LINE_MAX = 256 };
 
-__attribute__((format(printf, 3, 4)))
-static void stat_line(struct conn *c, const char *name, const char *format, ...)
+#define COUNTER(c, name) stat_number(c, #name, stats.name)
+#define SUM(c, name)     stat_number(c, #name, sum.name)
+
+void stat_line(struct conn *c, const char *name, const char *format, ...)
 {
 	char line[STAT_LINE_MAX];
 	size_t n = (size_t)snprintf(line, sizeof(line), "STAT %s ", name);
@@ -32,20 +34,16 @@ static void stat_line(struct conn *c, const char *name, const char *format, ...)
 	conn_reply(c, line);
 }
 
-/* A number under its own name, and numbers that are always 0 here. */
-static void stat_number(struct conn *c, const char *name, uint64_t n)
+void stat_number(struct conn *c, const char *name, uint64_t n)
 {
 	stat_line(c, name, "%llu", (unsigned long long)n);
 }
 
-static void stat_zeros(struct conn *c, const char *const *names)
+void stat_zeros(struct conn *c, const char *const *names)
 {
 	for (; *names; names++)
 		stat_number(c, *names, 0);
 }
-
-#define ZEROS(c, ...) stat_zeros(c, (const char *const[]){ __VA_ARGS__, NULL })
-#define COUNTER(c, name) stat_number(c, #name, stats.name)
 
 static void stats_process(struct conn *c)
 {
@@ -78,25 +76,27 @@ static void stats_connections(struct conn *c)
 
 static void stats_commands(struct conn *c)
 {
+	struct class_stats sum = stats_sum();
+
 	COUNTER(c, cmd_get);
-	COUNTER(c, cmd_set);
+	SUM(c, cmd_set);
 	COUNTER(c, cmd_flush);
 	COUNTER(c, cmd_touch);
 	COUNTER(c, cmd_meta);
-	COUNTER(c, get_hits);
+	SUM(c, get_hits);
 	COUNTER(c, get_misses);
 	COUNTER(c, get_expired);
 	COUNTER(c, get_flushed);
 	COUNTER(c, delete_misses);
-	COUNTER(c, delete_hits);
+	SUM(c, delete_hits);
 	COUNTER(c, incr_misses);
-	COUNTER(c, incr_hits);
+	SUM(c, incr_hits);
 	COUNTER(c, decr_misses);
-	COUNTER(c, decr_hits);
+	SUM(c, decr_hits);
 	COUNTER(c, cas_misses);
-	COUNTER(c, cas_hits);
-	COUNTER(c, cas_badval);
-	COUNTER(c, touch_hits);
+	SUM(c, cas_hits);
+	SUM(c, cas_badval);
+	SUM(c, touch_hits);
 	COUNTER(c, touch_misses);
 	COUNTER(c, store_too_large);
 	COUNTER(c, store_no_memory);
@@ -131,23 +131,36 @@ static void stats_server(struct conn *c)
 
 static void stats_items(struct conn *c)
 {
-	COUNTER(c, bytes);
+	struct class_stats sum = stats_sum();
+	uint64_t bytes = 0;
+
+	for (unsigned id = 1; id <= slab_classes(); id++)
+		bytes += lru_bytes(id);
+	stat_number(c, "bytes", bytes);
 	stat_number(c, "curr_items", table_items());
 	COUNTER(c, total_items);
 	stat_number(c, "slab_global_page_pool", slab_pages_pooled());
-	COUNTER(c, expired_unfetched);
-	COUNTER(c, evicted_unfetched);
-	COUNTER(c, evicted_active);
-	COUNTER(c, evictions);
-	COUNTER(c, reclaimed);
+	SUM(c, expired_unfetched);
+	SUM(c, evicted_unfetched);
+	SUM(c, evicted_active);
+	SUM(c, evictions);
+	SUM(c, reclaimed);
 	ZEROS(c, "crawler_reclaimed", "crawler_items_checked");
-	COUNTER(c, lrutail_reflocked);
+	SUM(c, lrutail_reflocked);
 	ZEROS(c, "moves_to_cold", "moves_to_warm", "moves_within_lru", "direct_reclaims",
 	      "lru_bumps_dropped");
 }
 
 void text_stats(struct conn *c, struct words *w)
 {
+	static const struct {
+		const char *name;
+		void (*show)(struct conn *c);
+	} sections[] = {
+		{ "settings", stats_show_settings }, { "slabs", stats_show_slabs }, { "items", stats_show_items },
+		{ "sizes", stats_show_sizes }, { "conns", stats_show_conns },
+	};
+
 	if (w->count == 1) {
 		stats_process(c);
 		stats_connections(c);
@@ -155,10 +168,19 @@ void text_stats(struct conn *c, struct words *w)
 		stats_server(c);
 		stats_items(c);
 		conn_reply(c, "END\r\n");
-	} else if (word_is(w->word[1], "reset")) {
+		return;
+	}
+	if (word_is(w->word[1], "reset")) {
 		stats_reset();
 		conn_reply(c, "RESET\r\n");
-	} else {
-		conn_reply(c, "ERROR\r\n");
+		return;
 	}
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+		if (word_is(w->word[1], sections[i].name)) {
+			sections[i].show(c);
+			conn_reply(c, "END\r\n");
+			return;
+		}
+	}
+	conn_reply(c, "ERROR\r\n");
 }

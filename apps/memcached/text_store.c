@@ -93,7 +93,7 @@ void text_value_complete(struct conn *c)
 	struct item *it = c->item;
 
 	c->item = NULL;
-	stats.cmd_set++;
+	stats_of(it)->cmd_set++;
 	if (c->meta) {
 		meta_value_complete(c, it);
 	} else if (item_is_terminated(it)) {
@@ -138,11 +138,13 @@ void text_cas(struct conn *c, struct words *w)
 }
 
 /* Counts the outcome of incr or decr. */
-static void count_in_stats(bool up, enum count_result result)
+static void count_in_stats(const struct count_terms *t, enum count_result result)
 {
+	bool up = t->up;
+
 	if (result == COUNT_DONE) {
-		stats.incr_hits += up;
-		stats.decr_hits += !up;
+		stats_of(t->item)->incr_hits += up;
+		stats_of(t->item)->decr_hits += !up;
 	} else if (result == COUNT_NOT_FOUND) {
 		stats.incr_misses += up;
 		stats.decr_misses += !up;
@@ -166,7 +168,7 @@ static void count(struct conn *c, const struct words *w, bool up)
 		return;
 	}
 	result = cache_count(key.text, key.len, key_hash(key.text, key.len), &terms);
-	count_in_stats(up, result);
+	count_in_stats(&terms, result);
 	switch (result) {
 	case COUNT_DONE:
 		end = number_format(line, terms.result);
@@ -199,6 +201,7 @@ void text_decr(struct conn *c, struct words *w)
 void text_touch(struct conn *c, struct words *w)
 {
 	struct word key = w->word[1];
+	struct item *it;
 	int32_t exptime;
 
 	text_take_noreply(c, w);
@@ -211,8 +214,9 @@ void text_touch(struct conn *c, struct words *w)
 		return;
 	}
 	stats.cmd_touch++;
-	if (cache_touch(key.text, key.len, key_hash(key.text, key.len), clock_from_exptime(exptime))) {
-		stats.touch_hits++;
+	it = cache_touch(key.text, key.len, key_hash(key.text, key.len), clock_from_exptime(exptime));
+	if (it) {
+		stats_of(it)->touch_hits++;
 		conn_reply(c, "TOUCHED\r\n");
 	} else {
 		stats.touch_misses++;
@@ -235,6 +239,8 @@ static bool delete_is_valid(struct conn *c, const struct words *w)
 void text_delete(struct conn *c, struct words *w)
 {
 	struct word key = w->word[1];
+	struct item *it;
+	uint32_t hash;
 
 	if (!delete_is_valid(c, w)) {
 		conn_reply(c, "CLIENT_ERROR bad command line format.  "
@@ -245,8 +251,11 @@ void text_delete(struct conn *c, struct words *w)
 		conn_reply(c, BAD_FORMAT);
 		return;
 	}
-	if (cache_delete(key.text, key.len, key_hash(key.text, key.len))) {
-		stats.delete_hits++;
+	hash = key_hash(key.text, key.len);
+	it = cache_find(key.text, key.len, hash);
+	if (it) {
+		stats_of(it)->delete_hits++;
+		cache_remove(it, hash);
 		conn_reply(c, "DELETED\r\n");
 	} else {
 		stats.delete_misses++;
