@@ -14,7 +14,7 @@
 
 #define FDT_MAGIC       0xd00dfeedu
 #define FDT_HEADER_SIZE 40u
-#define DEPTH_MAX       16u /* of nodes whose reg is asked for */
+#define DEPTH_MAX       16 /* of nodes whose reg can be read; real trees stay below 8 */
 #define FDT_VERSION     17u /* the layout we read; blobs say which older readers they suit */
 
 enum token { TOKEN_BEGIN_NODE = 1, TOKEN_END_NODE = 2, TOKEN_PROP = 3, TOKEN_NOP = 4, TOKEN_END = 9 };
@@ -22,17 +22,16 @@ enum token { TOKEN_BEGIN_NODE = 1, TOKEN_END_NODE = 2, TOKEN_PROP = 3, TOKEN_NOP
 /* A token and where the next one starts; body is the node's name or the property's bytes. */
 struct item {
 	uint32_t token, next;
-	const uint8_t *body;
-	uint32_t len;
-	uint32_t name_off; /* of a property, in the strings block */
+	const uint8_t *body; /* of a property: the offset of its name lies in the word before */
+	uint32_t len;        /* of a property */
 };
 
-static uint32_t be32(const uint8_t *p)
+static inline uint32_t be32(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-static bool range_fits(uint32_t off, uint32_t len, size_t size)
+static inline bool range_fits(uint32_t off, uint32_t len, size_t size)
 {
 	return off <= size && len <= size - off;
 }
@@ -42,7 +41,7 @@ int fdt_open(struct fdt *f, const void *blob, size_t max_size)
 	const uint8_t *h = blob;
 	uint32_t total;
 
-	if (!blob || max_size < FDT_HEADER_SIZE || be32(h) != FDT_MAGIC)
+	if (!blob || !IS_ALIGNED((uintptr_t)blob, 4) || max_size < FDT_HEADER_SIZE || be32(h) != FDT_MAGIC)
 		return -EINVAL;
 	total = be32(h + 4);
 	if (total < FDT_HEADER_SIZE || total > max_size || total > INT32_MAX)
@@ -60,63 +59,70 @@ int fdt_open(struct fdt *f, const void *blob, size_t max_size)
 	};
 	if (!range_fits(f->struct_off, f->struct_size, total) ||
 	    !range_fits(f->strings_off, f->strings_size, total) || f->rsvmap_off > total ||
-	    !IS_ALIGNED(f->struct_off, 4u))
+	    !IS_ALIGNED(f->struct_off | f->struct_size, 4u))
 		return -EINVAL;
 	return fdt_root(f) < 0 ? -EINVAL : 0;
 }
 
-static bool next_node_name(const struct fdt *f, uint32_t off, struct item *it)
-{
-	const uint8_t *base = f->blob + f->struct_off;
-	uint32_t end = off;
+/* Tokens are compared as they lie in memory, big-endian words read by a little-endian machine. */
+typedef uint32_t __attribute__((may_alias)) word_t;
+#define TOKEN(t) ((uint32_t)(t) << 24)
 
-	while ((end < f->struct_size || planted(FDT_NODE_NAME)) && base[end])
-		end++;
-	if (end == f->struct_size && !planted(FDT_NODE_NAME))
-		return false;
-	it->body = base + off;
-	it->len = end - off;
-	it->next = ALIGN_UP(end + 1, 4u);
+static inline word_t word_at(const struct fdt *f, uint32_t off)
+{
+	return *(const word_t *)(f->blob + f->struct_off + off);
+}
+
+static inline bool word_has_zero_byte(uint32_t w)
+{
+	return (w - 0x01010101u) & ~w & 0x80808080u;
+}
+
+/* The name is padded with zeroes to whole words: its end lies in the first word that has one. */
+static inline bool next_node_name(const struct fdt *f, uint32_t off, struct item *it)
+{
+	it->body = f->blob + f->struct_off + off;
+	do {
+		if (off >= f->struct_size && !planted(FDT_NODE_NAME))
+			return false;
+		off += 4;
+	} while (!word_has_zero_byte(word_at(f, off - 4)));
+	it->next = off;
 	return true;
 }
 
-static bool next_prop(const struct fdt *f, uint32_t off, struct item *it)
+static inline bool next_prop(const struct fdt *f, uint32_t off, struct item *it)
 {
-	const uint8_t *base = f->blob + f->struct_off;
-
 	if (!range_fits(off, 8, f->struct_size))
 		return false;
-	it->len = be32(base + off);
-	it->name_off = be32(base + off + 4);
-	it->body = base + off + 8;
+	it->body = f->blob + f->struct_off + off + 8;
+	it->len = be32(it->body - 8);
 	if (!range_fits(off + 8, it->len, f->struct_size) && !planted(FDT_PROP_LENGTH))
 		return false;
 	it->next = ALIGN_UP(off + 8 + it->len, 4u);
 	return true;
 }
 
-/* Reads the token at `off`; false at the end of the block and wherever it does not hold together. */
-static bool next_token(const struct fdt *f, uint32_t off, struct item *it)
+/*
+ * Reads the token at `off`; false at the end of the block and wherever it does not hold together. Offsets stay
+ * multiples of 4, and so does the block's size.
+ */
+static inline bool next_token(const struct fdt *f, uint32_t off, struct item *it)
 {
-	if (!range_fits(off, 4, f->struct_size))
+	if (off >= f->struct_size)
 		return false;
-	it->token = be32(f->blob + f->struct_off + off);
+	it->token = word_at(f, off);
 	it->next = off + 4;
-	switch (it->token) {
-	case TOKEN_BEGIN_NODE:
-		return next_node_name(f, off + 4, it);
-	case TOKEN_PROP:
+	if (it->token == TOKEN(TOKEN_PROP))
 		return next_prop(f, off + 4, it);
-	case TOKEN_END_NODE:
-	case TOKEN_NOP:
-		return true;
-	}
-	return false;
+	if (it->token == TOKEN(TOKEN_BEGIN_NODE))
+		return next_node_name(f, off + 4, it);
+	return it->token == TOKEN(TOKEN_END_NODE) || it->token == TOKEN(TOKEN_NOP);
 }
 
 static bool node_begin(const struct fdt *f, fdt_node_t node, struct item *it)
 {
-	return node >= 0 && next_token(f, (uint32_t)node, it) && it->token == TOKEN_BEGIN_NODE;
+	return node >= 0 && next_token(f, (uint32_t)node, it) && it->token == TOKEN(TOKEN_BEGIN_NODE);
 }
 
 fdt_node_t fdt_root(const struct fdt *f)
@@ -124,9 +130,9 @@ fdt_node_t fdt_root(const struct fdt *f)
 	struct item it;
 
 	for (uint32_t off = 0; next_token(f, off, &it); off = it.next) {
-		if (it.token == TOKEN_BEGIN_NODE)
+		if (it.token == TOKEN(TOKEN_BEGIN_NODE))
 			return (fdt_node_t)off;
-		if (it.token != TOKEN_NOP)
+		if (it.token != TOKEN(TOKEN_NOP))
 			break;
 	}
 	return -EINVAL;
@@ -138,9 +144,9 @@ static fdt_node_t next_begin(const struct fdt *f, uint32_t off)
 	struct item it;
 
 	for (; next_token(f, off, &it); off = it.next) {
-		if (it.token == TOKEN_BEGIN_NODE)
+		if (it.token == TOKEN(TOKEN_BEGIN_NODE))
 			return (fdt_node_t)off;
-		if (it.token == TOKEN_END_NODE)
+		if (it.token == TOKEN(TOKEN_END_NODE))
 			break;
 	}
 	return -ENOENT;
@@ -161,9 +167,9 @@ fdt_node_t fdt_next_sibling(const struct fdt *f, fdt_node_t node)
 	if (!node_begin(f, node, &it))
 		return -ENOENT;
 	for (uint32_t off = (uint32_t)node; next_token(f, off, &it); off = it.next) {
-		if (it.token == TOKEN_BEGIN_NODE)
+		if (it.token == TOKEN(TOKEN_BEGIN_NODE))
 			depth++;
-		else if (it.token == TOKEN_END_NODE && --depth == 0)
+		else if (it.token == TOKEN(TOKEN_END_NODE) && --depth == 0)
 			return next_begin(f, it.next);
 	}
 	return -ENOENT;
@@ -208,22 +214,18 @@ fdt_node_t fdt_find(const struct fdt *f, const char *path)
 	return -ENOENT;
 }
 
-/* The next node in document order; -1 starts. */
-static fdt_node_t next_node(const struct fdt *f, fdt_node_t after)
+static inline bool prop_name_is(const struct fdt *f, const struct item *prop, const char *name)
 {
-	uint32_t off = 0;
-	struct item it;
+	const char *strings = (const char *)f->blob + f->strings_off;
+	uint32_t off = be32(prop->body - 4);
 
-	if (after >= 0) {
-		if (!node_begin(f, after, &it))
-			return -ENOENT;
-		off = it.next;
+	for (; off < f->strings_size || planted(FDT_PROP_NAME); off++, name++) {
+		if (strings[off] != *name)
+			return false;
+		if (!*name)
+			return true;
 	}
-	for (; next_token(f, off, &it); off = it.next) {
-		if (it.token == TOKEN_BEGIN_NODE)
-			return (fdt_node_t)off;
-	}
-	return -ENOENT;
+	return false;
 }
 
 static bool list_has_string(const char *list, size_t len, const char *s)
@@ -243,39 +245,53 @@ static bool list_has_string(const char *list, size_t len, const char *s)
 	return false;
 }
 
-fdt_node_t fdt_next_compatible(const struct fdt *f, fdt_node_t after, const char *compatible)
+/*
+ * The next node after `after` (-1: from the start), in document order, with a property that `matches`. One pass: a
+ * property belongs to the node that began last, since properties come before subnodes (5.4.2).
+ */
+static inline fdt_node_t next_node_with(const struct fdt *f, fdt_node_t after, const char *name,
+					bool (*matches)(const struct item *prop, const void *key),
+					const void *key)
 {
-	fdt_node_t node = after;
+	fdt_node_t node = -ENOENT;
+	uint32_t off = 0;
+	struct item it;
 
-	while ((node = next_node(f, node)) >= 0) {
-		size_t len;
-		const char *list = fdt_prop(f, node, "compatible", &len);
-
-		if (list && list_has_string(list, len, compatible))
+	if (after >= 0) {
+		if (!node_begin(f, after, &it))
+			return -ENOENT;
+		off = it.next;
+	}
+	for (; next_token(f, off, &it); off = it.next) {
+		if (it.token == TOKEN(TOKEN_BEGIN_NODE))
+			node = (fdt_node_t)off;
+		else if (it.token == TOKEN(TOKEN_END_NODE))
+			node = -ENOENT;
+		else if (it.token == TOKEN(TOKEN_PROP) && node >= 0 && prop_name_is(f, &it, name) &&
+			 matches(&it, key))
 			return node;
 	}
 	return -ENOENT;
+}
+
+static bool compatible_has(const struct item *prop, const void *key)
+{
+	return list_has_string((const char *)prop->body, prop->len, key);
+}
+
+fdt_node_t fdt_next_compatible(const struct fdt *f, fdt_node_t after, const char *compatible)
+{
+	return next_node_with(f, after, "compatible", compatible_has, compatible);
+}
+
+static bool phandle_is(const struct item *prop, const void *key)
+{
+	return prop->len == 4 && be32(prop->body) == *(const uint32_t *)key;
 }
 
 fdt_node_t fdt_by_phandle(const struct fdt *f, uint32_t phandle)
 {
-	fdt_node_t node = -1;
-	uint32_t value;
-
-	while ((node = next_node(f, node)) >= 0) {
-		if (fdt_u32(f, node, "phandle", &value) && value == phandle)
-			return node;
-	}
-	return -ENOENT;
-}
-
-static bool prop_name_is(const struct fdt *f, uint32_t off, const char *name)
-{
-	const char *strings = (const char *)f->blob + f->strings_off;
-	size_t len = str_length(name);
-
-	return ((off < f->strings_size && len < f->strings_size - off) || planted(FDT_PROP_NAME)) &&
-	       memcmp(strings + off, name, len + 1) == 0;
+	return next_node_with(f, -1, "phandle", phandle_is, &phandle);
 }
 
 const void *fdt_prop(const struct fdt *f, fdt_node_t node, const char *name, size_t *len)
@@ -286,11 +302,11 @@ const void *fdt_prop(const struct fdt *f, fdt_node_t node, const char *name, siz
 		return NULL;
 	/* Properties come before subnodes (5.4.2), so a node's own end at the first other token. */
 	for (uint32_t off = it.next; next_token(f, off, &it); off = it.next) {
-		if (it.token == TOKEN_NOP)
+		if (it.token == TOKEN(TOKEN_NOP))
 			continue;
-		if (it.token != TOKEN_PROP)
+		if (it.token != TOKEN(TOKEN_PROP))
 			break;
-		if (prop_name_is(f, it.name_off, name)) {
+		if (prop_name_is(f, &it, name)) {
 			if (len)
 				*len = it.len;
 			return it.body;
@@ -319,21 +335,22 @@ bool fdt_u32(const struct fdt *f, fdt_node_t node, const char *name, uint32_t *v
 }
 
 /* One pass from the start, with the nodes that are open on the way. */
+/* One pass from the start, with the nodes that enclose the present place. */
 static fdt_node_t parent_of(const struct fdt *f, fdt_node_t node)
 {
-	fdt_node_t open[DEPTH_MAX];
+	fdt_node_t enclosing[DEPTH_MAX];
 	unsigned depth = 0;
 	struct item it;
 
-	for (uint32_t off = 0; next_token(f, off, &it); off = it.next) {
-		if (it.token == TOKEN_BEGIN_NODE) {
-			if ((fdt_node_t)off == node)
-				return depth ? open[depth - 1] : -ENOENT;
+	for (uint32_t off = 0; next_token(f, off, &it) && off <= (uint32_t)node; off = it.next) {
+		if (it.token == TOKEN(TOKEN_BEGIN_NODE)) {
+			if (off == (uint32_t)node)
+				return depth ? enclosing[depth - 1] : -ENOENT;
 			if (depth == DEPTH_MAX)
-				break;
-			open[depth++] = (fdt_node_t)off;
-		} else if (it.token == TOKEN_END_NODE && depth-- == 0) {
-			break;
+				return -ENOENT;
+			enclosing[depth++] = (fdt_node_t)off;
+		} else if (it.token == TOKEN(TOKEN_END_NODE) && depth-- == 0) {
+			return -ENOENT;
 		}
 	}
 	return -ENOENT;

@@ -8,7 +8,7 @@
 
 #define BLOB_MAX 1024
 
-static uint8_t blob[BLOB_MAX];
+static uint8_t blob[BLOB_MAX] __attribute__((aligned(8)));
 static uint32_t at, strings_at;
 static char strings[256];
 

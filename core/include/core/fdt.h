@@ -16,7 +16,7 @@ struct fdt {
 
 typedef int32_t fdt_node_t; /* offset of a node in the structure block; negative errno when none */
 
-/* max_size bounds the blob's own totalsize. 0 or -EINVAL. */
+/* The blob is aligned to 4 bytes (5.6 asks for 8). max_size bounds the blob's own totalsize. 0 or -EINVAL. */
 int fdt_open(struct fdt *f, const void *blob, size_t max_size);
 
 fdt_node_t fdt_root(const struct fdt *f);
