@@ -34,6 +34,10 @@ _start:
 entry:
 	csrw	sie, zero
 	csrw	sscratch, zero
+	la	t0, boot_claimed
+	li	t1, 1
+	amoswap.w t1, t1, (t0)
+	bnez	t1, sent_astray
 	la	t0, early_trap
 	csrw	stvec, t0
 	la	t0, bss_start
@@ -76,8 +80,33 @@ early_trap:
 	csrr	a2, stval
 	tail	early_fault
 
+/*
+ * A further hart at the image's beginning instead of at hart_entry. OpenSBI 1.1 marks a hart as
+ * starting before it stores where, so a hart that looks in between goes where the first one went. What
+ * it was to run stands in hart_starts (hart.c) since before firmware was asked. A hart that nobody
+ * started, by firmware without HSM, waits here for ever.
+ */
+sent_astray:
+	la	t0, hart_starts
+	li	t2, CONFIG_HARTS_MAX
+1:	ld	a1, 8(t0)
+	beqz	a1, 2f
+	ld	t3, 0(t0)
+	bne	t3, a0, 2f
+	fence	r, r
+	tail	hart_entry
+2:	addi	t0, t0, 16
+	addi	t2, t2, -1
+	bnez	t2, 1b
+	j	sent_astray
+
 	.globl	entry_end
 entry_end:
+
+	.data
+	.balign	4
+boot_claimed:			/* not in .bss, which the first hart clears */
+	.word	0
 
 /*
  * Where firmware starts a further hart: a0 the hart id, a1 what arch_hart_start() passed, the

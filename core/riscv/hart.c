@@ -22,6 +22,13 @@ unsigned long hart_satp;
 uintptr_t hart_virtual;
 
 static unsigned long hartids[CONFIG_HARTS_MAX]; /* [I] after boot */
+
+/* Who was started, and with which first thread, for entry.S. */
+struct hart_start {
+	unsigned long hartid;
+	uintptr_t first; /* 0: not started */
+};
+struct hart_start hart_starts[CONFIG_HARTS_MAX];
 static hart_t hart_total;
 static hart_t harts_running; /* atomic */
 static bool stop_all;
@@ -84,6 +91,7 @@ int arch_hart_start(hart_t hart, struct thread *first)
 	t->hart = hart;
 	hart_satp = pagetable_satp();
 	hart_virtual = (uintptr_t)hart_entry_virtual;
+	hart_starts[hart] = (struct hart_start){ hartids[hart], (uintptr_t)first };
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	r = sbi_call(SBI_HSM, SBI_HSM_START, hartids[hart],
 		     (uintptr_t)hart_entry - boot_layout.image_offset, (uintptr_t)first);
