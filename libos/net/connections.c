@@ -274,8 +274,10 @@ static uint16_t read16(const uint8_t *p)
 }
 
 /*
- * lwIP trusts the length bytes of TCP options further than the header reaches. Segments whose
- * options do not fit are dropped before it sees them. `len` bytes lie at `tcp`.
+ * lwIP trusts the length bytes of TCP options further than the header reaches, and takes a maximum
+ * segment size from any segment, where only a SYN may have one (a connection whose segment size
+ * grows can be left with a congestion window below one segment, and never sends again). Segments
+ * with such options are dropped before it sees them. `len` bytes lie at `tcp`.
  */
 static bool options_fit(const uint8_t *tcp, size_t len)
 {
@@ -292,6 +294,8 @@ static bool options_fit(const uint8_t *tcp, size_t len)
 		}
 		if (at + 1 >= end || tcp[at + 1] < 2 || tcp[at + 1] > end - at)
 			return planted(NET_TCP_OPTIONS);
+		if (tcp[at] == LWIP_TCP_OPT_MSS && !(tcp[13] & TCP_SYN))
+			return false;
 		at += tcp[at + 1];
 	}
 	return true;

@@ -146,6 +146,7 @@ static void follow_link(struct net_interface *in)
 {
 	if (likely(netif_is_link_up(&in->netif) == in->dev->link_up))
 		return;
+	choose_checksums(in);            /* a device that was reset may have changed */
 	if (in->dev->link_up)
 		netif_set_link_up(&in->netif);
 	else
@@ -171,6 +172,7 @@ void net_interfaces_kick(void)
 	struct net_interface *in;
 
 	list_for_each(in, &interfaces, link) {
+		net_merge_close(in);
 		while (in->needs_kick) {        /* again when room made by it was used at once */
 			in->needs_kick = false;
 			counter_inc(net_kicks);

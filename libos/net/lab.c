@@ -201,6 +201,66 @@ static void mirror(uint8_t *f, size_t len)
 	}
 }
 
+static void fold_into(uint8_t *at, uint32_t sum)
+{
+	uint16_t folded;
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	folded = (uint16_t)~((sum & 0xffff) + (sum >> 16));
+	memcpy(at, &folded, 2);
+}
+
+/* What a device does with needs_csum: the pseudo-header is summed up already. */
+static void complete_checksum(uint8_t *f, size_t len, const struct netbuf *b)
+{
+	fold_into(f + b->csum_offset, net_checksum(f + b->csum_start, (int)(len - b->csum_start)));
+}
+
+/* One segment of a large frame: `n` bytes of payload from `from` on, behind headers of its own. */
+static void send_segment(const uint8_t *f, const struct netbuf *b, size_t from, size_t n)
+{
+	static uint8_t s[2048];
+	uint8_t *ip = s + 14, *tcp = s + b->header_len - 20;
+	size_t tcp_len = n + 20, whole_len = b->len - b->header_len + 20;
+	uint32_t seq, pseudo;
+
+	assert(b->header_len + n <= 1514);
+	memcpy(s, f, b->header_len);
+	memcpy(s + b->header_len, f + b->header_len + from, n);
+	memcpy(&seq, tcp + 4, 4);
+	seq = lwip_htonl(lwip_htonl(seq) + (uint32_t)from);
+	memcpy(tcp + 4, &seq, 4);
+	if (b->header_len + from + n < b->len)
+		tcp[13] &= (uint8_t)~8u;
+	if (b->gso_ipv6) {
+		ip[4] = (uint8_t)(tcp_len >> 8), ip[5] = (uint8_t)tcp_len;
+		pseudo = net_checksum(ip + 8, 32);
+	} else {
+		assert((((size_t)ip[2] << 8) | ip[3]) == whole_len + 20);
+		ip[2] = (uint8_t)((tcp_len + 20) >> 8), ip[3] = (uint8_t)(tcp_len + 20);
+		ip[10] = ip[11] = 0;
+		fold_into(ip + 10, net_checksum(ip, 20));
+		pseudo = net_checksum(ip + 12, 8);
+	}
+	tcp[16] = tcp[17] = 0;
+	pseudo += lwip_htons((u16_t)tcp_len) + lwip_htons(6);
+	fold_into(tcp + 16, pseudo + net_checksum(tcp, (int)tcp_len));
+	mirror(s, b->header_len + n);
+}
+
+static void put_on_the_air(uint8_t *f, const struct netbuf *b)
+{
+	if (b->gso_size) {
+		for (size_t from = 0; from < b->len - b->header_len; from += b->gso_size)
+			send_segment(f, b, from, MIN((size_t)b->gso_size, b->len - b->header_len - from));
+		return;
+	}
+	assert(b->len <= 1514);
+	if (b->needs_csum)
+		complete_checksum(f, b->len, b);
+	mirror(f, b->len);
+}
+
 static int transmit(struct netdev *d, struct netbuf *b)
 {
 	uint8_t *bytes;
@@ -220,7 +280,7 @@ static int transmit(struct netdev *d, struct netbuf *b)
 	lab_counts.longest_frame = MAX(lab_counts.longest_frame, b->len);
 	if (lab_tap)
 		lab_tap(bytes, b->len, b);
-	mirror(bytes, b->len);
+	put_on_the_air(bytes, b);
 	kfree(bytes);
 	if (lab_wire.slow_completion)
 		list_push_back(&held_sent, &b->link);
@@ -295,6 +355,18 @@ void lab_use(struct stream_loop *loop)
 	used_loop = loop;
 }
 
+/* The device forgets its features and comes back with others, as after a reset. */
+void lab_offload(uint32_t features)
+{
+	if (lab_netdev.features == features)
+		return;
+	lab_netdev.link_up = false;
+	lab_run(NSEC_PER_USEC);
+	lab_netdev.features = features;
+	lab_netdev.link_up = true;
+	lab_run(NSEC_PER_USEC);
+}
+
 static void no_wake(struct net_runner *r)
 {
 	(void)r;
@@ -305,6 +377,7 @@ void lab_start(void)
 	static bool is_started;
 
 	lab_wire = (struct lab_wire){ .delay_ns = 50 * NSEC_PER_USEC };
+	lab_offload(0);
 	lab_tap = NULL;
 	lab_arrival_tap = NULL;
 	used_loop = NULL;

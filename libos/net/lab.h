@@ -41,6 +41,7 @@ void lab_run(uint64_t ns);
 /* The same, until the condition holds; false after `ns`. */
 bool lab_run_until(bool (*condition)(void *arg), void *arg, uint64_t ns);
 void lab_use(struct stream_loop *loop);          /* NULL: none */
+void lab_offload(uint32_t features);             /* enum netdev_feature: what the device can do */
 void lab_inject(const void *frame, size_t len);  /* a frame arrives from the wire */
 void lab_complete(void);                         /* with slow_completion: the device lets go */
 /* Sees every frame we send, before the wire's fate for it; NULL: nobody. */

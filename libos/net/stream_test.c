@@ -134,11 +134,10 @@ static bool client_is_closed(void *arg)
 static struct stream_loop *loop;
 static struct stream_listener *listener;
 
-static int begin(uint16_t port, size_t to_send)
+static int begin_as_it_is(uint16_t port, size_t to_send)
 {
 	int err;
 
-	lab_start();
 	memset(&echo, 0, sizeof(echo));
 	memset(&client, 0, sizeof(client));
 	client.to_send = to_send;
@@ -147,6 +146,12 @@ static int begin(uint16_t port, size_t to_send)
 		err = stream_listen(loop, address4(0, port), 16, &echo_ops, NULL, NULL, &listener);
 	lab_use(loop);
 	return err;
+}
+
+static int begin(uint16_t port, size_t to_send)
+{
+	lab_start();
+	return begin_as_it_is(port, to_send);
 }
 
 static int connect_client(uint16_t port)
@@ -198,9 +203,10 @@ TEST(stream_echoes_megabytes_on_a_quiet_wire)
 	echo_megabytes(MIB(4), 60 * NSEC_PER_SEC);
 }
 
-static void echo_on_bad_wire(uint64_t seed)
+static void echo_on_bad_wire(uint64_t seed, uint32_t features)
 {
 	lab_start();
+	lab_offload(features);
 	test_seed(seed);
 	lab_wire.lose_permille = 20;
 	lab_wire.double_permille = 20;
@@ -223,5 +229,39 @@ static void echo_on_bad_wire(uint64_t seed)
 TEST(stream_echoes_on_a_wire_that_loses_doubles_delays_and_damages)
 {
 	for (uint64_t seed = 1; seed <= 5; seed++)
-		echo_on_bad_wire(seed);
+		echo_on_bad_wire(seed, 0);
+}
+
+#define ALL_TX (NETDEV_TX_CSUM | NETDEV_TSO4 | NETDEV_TSO6)
+
+TEST(stream_echoes_on_a_bad_wire_behind_a_device_that_segments)
+{
+	lab_counts.longest_frame = 0;
+	for (uint64_t seed = 11; seed <= 16; seed++)
+		echo_on_bad_wire(seed, ALL_TX);
+	CHECK(lab_counts.longest_frame > 8000);
+}
+
+/* What a large frame carries is lost as a whole: TCP must come round all the same. */
+static void lose_large_frames(const uint8_t *f, size_t len, const struct netbuf *b)
+{
+	static unsigned n;
+
+	(void)f, (void)len;
+	lab_wire.is_cut = b->gso_size && ++n % 5 == 0;
+}
+
+TEST(stream_survives_the_loss_of_whole_large_frames)
+{
+	lab_start();
+	lab_offload(ALL_TX);
+	lab_tap = lose_large_frames;
+	CHECK_EQ(begin_as_it_is(7004, MIB(1)), 0);
+	CHECK_EQ(connect_client(7004), 0);
+	CHECK(lab_run_until(client_has_all, NULL, 300 * NSEC_PER_SEC));
+	CHECK_EQ(client.got, client.to_send);
+	CHECK(!client.is_wrong);
+	lab_tap = NULL;
+	end();
+	CHECK_EQ(lab_counts.lent, 0);
 }

@@ -226,9 +226,21 @@ static void time_wait_bound(void)
 	}
 }
 
+/*
+ * RFC 5681 keeps the congestion window at one segment or more. Where lwIP's has fallen below the
+ * next segment and nothing is in flight, neither an acknowledgement nor a timer would ever move it.
+ */
+static void unstick(void)
+{
+	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
+		if (unlikely(pcb->unsent && !pcb->unacked && pcb->cwnd < pcb->unsent->len))
+			pcb->cwnd = pcb->unsent->len;
+}
+
 static void tcp_tick(void)
 {
 	counter_inc(net_tcp_ticks);
+	unstick();
 	tcp_tmr();
 	tcp.last_ns += TCP_TICK_NS;
 }

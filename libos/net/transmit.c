@@ -36,14 +36,6 @@ COUNTER(net_drop_tx_device, "frames dropped: the device cannot send them");
 
 #define WAITING_MAX 1024
 
-struct transmission {
-	struct netbuf netbuf;      /* first: the device hands it back by this address */
-	struct list age;           /* in under_way, oldest first */
-	uint64_t serial;
-	struct pbuf *chain;        /* our reference */
-	struct net_interface *in;
-};
-
 static struct list under_way = LIST_INIT(under_way);
 static uint64_t last_serial;
 static struct kmem_cache *transmissions;
@@ -62,7 +54,8 @@ bool net_transmit_has_passed(uint64_t mark)
 static void transmission_end(struct transmission *t)
 {
 	list_remove(&t->age);
-	pbuf_free(t->chain);
+	for (unsigned i = 0; i < t->chain_count; i++)
+		pbuf_free(t->chains[i]);
 	kmem_cache_free(transmissions, t);
 }
 
@@ -172,16 +165,17 @@ static struct transmission *transmission_begin(struct net_interface *in, struct 
 	t = transmissions ? kmem_cache_alloc(transmissions) : NULL;
 	if (!t)
 		return NULL;
-	t->chain = hold(p);
-	if (!t->chain) {
+	t->chains[0] = hold(p);
+	t->chain_count = 1;
+	if (!t->chains[0]) {
 		kmem_cache_free(transmissions, t);
 		return NULL;
 	}
 	t->in = in;
 	t->serial = ++last_serial;
 	list_push_back(&under_way, &t->age);
-	describe(t, t->chain);
-	add_offloads(&t->netbuf, in, t->chain);
+	describe(t, t->chains[0]);
+	add_offloads(&t->netbuf, in, t->chains[0]);
 	return t;
 }
 
@@ -202,6 +196,15 @@ static bool submit(struct net_interface *in, struct transmission *t)
 	return true;
 }
 
+void net_transmit_submit(struct net_interface *in, struct transmission *t)
+{
+	if (!in->waiting_count && submit(in, t))
+		return;
+	counter_inc(net_tx_waited);
+	list_push_back(&in->waiting, &t->netbuf.link);
+	in->waiting_count++;
+}
+
 static void note_kind(const struct pbuf *p)
 {
 	const uint8_t *frame = p->payload;
@@ -219,6 +222,9 @@ err_t net_transmit(struct netif *netif, struct pbuf *p)
 
 	assert(net_is_entered() && p->len >= SIZEOF_ETH_HDR);
 	note_kind(p);
+	if (in->merge.open && net_merge_append(in, p))
+		return ERR_OK;
+	net_merge_close(in);
 	if (in->waiting_count >= WAITING_MAX) {
 		counter_inc(net_drop_tx_queue);
 		return ERR_MEM;
@@ -228,11 +234,8 @@ err_t net_transmit(struct netif *netif, struct pbuf *p)
 		counter_inc(net_drop_tx_memory);
 		return ERR_MEM;
 	}
-	if (in->waiting_count || !submit(in, t)) {
-		counter_inc(net_tx_waited);
-		list_push_back(&in->waiting, &t->netbuf.link);
-		in->waiting_count++;
-	}
+	if (!net_merge_open(in, t))
+		net_transmit_submit(in, t);
 	return ERR_OK;
 }
 
