@@ -140,6 +140,15 @@ def test_a_value_just_under_a_mebibyte_comes_back_whole(memcached):
     assert serves(memcached)
 
 
+def test_a_whole_mebibyte_fits_when_items_may_be_larger():
+    value = bytes((i * 11 + (i >> 8)) & 0xff for i in range(1 << 20))
+    with Image("memcached", args=["-I", "2m"]) as image, image.connect() as s:
+        assert store(s, b"big", value) == b"STORED\r\n"
+        s.sendall(b"get big\r\n")
+        reply = b"VALUE big 0 %d\r\n" % len(value) + value + b"\r\nEND\r\n"
+        assert read_exactly(s, len(reply)) == reply
+
+
 def test_a_request_in_single_bytes_is_understood(memcached):
     with memcached.connect() as s:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

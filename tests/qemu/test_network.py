@@ -6,6 +6,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -204,3 +205,56 @@ def test_malformed_frames_find_a_planted_leak(wire):
     with Image("memcached", kernel=kernel, net="tap", namespace=wire, mem="16M", args=["-m", "2"]) as image:
         with pytest.raises(AssertionError, match="no echo after"):
             throw_frames(image, wire, FRAMES, seed=1, patience=10)
+
+
+class NameServer(threading.Thread):
+    """A DNS server (RFC 1035, 4.1) on our end of the wire that knows the guest's own name."""
+
+    def __init__(self, wire):
+        super().__init__(daemon=True)
+        self.asked = []
+        self.socket = wire.socket(kind=socket.SOCK_DGRAM)
+        self.socket.bind((netns.HOST_IP4, 53))
+
+    def run(self):
+        while True:
+            try:
+                query, address = self.socket.recvfrom(512)
+            except OSError:
+                return
+            end = query.index(b"\0", 12) + 1
+            name, at = [], 12
+            while query[at]:
+                name.append(query[at + 1:at + 1 + query[at]].decode())
+                at += 1 + query[at]
+            kind, = struct.unpack_from(">H", query, end)
+            self.asked.append((".".join(name), kind))
+            found = kind == 1 and name == ["guest", "kiln", "test"]
+            answer = struct.pack(">HHHLH", 0xc00c, 1, 1, 60, 4) + socket.inet_aton(netns.GUEST_IP4) if found else b""
+            head = query[:2] + struct.pack(">HHHHH", 0x8180, 1, int(found), 0, 0)
+            self.socket.sendto(head + query[12:end + 4] + answer, address)
+
+    def close(self):
+        self.socket.close()
+
+
+def test_names_are_looked_up_by_dns(wire):
+    """memcached is told to listen on a name; only the name server of bootargs can say what that is."""
+    server = NameServer(wire)
+    server.start()
+    with Image("memcached", net="tap", namespace=wire, options=[f"dns={netns.HOST_IP4}"],
+               args=["-l", "guest.kiln.test"]) as image:
+        assert image.ask(b"version\r\n").startswith(b"VERSION ")
+        assert ("guest.kiln.test", 1) in server.asked
+    server.close()
+
+
+def test_a_name_that_nobody_knows_is_named(wire):
+    server = NameServer(wire)
+    server.start()
+    with Image("memcached", net="tap", namespace=wire, options=[f"dns={netns.HOST_IP4}"],
+               args=["-l", "nobody.kiln.test"], wait=False) as image:
+        assert image.wait_exit() != 0
+        assert "nobody.kiln.test" in image.console
+        assert server.asked
+    server.close()
