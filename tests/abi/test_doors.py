@@ -9,7 +9,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "qemu"))
 
-from kiln import build_image  # noqa: E402
+from kiln import Image, build_image  # noqa: E402
 
 DOOR_STACK_BYTES = 8192                                   # libos/syscall/door.h
 MAY_OVERLAP = {"memcpy", "memmove", "memset", "memcmp"}   # core/lib's serve the application, too
@@ -31,6 +31,17 @@ def test_an_image_has_the_calls_that_its_program_makes_and_no_others():
     assert {"writev", "exit_group", "set_tid_address"} <= hello
     assert not hello & {"read", "socket", "epoll_ctl", "pipe2", "clone", "rt_sigaction", "timerfd_create"}, hello
     assert len(hello) < 16, hello
+
+
+def test_a_missing_call_answers_enosys_and_is_logged_once_by_name():
+    with Image("abitest", net="none", args=["missing"], mem="64M") as image:
+        assert image.wait_exit() == 0
+        console = image.console
+    assert console.count("inotify_init: ENOSYS") == 3
+    assert console.count("inotify_init1 (26) is not in this image") == 1
+    assert "fork: ENOSYS" in console and "clone (220) is not in this image" in console
+    assert "call 499: ENOSYS" in console and "unknown (499) is not in this image" in console
+    assert "by number: yes" in console
 
 
 def test_a_call_fits_the_stack_that_the_door_makes_sure_of():

@@ -91,13 +91,17 @@ static void masks(void)
 static sem_t ready;
 static int ends[2];
 
-static void *read_and_tell(void *arg)
+static ssize_t read_result;
+static int read_errno;
+
+/* The result is told by who joins, so that lines come in one order. */
+static void *read_one(void *arg)
 {
 	char c;
 
 	sem_post(&ready);
-	ssize_t n = read(ends[0], &c, 1);
-	printf("read in the thread: %zd %s\n", n, n < 0 ? errno_name(errno) : "ok");
+	read_result = read(ends[0], &c, 1);
+	read_errno = errno;
 	return arg;
 }
 
@@ -111,22 +115,25 @@ static void threads(void)
 		return;
 	caught = 0;
 	sigaction(SIGUSR2, &sa, NULL);
-	pthread_create(&t, NULL, read_and_tell, NULL);
+	pthread_create(&t, NULL, read_one, NULL);
 	sem_wait(&ready);
 	sleep_ms(20);
-	printf("%s\n", errno_name(pthread_kill(t, SIGUSR2)));
+	int err = pthread_kill(t, SIGUSR2);
 	pthread_join(t, NULL);
+	printf("%s\n", errno_name(err));
+	printf("read in the thread: %zd %s\n", read_result, read_result < 0 ? errno_name(read_errno) : "ok");
 	printf("caught %d\n", caught);
 
 	sa.sa_flags = SA_RESTART;
 	sigaction(SIGUSR2, &sa, NULL);
-	pthread_create(&t, NULL, read_and_tell, NULL);
+	pthread_create(&t, NULL, read_one, NULL);
 	sem_wait(&ready);
 	sleep_ms(20);
 	pthread_kill(t, SIGUSR2);
 	sleep_ms(20);
 	SHOW(write(ends[1], "x", 1));
 	pthread_join(t, NULL);
+	printf("read in the thread: %zd %s\n", read_result, read_result < 0 ? errno_name(read_errno) : "ok");
 	printf("caught %d\n", caught);
 }
 
