@@ -17,7 +17,7 @@ void meta_noop(struct conn *c, struct words *w);
 /* The value of an ms has arrived: c->meta says what to answer. */
 void meta_value_complete(struct conn *c, struct item *it);
 
-/* ---- between meta_flags.c and the commands ---- */
+/* ---- between the files of the meta commands ---- */
 
 enum {
 	META_WORDS_MAX = 19,       /* with command and key */
@@ -36,6 +36,14 @@ struct meta {
 	reltime_t expires, vivify_expires, recache;
 	uint64_t cas, new_cas, delta, initial;
 };
+
+extern const char META_BAD_FORMAT[], META_OPAQUE_TOO_LONG[];
+
+/* Says an error, even to the quiet. */
+void meta_refuse(struct conn *c, const char *line);
+/* Sends [start, end) and a CR LF, for which there must be room. */
+void meta_answer(struct conn *c, char *start, char *end);
+uint32_t meta_hash(const struct meta *m);
 
 /* Reads the flags behind the first `skip` words. NULL, or the error line to send. */
 const char *meta_parse(const struct words *w, unsigned skip, struct meta *m);

@@ -62,8 +62,9 @@ $(NATIVE)/text_fuzz_planted: $(NATIVE)/planted/text_fetch.c $(fuzz_sources) $(wi
 	$(call say,FUZZ,$@)
 	$(Q)$(FUZZ_CC) $(fuzz_flags) -o $@ $< $(filter-out %/text_fetch.c,$(fuzz_sources))
 
-.PHONY: fuzz-text
-fuzz-text: $(NATIVE)/text_fuzz ## fuzz memcached's text protocol for FUZZ_SECONDS (600)
+.PHONY: fuzz fuzz-text
+fuzz: fuzz-text ## every fuzzer, for FUZZ_SECONDS (600) each
+fuzz-text: $(NATIVE)/text_fuzz ## memcached's text protocol alone
 	$(Q)mkdir -p $(NATIVE)/corpus
 	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -max_len=60000 -timeout=20 -dict=tests/fuzz/text.dict \
 		-artifact_prefix=$(NATIVE)/ $(NATIVE)/corpus tests/fuzz/text

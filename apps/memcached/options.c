@@ -223,7 +223,8 @@ static int not_there(const char *what)
 	return complain("this build has no", what);
 }
 
-static int option_apply(int option)
+/* Options with a value. */
+static int value_apply(int option)
 {
 	switch (option) {
 	case 'm':
@@ -247,41 +248,59 @@ static int option_apply(int option)
 		return set_unsigned(&settings.chunk_size, "-n", 1, 4096);
 	case 'f':
 		return set_factor();
-	case 'l':
-		settings.listen = optarg;
-		return GO_ON;
 	case 'B':
 		return set_protocol();
 	case 'o':
 		return set_extended();
-	case 'v':
-		settings.verbose++;
+	case 'l':
+		settings.listen = optarg;
 		return GO_ON;
 	case 'D':
 		settings.prefix_delimiter = optarg[0];
 		settings.detail_enabled = true;
 		return GO_ON;
+	}
+	return USAGE;
+}
+
+/* Options that are a switch. False: not one of them. */
+static bool switch_apply(int option)
+{
+	switch (option) {
+	case 'v':
+		settings.verbose++;
+		return true;
 	case 'A':
 		settings.shutdown_command = true;
-		return GO_ON;
+		return true;
 	case 'C':
 		settings.use_cas = false;
-		return GO_ON;
+		return true;
 	case 'M':
 		settings.evict = false;
-		return GO_ON;
+		return true;
 	case 'F':
 		settings.flush_enabled = false;
-		return GO_ON;
+		return true;
 	case 'X':
 		settings.dump_enabled = false;
-		return GO_ON;
+		return true;
 	case 'W':
 		settings.watch_enabled = false;
+		return true;
+	}
+	return false;
+}
+
+static int option_apply(int option)
+{
+	if (switch_apply(option))
 		return GO_ON;
-	case 'L': case 'd': case 'u': case 'P': case 's': case 'a': case 'r': case 'k': case 'S': case 'N':
+	if (strchr("LduPsarkSN", option)) {
 		no_effect((const char[]){ '-', (char)option, 0 });
 		return GO_ON;
+	}
+	switch (option) {
 	case 'Z':
 		return not_there("TLS (-Z)");
 	case 'Y':
@@ -298,7 +317,7 @@ static int option_apply(int option)
 		puts("MIT licence, see the file LICENSE.");
 		return OK;
 	}
-	return USAGE;
+	return value_apply(option);
 }
 
 /* getopt() found an option that it does not know, or one without its value. */

@@ -104,7 +104,7 @@ class Side:
             # The line before a value; times are compared to ten seconds, sizes are each server's own.
             line, rest = answer.split(b"\r\n", 1) if b"\r\n" in answer else (answer, b"")
             line = re.sub(rb"( c| cas=)(\d+)", lambda m: m[1] + b"#%d" % self.index(int(m[2])), line)
-            line = re.sub(rb"( t| exp=)(\d+)", lambda m: m[1] + b"%d" % (-(-int(m[2]) // 10)), line)
+            line = re.sub(rb"( t| exp=)(\d+)", lambda m: m[1] + (b"%d" % -(-int(m[2]) // 10) if len(m[2]) < 4 else b"far"), line)
             line = re.sub(rb"la=\d+|cls=\d+|size=\d+", b"", line)
             return line + b"\r\n" + rest
         if not said.startswith(b"gets ") and not said.startswith(b"gats "):

@@ -45,7 +45,10 @@ struct stream_ops {
 	/* Optional. The backlog has fallen under the low-water mark after having been over the high one. */
 	void (*writable)(struct stream *s);
 
-	/* Optional. The peer sent FIN, all its bytes were consumed. Without it: flush, then close. */
+	/*
+	 * Optional. The peer sent FIN, and its bytes were consumed, except those that received()
+	 * left over and that nothing will follow. Without it: flush, then close.
+	 */
 	void (*ended)(struct stream *s);
 
 	/*
