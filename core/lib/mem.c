@@ -2,7 +2,7 @@
  * memcpy, memmove, memset, memcmp: the bytes of every packet and value pass through here.
  *
  * Words of 8 bytes, eight of them a round. With CONFIG_MISALIGNED_FAST (QEMU, and cores with a fast Zicclsm)
- * words are taken at any alignment and a tail of 1 to 7 bytes is one last word that overlaps the one before;
+ * words are taken at any alignment and a tail overlaps what was copied before it;
  * without it words are used only where both pointers can be aligned together, bytes elsewhere.
  *
  * The word type is deliberately an aligned one: at -mstrict-align, the default for riscv64, the
@@ -12,6 +12,8 @@
 
 /* The compiler must not recognise these loops and call the function it is compiling. */
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
+/* Nor load early what several branches have in common: it would need registers that must be saved first. */
+#pragma GCC optimize("no-code-hoisting", "no-tree-pre")
 
 typedef uint64_t __attribute__((may_alias)) word_t;
 typedef uint32_t __attribute__((may_alias)) half_t;
@@ -62,17 +64,59 @@ static inline void copy_round(uint8_t *d, const uint8_t *s)
 	store(d + 56, w7);
 }
 
-/* n >= WORD, no overlap, any alignment. */
+static inline void copy_16(uint8_t *d, const uint8_t *s)
+{
+	word_t w0 = load(s), w1 = load(s + 8);
+
+	store(d, w0);
+	store(d + 8, w1);
+}
+
+static inline void copy_32(uint8_t *d, const uint8_t *s)
+{
+	word_t w0 = load(s), w1 = load(s + 8), w2 = load(s + 16), w3 = load(s + 24);
+
+	store(d, w0);
+	store(d + 8, w1);
+	store(d + 16, w2);
+	store(d + 24, w3);
+}
+
+/*
+ * n >= WORD, no overlap, any alignment. Packet headers and keys are short: up to a round there is no loop, but
+ * two pieces, from the start and from the end, that overlap in the middle. So does the tail after rounds.
+ */
 static inline void copy_misaligned(uint8_t *d, const uint8_t *s, size_t n)
 {
-	uint8_t *d_last = d + n - WORD;
-	const uint8_t *s_last = s + n - WORD;
+	uint8_t *d_end = d + n;
+	const uint8_t *s_end = s + n;
 
-	for (; n >= ROUND; n -= ROUND, d += ROUND, s += ROUND)
+	if (n <= 2 * WORD) {
+		word_t first = load(s), last = load(s_end - WORD);
+
+		store(d, first);
+		store(d_end - WORD, last);
+		return;
+	}
+	if (n <= 4 * WORD) {
+		copy_16(d, s);
+		copy_16(d_end - 16, s_end - 16);
+		return;
+	}
+	if (n <= ROUND) {
+		copy_32(d, s);
+		copy_32(d_end - 32, s_end - 32);
+		return;
+	}
+	do {
 		copy_round(d, s);
-	for (; d < d_last; d += WORD, s += WORD)
-		store(d, load(s));
-	store(d_last, load(s_last));
+		d += ROUND;
+		s += ROUND;
+	} while (s < s_end - ROUND);
+	if (s < s_end - 4 * WORD)
+		copy_round(d_end - ROUND, s_end - ROUND);
+	else
+		copy_32(d_end - 32, s_end - 32);
 }
 
 static void copy_aligned(uint8_t *d, const uint8_t *s, size_t n)
