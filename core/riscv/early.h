@@ -33,6 +33,9 @@ extern struct boot_layout boot_layout;
 
 #define EARLY_SEED_BYTES 32
 
+/* From entry.S: traps if the hart lacks an extension that the image was compiled for. */
+void early_use_extensions(void);
+
 /* A seed from a virtio-rng of the device tree, before paging. False: there is none, or it is silent. */
 struct fdt;
 bool early_rng_read(const struct fdt *f, uint8_t *seed);

@@ -13,6 +13,11 @@
 #include <arch/thread.h>
 #include "csr.h"
 
+	.equ	SBI_LEGACY_PUTCHAR, 1	/* as in sbi.h, for the one sentence that C may not print */
+	.equ	SBI_SRST, 0x53525354
+	.equ	SBI_SRST_SHUTDOWN, 0
+	.equ	SBI_SRST_FAILURE, 1
+
 	.section .head, "ax"
 	.globl	_start
 _start:
@@ -45,7 +50,15 @@ entry:
 1:	sd	zero, 0(t0)
 	addi	t0, t0, 8
 	bltu	t0, t1, 1b
+	mv	s1, a0
+	mv	s2, a1
 	la	sp, boot_stack_top
+	la	t1, extension_missing
+	csrrw	s0, stvec, t1
+	call	early_use_extensions
+	csrw	stvec, s0
+	mv	a0, s1
+	mv	a1, s2
 	call	early_boot		/* a0: virtual minus physical address of the image, a1: satp */
 	mv	s0, a0
 
@@ -71,6 +84,29 @@ virtual:
 	sd	t0, ARCH_THREAD_SPARE_SP(gp)
 	call	hart_registers_init
 	tail	kernel_main
+
+/* The hart lacks an extension that all of the C code may use, so this is the last of the image that it runs. */
+	.balign	4
+extension_missing:
+	la	s0, extension_sentence
+1:	lbu	a0, 0(s0)
+	beqz	a0, 2f
+	li	a7, SBI_LEGACY_PUTCHAR
+	ecall
+	addi	s0, s0, 1
+	j	1b
+2:	li	a7, SBI_SRST
+	li	a6, 0
+	li	a0, SBI_SRST_SHUTDOWN
+	li	a1, SBI_SRST_FAILURE
+	ecall
+3:	wfi
+	j	3b
+
+	.section .rodata.extension_sentence, "a"
+extension_sentence:
+	.asciz	"Kiln cannot start: this processor lacks an instruction set extension (Zba, Zbb or Zbs) that the image was built for; choose a portable build in 'make menuconfig', or another processor.\r\n"
+	.section .head, "ax"
 
 	.balign	4
 early_trap:

@@ -48,6 +48,13 @@ def test_memcached_serves_on_every_variation_of_the_machine(variation):
             b"STORED\r\nVALUE k 0 5\r\nhello\r\nEND\r\n"
 
 
+@pytest.mark.parametrize("extension", ["zba", "zbb", "zbs"])
+def test_a_processor_without_an_extension_that_the_image_uses_is_told(extension):
+    with Image("memcached", wait=False, extra=["-cpu", f"rv64,{extension}=off"]) as image:
+        image.wait_exit()
+        assert "Kiln cannot start: this processor lacks an instruction set extension" in image.console
+
+
 @pytest.mark.parametrize("harts", [1, 2, 4])
 def test_twenty_boots_in_a_row_none_hangs(harts):
     for boot in range(BOOTS):
