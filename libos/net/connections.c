@@ -37,9 +37,11 @@ COUNTER(net_lookup_front, "segments whose connection stood at the front");
 COUNTER(net_lookup_hash, "segments whose connection was found by hash");
 COUNTER(net_lookup_walk, "times the list of connections had to be walked");
 COUNTER(net_drop_tcp_header, "segments dropped: TCP header or options do not fit");
+COUNTER(net_drop_closing, "closing connections reset: their peers took nothing for two minutes");
 COUNTER(net_lookup_none, "segments of no known connection");
 
 #define REASSEMBLY_NS (20 * NSEC_PER_SEC)
+#define CLOSING_NS    (120 * NSEC_PER_SEC)
 #define BUCKETS_MIN   256
 
 struct connection {
@@ -49,6 +51,8 @@ struct connection {
 	struct list order;            /* newest first, as lwIP's list */
 	void (*gone)(void *owner);
 	void *owner;
+	uint64_t progress_ns;         /* closing: when `acked` was first seen; else 0 */
+	uint32_t acked;
 };
 
 /* Both addresses and both ports of a segment, as the pcb that it belongs to has them. */
@@ -185,6 +189,44 @@ void net_connection_watch(struct tcp_pcb *pcb, void (*gone)(void *owner), void *
 		return;
 	c->gone = gone;
 	c->owner = owner;
+}
+
+void net_connection_closing(struct tcp_pcb *pcb)
+{
+	struct connection *c = tcp_ext_arg_get(pcb, 0);
+
+	if (!c || c->progress_ns)
+		return;
+	c->progress_ns = net_now_ns;
+	c->acked = pcb->lastack;
+}
+
+/* True when a closing connection has stood still for too long. Those in TIME_WAIT only wait. */
+static bool has_expired(struct connection *c)
+{
+	if (!c->progress_ns || c->pcb->state == TIME_WAIT)
+		return false;
+	if (c->acked != c->pcb->lastack) {
+		c->acked = c->pcb->lastack;
+		c->progress_ns = net_now_ns;
+	}
+	return net_now_ns - c->progress_ns > CLOSING_NS;
+}
+
+void net_connections_expire(void)
+{
+	static uint64_t looked_ns;
+	struct connection *c, *next;
+
+	if (net_now_ns - looked_ns < NSEC_PER_SEC)
+		return;
+	looked_ns = net_now_ns;
+	list_for_each_safe(c, next, &order, order) {
+		if (!has_expired(c))
+			continue;
+		counter_inc(net_drop_closing);
+		tcp_abort(c->pcb);
+	}
 }
 
 size_t net_connection_count(void)

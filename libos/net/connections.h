@@ -14,6 +14,12 @@ void net_connection_expect(struct tcp_pcb *pcb);
 int net_connection_track(struct tcp_pcb *pcb);
 /* gone(owner) when lwIP frees the tracked connection, for whatever reason; NULL: nobody. */
 void net_connection_watch(struct tcp_pcb *pcb, void (*gone)(void *owner), void *owner);
+/*
+ * The application is done with it: from now on it must make progress. Without an acknowledgement of
+ * anything new for two minutes it is reset (its owner, if any is left, is told as by any reset).
+ */
+void net_connection_closing(struct tcp_pcb *pcb);
+void net_connections_expire(void);             /* looks, at most once a second */
 size_t net_connection_count(void);
 
 #endif

@@ -176,6 +176,7 @@ static void sock_close(struct socket *s)
 	tcp_sent(pcb, NULL);
 	tcp_err(pcb, NULL);
 	net_connection_watch(pcb, NULL, NULL);
+	net_connection_closing(pcb);
 	if (s->linger_is_on && !s->linger_s && s->state == SOCKET_CONNECTED)
 		tcp_abort(pcb);
 	else if (tcp_close(pcb) != ERR_OK)

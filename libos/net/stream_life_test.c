@@ -303,6 +303,25 @@ TEST(stream_close_sends_what_was_written_then_ends)
 	CHECK_EQ(lab_counts.lent, 0);
 }
 
+TEST(stream_closed_before_a_peer_that_takes_nothing_is_given_up)
+{
+	CHECK(pair_up(7122, &ops, NULL));
+	releases = 0;
+	stream_pause(client.s, true);
+	CHECK_EQ(stream_write_ref(server.s, lent_bytes, MIB(1), release, lent_bytes), 0);
+	stream_close(server.s);
+	lab_run(60 * NSEC_PER_SEC);
+	CHECK_EQ(server.closed, 0);
+	lab_run(120 * NSEC_PER_SEC);
+	CHECK_EQ(server.closed, 1);
+	CHECK_EQ(releases, 1);
+	CHECK_EQ(client.closed, 1);
+	CHECK_EQ(client.error, -ECONNRESET);
+	tear_down();
+	CHECK_EQ(net_connection_count(), 0);
+	CHECK_EQ(lab_counts.lent, 0);
+}
+
 TEST(stream_half_closed_by_its_peer_may_still_answer)
 {
 	CHECK(pair_up(7110, &ops_with_end, NULL));

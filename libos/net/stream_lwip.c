@@ -277,6 +277,7 @@ static void do_close(struct stream *s)
 {
 	struct tcp_pcb *pcb = s->pcb;
 
+	net_connection_closing(pcb);
 	stream_input_discard(s);
 	credit_all(s);
 	if (!list_is_empty(&s->queued))

@@ -16,6 +16,7 @@
 #include <core/assert.h>
 #include <core/counter.h>
 
+#include "connections.h"
 #include "lwip/dhcp.h"
 #include "lwip/dns.h"
 #include "lwip/etharp.h"
@@ -241,6 +242,7 @@ static void tcp_tick(void)
 {
 	counter_inc(net_tcp_ticks);
 	unstick();
+	net_connections_expire();
 	tcp_tmr();
 	tcp.last_ns += TCP_TICK_NS;
 }
