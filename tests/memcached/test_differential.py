@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not Debian.is_here(), reason="there is no memcac
 KEYS = [b"a", b"b", b"n", b"num", b"key-of-some-length", b"k" * 250]
 NUMBERS = [b"0", b"1", b"9", b"10", b"99", b"18446744073709551615", b"18446744073709551616", b"-1", b"+3", b"x", b"1x",
            b"4294967296", b"007", b"\t5", b"", b"noreply", b"2147483648", b"-18446744073709551615"]
-EXPTIMES = [b"0"] * 12 + [b"100", b"-1", b"2592000", b"2592001", b"x", b"2147483647", b"4294967297"]
+EXPTIMES = [b"0"] * 12 + [b"100", b"-1", b"2592000", b"2592001", b"x", b"2147483647", b"4294967396"]
 STORES = [b"set", b"set", b"add", b"replace", b"append", b"prepend", b"cas"]
 
 
