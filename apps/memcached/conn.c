@@ -41,6 +41,40 @@ void conn_fail(struct conn *c)
 	stream_abort(c->stream);
 }
 
+/*
+ * Clients that say nothing (-o idle_timeout). One timer for all, armed only while there are some,
+ * for the moment at which the one that has been quiet longest will have been so too long.
+ */
+static struct stream_timer idle_timer;
+
+static void idle_check(struct stream_timer *t);
+
+static void idle_arm(struct stream_loop *loop, reltime_t seconds)
+{
+	stream_timer_arm(loop, &idle_timer, stream_now_ns() + seconds * 1000000000ull, idle_check);
+}
+
+static void idle_check(struct stream_timer *t)
+{
+	struct stream_loop *loop = conns ? stream_loop_of(conns->stream) : NULL;
+	reltime_t longest = 0;
+
+	(void)t;
+	clock_update();
+	for (struct conn *c = conns; c; c = c->next) {
+		reltime_t quiet = clock_now - c->last_command;
+
+		if (c->state == CONN_COMMAND && quiet > settings.idle_timeout) {
+			stats.idle_kicks++;
+			conn_quit(c);
+		} else if (c->state == CONN_COMMAND && quiet > longest) {
+			longest = quiet;
+		}
+	}
+	if (loop)
+		idle_arm(loop, settings.idle_timeout - longest + 1);
+}
+
 /* Over the limit: one line, and goodbye. */
 static int conn_refuse(struct stream *s)
 {
@@ -75,6 +109,8 @@ static int conn_opened(struct stream *s)
 	if (stats.curr_connections > stats.connections_max)
 		stats.connections_max = stats.curr_connections;
 	stream_set_user(s, c);
+	if (settings.idle_timeout && !idle_timer.armed)
+		idle_arm(stream_loop_of(s), settings.idle_timeout + 1);
 	return 0;
 }
 

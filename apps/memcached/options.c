@@ -109,7 +109,7 @@ static const char *const TOLERATED[] = {
 	"worker_logbuf_size", "slab_sizes", "slab_chunk_max", "no_inline_ascii_resp",
 	"inline_ascii_resp", "modern", "no_modern", "no_chunked_items", "no_drop_privileges",
 	"drop_privileges", "resp_obj_mem_limit", "read_buf_mem_limit", "relaxed_privileges",
-	"track_sizes", "idle_timeout", NULL,
+	"track_sizes", NULL,
 };
 
 static int complain(const char *what, const char *which)
@@ -196,6 +196,16 @@ static int set_protocol(void)
 	return complain("-B (protocol) must be auto, ascii or binary, not", optarg);
 }
 
+static int set_idle_timeout(const char *value)
+{
+	unsigned long n;
+
+	if (!parse_number(value, false, 0, 1ul << 30, &n))
+		return complain("-o idle_timeout needs seconds, not", value);
+	settings.idle_timeout = (unsigned)n;
+	return GO_ON;
+}
+
 /* The list behind -o. */
 static int set_extended(void)
 {
@@ -207,6 +217,11 @@ static int set_extended(void)
 
 		if (strcmp(item, "maxconns_fast") == 0 || strcmp(item, "no_maxconns_fast") == 0) {
 			settings.refuse_fast = item[0] == 'm';
+			continue;
+		}
+		if (strncmp(item, "idle_timeout=", 13) == 0) {
+			if (set_idle_timeout(item + 13) != GO_ON)
+				return USAGE;
 			continue;
 		}
 		while (*known && (strlen(*known) != len || memcmp(*known, item, len) != 0))

@@ -276,6 +276,27 @@ def test_flush_all_with_a_delay(server):
         assert talk.say(put(b"after", b"x") + b"get after\r\n") == STORED + value(b"after", b"x") + END
 
 
+def test_idle_clients_are_sent_away_and_busy_ones_stay(start):
+    server = start("-o", "idle_timeout=2")
+    with server.connect() as idle, server.connect() as busy, server.connect() as half:
+        assert idle.say(b"version\r\n").startswith(b"VERSION")
+        half.send(b"set slow 0 0 5\r\nab")
+        begin = time.monotonic()
+        idle.socket.setblocking(False)
+        while time.monotonic() - begin < 20:
+            assert busy.say(b"get none\r\n") == END
+            try:
+                if idle.socket.recv(1) == b"":
+                    break
+            except BlockingIOError:
+                pass
+            time.sleep(0.1)
+        assert 1 < time.monotonic() - begin < 15
+        half.send(b"cde\r\n")
+        assert half.read(len(STORED)) == STORED
+        assert int(server.stats()["idle_kicks"]) >= 1
+
+
 def tool(server, name, *args):
     if not shutil.which(name):
         pytest.skip(f"{name} is not installed")

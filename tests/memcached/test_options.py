@@ -19,7 +19,7 @@ def run(*args):
 
 
 @pytest.mark.parametrize("args,named", [
-    (["-Q"], "-Q"), (["--nonsense"], "--nonsense"), (["extra"], "extra"), (["-o", "nonsense=1"], "nonsense=1"),
+    (["-Q"], "-Q"), (["--nonsense"], "--nonsense"), (["extra"], "extra"), (["-o", "nonsense=1"], "nonsense=1"), (["-o", "idle_timeout=x"], "x"),
     (["-p", "x"], '"x"'), (["-p", "70000"], "70000"), (["-m", "many"], '"many"'), (["-m"], "-m"), (["-I", "10"], "10"),
     (["-I", "2g"], "2g"), (["-f", "1"], "1"), (["-t", "0"], "0"), (["-c", "0"], "0"), (["-n", "0"], "0"),
     (["-B", "morse"], "morse"), (["-Z"], "-Z"), (["-Y", "file"], "-Y"), (["-e", "file"], "-e"), (["--port"], "--port"),
