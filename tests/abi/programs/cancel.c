@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 static int pipe_ends[2];
-static sem_t ready;
+static sem_t ready, asked;
 static int cleaned;
 
 static void note_cleanup(void *arg)
@@ -60,7 +60,8 @@ static void *refuse_then_test(void *arg)
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 	sem_post(&ready);
-	sleep_ms(50);
+	while (sem_wait(&asked) < 0)
+		;
 	printf("still here with cancellation disabled\n");
 	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old);
 	pthread_testcancel();
@@ -73,10 +74,12 @@ static void cancel_one(const char *what, void *(*entry)(void *))
 	pthread_t t;
 	void *value;
 
+	sem_init(&asked, 0, 0);
 	pthread_create(&t, NULL, entry, NULL);
 	sem_wait(&ready);
 	sleep_ms(20);
 	pthread_cancel(t);
+	sem_post(&asked);
 	pthread_join(t, &value);
 	printf("%s: %s, clean-up %d\n", what, value == PTHREAD_CANCELED ? "cancelled" : "not cancelled", cleaned);
 }

@@ -117,7 +117,7 @@ static void threads(void)
 	sigaction(SIGUSR2, &sa, NULL);
 	pthread_create(&t, NULL, read_one, NULL);
 	sem_wait(&ready);
-	sleep_ms(20);
+	sleep_ms(100);
 	int err = pthread_kill(t, SIGUSR2);
 	pthread_join(t, NULL);
 	printf("%s\n", errno_name(err));
@@ -128,9 +128,9 @@ static void threads(void)
 	sigaction(SIGUSR2, &sa, NULL);
 	pthread_create(&t, NULL, read_one, NULL);
 	sem_wait(&ready);
-	sleep_ms(20);
+	sleep_ms(100);
 	pthread_kill(t, SIGUSR2);
-	sleep_ms(20);
+	sleep_ms(100);
 	SHOW(write(ends[1], "x", 1));
 	pthread_join(t, NULL);
 	printf("read in the thread: %zd %s\n", read_result, read_result < 0 ? errno_name(read_errno) : "ok");
@@ -139,7 +139,7 @@ static void threads(void)
 
 static void *kill_main_later(void *arg)
 {
-	sleep_ms(30);
+	sleep_ms(100);
 	pthread_kill(*(pthread_t *)arg, SIGUSR1);
 	return NULL;
 }
