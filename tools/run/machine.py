@@ -71,7 +71,7 @@ class Facts:
 def image_facts(name):
     table = configparser.ConfigParser(default_section="default", interpolation=None)
     table.read(Path(__file__).with_name("images.ini"))
-    family = name.split("_")[0]          # memcached_release serves what memcached serves
+    family = name.split("_")[0]          # memcached_debug serves what memcached serves
     section = next((table[n] for n in (name, family) if table.has_section(n)), table["default"])
 
     def text(key):
