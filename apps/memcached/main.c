@@ -186,8 +186,6 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	if (settings.threads > 1 && settings.verbose > 0)
-		fprintf(stderr, "memcached: -t %u: one thread serves\n", settings.threads);
 	descriptors_start();
 	clock_start();
 	err = cache_start();

@@ -176,6 +176,15 @@ static int set_size(size_t *setting, const char *option, size_t unit, unsigned l
 	return GO_ON;
 }
 
+static int set_threads(void)
+{
+	int result = set_unsigned(&settings.threads, "-t", 1, 1024);
+
+	if (result == GO_ON && settings.threads > 1)
+		fprintf(stderr, "memcached: -t %u: one thread serves all the same\n", settings.threads);
+	return result;
+}
+
 static int set_factor(void)
 {
 	char *end;
@@ -254,7 +263,7 @@ static int value_apply(int option)
 	case 'c':
 		return set_unsigned(&settings.connections, "-c", 1, 1 << 24);
 	case 't':
-		return set_unsigned(&settings.threads, "-t", 1, 1024);
+		return set_threads();
 	case 'R':
 		return set_unsigned(&settings.requests_per_event, "-R", 1, 1 << 24);
 	case 'b':

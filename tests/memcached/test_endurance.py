@@ -50,6 +50,25 @@ def test_a_thousand_connections_at_once(start):
     assert eventually(lambda: int(server.stats()["curr_connections"]) < 10)
 
 
+@pytest.mark.ours
+def test_ten_thousand_connections_at_once(start):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 10_100:
+        pytest.skip("this machine allows a process too few descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 10_100), hard))
+    server = start("-c", "10050")
+    if server.name == "image":
+        pytest.skip("not through QEMU's user networking")
+    talks = [server.connect() for _ in range(10_000)]
+    for i, talk in enumerate(talks):
+        talk.send(put(b"many%d" % i, b"%d" % i) + b"get many%d\r\n" % (i // 2))
+    for i, talk in enumerate(talks):
+        assert talk.read_until(END) == STORED + value(b"many%d" % (i // 2), b"%d" % (i // 2)) + END
+    for talk in talks:
+        talk.socket.close()
+    assert eventually(lambda: int(server.stats()["curr_connections"]) < 10)
+
+
 def test_connections_over_the_limit_are_told_so(start):
     server = start("-c", "100", "-o", "maxconns_fast")
     talks, refused = [server.connect() for _ in range(106)], 0

@@ -55,6 +55,13 @@ def test_what_needs_a_unix_process_has_no_effect_and_says_so(start):
 
 
 @pytest.mark.ours
+def test_what_is_not_served_is_said(start):
+    server = start("-t", "8", "-U", "11211")
+    assert "-t 8: one thread serves all the same" in server.log
+    assert "UDP (-U 11211) is not served" in server.log
+
+
+@pytest.mark.ours
 def test_options_change_what_they_say(start):
     server = start("-C", "-F", "-A", "-I", "2k", "-m", "8")
     with server.connect() as talk:
