@@ -1,59 +1,25 @@
 /*
- * The lwIP back end of <libos/stream.h>: loops, and the life of a stream.
+ * The life of a stream in the lwIP back end of <libos/stream.h>; stream_loop.c drives it.
  *
- * One round of stream_run():
- *   section (stack lock held): the log of the last round's output goes into TCP; windows are
- *       opened; closes are carried out; frames are taken from the devices, and lwIP's callbacks put
- *       streams on `ready`; the list is collected; the devices are kicked, once;
- *   service (no lock): loans are given back, posted calls made, timers fired, and each collected
- *       stream is served: opened, received, writable, ended, closed.
- * A round that served nobody ends in waiting. So one request that finds the loop asleep costs one
- * wake-up, two sections, and one notification of the device.
- *
- * Life of a stream: accepted or connected (STREAM_OPENED) -> open -> closing (stream_close(), or the
- * peer ended, or an error) -> detached from its pcb -> closed() -> freed in the next section, when
- * the log can no longer name it. The pcb outlives a closed stream in lwIP's care until the peer has
- * acknowledged; only loans in flight delay the detachment, since their end must be seen.
+ * Accepted or connected (STREAM_OPENED) -> open -> closing (stream_close(), or the peer ended, or an
+ * error) -> detached from its pcb -> closed() -> freed in the next section, when the log can no
+ * longer name it. The pcb outlives a closed stream in lwIP's care until the peer has acknowledged;
+ * only loans in flight delay the detachment, since their end must be seen.
  */
 #include "stream_lwip.h"
 
 #include <core/assert.h>
 #include <core/counter.h>
 #include <core/kmem.h>
-#include <core/log.h>
-#include <core/thread.h>
-#include <libos/net.h>
 
 #include "address.h"
 #include "connections.h"
 
 COUNTER(stream_accepted, "streams opened");
-COUNTER(stream_wakeups, "times a loop returned from waiting");
-COUNTER(stream_rounds, "rounds of loops");
 
 #define DEFAULT_MAX_PENDING KIB(64)
 #define DEFAULT_HIGH_WATER  KIB(256)
 #define DEFAULT_BACKLOG     1024
-#define RETRY_NS            (10 * NSEC_PER_MSEC)
-
-struct stream_post {
-	struct stream_post *next;
-	void (*fn)(void *arg);
-	void *arg;
-};
-
-static void (*signal_hook)(void);                 /* set once at boot */
-static struct stream_loop *collecting_loop;       /* [stack lock] polls the devices just now */
-
-void net_set_signal_hook(void (*run_handlers)(void))
-{
-	signal_hook = run_handlers;
-}
-
-uint64_t stream_now_ns(void)
-{
-	return net_clock();
-}
 
 /* Small numbers for streams: a stack of returned ones above a counter. Stack lock. */
 static struct {
@@ -120,22 +86,13 @@ void stream_class_put(struct stream_class *class)
 		kfree(class);
 }
 
-static void loop_awaken(struct stream_loop *loop)
-{
-	__atomic_store_n(&loop->is_awake, true, __ATOMIC_RELEASE);
-	waitq_wake_all(&loop->waitq);
-}
-
 void stream_mark(struct stream *s, unsigned events)
 {
 	s->events |= events;
 	if (list_is_linked(&s->ready))
 		return;
 	list_push_back(&s->loop->ready, &s->ready);
-	if (s->loop == collecting_loop)
-		s->loop->is_awake = true;
-	else
-		loop_awaken(s->loop);
+	stream_loop_mark(s->loop);
 }
 
 void stream_touch(struct stream *s)
@@ -248,7 +205,7 @@ static void detach(struct stream *s, int error)
 	stream_mark(s, 0);
 }
 
-static void do_abort(struct stream *s)
+void stream_do_abort(struct stream *s)
 {
 	struct tcp_pcb *pcb = s->pcb;
 
@@ -273,7 +230,7 @@ static void credit_all(struct stream *s)
 	}
 }
 
-static void do_close(struct stream *s)
+void stream_do_close(struct stream *s)
 {
 	struct tcp_pcb *pcb = s->pcb;
 
@@ -311,13 +268,13 @@ static void carry_out(struct stream *s)
 		return;
 	net_timer_tcp_active();
 	if (s->is_aborting) {
-		do_abort(s);
+		stream_do_abort(s);
 		return;
 	}
 	credit_consumed(s);
 	stream_output_push(s);
 	if (s->is_closing)
-		do_close(s);
+		stream_do_close(s);
 	if (s->pcb)
 		tcp_output(s->pcb);
 }
@@ -330,7 +287,7 @@ static void free_dead(struct stream_loop *loop)
 		stream_free(list_entry(link, struct stream, work));
 }
 
-static void carry_out_all(struct stream_loop *loop)
+void stream_carry_out_all(struct stream_loop *loop)
 {
 	struct stream *s;
 
@@ -348,7 +305,7 @@ static void carry_out_all(struct stream_loop *loop)
 	free_dead(loop);
 }
 
-static void collect(struct stream_loop *loop)
+void stream_collect_all(struct stream_loop *loop)
 {
 	struct list *link;
 
@@ -368,21 +325,6 @@ static void collect(struct stream_loop *loop)
 			list_push_back(&loop->work, &s->work);
 	}
 	stream_output_collect_releases(loop);
-}
-
-/* The section under the stack lock. */
-static void section(struct stream_loop *loop)
-{
-	net_enter();
-	__atomic_store_n(&loop->is_awake, false, __ATOMIC_RELEASE);
-	collecting_loop = loop;
-	carry_out_all(loop);
-	/* A poll that found frames leaves interrupts off: only one that finds nothing may be waited after. */
-	if (net_poll())
-		__atomic_store_n(&loop->is_awake, true, __ATOMIC_RELEASE);
-	collecting_loop = NULL;
-	collect(loop);
-	net_leave();
 }
 
 /* A connect that failed was never opened, and its server must hear of it all the same. */
@@ -454,7 +396,7 @@ static void serve_gone(struct stream *s)
 		serve_close(s, s->close_error);
 }
 
-static void serve(struct stream *s)
+void stream_serve(struct stream *s)
 {
 	bool is_gone = s->seen & STREAM_GONE || s->is_detached;
 
@@ -473,209 +415,6 @@ static void serve(struct stream *s)
 	s->seen &= STREAM_FIN | STREAM_GONE | STREAM_OPENED;
 	if (is_gone)
 		serve_gone(s);
-}
-
-int stream_post(struct stream_loop *loop, void (*fn)(void *arg), void *arg)
-{
-	struct stream_post *post = kmalloc(sizeof(*post));
-	irqflags_t flags;
-
-	if (!post)
-		return -ENOMEM;
-	*post = (struct stream_post){ NULL, fn, arg };
-	flags = spin_lock_irq(&loop->post_lock);
-	*loop->posts_end = post;
-	loop->posts_end = &post->next;
-	spin_unlock_irq(&loop->post_lock, flags);
-	loop_awaken(loop);
-	return 0;
-}
-
-static void serve_posts(struct stream_loop *loop)
-{
-	struct stream_post *post, *next;
-	irqflags_t flags;
-
-	if (likely(!__atomic_load_n(&loop->posts, __ATOMIC_ACQUIRE)))
-		return;
-	flags = spin_lock_irq(&loop->post_lock);
-	post = loop->posts;
-	loop->posts = NULL;
-	loop->posts_end = &loop->posts;
-	spin_unlock_irq(&loop->post_lock, flags);
-	for (; post; post = next) {
-		next = post->next;
-		post->fn(post->arg);
-		kfree(post);
-	}
-}
-
-static void service(struct stream_loop *loop)
-{
-	stream_output_run_releases(loop);
-	serve_posts(loop);
-	if (loop->timers)
-		stream_timers_run(loop, net_clock());
-	while (!list_is_empty(&loop->work))
-		serve(list_first(&loop->work, struct stream, work));
-}
-
-static bool has_work(const struct stream_loop *loop)
-{
-	return __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE) || loop->log_used ||
-	       !list_is_empty(&loop->touched) || !list_is_empty(&loop->released) || loop->used_input;
-}
-
-static void run_signal_handlers(void)
-{
-	if (signal_hook)
-		signal_hook();
-	else
-		thread_interrupt_clear(thread_current());
-}
-
-/* Loans that a device still names, and output without memory, are looked after on a short timer. */
-static uint64_t wait_deadline(const struct stream_loop *loop)
-{
-	uint64_t deadline = stream_timers_deadline(loop);
-
-	if (!list_is_empty(&loop->releasing) || stream_output_is_starved(loop))
-		deadline = MIN(deadline, net_clock() + RETRY_NS);
-	return deadline;
-}
-
-static void loop_wait(struct stream_loop *loop)
-{
-	int err = 0;
-
-	if (net_runner_begin_wait(&loop->runner))
-		err = waitq_wait(&loop->waitq, __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE),
-				 wait_deadline(loop), true);
-	net_runner_end_wait(&loop->runner);
-	loop->stats.wakeups++;
-	counter_inc(stream_wakeups);
-	if (err == -EINTR)
-		run_signal_handlers();
-}
-
-static void wake_runner(struct net_runner *r)
-{
-	loop_awaken(container_of(r, struct stream_loop, runner));
-}
-
-/* One round without waiting; for stream_run(), and for tests that run the world step by step. */
-bool stream_round(struct stream_loop *loop)
-{
-	counter_inc(stream_rounds);
-	section(loop);
-	service(loop);
-	return has_work(loop);
-}
-
-int stream_run(struct stream_loop *loop)
-{
-	struct thread *self = thread_current();
-
-	assert(!loop->is_running);
-	loop->is_running = true;
-	net_runner_add(&loop->runner);
-	while (!__atomic_load_n(&loop->must_stop, __ATOMIC_ACQUIRE)) {
-		bool again = stream_round(loop);
-
-		if (unlikely(thread_is_interrupted(self)))
-			run_signal_handlers();
-		if (!again && !__atomic_load_n(&loop->must_stop, __ATOMIC_ACQUIRE))
-			loop_wait(loop);
-	}
-	section(loop);
-	net_runner_remove(&loop->runner);
-	__atomic_store_n(&loop->must_stop, false, __ATOMIC_RELEASE);
-	loop->is_running = false;
-	return 0;
-}
-
-void stream_stop(struct stream_loop *loop)
-{
-	__atomic_store_n(&loop->must_stop, true, __ATOMIC_RELEASE);
-	loop_awaken(loop);
-}
-
-int stream_loop_create(struct stream_loop **out)
-{
-	struct stream_loop *loop = kzalloc(sizeof(*loop));
-
-	if (!loop)
-		return -ENOMEM;
-	loop->arena = kmalloc(STREAM_ARENA_BYTES);
-	loop->log = kmalloc(STREAM_LOG_ENTRIES * sizeof(*loop->log));
-	if (!loop->arena || !loop->log) {
-		kfree(loop->arena);
-		kfree(loop->log);
-		kfree(loop);
-		return -ENOMEM;
-	}
-	loop->runner.wake = wake_runner;
-	waitq_init(&loop->waitq);
-	spin_init(&loop->post_lock);
-	loop->posts_end = &loop->posts;
-	list_init(&loop->streams);
-	list_init(&loop->listeners);
-	list_init(&loop->ready);
-	list_init(&loop->work);
-	list_init(&loop->touched);
-	list_init(&loop->starved);
-	list_init(&loop->releasing);
-	list_init(&loop->released);
-	list_init(&loop->dead);
-	*out = loop;
-	return 0;
-}
-
-static void end_all_streams(struct stream_loop *loop)
-{
-	struct stream *s;
-
-	net_enter();
-	list_for_each(s, &loop->streams, all) {
-		if (s->pcb && !s->is_dead) {
-			s->is_closing = true;
-			if (list_is_empty(&s->queued) && list_is_empty(&s->in_flight))
-				do_close(s);
-			else
-				do_abort(s);
-			s->close_error = 0;
-		}
-	}
-	net_leave();
-}
-
-/* Loans are given back only when no device names them; the wait ends with the devices' batches. */
-static void wait_for_releases(struct stream_loop *loop)
-{
-	while (!list_is_empty(&loop->releasing)) {
-		thread_sleep_until(clock_ns() + NSEC_PER_MSEC);
-		section(loop);
-		service(loop);
-	}
-}
-
-void stream_loop_destroy(struct stream_loop *loop)
-{
-	struct stream_listener *l, *next;
-
-	assert(!loop->is_running);
-	list_for_each_safe(l, next, &loop->listeners, link)
-		stream_listener_close(l);
-	section(loop);
-	end_all_streams(loop);
-	section(loop);
-	service(loop);
-	section(loop);
-	service(loop);
-	wait_for_releases(loop);
-	kfree(loop->arena);
-	kfree(loop->log);
-	kfree(loop);
 }
 
 void *stream_user(const struct stream *s)
@@ -720,9 +459,4 @@ void stream_abort(struct stream *s)
 		s->close_error = -ECONNABORTED;
 	s->is_aborting = true;
 	stream_touch(s);
-}
-
-void stream_loop_stats(const struct stream_loop *loop, struct stream_stats *out)
-{
-	*out = loop->stats;
 }

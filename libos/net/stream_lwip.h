@@ -140,8 +140,16 @@ struct stream_loop {
 	struct stream_stats stats;        /* [o] */
 };
 
+/* stream_loop.c */
+bool stream_round(struct stream_loop *loop);               /* one round, without waiting; o */
+void stream_loop_mark(struct stream_loop *loop);           /* S: something of it is ready */
+
 /* stream_lwip.c */
-bool stream_round(struct stream_loop *loop);
+void stream_carry_out_all(struct stream_loop *loop);       /* S and o: what servers asked for */
+void stream_collect_all(struct stream_loop *loop);         /* S and o: from `ready` to `work` */
+void stream_serve(struct stream *s);                       /* o: calls the server */
+void stream_do_close(struct stream *s);                    /* S and o */
+void stream_do_abort(struct stream *s);                    /* S and o */
 struct stream *stream_create(struct stream_loop *loop, struct stream_class *class, void *user,
 			     struct tcp_pcb *pcb);         /* S; NULL: no memory */
 void stream_pcb_detach(struct tcp_pcb *pcb);               /* S */

@@ -1,0 +1,281 @@
+/*
+ * The loops of the lwIP back end of <libos/stream.h>: rounds, waiting, posts, beginning and end.
+ *
+ * One round of stream_run():
+ *   section (stack lock held): the log of the last round's output goes into TCP; windows are
+ *       opened; closes are carried out; frames are taken from the devices, and lwIP's callbacks put
+ *       streams on `ready`; the list is collected; the devices are kicked, once;
+ *   service (no lock): loans are given back, posted calls made, timers fired, and each collected
+ *       stream is served: opened, received, writable, ended, closed.
+ * A round that served nobody ends in waiting. So one request that finds the loop asleep costs one
+ * wake-up, two sections, and one notification of the device.
+ */
+#include <core/assert.h>
+#include <core/counter.h>
+#include <core/kmem.h>
+#include <core/thread.h>
+#include <libos/net.h>
+
+#include "stream_lwip.h"
+
+COUNTER(stream_wakeups, "times a loop returned from waiting");
+COUNTER(stream_rounds, "rounds of loops");
+
+#define RETRY_NS (10 * NSEC_PER_MSEC)
+
+struct stream_post {
+	struct stream_post *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void (*signal_hook)(void);                 /* set once at boot */
+static struct stream_loop *collecting_loop;       /* [stack lock] polls the devices just now */
+
+void net_set_signal_hook(void (*run_handlers)(void))
+{
+	signal_hook = run_handlers;
+}
+
+uint64_t stream_now_ns(void)
+{
+	return net_clock();
+}
+
+static void loop_awaken(struct stream_loop *loop)
+{
+	__atomic_store_n(&loop->is_awake, true, __ATOMIC_RELEASE);
+	waitq_wake_all(&loop->waitq);
+}
+
+/* Something of the loop's is ready. Its own thread will see it in the section that it is in. */
+void stream_loop_mark(struct stream_loop *loop)
+{
+	if (loop == collecting_loop)
+		loop->is_awake = true;
+	else
+		loop_awaken(loop);
+}
+
+/* The section under the stack lock. */
+static void section(struct stream_loop *loop)
+{
+	net_enter();
+	__atomic_store_n(&loop->is_awake, false, __ATOMIC_RELEASE);
+	collecting_loop = loop;
+	stream_carry_out_all(loop);
+	/* A poll that found frames leaves interrupts off: only one that finds nothing may be waited after. */
+	if (net_poll())
+		__atomic_store_n(&loop->is_awake, true, __ATOMIC_RELEASE);
+	collecting_loop = NULL;
+	stream_collect_all(loop);
+	net_leave();
+}
+
+int stream_post(struct stream_loop *loop, void (*fn)(void *arg), void *arg)
+{
+	struct stream_post *post = kmalloc(sizeof(*post));
+	irqflags_t flags;
+
+	if (!post)
+		return -ENOMEM;
+	*post = (struct stream_post){ NULL, fn, arg };
+	flags = spin_lock_irq(&loop->post_lock);
+	*loop->posts_end = post;
+	loop->posts_end = &post->next;
+	spin_unlock_irq(&loop->post_lock, flags);
+	loop_awaken(loop);
+	return 0;
+}
+
+static void serve_posts(struct stream_loop *loop)
+{
+	struct stream_post *post, *next;
+	irqflags_t flags;
+
+	if (likely(!__atomic_load_n(&loop->posts, __ATOMIC_ACQUIRE)))
+		return;
+	flags = spin_lock_irq(&loop->post_lock);
+	post = loop->posts;
+	loop->posts = NULL;
+	loop->posts_end = &loop->posts;
+	spin_unlock_irq(&loop->post_lock, flags);
+	for (; post; post = next) {
+		next = post->next;
+		post->fn(post->arg);
+		kfree(post);
+	}
+}
+
+static void service(struct stream_loop *loop)
+{
+	stream_output_run_releases(loop);
+	serve_posts(loop);
+	if (loop->timers)
+		stream_timers_run(loop, net_clock());
+	while (!list_is_empty(&loop->work))
+		stream_serve(list_first(&loop->work, struct stream, work));
+}
+
+static bool has_work(const struct stream_loop *loop)
+{
+	return __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE) || loop->log_used ||
+	       !list_is_empty(&loop->touched) || !list_is_empty(&loop->released) || loop->used_input;
+}
+
+static void run_signal_handlers(void)
+{
+	if (signal_hook)
+		signal_hook();
+	else
+		thread_interrupt_clear(thread_current());
+}
+
+/* Loans that a device still names, and output without memory, are looked after on a short timer. */
+static uint64_t wait_deadline(const struct stream_loop *loop)
+{
+	uint64_t deadline = stream_timers_deadline(loop);
+
+	if (!list_is_empty(&loop->releasing) || stream_output_is_starved(loop))
+		deadline = MIN(deadline, net_clock() + RETRY_NS);
+	return deadline;
+}
+
+static void loop_wait(struct stream_loop *loop)
+{
+	int err = 0;
+
+	if (net_runner_begin_wait(&loop->runner))
+		err = waitq_wait(&loop->waitq, __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE),
+				 wait_deadline(loop), true);
+	net_runner_end_wait(&loop->runner);
+	loop->stats.wakeups++;
+	counter_inc(stream_wakeups);
+	if (err == -EINTR)
+		run_signal_handlers();
+}
+
+static void wake_runner(struct net_runner *r)
+{
+	loop_awaken(container_of(r, struct stream_loop, runner));
+}
+
+/* One round without waiting; for stream_run(), and for tests that run the world step by step. */
+bool stream_round(struct stream_loop *loop)
+{
+	counter_inc(stream_rounds);
+	section(loop);
+	service(loop);
+	return has_work(loop);
+}
+
+int stream_run(struct stream_loop *loop)
+{
+	struct thread *self = thread_current();
+
+	assert(!loop->is_running);
+	loop->is_running = true;
+	net_runner_add(&loop->runner);
+	while (!__atomic_load_n(&loop->must_stop, __ATOMIC_ACQUIRE)) {
+		bool again = stream_round(loop);
+
+		if (unlikely(thread_is_interrupted(self)))
+			run_signal_handlers();
+		if (!again && !__atomic_load_n(&loop->must_stop, __ATOMIC_ACQUIRE))
+			loop_wait(loop);
+	}
+	section(loop);
+	net_runner_remove(&loop->runner);
+	__atomic_store_n(&loop->must_stop, false, __ATOMIC_RELEASE);
+	loop->is_running = false;
+	return 0;
+}
+
+void stream_stop(struct stream_loop *loop)
+{
+	__atomic_store_n(&loop->must_stop, true, __ATOMIC_RELEASE);
+	loop_awaken(loop);
+}
+
+int stream_loop_create(struct stream_loop **out)
+{
+	struct stream_loop *loop = kzalloc(sizeof(*loop));
+
+	if (!loop)
+		return -ENOMEM;
+	loop->arena = kmalloc(STREAM_ARENA_BYTES);
+	loop->log = kmalloc(STREAM_LOG_ENTRIES * sizeof(*loop->log));
+	if (!loop->arena || !loop->log) {
+		kfree(loop->arena);
+		kfree(loop->log);
+		kfree(loop);
+		return -ENOMEM;
+	}
+	loop->runner.wake = wake_runner;
+	waitq_init(&loop->waitq);
+	spin_init(&loop->post_lock);
+	loop->posts_end = &loop->posts;
+	list_init(&loop->streams);
+	list_init(&loop->listeners);
+	list_init(&loop->ready);
+	list_init(&loop->work);
+	list_init(&loop->touched);
+	list_init(&loop->starved);
+	list_init(&loop->releasing);
+	list_init(&loop->released);
+	list_init(&loop->dead);
+	*out = loop;
+	return 0;
+}
+
+static void end_all_streams(struct stream_loop *loop)
+{
+	struct stream *s;
+
+	net_enter();
+	list_for_each(s, &loop->streams, all) {
+		if (s->pcb && !s->is_dead) {
+			s->is_closing = true;
+			if (list_is_empty(&s->queued) && list_is_empty(&s->in_flight))
+				stream_do_close(s);
+			else
+				stream_do_abort(s);
+			s->close_error = 0;
+		}
+	}
+	net_leave();
+}
+
+/* Loans are given back only when no device names them; the wait ends with the devices' batches. */
+static void wait_for_releases(struct stream_loop *loop)
+{
+	while (!list_is_empty(&loop->releasing)) {
+		thread_sleep_until(clock_ns() + NSEC_PER_MSEC);
+		section(loop);
+		service(loop);
+	}
+}
+
+void stream_loop_destroy(struct stream_loop *loop)
+{
+	struct stream_listener *l, *next;
+
+	assert(!loop->is_running);
+	list_for_each_safe(l, next, &loop->listeners, link)
+		stream_listener_close(l);
+	section(loop);
+	end_all_streams(loop);
+	section(loop);
+	service(loop);
+	section(loop);
+	service(loop);
+	wait_for_releases(loop);
+	kfree(loop->arena);
+	kfree(loop->log);
+	kfree(loop);
+}
+
+void stream_loop_stats(const struct stream_loop *loop, struct stream_stats *out)
+{
+	*out = loop->stats;
+}
