@@ -69,8 +69,8 @@ def test_a_failed_configuration_leaves_nothing_to_build(tree):
 def test_floating_point_in_core_fails_the_build(minimal):
     source = minimal.root / "core/lib/fmt.c"
     text = source.read_text()
-    minimal.append("core/lib/fmt.c", "int planted(int n);\n"
-                   "__attribute__((used, retain)) int planted(int n) { volatile double d = n; return d * 1.5; }\n")
+    minimal.append("core/lib/fmt.c", "int half_more(int n);\n"
+                   "__attribute__((used, retain)) int half_more(int n) { volatile double d = n; return d * 1.5; }\n")
     done = minimal.make("IMAGE=minimal")
     source.write_text(text)
     assert done.returncode != 0
