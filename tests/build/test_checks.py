@@ -98,7 +98,7 @@ def test_a_header_that_leans_on_others_is_named(minimal):
 def test_a_warning_fails_the_build(minimal):
     source = minimal.root / "core/lib/tree.c"
     text = source.read_text()
-    minimal.append("core/lib/tree.c", "static int planted;\n")
+    minimal.append("core/lib/tree.c", "static int unused_fault;\n")
     done = minimal.make("IMAGE=minimal")
     source.write_text(text)
-    assert done.returncode != 0 and "planted" in done.stderr
+    assert done.returncode != 0 and "unused_fault" in done.stderr
