@@ -24,7 +24,6 @@
 #include <libos/rng.h>
 
 #include "virtio_net.h"
-#include "virtio_plant.h"
 
 /* Configuration fields [5.1.4]. */
 enum { CONFIG_MAC = 0, CONFIG_STATUS = 6, CONFIG_MTU = 10 };

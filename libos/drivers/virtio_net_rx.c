@@ -17,7 +17,6 @@
 #include <core/string.h>
 
 #include "virtio_net.h"
-#include "virtio_plant.h"
 
 #define BUFFER_BYTES_PLAIN  2048u
 #define BUFFER_BYTES_MERGED PAGE_SIZE /* 64 KiB frames then fit into NETBUF_FRAGS pieces */

@@ -15,7 +15,6 @@
 #include <core/page.h>
 #include <core/string.h>
 
-#include "virtio_plant.h"
 
 /* Alignment of the used ring; the legacy layout lets the driver choose it [2.7.2, 4.2.4]. */
 #define RING_ALIGN VIRTIO_LEGACY_ALIGN

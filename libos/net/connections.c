@@ -30,7 +30,6 @@
 #include "lwip/prot/ip6.h"
 #include "lwip/prot/tcp.h"
 #include "lwip_hooks.h"
-#include "plant.h"
 #include "stack.h"
 
 COUNTER(net_lookup_front, "segments whose connection stood at the front");

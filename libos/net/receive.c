@@ -20,7 +20,6 @@
 #include "lwip/prot/ethernet.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
-#include "plant.h"
 #include "stack.h"
 
 COUNTER(net_rx_frames, "frames received");

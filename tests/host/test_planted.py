@@ -1,0 +1,68 @@
+"""
+The tests with hostile input bite: each check that they are there for is left out in turn, in a build of
+its own, and then they must fail.
+"""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = ROOT / "build" / "host"
+
+# Directory and tests that must notice: the checks left out, each by the name that planted() gives it.
+HOSTILE = {
+    ("core/lib", "fdt_survives"): ["FDT_NODE_NAME", "FDT_PROP_LENGTH", "FDT_PROP_NAME", "FDT_RESERVED"],
+    ("core/mm", "page_boot"): ["PAGE_RESERVED", "PAGE_RESERVED_MANY", "PAGE_RAM_TWICE"],
+    ("libos/drivers", "virtq_"): ["VIRTQ_INDEX", "VIRTQ_ID", "VIRTQ_OUTSTANDING", "VIRTQ_LENGTH"],
+    ("libos/drivers", "net_"): ["NET_SHORT_HEADER", "NET_NUM_BUFFERS", "NET_MTU"],
+    ("libos/net", "net_malformed_frames"): ["NET_FRAME_SHORT", "NET_TCP_HEADER", "NET_TCP6_HEADER",
+                                            "NET_TCP_OPTIONS"],
+}
+PLANTS = [(plant, directory, test) for (directory, test), plants in HOSTILE.items() for plant in plants]
+
+
+def run(command, timeout=300):
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def objects():
+    """The objects of the unit-test program, which is built first."""
+    built = run(["make", "-s", "unit", "TEST=fdt_finds"])
+    assert built.returncode == 0, built.stdout + built.stderr
+    return (HOST / "objects").read_text().split()
+
+
+def text_of(source):
+    """The source and what it includes of the .c files beside it."""
+    text = source.read_text()
+    return text + "".join(other.read_text() for other in source.parent.glob("*.c") if f'#include "{other.name}"' in text)
+
+
+def build_without(plant, directory, objects):
+    """The unit-test program with one check left out."""
+    command = (HOST / "obj" / directory / "flags").read_text().split()
+    where = HOST / "planted" / plant.lower()
+    where.mkdir(parents=True, exist_ok=True)
+    replaced = 0
+    for source in sorted((ROOT / directory).glob("*.c")):
+        old, new = f"{directory}/{source.stem}.o", where / f"{source.stem}.o"
+        if f"planted({plant})" not in text_of(source) or not any(o.endswith(old) for o in objects):
+            continue
+        made = run([*command, f"-DKILN_PLANT_{plant}=1", "-c", "-o", str(new), str(source.relative_to(ROOT))])
+        assert made.returncode == 0, made.stderr
+        objects = [str(new) if o.endswith(old) else o for o in objects]
+        replaced += 1
+    assert replaced, f"no check is called {plant}"
+    made = run([*command, "-o", str(where / "unit"), *objects])
+    assert made.returncode == 0, made.stderr
+    return where / "unit"
+
+
+@pytest.mark.parametrize("plant,directory,test", PLANTS)
+def test_a_check_left_out_is_noticed(plant, directory, test, objects):
+    program = build_without(plant, directory, objects)
+    ran = run([str(program), test])
+    assert ran.returncode != 0, f"{plant} was not noticed:\n{ran.stdout[-2000:]}"
