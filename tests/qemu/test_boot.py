@@ -69,9 +69,10 @@ def test_twenty_boots_of_hello_end_by_themselves(harts):
             assert image.wait_exit(30) == 0, f"boot {boot}: {image.console}"
 
 
+@pytest.mark.parametrize("name", ["selftest", "selftest_preempt"])
 @pytest.mark.parametrize("harts", [1, 2, 4])
-def test_the_unit_tests_pass_inside_the_image(harts):
-    with Image("selftest", harts=harts, mem="128M") as image:
+def test_the_unit_tests_pass_inside_the_image(name, harts):
+    with Image(name, harts=harts, mem="128M") as image:
         status = image.wait_exit(300)
         last = [line for line in image.console.splitlines() if " passed, " in line]
         assert last and last[-1].rstrip().endswith(" 0 failed"), image.console[-3000:]
