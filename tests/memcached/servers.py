@@ -2,12 +2,13 @@
 
 native   memcached of this tree as a program of this machine, under the address and
          undefined-behaviour sanitizers; a report of theirs fails the test
-debian   Debian's memcached, where the command is installed: the judge of these tests
+debian   Debian trixie's memcached, built by tools/peer: the judge of these tests
 image    the memcached image in QEMU
 
 All have host, port, connect(), ask() and close(), and take memcached's own options.
 """
 
+import functools
 import os
 import shutil
 import socket
@@ -127,6 +128,12 @@ class Process(Server):
         return code, log
 
 
+@functools.cache
+def program_of(peer):
+    done = subprocess.run([ROOT / "tools/peer", peer], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip()
+
+
 class Native(Process):
     name = "native"
 
@@ -142,13 +149,10 @@ class Native(Process):
 
 class Debian(Process):
     name = "debian"
+    peer = "memcached"
 
     def __init__(self, args=()):
-        super().__init__(shutil.which(os.environ.get("MEMCACHED", "memcached")), args)
-
-    @staticmethod
-    def is_here():
-        return shutil.which(os.environ.get("MEMCACHED", "memcached")) is not None
+        super().__init__(program_of(self.peer), args)
 
 
 class InQemu(Server):
