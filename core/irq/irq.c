@@ -104,16 +104,8 @@ static void handle(unsigned irq)
 	__atomic_fetch_sub(&i->running, 1, __ATOMIC_SEQ_CST);
 }
 
-/*
- * One source a call: if another waits, the hart is interrupted again, which costs less than asking
- * the controller each time whether there is one.
- */
-void irq_external(void)
+static void handle_claimed(unsigned irq)
 {
-	unsigned irq = chip ? chip->claim() : 0;
-
-	if (!irq)
-		return;
 	counter_inc(interrupts);
 	trace_begin("interrupt", irq);
 	in_handler[hart_id()] = true;
@@ -122,4 +114,32 @@ void irq_external(void)
 	in_handler[hart_id()] = false;
 	chip->complete(irq);
 	trace_end("interrupt");
+}
+
+/*
+ * One source a call: if another waits, the hart is interrupted again, which costs less than asking
+ * the controller each time whether there is one.
+ */
+void irq_external(void)
+{
+	unsigned irq = chip ? chip->claim() : 0;
+
+	if (irq)
+		handle_claimed(irq);
+}
+
+/* The controller interrupts the boot hart only. */
+void irq_take(unsigned irq, void (*quiet)(void *arg), void *arg)
+{
+	unsigned claimed;
+
+	if (hart_id() != 0 || !chip)
+		return;
+	claimed = chip->claim();
+	if (likely(claimed == irq)) {
+		quiet(arg);
+		chip->complete(irq);
+	} else if (claimed) {
+		handle_claimed(claimed);
+	}
 }

@@ -1,10 +1,15 @@
 /*
- * Idle threads: what a hart does when nothing is ready, and how harts start.
+ * Idle harts: what a hart does when nothing is ready, and how harts start.
  *
  * An idle hart looks at its own queue, then steals from the others, then sleeps in arch_idle() until an
  * interrupt. It never ticks. Before it sleeps it sets its bit in `sleeping` and looks once more; who makes a
  * thread ready first queues it, then looks for the bit. One of the two sees the other. Whoever takes a bit
  * away (idle_claim) owes that hart an interrupt, so a hart gets one and not one per waker.
+ *
+ * Who idles? A thread that waits where nothing else is ready keeps the hart and sleeps in place, on its own
+ * stack, without the two switches to the idle thread and back; as soon as another thread is ready it makes room
+ * by an ordinary switch. The idle thread is left for a hart on which nobody waits. A thread that rests may also look
+ * at a device by itself after the hart has slept (thread_block_looking()), which saves the trap too.
  */
 #include <core/assert.h>
 #include <core/counter.h>
@@ -86,50 +91,97 @@ static bool anything_to_steal(hart_t thief)
 	for (hart_t h = 0; h < hart_count(); h++) {
 		const struct runqueue *rq = &runqueues[h];
 
-		if (h != thief && __atomic_load_n(&rq->ready, __ATOMIC_RELAXED) &&
-		    (__atomic_load_n(&rq->current, __ATOMIC_RELAXED) != rq->idle))
+		if (h != thief && __atomic_load_n(&rq->ready, __ATOMIC_RELAXED) && !runqueue_is_idle(rq))
 			return true;
 	}
 	return false;
 }
 
-static void sleep_with_others(struct runqueue *rq, hart_t hart)
+/* Something to run here, or the thread that rests here (NULL: the idle thread) was woken. */
+static inline bool is_wanted(const struct runqueue *rq, const struct thread *resting)
 {
-	__atomic_fetch_or(&sleeping, 1ull << hart, __ATOMIC_SEQ_CST);
-	if (!runqueue_looks_ready(rq) && !anything_to_steal(hart)) {
+	return runqueue_looks_ready(rq) ||
+	       (resting && __atomic_load_n(&resting->state, __ATOMIC_RELAXED) != THREAD_SLEEPING);
+}
+
+static void sleep_with_others(struct runqueue *rq, const struct thread *resting)
+{
+	uint64_t bit = 1ull << rq->hart;
+
+	__atomic_fetch_or(&sleeping, bit, __ATOMIC_SEQ_CST);
+	if (!is_wanted(rq, resting) && !anything_to_steal(rq->hart)) {
 		counter_inc(sched_sleeps);
 		arch_idle();
 	}
-	__atomic_fetch_and(&sleeping, ~(1ull << hart), __ATOMIC_SEQ_CST);
+	__atomic_fetch_and(&sleeping, ~bit, __ATOMIC_SEQ_CST);
 }
 
-static void sleep_alone(const struct runqueue *rq)
+static void sleep_alone(const struct runqueue *rq, const struct thread *resting)
 {
-	if (runqueue_looks_ready(rq))
+	if (is_wanted(rq, resting))
 		return;
 	counter_inc(sched_sleeps);
 	arch_idle();
 }
 
-/* Interrupts off throughout, but for the moment in which pending ones are taken. */
+/* Another hart can only be started by a thread on this one, so a hart that is alone stays so while it sleeps. */
+static inline void sleep_once(struct runqueue *rq, const struct thread *resting)
+{
+	if (hart_count() > 1)
+		sleep_with_others(rq, resting);
+	else
+		sleep_alone(rq, resting);
+}
+
+static inline void take_interrupts(void)
+{
+	arch_irq_enable();
+	arch_irq_disable();
+}
+
+/* Interrupts off throughout, but for the moments in which pending ones are taken. */
 static NORETURN void idle_loop(void)
 {
-	hart_t hart = HARTS_MAX > 1 ? hart_id() : 0;
-	struct runqueue *rq = &runqueues[hart];
+	struct runqueue *rq = runqueue_here();
 
 	for (;;) {
-		if (runqueue_looks_ready(rq) || (HARTS_MAX > 1 && steal(hart))) {
+		if (runqueue_looks_ready(rq) || steal(rq->hart)) {
 			spin_acquire(&rq->lock);
 			sched_away(rq);
 			sched_finish_switch();
-		} else if (HARTS_MAX > 1) {
-			sleep_with_others(rq, hart);
 		} else {
-			sleep_alone(rq);
+			sleep_once(rq, NULL);
 		}
-		arch_irq_enable();
-		arch_irq_disable();
+		take_interrupts();
 	}
+}
+
+/* True: what it waits for is there, and no interrupt need be taken for it. */
+static bool finds_it_by_looking(struct thread *t)
+{
+	return t->look && t->look(t->look_arg);
+}
+
+void idle_in_place(struct runqueue *rq, struct thread *t)
+{
+	bool found = false;
+
+	assert(rq->current == t && spin_is_held(&rq->lock));
+	sched_account(t, rq->idle);
+	store_relaxed(&rq->resting, true);
+	spin_release(&rq->lock);
+	while (!is_wanted(rq, t) && !steal(rq->hart)) {
+		sleep_once(rq, t);
+		found = finds_it_by_looking(t);
+		if (found)
+			break;
+		take_interrupts();
+	}
+	spin_acquire(&rq->lock);
+	store_relaxed(&rq->resting, false);
+	if (found)
+		t->state = THREAD_RUNNING;
+	sched_account(rq->idle, t);
 }
 
 void sched_hart_main(void)

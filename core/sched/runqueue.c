@@ -130,15 +130,14 @@ struct thread *runqueue_pick(struct runqueue *rq)
 }
 
 /*
- * A hart that sleeps with one thread queued has been called to run it: leave it to that hart. The idle
- * thread as `current` shows it.
+ * A hart that sleeps with one thread queued has been called to run it: leave it to that hart.
  */
 struct thread *runqueue_take_stealable(struct runqueue *rq)
 {
 	uint32_t levels = rq->levels;
 
 	assert(spin_is_held(&rq->lock));
-	if (rq->current == rq->idle && rq->ready < 2)
+	if (runqueue_is_idle(rq) && rq->ready < 2)
 		return NULL;
 	while (levels) {
 		unsigned level = bit_lowest(levels);

@@ -19,6 +19,7 @@ struct runqueue {
 	struct thread *worker;    /* [I] the executor's thread, never queued while parked */
 	uint32_t tasks;           /* [executor's lock], read without it: tasks queued for the worker */
 	bool worker_parked;       /* [q] waits for tasks, and for nothing else */
+	bool resting;             /* [q] `current` waits in place: see idle.c */
 	uint8_t hart;             /* [I] whose it is */
 	bool slice_armed;         /* [own hart, interrupts off] */
 	bool slice_over;          /* [own hart, interrupts off] */
@@ -57,12 +58,25 @@ bool runqueue_looks_ready(const struct runqueue *rq);
 
 /* core/sched/sched.c */
 void sched_away(struct runqueue *rq);           /* lock held: switches; the caller's fate is already noted */
+void sched_account(struct thread *from, struct thread *to); /* processor time goes to `to` from now on */
 void sched_finish_switch(void);                 /* first thing on the other side: releases, buries the dead */
 void sched_yield_at(unsigned level);            /* yields once as if the caller had this priority */
 void sched_deadline_passed(struct ktimer *timer); /* fires struct thread's timer */
 void sched_enqueue(struct thread *t);           /* interrupts off: a READY thread on no queue goes to t's hart */
 
+/* Nothing runs here: the idle thread, or one that waits in place. Without the lock a hint. */
+static inline bool runqueue_is_idle(const struct runqueue *rq)
+{
+	return __atomic_load_n(&rq->resting, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&rq->current, __ATOMIC_RELAXED) == rq->idle;
+}
+
 /* core/sched/idle.c */
+/*
+ * Lock held, which is released while the hart rests: `t`, the current thread, is SLEEPING and nothing else is to
+ * run. Returns when t was woken, or when another thread should have the hart.
+ */
+void idle_in_place(struct runqueue *rq, struct thread *t);
 bool idle_claim(hart_t hart);                   /* true: it slept and the caller must send the interrupt */
 bool idle_find(hart_t *hart);                   /* claims any sleeping hart */
 

@@ -43,7 +43,7 @@ static void start_slice(struct runqueue *rq, const struct thread *t)
 	}
 }
 
-static void account_run(struct thread *from, struct thread *to)
+void sched_account(struct thread *from, struct thread *to)
 {
 	uint64_t now = arch_ticks();
 
@@ -65,7 +65,7 @@ void sched_away(struct runqueue *rq)
 	if (to == from)
 		return;
 	rq->current = to;
-	account_run(from, to);
+	sched_account(from, to);
 	counter_inc(sched_switches);
 	trace_instant("switch", to->id);
 	arch_thread_switch(from, to);
@@ -105,12 +105,19 @@ static struct runqueue *lock_home(struct thread *t)
 static hart_t choose_hart(const struct thread *t, const struct runqueue *home)
 {
 	hart_t hart = home->hart;
-	bool soon_free = home->current == home->idle ||
+	bool soon_free = runqueue_is_idle(home) ||
 			 home->current->priority <= THREAD_PRIORITY_KERNEL;
 
 	if (t->pinned < 0 && (home->levels || !soon_free))
 		idle_find(&hart);
 	return hart;
+}
+
+/* What the hart should see is written: true if it sleeps and is ours to interrupt. */
+static bool call_sleeper(hart_t hart)
+{
+	full_fence();
+	return idle_claim(hart);
 }
 
 /* The hart has one more ready thread: makes it look. Interrupts off, rq->lock held. */
@@ -121,9 +128,9 @@ static void attract(struct runqueue *rq, const struct thread *t)
 	if (HARTS_MAX == 1 || hart == hart_id()) {
 		if (IS_ENABLED(CONFIG_PREEMPT) && t->level < rq->current->level)
 			rq->current->resched = true;
-		else if (IS_ENABLED(CONFIG_PREEMPT) && !rq->slice_armed)
+		else if (IS_ENABLED(CONFIG_PREEMPT) && !rq->slice_armed && !rq->resting)
 			start_slice(rq, rq->current);
-	} else if (idle_claim(hart) ||
+	} else if (call_sleeper(hart) ||
 		   (IS_ENABLED(CONFIG_PREEMPT) && t->level <= rq->current->level)) {
 		arch_ipi(hart);
 	}
@@ -134,7 +141,7 @@ static void attract_thief(const struct runqueue *rq)
 {
 	hart_t thief;
 
-	if (HARTS_MAX == 1 || rq->current == rq->idle)
+	if (HARTS_MAX == 1 || runqueue_is_idle(rq))
 		return;
 	full_fence();
 	if (idle_find(&thief))
@@ -158,8 +165,10 @@ static void make_runnable(struct runqueue *home, struct thread *t)
 	hart_t hart;
 
 	counter_inc(sched_wakes);
-	if (home->current == t) { /* announced, but not asleep yet */
-		t->state = THREAD_RUNNING;
+	if (home->current == t) { /* announced, but not asleep yet; or it rests in place */
+		store_relaxed(&t->state, THREAD_RUNNING);
+		if (HARTS_MAX > 1 && home->resting && home->hart != hart_id() && call_sleeper(home->hart))
+			arch_ipi(home->hart);
 		spin_release(&home->lock);
 		return;
 	}
@@ -281,7 +290,10 @@ static int sleep_until_woken(struct thread *t, bool interruptible)
 		t->wake_result = -EINTR;
 	} else if (t->state == THREAD_SLEEPING) {
 		t->interruptible = interruptible;
-		sched_away(rq);
+		if (!runqueue_has_urgent(rq, THREAD_PRIORITIES - 1))
+			idle_in_place(rq, t);
+		if (t->state == THREAD_SLEEPING)
+			sched_away(rq);
 		t->interruptible = false;
 	}
 	result = t->wake_result;
@@ -308,6 +320,18 @@ int thread_block(uint64_t deadline_ns, bool interruptible)
 		ktimer_cancel(&t->timer);
 	}
 	end_wait(t);
+	return result;
+}
+
+int thread_block_looking(uint64_t deadline_ns, bool interruptible, bool (*look)(void *arg), void *arg)
+{
+	struct thread *t = thread_current();
+	int result;
+
+	t->look_arg = arg;
+	t->look = look;
+	result = thread_block(deadline_ns, interruptible);
+	t->look = NULL;
 	return result;
 }
 
@@ -389,7 +413,7 @@ void sched_ipi(void)
 {
 	struct runqueue *rq = runqueue_here();
 
-	if (!IS_ENABLED(CONFIG_PREEMPT) || rq->current == rq->idle)
+	if (!IS_ENABLED(CONFIG_PREEMPT) || runqueue_is_idle(rq))
 		return;
 	spin_acquire(&rq->lock);
 	if (rq->current->level > 0 && runqueue_has_urgent(rq, rq->current->level - 1u))

@@ -214,6 +214,70 @@ TEST(interrupt_before_the_wait_counts)
 	CHECK_EQ(thread_block(clock_ns() + 1000, true), -ETIMEDOUT);
 }
 
+/* --- resting in place --- */
+
+static uint64_t look_for_ns;
+static bool looked_with_interrupts_on;
+
+static bool time_has_come(void *arg)
+{
+	(void)arg;
+	looked_with_interrupts_on |= arch_irq_is_enabled();
+	return clock_ns() >= look_for_ns;
+}
+
+static void ignore(struct ktimer *timer)
+{
+	(void)timer;
+}
+
+/* The timer ends the hart's sleep, and nobody but the look ends the wait. */
+TEST(a_look_ends_a_wait_before_the_interrupt_is_taken)
+{
+	struct ktimer timer;
+	unsigned found = 0;
+
+	ktimer_init(&timer, ignore);
+	looked_with_interrupts_on = false;
+	for (int i = 0; i < 20; i++) {
+		int result;
+
+		look_for_ns = clock_ns() + NSEC_PER_MSEC;
+		thread_prepare_wait();
+		ktimer_arm(&timer, look_for_ns);
+		result = thread_block_looking(look_for_ns + 20 * NSEC_PER_MSEC, false, time_has_come, NULL);
+		CHECK(result == 0 || result == -ETIMEDOUT);
+		CHECK(clock_ns() >= look_for_ns);
+		found += result == 0;
+		ktimer_cancel(&timer);
+	}
+	CHECK(found > 0);
+	CHECK(!looked_with_interrupts_on);
+}
+
+TEST(a_wake_ends_a_wait_that_looks_in_vain)
+{
+	look_for_ns = UINT64_MAX;
+	thread_prepare_wait();
+	CHECK_EQ(thread_block_looking(clock_ns() + NSEC_PER_MSEC, false, time_has_come, NULL), -ETIMEDOUT);
+	thread_prepare_wait();
+	thread_wake(thread_current());
+	CHECK_EQ(thread_block_looking(DEADLINE_NEVER, false, time_has_come, NULL), 0);
+}
+
+/* A machine that is kept from running looks busy, so a few tries are allowed. */
+TEST(resting_in_place_is_not_processor_time)
+{
+	uint64_t before, ran = UINT64_MAX;
+
+	for (int i = 0; i < 5 && ran >= 10 * NSEC_PER_MSEC; i++) {
+		before = thread_ran_ns(thread_current());
+		thread_sleep_until(clock_ns() + 20 * NSEC_PER_MSEC);
+		ran = thread_ran_ns(thread_current()) - before;
+	}
+	CHECK(ran < 10 * NSEC_PER_MSEC);
+}
+
 /* --- priorities --- */
 
 static char order[8];

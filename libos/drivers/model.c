@@ -148,6 +148,11 @@ static uint32_t model_take_interrupt(struct virtio_device *d)
 	return causes;
 }
 
+static void model_quiet_queues(struct virtio_device *d)
+{
+	model_of(d)->causes &= ~VIRTIO_INTERRUPT_QUEUE;
+}
+
 static const struct virtio_transport model_transport = {
 	.status = model_status,
 	.set_status = model_set_status,
@@ -160,6 +165,7 @@ static const struct virtio_transport model_transport = {
 	.queue_enable = model_queue_enable,
 	.notify = model_notify,
 	.take_interrupt = model_take_interrupt,
+	.quiet_queues = model_quiet_queues,
 };
 
 void model_init(struct model *m, uint32_t id, uint64_t offered, unsigned queues,

@@ -165,6 +165,17 @@ static uint32_t mmio_take_interrupt(struct virtio_device *d)
 	return causes;
 }
 
+/* Another cause keeps the line up and is taken as an interrupt. */
+static void quiet(void *device)
+{
+	reg_write(device, REG_INTERRUPT_ACK, VIRTIO_INTERRUPT_QUEUE);
+}
+
+static void mmio_quiet_queues(struct virtio_device *d)
+{
+	irq_take(d->irq, quiet, d);
+}
+
 static const struct virtio_transport mmio_transport = {
 	.status = mmio_status,
 	.set_status = mmio_set_status,
@@ -177,6 +188,7 @@ static const struct virtio_transport mmio_transport = {
 	.queue_enable = mmio_queue_enable,
 	.notify = mmio_notify,
 	.take_interrupt = mmio_take_interrupt,
+	.quiet_queues = mmio_quiet_queues,
 };
 
 static void mmio_interrupt(void *arg)

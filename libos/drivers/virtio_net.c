@@ -303,12 +303,34 @@ static void net_stop(struct netdev *d)
 		halt(n);
 }
 
+/* A device that signals by flags goes on with each frame unless told: by event index it is told already. */
+static void silence(struct virtio_net *n)
+{
+	if (virtio_has(n->dev, VIRTIO_F_EVENT_IDX))
+		return;
+	virtq_interrupt_off(&n->rx.q);
+	virtq_interrupt_off(&n->tx.q);
+}
+
+static bool net_look(struct netdev *d)
+{
+	struct virtio_net *n = net_of(d);
+
+	if (!n->started || !(virtq_has_used(&n->rx.q) ||
+			     (n->tx.interrupt_on && virtq_has_used(&n->tx.q))))
+		return false;
+	silence(n);
+	n->dev->transport->quiet_queues(n->dev);
+	return true;
+}
+
 static const struct netdev_ops net_ops = {
 	.start = net_start,
 	.stop = net_stop,
 	.transmit = net_transmit,
 	.kick = net_kick,
 	.poll = net_poll,
+	.look = net_look,
 };
 
 static void net_interrupt(struct virtio_device *d, uint32_t causes)
@@ -320,10 +342,8 @@ static void net_interrupt(struct virtio_device *d, uint32_t causes)
 	n->netdev.irqs++;
 	if (causes & VIRTIO_INTERRUPT_CONFIG)
 		__atomic_store_n(&n->config_changed, true, __ATOMIC_RELEASE);
-	if (!virtio_has(d, VIRTIO_F_EVENT_IDX) && n->started) {
-		virtq_interrupt_off(&n->rx.q);
-		virtq_interrupt_off(&n->tx.q);
-	}
+	if (n->started)
+		silence(n);
 	n->netdev.upper->wake(&n->netdev);
 }
 

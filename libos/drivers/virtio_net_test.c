@@ -105,6 +105,26 @@ TEST(net_takes_no_transmit_interrupt_for_copies_or_while_polling)
 	CHECK_EQ(rig_busy(r), 0);
 }
 
+TEST(net_look_finds_frames_and_acknowledges_their_interrupt)
+{
+	for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++) {
+		struct rig *r = rig_start(kinds[k]);
+
+		CHECK(r != NULL);
+		rig_poll_all(r);
+		CHECK(!r->dev->ops->look(r->dev));
+		CHECK(rig_deliver(r, 1, 100));
+		r->model.causes = VIRTIO_INTERRUPT_QUEUE | VIRTIO_INTERRUPT_CONFIG;
+		CHECK(r->dev->ops->look(r->dev));
+		CHECK_EQ(r->model.causes, VIRTIO_INTERRUPT_CONFIG); /* that one is to be taken */
+		CHECK(rig_deliver(r, 2, 100));
+		r->model.causes = 0;
+		CHECK_EQ(rig_poll_all(r), 2);
+		CHECK(!r->dev->ops->look(r->dev));
+		CHECK(rig_is_well(r));
+	}
+}
+
 TEST(net_masks_receive_interrupts_until_a_poll_finds_nothing)
 {
 	for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++) {

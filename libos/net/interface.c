@@ -167,6 +167,17 @@ bool net_interfaces_poll(unsigned budget)
 	return any;
 }
 
+bool net_look(void)
+{
+	struct net_interface *in;
+
+	list_for_each(in, &interfaces, link) {
+		if (in->dev->ops->look && in->dev->ops->look(in->dev))
+			return true;
+	}
+	return false;
+}
+
 void net_interfaces_kick(void)
 {
 	struct net_interface *in;

@@ -343,7 +343,9 @@ static void stop(struct netdev *d)
 	(void)d;
 }
 
-static const struct netdev_ops lab_ops = { start, stop, transmit, kick, poll };
+static const struct netdev_ops lab_ops = {
+	.start = start, .stop = stop, .transmit = transmit, .kick = kick, .poll = poll
+};
 
 void lab_inject(const void *frame, size_t len)
 {

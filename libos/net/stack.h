@@ -36,6 +36,8 @@ extern uint64_t net_now_ns;
 bool net_poll(void);
 /* Something waits for a runner: frames, a timer, a batch of another loop. Any context. */
 void net_wake(void);
+/* For a runner's thread_block_looking(): frames wait, and their interrupt need not be taken. No lock. */
+bool net_look(void);
 
 /*
  * A runner other than the executor task: wake() is called from any context and makes its owner call

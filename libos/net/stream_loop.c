@@ -141,13 +141,25 @@ static uint64_t wait_deadline(const struct stream_loop *loop)
 	return deadline;
 }
 
+/* Frames that have come in while the hart slept are taken without an interrupt. */
+static bool loop_look(void *arg)
+{
+	struct stream_loop *loop = arg;
+
+	if (!net_look())
+		return false;
+	__atomic_store_n(&loop->is_awake, true, __ATOMIC_RELEASE);
+	return true;
+}
+
 static void loop_wait(struct stream_loop *loop)
 {
 	int err = 0;
 
 	if (net_runner_begin_wait(&loop->runner))
-		err = waitq_wait(&loop->waitq, __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE),
-				 wait_deadline(loop), true);
+		err = waitq_wait_looking(&loop->waitq,
+					 __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE),
+					 wait_deadline(loop), true, loop_look, loop);
 	net_runner_end_wait(&loop->runner);
 	loop->stats.wakeups++;
 	counter_inc(stream_wakeups);

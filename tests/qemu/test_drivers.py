@@ -81,3 +81,18 @@ def test_the_host_merges_what_it_sends_on_a_wire_with_offloads(wire):
         after = assert_no_lies(image)
         frames = after["eth0_rx_packets"] - before["eth0_rx_packets"]
         assert (after["eth0_rx_bytes"] - before["eth0_rx_bytes"]) / frames > 3000
+
+
+def test_one_request_at_a_time_costs_neither_an_interrupt_nor_a_switch(memcached):
+    """The server waits in place and looks at the device by itself when the hart wakes."""
+    store_and_fetch(memcached, [100])
+    before = memcached.counters()
+    with memcached.connect() as s:
+        for _ in range(500):
+            s.sendall(b"get k\r\n")
+            read_until(s, b"END\r\n")
+    after = assert_no_lies(memcached)
+    grown = {name: after[name] - before[name] for name in after}
+    assert grown["stream_wakeups"] > 400
+    assert grown["eth0_irqs"] < 100, grown
+    assert grown["sched_switches"] < 100, grown

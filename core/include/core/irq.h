@@ -16,6 +16,12 @@ void irq_release(unsigned irq);     /* on return the handler is not running */
 void irq_mask(unsigned irq);        /* any context */
 void irq_unmask(unsigned irq);
 
+/*
+ * For code that looks at its device by itself, interrupts off, in the place of the trap: takes the source that waits for
+ * this hart, if there is one. `irq` calls quiet(arg) instead of its handler; any other source is handled as always.
+ */
+void irq_take(unsigned irq, void (*quiet)(void *arg), void *arg);
+
 /* True in an interrupt handler. */
 bool irq_in_handler(void);
 

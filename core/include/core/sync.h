@@ -115,7 +115,14 @@ int waitq_wake_all(struct waitq *q);
  * Waits until `cond` holds, evaluating it before sleeping and after each wake, and never again once it held (so it
  * may take what it finds). Evaluates to 0, or -ETIMEDOUT / -EINTR as thread_block(). `cond` must not sleep.
  */
-#define waitq_wait(q, cond, deadline_ns, interruptible)                                        \
+#define waitq_wait(q, cond, deadline_ns, interruptible) \
+	waitq_wait_by(q, cond, thread_block(deadline_ns, interruptible))
+
+/* The same, blocking by thread_block_looking(). */
+#define waitq_wait_looking(q, cond, deadline_ns, interruptible, look, arg) \
+	waitq_wait_by(q, cond, thread_block_looking(deadline_ns, interruptible, look, arg))
+
+#define waitq_wait_by(q, cond, block)                                                          \
 	({                                                                                     \
 		struct waiter waiter_;                                                         \
 		bool holds_ = (cond);                                                          \
@@ -124,7 +131,7 @@ int waitq_wake_all(struct waitq *q);
 			waiter_begin(&waiter_, q);                                             \
 			holds_ = (cond);                                                       \
 			if (!holds_)                                                           \
-				ret_ = thread_block(deadline_ns, interruptible);               \
+				ret_ = (block);                                                \
 			waiter_end(&waiter_);                                                  \
 			if (!holds_)                                                           \
 				holds_ = (cond);                                               \

@@ -51,6 +51,8 @@ struct thread {
 	uint8_t priority;           /* [q] */
 	bool queued;                /* [q] linked in a run queue */
 	int wake_result;            /* [q] what the wait under way returns */
+	bool (*look)(void *arg);    /* [o] of the wait under way: thread_block_looking() */
+	void *look_arg;             /* [o] */
 	int pinned;                 /* [I] -1, or the only hart it runs on */
 	struct list run_link;       /* [q] */
 	struct ktimer timer;        /* [o] ends a wait with a deadline */
@@ -114,6 +116,14 @@ void thread_yield(void);
 void thread_prepare_wait(void);
 void thread_cancel_wait(void);
 int thread_block(uint64_t deadline_ns, bool interruptible);
+
+/*
+ * The same for a thread that mostly waits for one device. While its hart has nothing else to do, `look(arg)` is
+ * called, with interrupts off, after each event that ends the hart's sleep and before any interrupt is
+ * taken; true ends the wait as a wake would. What look() has acknowledged to the device is not taken as
+ * an interrupt any more. That is a short cut and no promise: the device's handler must wake the thread as well.
+ */
+int thread_block_looking(uint64_t deadline_ns, bool interruptible, bool (*look)(void *arg), void *arg);
 
 /* Any context. True if this call made the thread runnable. */
 bool thread_wake(struct thread *t);

@@ -67,6 +67,11 @@ struct netdev_ops {
 	 * arrival of a frame leads to wake(). Cheap enough to be called without having been woken.
 	 */
 	unsigned (*poll)(struct netdev *d, unsigned budget);
+	/*
+	 * Made for thread_block_looking(): any thread, interrupts off, without the stack lock. True when poll() would
+	 * find something; the interrupt that says so is then acknowledged and need not be taken. NULL: not offered.
+	 */
+	bool (*look)(struct netdev *d);
 };
 
 struct netdev_upper {  /* the stack */
