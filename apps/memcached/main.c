@@ -100,11 +100,16 @@ static int listen_at(const struct sockaddr *addr, socklen_t len)
 	return err;
 }
 
+static uint16_t port_number(void)
+{
+	return settings.port == PORT_ANY ? 0 : (uint16_t)settings.port;
+}
+
 /* Every address, of both families where the system has both. */
 static int listen_everywhere(void)
 {
-	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)settings.port) };
-	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons((uint16_t)settings.port) };
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(port_number()) };
+	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(port_number()) };
 	int err = listen_at((struct sockaddr *)&six, sizeof(six));
 
 	if (err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL)
@@ -136,7 +141,7 @@ static int listen_named(char *text)
 	int err;
 
 	address_split(text, &host, &port);
-	snprintf(number, sizeof(number), "%u", settings.port);
+	snprintf(number, sizeof(number), "%u", port_number());
 	if (getaddrinfo(host, port ? port : number, &hints, &found) != 0) {
 		fprintf(stderr, "memcached: -l: no such address: %s\n", host);
 		return -EADDRNOTAVAIL;
@@ -197,7 +202,7 @@ int main(int argc, char **argv)
 	signals_start();
 	err = listen_start();
 	if (err < 0) {
-		fprintf(stderr, "memcached: failed to listen on TCP port %u: %s\n", settings.port,
+		fprintf(stderr, "memcached: failed to listen on TCP port %d: %s\n", settings.port,
 			strerror(-err));
 		return EXIT_FAILURE;
 	}

@@ -4,6 +4,7 @@
  * command line can be taken over as it is. What is not there yet says so, and what is unknown is an
  * error with its name.
  */
+#define _GNU_SOURCE
 #include "options.h"
 
 #include <ctype.h>
@@ -16,25 +17,42 @@
 
 #include "settings.h"
 
-enum { GO_ON = -1, OK = 0, USAGE = 64, MIB = 1024 * 1024 };
+enum { MIB = 1024 * 1024, PORT_MAX = 65535 };
 
 struct settings settings = {
-	.memory_limit = 64ul * MIB,
 	.port = 11211,
 	.connections = 1024,
 	.threads = 4,
 	.requests_per_event = 20,
 	.backlog = 1024,
+	.refuse_fast = true,
+	.memory_limit = 64ul * MIB,
 	.item_size_max = MIB,
 	.factor = 1.25,
 	.chunk_size = 48,
+	.hash_grows = true,
 	.use_cas = true,
 	.evict = true,
+	.lru_maintainer = true,
+	.lru_segmented = true,
+	.hot_lru_pct = 20,
+	.warm_lru_pct = 40,
+	.hot_max_factor = 0.2,
+	.warm_max_factor = 2.0,
+	.temporary_ttl = 61,
+	.lru_crawler = true,
+	.lru_crawler_sleep = 100,
+	.slab_reassign = true,
+	.slab_automove = 1,
+	.slab_automove_ratio = 0.8,
+	.slab_automove_freeratio = 0.01,
+	.slab_automove_window = 10,
 	.flush_enabled = true,
 	.dump_enabled = true,
 	.watch_enabled = true,
-	.refuse_fast = true,
 	.prefix_delimiter = ':',
+	.watcher_buffer = MIB / 4,
+	.worker_buffer = MIB / 16,
 };
 
 static const char SHORT[] = ":a:AZp:s:U:m:Mc:khiVrvdl:u:P:f:n:t:D:LR:Cb:B:I:SFXWY:e:o:N:";
@@ -79,54 +97,33 @@ static const struct option LONG[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static const char HELP[] =
-	"memcached " MEMCACHED_VERSION " on Kiln\n"
-	"-p, --port=<num>          TCP port to listen on (11211; -1: any that is free)\n"
-	"-l, --listen=<addr>       addresses to listen on, separated by commas (all)\n"
-	"-m, --memory-limit=<num>  memory for items and their index, in megabytes (64)\n"
-	"-c, --conn-limit=<num>    simultaneous connections (1024)\n"
-	"-I, --max-item-size=<num> largest item, with suffix k or m (1m; 1k to 1024m)\n"
-	"-M, --disable-evictions   an error instead of evicting items\n"
-	"-C, --disable-cas         no CAS numbers, 8 bytes less for each item\n"
-	"-f, --slab-growth-factor  factor between sizes of chunks (1.25)\n"
-	"-n, --slab-min-size       smallest space for key, value and flags (48)\n"
-	"-b, --listen-backlog      connections waiting to be accepted (1024)\n"
-	"-F, --disable-flush-all   no flush_all\n"
-	"-A, --enable-shutdown     the shutdown command\n"
-	"-t, --threads=<num>       accepted; one thread serves\n"
-	"-R, --max-reqs-per-event  accepted; requests are worked off in batches of input\n"
-	"-v, --verbose             more about what happens (-vv: commands)\n"
-	"-o, --extended            list of further options, separated by commas\n"
-	"-h, -V, -i                help, version, licence\n";
-
-/* -o options that tune machinery which is not here, or which is always on or off. */
-static const char *const TOLERATED[] = {
-	"hashpower", "no_hashexpand", "slab_reassign", "no_slab_reassign", "slab_automove",
-	"no_slab_automove", "slab_automove_ratio", "slab_automove_window", "tail_repair_time",
-	"hash_algorithm", "lru_crawler", "no_lru_crawler", "lru_crawler_sleep",
-	"lru_crawler_tocrawl", "lru_maintainer", "no_lru_maintainer", "hot_lru_pct", "warm_lru_pct",
-	"hot_max_factor", "warm_max_factor", "temporary_ttl", "watcher_logbuf_size",
-	"worker_logbuf_size", "slab_sizes", "slab_chunk_max", "no_inline_ascii_resp",
-	"inline_ascii_resp", "modern", "no_modern", "no_chunked_items", "no_drop_privileges",
-	"drop_privileges", "resp_obj_mem_limit", "read_buf_mem_limit", "relaxed_privileges",
-	"track_sizes", NULL,
-};
-
-static int complain(const char *what, const char *which)
+int option_refuse(const char *what, const char *which)
 {
 	fprintf(stderr, "memcached: %s: %s\n", what, which);
-	return USAGE;
+	return OPTIONS_USAGE;
 }
 
-static void no_effect(const char *option)
+void option_has_no_effect(const char *option)
 {
 	fprintf(stderr, "memcached: option %s has no effect here\n", option);
 }
 
-/* A number within bounds, with an optional suffix k, m or g where `scaled`. */
-static bool parse_number(const char *text, bool scaled, unsigned long min, unsigned long max,
-			 unsigned long *out)
+bool option_number(const char *text, double min, double max, double *out)
 {
+	char *end;
+
+	while (isspace((unsigned char)*text))
+		text++;
+	*out = strtod(text, &end);
+	return (isdigit((unsigned char)*text) || *text == '.') && *end == '\0' && *out >= min && *out <= max;
+}
+
+/* A whole number within bounds, with an optional suffix k, m or g where `scaled`. */
+static bool parse_whole(const char *text, bool scaled, unsigned long min, unsigned long max,
+			unsigned long *out)
+{
+	static const char suffixes[] = "kmg";
+	const char *suffix;
 	char *end;
 	unsigned long n;
 
@@ -136,12 +133,10 @@ static bool parse_number(const char *text, bool scaled, unsigned long min, unsig
 		return false;
 	n = strtoul(text, &end, 10);
 	if (scaled && *end) {
-		static const char suffixes[] = "kmg";
-		const char *s = strchr(suffixes, tolower((unsigned char)*end));
-
-		if (!s || n > ULONG_MAX >> (10 * (s - suffixes + 1)))
+		suffix = strchr(suffixes, tolower((unsigned char)*end));
+		if (!suffix || n > ULONG_MAX >> (10 * (suffix - suffixes + 1)))
 			return false;
-		n <<= 10 * (s - suffixes + 1);
+		n <<= 10 * (suffix - suffixes + 1);
 		end++;
 	}
 	if (*end || n < min || n > max)
@@ -154,13 +149,13 @@ static int set_unsigned(unsigned *setting, const char *option, unsigned long min
 {
 	unsigned long n;
 
-	if (!parse_number(optarg, false, min, max, &n)) {
+	if (!parse_whole(optarg, false, min, max, &n)) {
 		fprintf(stderr, "memcached: %s needs a number from %lu to %lu, not \"%s\"\n", option, min,
 			max, optarg);
-		return USAGE;
+		return OPTIONS_USAGE;
 	}
 	*setting = (unsigned)n;
-	return GO_ON;
+	return OPTIONS_GO_ON;
 }
 
 static int set_size(size_t *setting, const char *option, size_t unit, unsigned long min,
@@ -168,19 +163,19 @@ static int set_size(size_t *setting, const char *option, size_t unit, unsigned l
 {
 	unsigned long n;
 
-	if (!parse_number(optarg, unit == 1, min, max, &n)) {
+	if (!parse_whole(optarg, unit == 1, min, max, &n)) {
 		fprintf(stderr, "memcached: %s cannot be \"%s\"\n", option, optarg);
-		return USAGE;
+		return OPTIONS_USAGE;
 	}
 	*setting = n * unit;
-	return GO_ON;
+	return OPTIONS_GO_ON;
 }
 
 static int set_threads(void)
 {
 	int result = set_unsigned(&settings.threads, "-t", 1, 1024);
 
-	if (result == GO_ON && settings.threads > 1)
+	if (result == OPTIONS_GO_ON && settings.threads > 1)
 		fprintf(stderr, "memcached: -t %u: one thread serves all the same\n", settings.threads);
 	return result;
 }
@@ -191,60 +186,70 @@ static int set_factor(void)
 	double f = strtod(optarg, &end);
 
 	if (*end || !(f > 1.0) || f > 100.0)
-		return complain("-f (factor) must be greater than 1, not", optarg);
+		return option_refuse("-f (factor) must be greater than 1, not", optarg);
 	settings.factor = f;
-	return GO_ON;
+	return OPTIONS_GO_ON;
 }
 
 static int set_protocol(void)
 {
-	if (strcmp(optarg, "auto") == 0 || strcmp(optarg, "ascii") == 0)
-		return GO_ON;
-	if (strcmp(optarg, "binary") == 0)
-		return complain("this protocol is not there", optarg);
-	return complain("-B (protocol) must be auto, ascii or binary, not", optarg);
-}
+	static const char *const names[] = {
+		[PROTOCOL_AUTO] = "auto", [PROTOCOL_ASCII] = "ascii", [PROTOCOL_BINARY] = "binary",
+	};
 
-static int set_idle_timeout(const char *value)
-{
-	unsigned long n;
-
-	if (!parse_number(value, false, 0, 1ul << 30, &n))
-		return complain("-o idle_timeout needs seconds, not", value);
-	settings.idle_timeout = (unsigned)n;
-	return GO_ON;
-}
-
-/* The list behind -o. */
-static int set_extended(void)
-{
-	char *list = optarg;
-
-	for (char *item = strtok(list, ","); item; item = strtok(NULL, ",")) {
-		size_t len = strcspn(item, "=");
-		const char *const *known = TOLERATED;
-
-		if (strcmp(item, "maxconns_fast") == 0 || strcmp(item, "no_maxconns_fast") == 0) {
-			settings.refuse_fast = item[0] == 'm';
-			continue;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(optarg, names[i]) == 0) {
+			settings.protocol = (enum protocol)i;
+			return OPTIONS_GO_ON;
 		}
-		if (strncmp(item, "idle_timeout=", 13) == 0) {
-			if (set_idle_timeout(item + 13) != GO_ON)
-				return USAGE;
-			continue;
-		}
-		while (*known && (strlen(*known) != len || memcmp(*known, item, len) != 0))
-			known++;
-		if (!*known)
-			return complain("unknown option -o", item);
-		no_effect(item);
 	}
-	return GO_ON;
+	return option_refuse("-B (protocol) must be auto, ascii or binary, not", optarg);
+}
+
+static int set_port(int *port, const char *option)
+{
+	unsigned n;
+	int result;
+
+	if (strcmp(optarg, "-1") == 0) {
+		*port = PORT_ANY;
+		return OPTIONS_GO_ON;
+	}
+	result = set_unsigned(&n, option, 0, PORT_MAX);
+	if (result == OPTIONS_GO_ON)
+		*port = (int)n;
+	return result;
+}
+
+/* Several -l make one list. */
+static int set_listen(void)
+{
+	char *list;
+
+	if (!settings.listen) {
+		settings.listen = optarg;
+		return OPTIONS_GO_ON;
+	}
+	if (strstr(settings.listen, optarg))
+		return OPTIONS_GO_ON;
+	if (asprintf(&list, "%s,%s", settings.listen, optarg) < 0)
+		return option_refuse("no memory for", "-l");
+	settings.listen = list;
+	return OPTIONS_GO_ON;
+}
+
+static int set_delimiter(void)
+{
+	if (!optarg[0])
+		return option_refuse("option needs a character", "-D");
+	settings.prefix_delimiter = optarg[0];
+	settings.detail_enabled = true;
+	return OPTIONS_GO_ON;
 }
 
 static int not_there(const char *what)
 {
-	return complain("this build has no", what);
+	return option_refuse("this build has no", what);
 }
 
 /* Options with a value. */
@@ -256,10 +261,9 @@ static int value_apply(int option)
 	case 'I':
 		return set_size(&settings.item_size_max, "-I", 1, 1024, 1024ul * MIB);
 	case 'p':
-		settings.port = 0; /* -1: any that is free */
-		return strcmp(optarg, "-1") == 0 ? GO_ON : set_unsigned(&settings.port, "-p", 1, 65535);
+		return set_port(&settings.port, "-p");
 	case 'U':
-		return set_unsigned(&settings.udp_port, "-U", 0, 65535);
+		return set_port(&settings.udp_port, "-U");
 	case 'c':
 		return set_unsigned(&settings.connections, "-c", 1, 1 << 24);
 	case 't':
@@ -275,16 +279,15 @@ static int value_apply(int option)
 	case 'B':
 		return set_protocol();
 	case 'o':
-		return set_extended();
+		return options_extended(optarg);
 	case 'l':
-		settings.listen = optarg;
-		return GO_ON;
+		return set_listen();
 	case 'D':
-		settings.prefix_delimiter = optarg[0];
-		settings.detail_enabled = true;
-		return GO_ON;
+		return set_delimiter();
+	case 'Y':
+		return not_there("authentication (-Y)");
 	}
-	return USAGE;
+	return OPTIONS_USAGE;
 }
 
 /* Options that are a switch. False: not one of them. */
@@ -319,64 +322,92 @@ static bool switch_apply(int option)
 static int option_apply(int option)
 {
 	if (switch_apply(option))
-		return GO_ON;
+		return OPTIONS_GO_ON;
 	if (strchr("LduPsarkSN", option)) {
-		no_effect((const char[]){ '-', (char)option, 0 });
-		return GO_ON;
+		option_has_no_effect((const char[]){ '-', (char)option, 0 });
+		return OPTIONS_GO_ON;
 	}
 	switch (option) {
 	case 'Z':
 		return not_there("TLS (-Z)");
-	case 'Y':
-		return not_there("authentication (-Y)");
 	case 'e':
 		return not_there("memory file (-e)");
 	case 'h':
-		fputs(HELP, stdout);
-		return OK;
+		fputs(OPTIONS_HELP, stdout);
+		return OPTIONS_OK;
 	case 'V':
 		puts("memcached " MEMCACHED_VERSION);
-		return OK;
+		return OPTIONS_OK;
 	case 'i':
 		puts("MIT licence, see the file LICENSE.");
-		return OK;
+		return OPTIONS_OK;
 	}
 	return value_apply(option);
 }
 
 /* getopt() found an option that it does not know, or one without its value. */
-static int option_refuse(int problem, char *word)
+static int refuse_misread(int problem, char *word)
 {
 	const char name[] = { '-', (char)optopt, 0 };
 
 	if (problem == ':')
-		return complain("option needs a value", optopt && word[1] != '-' ? name : word);
-	return complain("unknown option", optopt ? name : word);
+		return option_refuse("option needs a value", optopt && word[1] != '-' ? name : word);
+	return option_refuse("unknown option", optopt ? name : word);
 }
 
-/* Settings that do not fit together. */
-static int settings_check(void)
+/* Settings that do not fit together. NULL, or what is wrong. slab_chunk_max: 0 if not given. */
+static const char *settings_conflict(bool protocol_given)
 {
-	if (settings.udp_port)
-		fprintf(stderr, "memcached: UDP (-U %u) is not served\n", settings.udp_port);
 	if (settings.item_size_max > settings.memory_limit / 2)
-		return complain("-I must not be more than half of", "-m");
-	return GO_ON;
+		return "-I must not be more than half of -m";
+	if (settings.slab_chunk_max && settings.item_size_max % settings.slab_chunk_max != 0)
+		return "-I must be a multiple of -o slab_chunk_max";
+	if (settings.hot_lru_pct + settings.warm_lru_pct > 80)
+		return "-o hot_lru_pct and warm_lru_pct must not be more than 80 together";
+	if (settings.temp_lru && !settings.lru_maintainer)
+		return "-o temporary_ttl needs lru_maintainer";
+	if (settings.auth_file && protocol_given && settings.protocol != PROTOCOL_ASCII)
+		return "-Y needs the text protocol (-B ascii)";
+	if (settings.auth_file && settings.udp_port)
+		return "-Y cannot protect UDP (-U)";
+	return NULL;
+}
+
+static int settings_check(bool tcp_given, bool protocol_given)
+{
+	const char *conflict = settings_conflict(protocol_given);
+
+	if (conflict) {
+		fprintf(stderr, "memcached: %s\n", conflict);
+		return OPTIONS_USAGE;
+	}
+	if (settings.udp_port)
+		fprintf(stderr, "memcached: UDP (-U %d) is not served\n", settings.udp_port);
+	if (settings.udp_port && !tcp_given)
+		settings.port = settings.udp_port;
+	if (settings.auth_file)
+		settings.protocol = PROTOCOL_ASCII;
+	if (!settings.slab_chunk_max)
+		settings.slab_chunk_max = settings.item_size_max < MIB / 2 ? settings.item_size_max : MIB / 2;
+	return OPTIONS_GO_ON;
 }
 
 int options_parse(int argc, char **argv)
 {
+	bool tcp_given = false, protocol_given = false;
 	int option, result;
 
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, SHORT, LONG, NULL)) != -1) {
 		if (option == '?' || option == ':')
-			return option_refuse(option, argv[optind - 1]);
+			return refuse_misread(option, argv[optind - 1]);
+		tcp_given |= option == 'p';
+		protocol_given |= option == 'B';
 		result = option_apply(option);
-		if (result != GO_ON)
+		if (result != OPTIONS_GO_ON)
 			return result;
 	}
 	if (optind < argc)
-		return complain("unknown argument", argv[optind]);
-	return settings_check();
+		return option_refuse("unknown argument", argv[optind]);
+	return settings_check(tcp_given, protocol_given);
 }

@@ -28,12 +28,23 @@ static const char *yes(bool b)
 	return b ? "yes" : "no";
 }
 
+static const char *port_text(int port, char *text, size_t size)
+{
+	snprintf(text, size, "%d", port);
+	return text;
+}
+
 static void settings_server(struct conn *c)
 {
+	static const char *const protocols[] = {
+		[PROTOCOL_AUTO] = "auto-negotiate", [PROTOCOL_ASCII] = "ascii", [PROTOCOL_BINARY] = "binary",
+	};
+	char port[12];
+
 	stat_number(c, "maxbytes", settings.memory_limit);
 	stat_number(c, "maxconns", settings.connections);
-	stat_number(c, "tcpport", settings.port);
-	stat_number(c, "udpport", 0);
+	stat_line(c, "tcpport", "%s", port_text(settings.port, port, sizeof(port)));
+	stat_line(c, "udpport", "%s", port_text(settings.udp_port, port, sizeof(port)));
 	stat_line(c, "inter", "%s", settings.listen ? settings.listen : "NULL");
 	stat_number(c, "verbosity", settings.verbose);
 	stat_number(c, "oldest", cache_flushed_until());
@@ -50,58 +61,87 @@ static void settings_server(struct conn *c)
 	stat_number(c, "reqs_per_event", settings.requests_per_event);
 	stat_line(c, "cas_enabled", "%s", yes(settings.use_cas));
 	stat_number(c, "tcp_backlog", settings.backlog);
-	stat_line(c, "binding_protocol", "%s", "ascii");
+	stat_line(c, "binding_protocol", "%s", protocols[settings.protocol]);
 	stat_line(c, "auth_enabled_sasl", "%s", "no");
-	stat_line(c, "auth_enabled_ascii", "%s", "no");
+	stat_line(c, "auth_enabled_ascii", "%s", settings.auth_file ? settings.auth_file : "no");
 	stat_number(c, "item_size_max", settings.item_size_max);
 	stat_line(c, "maxconns_fast", "%s", yes(settings.refuse_fast));
 }
 
-/* What follows from the way this cache is built: one list without segments, pages that move. */
+static void settings_memory(struct conn *c)
+{
+	stat_number(c, "hashpower_init", settings.hash_power);
+	stat_line(c, "slab_reassign", "%s", yes(settings.slab_reassign));
+	stat_number(c, "slab_automove", settings.slab_automove);
+	stat_line(c, "slab_automove_ratio", "%.2f", settings.slab_automove_ratio);
+	stat_number(c, "slab_automove_window", settings.slab_automove_window);
+	stat_number(c, "slab_chunk_max", settings.slab_chunk_max);
+	stat_line(c, "lru_crawler", "%s", yes(settings.lru_crawler));
+	stat_number(c, "lru_crawler_sleep", settings.lru_crawler_sleep);
+	stat_number(c, "lru_crawler_tocrawl", settings.lru_crawler_tocrawl);
+	stat_number(c, "tail_repair_time", settings.tail_repair_time);
+}
+
 static void settings_cache(struct conn *c)
 {
-	static const struct named before[] = {
-		{ "hashpower_init", "0" }, { "slab_reassign", "yes" }, { "slab_automove", "1" },
-		{ "slab_automove_ratio", "0.80" }, { "slab_automove_window", "10" }, { NULL, NULL },
-	};
-	static const struct named lru[] = {
-		{ "hash_algorithm", "keyed multiply" }, { "lru_maintainer_thread", "no" },
-		{ "lru_segmented", "no" }, { "hot_lru_pct", "20" }, { "warm_lru_pct", "40" },
-		{ "hot_max_factor", "0.20" }, { "warm_max_factor", "2.00" }, { "temp_lru", "no" },
-		{ "temporary_ttl", "61" }, { NULL, NULL },
-	};
-
-	stat_texts(c, before);
-	stat_number(c, "slab_chunk_max", slab_chunk_max());
-	stat_line(c, "lru_crawler", "%s", "no");
-	ZEROS(c, "lru_crawler_sleep", "lru_crawler_tocrawl", "tail_repair_time");
 	stat_line(c, "flush_enabled", "%s", yes(settings.flush_enabled));
 	stat_line(c, "dump_enabled", "%s", yes(settings.dump_enabled));
-	stat_texts(c, lru);
+	stat_line(c, "hash_algorithm", "%s", settings.hash_algorithm ? settings.hash_algorithm : "keyed");
+	stat_line(c, "lru_maintainer_thread", "%s", yes(settings.lru_maintainer));
+	stat_line(c, "lru_segmented", "%s", yes(settings.lru_segmented));
+	stat_number(c, "hot_lru_pct", settings.hot_lru_pct);
+	stat_number(c, "warm_lru_pct", settings.warm_lru_pct);
+	stat_line(c, "hot_max_factor", "%.2f", settings.hot_max_factor);
+	stat_line(c, "warm_max_factor", "%.2f", settings.warm_max_factor);
+	stat_line(c, "temp_lru", "%s", yes(settings.temp_lru));
+	stat_number(c, "temporary_ttl", (uint32_t)settings.temporary_ttl);
 	stat_number(c, "idle_timeout", settings.idle_timeout);
-	ZEROS(c, "watcher_logbuf_size", "worker_logbuf_size", "read_buf_mem_limit");
+	stat_number(c, "watcher_logbuf_size", settings.watcher_buffer);
+	stat_number(c, "worker_logbuf_size", settings.worker_buffer);
+	stat_number(c, "read_buf_mem_limit", settings.read_buffers_max);
 	stat_line(c, "track_sizes", "%s", yes(settings.track_sizes));
 	stat_line(c, "inline_ascii_response", "%s", "no");
 }
 
-void stats_show_settings(struct conn *c)
+/* External storage and what else is not here: as in a memcached that does not use it. */
+static void settings_absent(struct conn *c)
 {
-	static const struct named absent[] = {
+	static const struct named storage[] = {
 		{ "ext_item_size", "512" }, { "ext_item_age", "4294967295" }, { "ext_low_ttl", "0" },
 		{ "ext_recache_rate", "2000" }, { "ext_wbuf_size", "4194304" }, { "ext_compact_under", "0" },
 		{ "ext_drop_under", "0" }, { "ext_max_sleep", "1000000" }, { "ext_max_frag", "0.80" },
-		{ "slab_automove_freeratio", "0.010" }, { "ext_drop_unread", "no" },
+		{ NULL, NULL },
+	};
+
+	stat_texts(c, storage);
+	stat_line(c, "slab_automove_freeratio", "%.3f", settings.slab_automove_freeratio);
+	stat_line(c, "ext_drop_unread", "%s", "no");
+}
+
+static void settings_tls(struct conn *c)
+{
+	static const struct named none[] = {
 		{ "ssl_enabled", "no" }, { "ssl_chain_cert", "(null)" }, { "ssl_key", "(null)" },
 		{ "ssl_verify_mode", "0" }, { "ssl_keyformat", "1" }, { "ssl_ciphers", "NULL" },
 		{ "ssl_ca_cert", "NULL" }, { "ssl_wbuf_size", "16384" }, { "ssl_session_cache", "no" },
-		{ "ssl_kernel_tls", "no" }, { "ssl_min_version", "tlsv1.2" }, { "proxy_enabled", "no" },
-		{ "proxy_uring_enabled", "no" }, { "num_napi_ids", "(null)" }, { "memory_file", "(null)" },
-		{ "client_flags_size", "4" }, { NULL, NULL },
+		{ "ssl_kernel_tls", "no" }, { "ssl_min_version", "tlsv1.2" }, { NULL, NULL },
 	};
 
+	stat_texts(c, none);
+}
+
+void stats_show_settings(struct conn *c)
+{
 	settings_server(c);
+	settings_memory(c);
 	settings_cache(c);
-	stat_texts(c, absent);
+	settings_absent(c);
+	settings_tls(c);
+	stat_line(c, "proxy_enabled", "%s", "no");
+	stat_line(c, "proxy_uring_enabled", "%s", "no");
+	stat_line(c, "num_napi_ids", "%s", "(null)");
+	stat_line(c, "memory_file", "%s", settings.memory_file ? settings.memory_file : "(null)");
+	stat_number(c, "client_flags_size", sizeof(uint32_t));
 }
 
 /* "7:name" or "items:7:name". */

@@ -19,9 +19,13 @@ def run(*args):
 
 
 @pytest.mark.parametrize("args,named", [
-    (["-Q"], "-Q"), (["--nonsense"], "--nonsense"), (["extra"], "extra"), (["-o", "nonsense=1"], "nonsense=1"), (["-o", "idle_timeout=x"], "x"),
+    (["-Q"], "-Q"), (["--nonsense"], "--nonsense"), (["extra"], "extra"), (["-o", "nonsense=1"], "nonsense"), (["-o", "idle_timeout=x"], "x"),
     (["-p", "x"], '"x"'), (["-p", "70000"], "70000"), (["-m", "many"], '"many"'), (["-m"], "-m"), (["-I", "10"], "10"),
-    (["-I", "2g"], "2g"), (["-f", "1"], "1"), (["-t", "0"], "0"), (["-c", "0"], "0"), (["-n", "0"], "0"),
+    (["-I", "2g"], "2g"), (["-I", "40m"], "-I"), (["-o", "slab_chunk_max=16", "-I", "1000000"], "multiple"),
+    (["-o", "hashpower=5"], "12 to 32"), (["-o", "hashpower"], "hashpower"), (["-o", "hash_algorithm=md5"], "md5"),
+    (["-o", "slab_automove=3"], "0 to 2"), (["-o", "hot_lru_pct=50,warm_lru_pct=50"], "80"), (["-o", "ext_path=/x:1g"], "ext_path"),
+    (["-o", "temporary_ttl=5,no_lru_maintainer"], "lru_maintainer"), (["-o", "slab_automove_ratio=0"], "slab_automove_ratio"),
+    (["-o", "hot_max_factor=-1"], "hot_max_factor"), (["-D", ""], "-D"), (["-U", "x"], '"x"'), (["-f", "1"], "1"), (["-t", "0"], "0"), (["-c", "0"], "0"), (["-n", "0"], "0"),
     (["-B", "morse"], "morse"), (["-Z"], "-Z"), (["-Y", "file"], "-Y"), (["-e", "file"], "-e"), (["--port"], "--port"),
 ])
 def test_a_mistake_is_named(args, named):
@@ -48,8 +52,8 @@ def test_a_port_in_use_is_a_clear_sentence(start):
 
 @pytest.mark.ours
 def test_what_needs_a_unix_process_has_no_effect_and_says_so(start):
-    server = start("-d", "-P", "/nowhere/pid", "-r", "-k", "-S", "-v", "-L", "-o", "modern,hashpower=20")
-    for option in ("-d", "-P", "-r", "-k", "-S", "-L", "modern", "hashpower=20"):
+    server = start("-d", "-P", "/nowhere/pid", "-r", "-k", "-S", "-v", "-L", "-o", "modern,ext_item_age=5")
+    for option in ("-d", "-P", "-r", "-k", "-S", "-L", "modern", "ext_item_age"):
         assert f"option {option} has no effect" in server.log
     assert server.ask(b"version\r\n").startswith(b"VERSION")
 

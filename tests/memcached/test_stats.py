@@ -1,6 +1,7 @@
 """The sections of stats: memcached's names, and numbers that add up."""
 
 import pytest
+import servers
 
 SLABS = """chunk_size chunks_per_page total_pages total_chunks used_chunks free_chunks free_chunks_end get_hits cmd_set
            delete_hits incr_hits decr_hits cas_hits cas_badval touch_hits""".split()
@@ -99,12 +100,33 @@ def test_sizes_are_not_tracked_unless_asked(server):
     assert lines(server, b"sizes") == [["sizes_status", "disabled"]]
 
 
-@pytest.mark.ours
-def test_settings_are_those_of_a_release_build(start):
-    server = start("-c", "77", "-m", "8", "-I", "512k", "-C", "-f", "1.5")
-    pairs = lines(server, b"settings")
-    assert len(pairs) == 79
-    settings = dict(pairs)
+def test_settings_show_what_the_options_said(start):
+    server = start("-c", "77", "-m", "8", "-I", "512k", "-C", "-f", "1.5", "-o", "hot_lru_pct=11,temporary_ttl=9")
+    settings = dict(lines(server, b"settings"))
     assert settings["maxconns"] == "77" and settings["maxbytes"] == str(8 << 20)
     assert settings["item_size_max"] == str(512 << 10) and settings["cas_enabled"] == "no"
     assert settings["growth_factor"] == "1.50" and settings["evictions"] == "on"
+    assert settings["hot_lru_pct"] == "11" and settings["temporary_ttl"] == "9" and settings["temp_lru"] == "yes"
+
+
+# Debian compiles the proxy in, whose two settings we show and the judge does not.
+@pytest.mark.parametrize("section,count", [(b"", 92), (b"settings", 79)])
+def test_names_are_memcacheds_own_in_its_order(section, count):
+    ours, judge = servers.Native(), servers.Debian()
+    try:
+        mine, its = [[name for name, *_ in lines(server, section)] for server in (ours, judge)]
+    finally:
+        ours.close()
+        judge.close()
+    assert len(mine) == count
+    assert [name for name in mine if not name.startswith("proxy_")] == its
+
+
+def test_defaults_are_memcacheds():
+    ours, judge = servers.Native(), servers.Debian()
+    try:
+        mine, its = [dict(lines(server, b"settings")) for server in (ours, judge)]
+    finally:
+        ours.close()
+        judge.close()
+    assert {name: mine[name] for name in its if mine[name] != its[name]}.keys() <= {"tcpport", "hash_algorithm"}
