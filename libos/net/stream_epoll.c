@@ -144,6 +144,7 @@ static void settle(struct stream_loop *loop)
 		loop->dead_listeners = l->next;
 		free(l);
 	}
+	datagrams_free_dead(loop);
 }
 
 /* ---- events ---- */
@@ -253,6 +254,11 @@ static void event_dispatch(struct stream_loop *loop, const struct epoll_event *e
 	case SOURCE_STREAM:
 		stream_event((struct stream *)src, ev->events);
 		break;
+	case SOURCE_DATAGRAMS:
+		datagrams_event((struct stream_datagrams *)src);
+		break;
+	case SOURCE_DEAD:
+		break;
 	}
 }
 
@@ -330,6 +336,8 @@ void stream_loop_destroy(struct stream_loop *loop)
 	}
 	while (loop->listeners)
 		stream_listener_close(loop->listeners);
+	while (loop->datagrams)
+		stream_datagrams_close(loop->datagrams);
 	settle(loop);
 	while (loop->posts) {
 		struct post *p = loop->posts;

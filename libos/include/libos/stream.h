@@ -24,6 +24,7 @@
 
 struct stream_loop;
 struct stream_listener;
+struct stream_datagrams;
 struct stream;
 
 struct stream_ops {
@@ -146,6 +147,40 @@ void stream_close(struct stream *s);
 /* Resets the connection at once; closed(-ECONNABORTED) follows. */
 void stream_abort(struct stream *s);
 
+/*
+ * Datagrams (UDP): received() gets one datagram after the other, whole and in place, and may answer
+ * its sender with as many as it likes. The answers leave with the batch. Nothing is promised about
+ * their arrival: one that finds no memory or no way out is dropped and counted.
+ */
+#define STREAM_DATAGRAM_MAX 1400
+struct stream_datagram_ops {
+	/* `data` is valid until this returns. `len` may be 0. */
+	void (*received)(struct stream_datagrams *d, const uint8_t *data, size_t len);
+};
+/*
+ * Receives what is sent to a UDP address (AF_INET or AF_INET6; an IPv6 wildcard also takes IPv4).
+ * `ops` is copied. 0 and *out; -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -ENOMEM, -EAFNOSUPPORT.
+ */
+int stream_datagrams_open(struct stream_loop *loop, const struct sockaddr *addr, socklen_t addr_len,
+			  const struct stream_datagram_ops *ops, void *user,
+			  struct stream_datagrams **out);
+/* What has arrived and was not yet received is dropped. Not from inside received(). */
+void stream_datagrams_close(struct stream_datagrams *d);
+void *stream_datagrams_user(const struct stream_datagrams *d);
+/* The bound address (the port, when 0 was asked for). 0 or negative errno. */
+int stream_datagrams_address(const struct stream_datagrams *d, struct sockaddr_storage *addr,
+			     socklen_t *len);
+/* Inside received(): who sent the datagram. 0; elsewhere -ENOTCONN. */
+int stream_datagrams_peer(const struct stream_datagrams *d, struct sockaddr_storage *addr,
+			  socklen_t *len);
+/*
+ * Inside received(): room for one datagram of at most `len` bytes (up to STREAM_DATAGRAM_MAX) to the
+ * sender; NULL: no memory. stream_datagram_commit() sends the first `len` of them, with the batch,
+ * from the address that the datagram was sent to. A reserve that is not committed is forgotten.
+ */
+void *stream_datagram_reserve(struct stream_datagrams *d, size_t len);
+void stream_datagram_commit(struct stream_datagrams *d, size_t len);
+
 /* One-shot timers of a loop, in monotonic nanoseconds. Zero-initialise; embed in the owner. */
 struct stream_timer {
 	void (*fire)(struct stream_timer *t);
@@ -164,8 +199,13 @@ struct stream_stats {
 	uint64_t accepted;
 	uint64_t bytes_in, bytes_out;
 	uint64_t bytes_copied_in; /* input bytes moved to make a piece contiguous */
-	uint64_t bytes_copied_out;
+	uint64_t bytes_copied_out;/* output bytes moved by the back end; those written into place are not */
 	uint64_t batches;
+	uint64_t datagrams_in, datagrams_out;
+	/* Of all devices, whoever used them; 0 where the back end cannot know (epoll). */
+	uint64_t packets_in, packets_out;
+	uint64_t kicks;           /* notifications of devices */
+	uint64_t interrupts;      /* of devices */
 };
 void stream_loop_stats(const struct stream_loop *loop, struct stream_stats *out);
 
