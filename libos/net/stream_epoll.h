@@ -11,6 +11,7 @@
 #include <libos/stream.h>
 
 #include "stream_epoll_timer.h"
+#include "stream_wire.h"
 
 enum { INPUT_BYTES = 64 * 1024 };
 
@@ -29,6 +30,7 @@ struct service {
 	struct stream_options options;
 	void *user;
 	unsigned refs;
+	struct stream_class_head head;
 };
 
 /*
@@ -55,6 +57,7 @@ struct stream_listener {
 };
 
 struct stream {
+	struct stream_head head;       /* the filter */
 	struct source source;
 	struct stream_loop *loop;
 	struct service *service;
@@ -89,6 +92,7 @@ struct post {
 };
 
 struct stream_loop {
+	struct stream_loop_head head;  /* the filters */
 	struct source wake;            /* an eventfd: stop and posts */
 	int epoll;
 	struct stream *streams;

@@ -120,13 +120,14 @@ static void service(struct stream_loop *loop)
 		stream_datagrams_serve(loop);
 	while (!list_is_empty(&loop->work))
 		stream_serve(list_first(&loop->work, struct stream, work));
+	stream_turns_run(&loop->head);
 }
 
 static bool has_work(const struct stream_loop *loop)
 {
 	return __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE) || loop->log_used ||
 	       !list_is_empty(&loop->touched) || !list_is_empty(&loop->released) || loop->used_input ||
-	       loop->answers || loop->used_datagrams;
+	       loop->answers || loop->used_datagrams || stream_turns_are_due(&loop->head);
 }
 
 static void run_signal_handlers(void)

@@ -19,6 +19,7 @@
 #include "lwip/tcp.h"
 #include "packet.h"
 #include "stack.h"
+#include "stream_wire.h"
 
 /* Events of a stream between lwIP's callbacks and the loop. */
 enum {
@@ -36,6 +37,7 @@ struct stream_class {
 	struct stream_ops ops;            /* [I] */
 	struct stream_options options;    /* [I] defaults filled in */
 	int family;                       /* [I] in which addresses are shown */
+	struct stream_class_head head;    /* [I] */
 };
 
 /* Bytes lent by the server, from stream_write_ref() until release(). */
@@ -50,6 +52,7 @@ struct stream_loan {
 };
 
 struct stream {
+	struct stream_head head;          /* [o] the filter */
 	struct list all;                  /* [S] loop->streams */
 	struct list ready;                /* [S] loop->ready */
 	struct list work;                 /* [o] loop->work: collected, to be served */
@@ -117,6 +120,7 @@ struct stream_post;
 struct datagram;
 
 struct stream_loop {
+	struct stream_loop_head head;     /* [o] the filters */
 	struct net_runner runner;
 	struct waitq waitq;
 	bool is_awake;                    /* [a] there is something to do */

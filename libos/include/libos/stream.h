@@ -60,12 +60,16 @@ struct stream_ops {
 	void (*closed)(struct stream *s, int error);
 };
 
+struct stream_filter;            /* <libos/stream_filter.h>; TLS: <libos/tls.h> */
+
 struct stream_options {          /* all zero: the defaults */
 	size_t max_pending;      /* bytes of unconsumed input kept contiguous; default 64 KiB */
 	size_t high_water;       /* bytes of unsent output above which input pauses; default 256 KiB */
 	size_t low_water;        /* default high_water / 4 */
 	int    backlog;          /* connections not yet accepted; default 1024 */
 	bool   nodelay;          /* default true behaviour is set by the back end: batches, never Nagle */
+	/* Stands between the network and the server; lives longer than the streams. NULL: none. */
+	const struct stream_filter *filter;
 };
 
 /* 0 and *out, or -ENOMEM, -EMFILE. */
