@@ -385,6 +385,12 @@ static unsigned largest_free_order(void)
 	return MIN(largest, (unsigned)PAGE_ORDER_MAX);
 }
 
+const char *const page_owner_names[PAGE_OWNERS] = {
+	[PAGE_FREE] = "free", [PAGE_RESERVED] = "reserved", [PAGE_SLAB] = "slab", [PAGE_STACK] = "stack",
+	[PAGE_TABLE] = "table", [PAGE_ANON] = "anon", [PAGE_NET] = "net", [PAGE_CACHE] = "cache",
+	[PAGE_KERNEL] = "kernel",
+};
+
 void page_stats(struct page_stats *out)
 {
 	irqflags_t flags = spin_lock_irq(&page_lock);

@@ -24,6 +24,7 @@ static void real_free(void *block, unsigned order)
 #define page_reserve     fresh_page_reserve
 #define page_add_ram     fresh_page_add_ram
 #define page_stats(out)  fresh_page_stats(out)
+#define page_owner_names fresh_page_owner_names
 paddr_t page_paddr(const void *p);
 unsigned page_order_for(size_t bytes);
 void *page_alloc(unsigned order, enum page_owner owner);

@@ -19,8 +19,10 @@
 #include <core/irq.h>
 #include <core/sched.h>
 #include <core/trace.h>
+#include "hart_call.h"
 #include "runqueue.h"
 
+COUNTER(sched_ipis, "interrupts from other harts");
 COUNTER(sched_switches, "context switches");
 COUNTER(sched_wakes, "threads made runnable");
 
@@ -413,6 +415,9 @@ void sched_ipi(void)
 {
 	struct runqueue *rq = runqueue_here();
 
+	counter_inc(sched_ipis);
+	if (IS_ENABLED(CONFIG_HART_CALL))
+		hart_call_interrupt();
 	if (!IS_ENABLED(CONFIG_PREEMPT) || runqueue_is_idle(rq))
 		return;
 	spin_acquire(&rq->lock);

@@ -69,11 +69,19 @@ static void list_drop(struct thread *t)
 	spin_unlock_irq(&list_lock, flags);
 }
 
+/* Whether time goes to it just now. A hart is idle also while a thread rests in place (idle.c). */
+static bool is_accounted(const struct thread *t)
+{
+	const struct runqueue *rq = &runqueues[t->arch.hart];
+
+	return t == rq->idle ? runqueue_is_idle(rq) : t->state == THREAD_RUNNING;
+}
+
 static struct thread_info describe(const struct thread *t)
 {
 	uint64_t ticks = t->ran_ticks;
 
-	if (t->state == THREAD_RUNNING)
+	if (is_accounted(t))
 		ticks += arch_ticks() - t->since_ticks;
 	return (struct thread_info){
 		.id = t->id,

@@ -68,11 +68,6 @@ static void print_net(struct operator_reply *r, const struct netdev *d)
 			       (unsigned long long)rows[i].value);
 }
 
-/* Names in the order of enum page_owner. */
-static const char *const owner_names[PAGE_OWNERS] = {
-	"free", "reserved", "slab", "stack", "table", "anon", "net", "cache", "kernel"
-};
-
 static void print_pages(struct operator_reply *r)
 {
 	struct page_stats s;
@@ -81,7 +76,7 @@ static void print_pages(struct operator_reply *r)
 	operator_print(r, "pages_total %zu\npages_free %zu\npages_largest_free_order %zu\n",
 		       s.total_pages, s.free_pages, s.largest_free_order);
 	for (unsigned i = PAGE_RESERVED; i < PAGE_OWNERS; i++)
-		operator_print(r, "pages_%s %zu\n", owner_names[i], s.by_owner[i]);
+		operator_print(r, "pages_%s %zu\n", page_owner_names[i], s.by_owner[i]);
 }
 
 struct kmem_snapshot {

@@ -31,6 +31,7 @@ typedef unsigned long irqflags_t;
  * [inline] void arch_irq_restore(irqflags_t);         any.
  * [inline] void arch_irq_enable(void), arch_irq_disable(void); bool arch_irq_is_enabled(void);
  * [inline] uint64_t arch_ticks(void);                 any. Free-running counter at arch_tick_hz().
+ * [inline] uint64_t arch_instructions(void);          any. Instructions this hart has retired, as far as the machine counts.
  * [inline] void arch_io_fence(void);                  any. Earlier writes to memory come before later ones to devices.
  * [inline] void arch_relax(void);                     any. A hint inside a spin loop.
  */

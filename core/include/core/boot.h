@@ -33,8 +33,10 @@ void boot_options_print(void (*print)(const char *line, void *arg), void *arg);
  * BOOT_OPTION(ip, "ip=ADDR/PREFIX: static IPv4 address instead of DHCP");
  */
 struct boot_option_def { const char *name, *help; };
-#define BOOT_OPTION(id, text)                                                       \
+#define BOOT_OPTION(id, text) BOOT_OPTION_NAMED(id, #id, text)
+/* For a name that is no identifier. */
+#define BOOT_OPTION_NAMED(id, name, text)                                           \
 	static const struct boot_option_def boot_option_##id                        \
-	    __attribute__((used, section(".boot_options"), aligned(8))) = { #id, text }
+	    __attribute__((used, section(".boot_options"), aligned(8))) = { name, text }
 
 #endif

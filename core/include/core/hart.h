@@ -21,4 +21,10 @@ static inline hart_t hart_id(void)
 
 hart_t hart_count(void);           /* harts that run, at least 1 */
 
+/*
+ * Calls function(arg) on one hart, in interrupt context with interrupts off, and returns when it is done.
+ * Threads; may wait for other calls. With CONFIG_HART_CALL.
+ */
+void hart_call(hart_t hart, void (*function)(void *arg), void *arg);
+
 #endif

@@ -17,6 +17,8 @@ enum page_owner { /* what memory is used for, for the accounting that /metrics a
 	PAGE_KERNEL, PAGE_OWNERS
 };
 
+extern const char *const page_owner_names[PAGE_OWNERS];
+
 void *page_alloc(unsigned order, enum page_owner owner);      /* not cleared; NULL when none is left */
 void *page_alloc_zero(unsigned order, enum page_owner owner);
 void page_free(void *block, unsigned order);

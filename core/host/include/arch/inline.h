@@ -57,6 +57,11 @@ static inline bool arch_irq_is_enabled(void)
 	return host_irq_on;
 }
 
+static inline uint64_t arch_instructions(void)
+{
+	return arch_ticks();
+}
+
 static inline void arch_io_fence(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -63,6 +63,14 @@ static inline uint64_t arch_ticks(void)
 	return ticks;
 }
 
+static inline uint64_t arch_instructions(void)
+{
+	uint64_t count;
+
+	__asm__ volatile("rdinstret %0" : "=r"(count));
+	return count;
+}
+
 static inline void arch_io_fence(void)
 {
 	__asm__ volatile("fence w, o" : : : "memory");
