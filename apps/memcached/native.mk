@@ -4,11 +4,12 @@
 
 NATIVE    := build/native
 NATIVE_CC ?= gcc
-native_flags := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Ilibos/include -pthread -DCONFIG_STREAM_FILTER=1
+native_flags := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Ilibos/include -pthread
 native_asan  := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
 native_sources := $(filter-out %_test.c %_fuzz.c,$(wildcard apps/memcached/*.c)) \
-	$(wildcard libos/net/stream_epoll*.c) libos/net/stream_filter.c
+	$(wildcard libos/net/stream_epoll*.c) \
+	$(addprefix libos/monitor/,textbuf.c exposition.c http.c server.c pages.c native.c)
 native_objects := $(patsubst %.c,$(NATIVE)/%.o,$(native_sources))
 native_asan_objects := $(patsubst %.c,$(NATIVE)/asan/%.o,$(native_sources))
 
@@ -46,7 +47,7 @@ FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 600
 fuzz_flags   := -std=gnu11 -O1 -g -Wall -Wextra -Ilibos/include -Iapps/memcached -D__SANITIZE_ADDRESS__ \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-fuzz_sources := apps/memcached/text_fuzz.c $(filter-out %/main.c %/options.c %/options_extended.c %/options_help.c,$(filter apps/%,$(native_sources)))
+fuzz_sources := apps/memcached/text_fuzz.c $(filter-out %/main.c %/options.c %/options_extended.c %/options_help.c %/metrics.c,$(filter apps/%,$(native_sources)))
 
 $(NATIVE)/text_fuzz: $(fuzz_sources) $(wildcard apps/memcached/*.h)
 	@mkdir -p $(@D)

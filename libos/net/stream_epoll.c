@@ -22,7 +22,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -109,7 +108,6 @@ static void stream_settle(struct stream *s)
 		return;
 	}
 	check_low_water(s);
-	stream_head_resume(&s->head);
 	if (s->retry && input_is_wanted(s)) {
 		s->retry = false;
 		if (s->pending_len > 0) {
@@ -128,10 +126,8 @@ static void stream_settle(struct stream *s)
 /* Looks at every touched stream once; those touched meanwhile have their turn in the next batch. */
 static void settle(struct stream_loop *loop)
 {
-	struct stream *list;
+	struct stream *list = loop->dirty;
 
-	stream_turns_run(&loop->head);
-	list = loop->dirty;
 	loop->dirty = NULL;
 	loop->dirty_end = &loop->dirty;
 	while (list) {
@@ -148,7 +144,6 @@ static void settle(struct stream_loop *loop)
 		loop->dead_listeners = l->next;
 		free(l);
 	}
-	datagrams_free_dead(loop);
 }
 
 /* ---- events ---- */
@@ -233,7 +228,7 @@ static int wait_ms(const struct stream_loop *loop)
 	const struct stream_timer *t = timer_heap_first(&loop->timers);
 	uint64_t now, ms;
 
-	if (loop->dirty || stream_turns_are_due(&loop->head))
+	if (loop->dirty)
 		return 0;
 	if (!t)
 		return -1;
@@ -256,13 +251,7 @@ static void event_dispatch(struct stream_loop *loop, const struct epoll_event *e
 		listener_event((struct stream_listener *)src);
 		break;
 	case SOURCE_STREAM:
-		stream_event((struct stream *)((char *)src - offsetof(struct stream, source)),
-			     ev->events);
-		break;
-	case SOURCE_DATAGRAMS:
-		datagrams_event((struct stream_datagrams *)src);
-		break;
-	case SOURCE_DEAD:
+		stream_event((struct stream *)src, ev->events);
 		break;
 	}
 }
@@ -341,8 +330,6 @@ void stream_loop_destroy(struct stream_loop *loop)
 	}
 	while (loop->listeners)
 		stream_listener_close(loop->listeners);
-	while (loop->datagrams)
-		stream_datagrams_close(loop->datagrams);
 	settle(loop);
 	while (loop->posts) {
 		struct post *p = loop->posts;

@@ -57,6 +57,17 @@ void stream_loop_mark(struct stream_loop *loop)
 		loop_awaken(loop);
 }
 
+/* Only a monitor's loop does. */
+static bool leaves_devices(const struct stream_loop *loop)
+{
+	return IS_ENABLED(CONFIG_MONITOR) && loop->leaves_devices;
+}
+
+void net_leave_devices(struct stream_loop *loop)
+{
+	loop->leaves_devices = true;
+}
+
 /* The section under the stack lock. */
 static void section(struct stream_loop *loop)
 {
@@ -64,14 +75,11 @@ static void section(struct stream_loop *loop)
 	__atomic_store_n(&loop->is_awake, false, __ATOMIC_RELEASE);
 	collecting_loop = loop;
 	stream_carry_out_all(loop);
-	stream_datagrams_flush(loop);
 	/* A poll that found frames leaves interrupts off: only one that finds nothing may be waited after. */
-	if (net_poll())
+	if (!leaves_devices(loop) && net_poll())
 		__atomic_store_n(&loop->is_awake, true, __ATOMIC_RELEASE);
 	collecting_loop = NULL;
 	stream_collect_all(loop);
-	stream_datagrams_collect(loop);
-	stream_packets_restock(loop);
 	net_leave();
 }
 
@@ -116,18 +124,14 @@ static void service(struct stream_loop *loop)
 	serve_posts(loop);
 	if (loop->timers)
 		stream_timers_run(loop, net_clock());
-	if (loop->has_datagrams)
-		stream_datagrams_serve(loop);
 	while (!list_is_empty(&loop->work))
 		stream_serve(list_first(&loop->work, struct stream, work));
-	stream_turns_run(&loop->head);
 }
 
 static bool has_work(const struct stream_loop *loop)
 {
 	return __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE) || loop->log_used ||
-	       !list_is_empty(&loop->touched) || !list_is_empty(&loop->released) || loop->used_input ||
-	       loop->answers || loop->used_datagrams || stream_turns_are_due(&loop->head);
+	       !list_is_empty(&loop->touched) || !list_is_empty(&loop->released) || loop->used_input;
 }
 
 static void run_signal_handlers(void)
@@ -163,11 +167,15 @@ static void loop_wait(struct stream_loop *loop)
 {
 	int err = 0;
 
-	if (net_runner_begin_wait(&loop->runner))
+	if (leaves_devices(loop))
+		err = waitq_wait(&loop->waitq, __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE),
+				 wait_deadline(loop), true);
+	else if (net_runner_begin_wait(&loop->runner))
 		err = waitq_wait_looking(&loop->waitq,
 					 __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE),
 					 wait_deadline(loop), true, loop_look, loop);
-	net_runner_end_wait(&loop->runner);
+	if (!leaves_devices(loop))
+		net_runner_end_wait(&loop->runner);
 	loop->stats.wakeups++;
 	counter_inc(stream_wakeups);
 	if (err == -EINTR)
@@ -194,7 +202,8 @@ int stream_run(struct stream_loop *loop)
 
 	assert(!loop->is_running);
 	loop->is_running = true;
-	net_runner_add(&loop->runner);
+	if (!leaves_devices(loop))
+		net_runner_add(&loop->runner);
 	while (!__atomic_load_n(&loop->must_stop, __ATOMIC_ACQUIRE)) {
 		bool again = stream_round(loop);
 
@@ -204,7 +213,8 @@ int stream_run(struct stream_loop *loop)
 			loop_wait(loop);
 	}
 	section(loop);
-	net_runner_remove(&loop->runner);
+	if (!leaves_devices(loop))
+		net_runner_remove(&loop->runner);
 	__atomic_store_n(&loop->must_stop, false, __ATOMIC_RELEASE);
 	loop->is_running = false;
 	return 0;
@@ -236,8 +246,6 @@ int stream_loop_create(struct stream_loop **out)
 	loop->posts_end = &loop->posts;
 	list_init(&loop->streams);
 	list_init(&loop->listeners);
-	list_init(&loop->datagrams);
-	loop->answers_end = &loop->answers;
 	list_init(&loop->ready);
 	list_init(&loop->work);
 	list_init(&loop->touched);
@@ -284,7 +292,6 @@ void stream_loop_destroy(struct stream_loop *loop)
 	assert(!loop->is_running);
 	list_for_each_safe(l, next, &loop->listeners, link)
 		stream_listener_close(l);
-	stream_datagrams_close_all(loop);
 	section(loop);
 	end_all_streams(loop);
 	section(loop);
@@ -292,9 +299,6 @@ void stream_loop_destroy(struct stream_loop *loop)
 	section(loop);
 	service(loop);
 	wait_for_releases(loop);
-	net_enter();
-	stream_packets_drop(loop);
-	net_leave();
 	kfree(loop->arena);
 	kfree(loop->log);
 	kfree(loop);

@@ -32,4 +32,11 @@ int net_resolve(const char *name, bool want_ipv6, uint8_t address[28], uint64_t 
  */
 void net_set_signal_hook(void (*run_handlers)(void));
 
+/*
+ * For a loop whose thread should not be the one that devices and timers wake: it takes no frames itself, and is
+ * served what others (a loop without this mark, or the stack's task) have taken. Before stream_run().
+ */
+struct stream_loop;
+void net_leave_devices(struct stream_loop *loop);
+
 #endif
