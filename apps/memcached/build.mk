@@ -1,5 +1,15 @@
-objs-$(CONFIG_APP_MEMCACHED) += main.o options.o options_extended.o options_help.o clock.o number.o hash.o memory.o table.o slab.o lru.o \
-	reclaim.o item.o cache.o stats.o conn.o text.o text_fetch.o text_store.o text_admin.o text_stats.o text_sections.o \
-	meta.o meta_set.o meta_change.o meta_flags.o base64.o
+mc := $(CONFIG_APP_MEMCACHED)
+# the program, and its options
+objs-$(mc) += main.o options.o options_extended.o options_help.o clock.o number.o base64.o
+# storage
+objs-$(mc) += hash.o memory.o table.o slab.o lru.o reclaim.o item.o cache.o
+# connections and what the protocols share
+objs-$(mc) += conn.o fetch.o value.o
+# the protocols
+objs-$(mc) += text.o text_fetch.o text_store.o text_admin.o text_stats.o
+objs-$(mc) += meta.o meta_set.o meta_change.o meta_flags.o
+objs-$(mc) += binary.o binary_fetch.o binary_store.o binary_admin.o
+# statistics
+objs-$(mc) += stats.o report.o stats_general.o stats_settings.o stats_sections.o
 # Numbers for a monitor, in images that have one.
-objs-$(and $(CONFIG_APP_MEMCACHED),$(CONFIG_MONITOR)) += metrics.o
+objs-$(and $(mc),$(CONFIG_MONITOR)) += metrics.o

@@ -39,7 +39,7 @@ int64_t clock_origin(void)
 	return origin;
 }
 
-reltime_t clock_from_exptime(int32_t exptime)
+reltime_t clock_from_exptime(int64_t exptime)
 {
 	if (exptime == 0)
 		return 0;

@@ -25,6 +25,6 @@ void clock_update(void);
 /* The date, in seconds since 1970, at which the clock showed 0. */
 int64_t clock_origin(void);
 /* What a client's expiry time means now: relative, a date, or (negative) at once. 0: never. */
-reltime_t clock_from_exptime(int32_t exptime);
+reltime_t clock_from_exptime(int64_t exptime);
 
 #endif

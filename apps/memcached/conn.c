@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "settings.h"
+#include "binary.h"
 #include "stats.h"
 #include "text.h"
 
@@ -27,6 +27,13 @@ void conn_reply(struct conn *c, const char *line)
 {
 	if (!c->noreply && stream_write(c->stream, line, strlen(line)) < 0)
 		conn_fail(c);
+}
+
+void conn_swallow(struct conn *c, uint32_t len)
+{
+	c->left = len;
+	if (len > 0)
+		c->state = CONN_SWALLOW;
 }
 
 void conn_quit(struct conn *c)
@@ -98,6 +105,7 @@ static int conn_opened(struct stream *s)
 		return -ENOMEM;
 	clock_update();
 	c->stream = s;
+	c->protocol = (uint8_t)settings.protocol;
 	c->last_command = clock_now;
 	c->link = &conns;
 	c->next = conns;
@@ -131,16 +139,35 @@ static void conn_closed(struct stream *s, int error)
 	free(c);
 }
 
+static void value_complete(struct conn *c)
+{
+	c->state = CONN_COMMAND;
+	if (c->protocol == PROTOCOL_BINARY)
+		binary_value_complete(c);
+	else
+		text_value_complete(c);
+}
+
+void conn_expect_value(struct conn *c, enum store_verb verb, uint32_t len)
+{
+	c->state = CONN_VALUE;
+	c->verb = (uint8_t)verb;
+	c->left = len;
+	if (len == 0)
+		value_complete(c);
+}
+
+/* The CR LF behind a value is part of what a text client sends, and not of what a binary one does. */
 static size_t value_received(struct conn *c, const char *data, size_t len)
 {
 	uint32_t n = len < c->left ? (uint32_t)len : c->left;
 
-	item_write(c->item, c->item->value_len - c->left, data, n);
+	uint32_t total = c->item->value_len - (c->protocol == PROTOCOL_BINARY ? 2 : 0);
+
+	item_write(c->item, total - c->left, data, n);
 	c->left -= n;
-	if (c->left == 0) {
-		c->state = CONN_COMMAND;
-		text_value_complete(c);
-	}
+	if (c->left == 0)
+		value_complete(c);
 	return n;
 }
 
@@ -164,11 +191,21 @@ static size_t swallow_line(struct conn *c, const char *data, size_t len)
 	return (size_t)(end + 1 - data);
 }
 
+/* The first byte of all says which protocol it is. */
+static size_t command(struct conn *c, const char *data, size_t len)
+{
+	if (c->protocol == PROTOCOL_AUTO)
+		c->protocol = (uint8_t)data[0] == BINARY_REQUEST ? PROTOCOL_BINARY : PROTOCOL_ASCII;
+	if (c->protocol == PROTOCOL_BINARY)
+		return binary_command(c, data, len);
+	return text_command(c, data, len);
+}
+
 static size_t step(struct conn *c, const char *data, size_t len)
 {
 	switch ((enum conn_state)c->state) {
 	case CONN_COMMAND:
-		return text_command(c, data, len);
+		return command(c, data, len);
 	case CONN_VALUE:
 		return value_received(c, data, len);
 	case CONN_SWALLOW:

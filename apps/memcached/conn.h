@@ -7,6 +7,7 @@
 #include <libos/stream.h>
 
 #include "cache.h"
+#include "settings.h"
 
 enum conn_state {
 	CONN_COMMAND,      /* a command line comes next */
@@ -24,9 +25,12 @@ struct conn {
 	struct meta_set *meta;     /* [CONN_VALUE] what ms wants to be told, or NULL */
 	uint64_t cas;              /* [CONN_VALUE] asked for */
 	uint32_t left;             /* [CONN_VALUE, CONN_SWALLOW] bytes still to come */
+	uint32_t opaque;           /* of the binary command being answered */
 	reltime_t last_command;
 	uint8_t state;
 	uint8_t verb;              /* [CONN_VALUE] enum store_verb */
+	uint8_t protocol;          /* AUTO until the first byte has come */
+	uint8_t opcode;            /* of the binary command being answered */
 	uint8_t fetch;             /* [CONN_KEYS] enum fetch_flag */
 	bool noreply;              /* the command wants no answer */
 	reltime_t expires;         /* [CONN_KEYS] for gat */
@@ -38,6 +42,10 @@ extern const struct stream_ops conn_ops;
 /* All open connections, newest first; for `stats conns` and idle clients. */
 struct conn *conn_first(void);
 
+/* The next `len` bytes of input are the beginning of the value of c->item, to be stored so. */
+void conn_expect_value(struct conn *c, enum store_verb verb, uint32_t len);
+/* The next `len` bytes of input are thrown away. */
+void conn_swallow(struct conn *c, uint32_t len);
 /* Sends a line; `line` includes the CR LF. Nothing if the command said noreply. */
 void conn_reply(struct conn *c, const char *line);
 /* Ends the connection after what has been answered. */

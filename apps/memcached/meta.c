@@ -14,6 +14,7 @@
 #include "number.h"
 #include "settings.h"
 #include "stats.h"
+#include "value.h"
 
 _Static_assert(META_ANSWER_MAX > 3 * NUMBER_MAX + 5 * 13 + META_OPAQUE_MAX + BASE64_ENCODED(KEY_MAX) + 32,
 	       "the longest answer has room");
@@ -128,7 +129,7 @@ static void get_hit(struct conn *c, const struct words *w, const struct meta *m,
 		}
 	}
 	meta_answer(c, line, get_tokens(p, it, won || made));
-	if (m->value && c->state != CONN_CLOSING && text_send_value(c->stream, it) < 0)
+	if (m->value && c->state != CONN_CLOSING && value_send(c->stream, it, it->value_len) < 0)
 		conn_fail(c);
 }
 

@@ -95,7 +95,7 @@ static const char *set_begin(struct conn *c, const struct words *w, struct meta 
 		c->item->flags |= ITEM_KEY_BINARY;
 	c->cas = m->cas;
 	c->meta = set;
-	text_expect_value(c, verb);
+	conn_expect_value(c, verb, value_len);
 	return NULL;
 }
 
@@ -122,7 +122,7 @@ void meta_set(struct conn *c, struct words *w)
 		return;
 	free(set);
 	meta_refuse(c, error);
-	text_swallow(c, (uint32_t)len + 2);
+	conn_swallow(c, (uint32_t)len + 2);
 }
 
 static char *set_echo(char *p, const struct meta_set *set, const struct item *it, const struct item *stored)

@@ -15,6 +15,7 @@ struct stats {
 	uint64_t delete_misses, incr_misses, decr_misses, cas_misses, touch_misses;
 	uint64_t store_too_large, store_no_memory;
 	uint64_t total_items, slabs_moved;
+	uint64_t value_bytes_copied;       /* by value_copy(), of values on their way out */
 	uint64_t total_connections, rejected_connections, idle_kicks;
 	/* what is, rather than what has happened: not touched by `stats reset` */
 	uint64_t curr_connections, connections_max;

@@ -33,14 +33,10 @@ bool word_is(struct word w, const char *text);
 /* The last word, if it is "noreply", silences the command. */
 void text_take_noreply(struct conn *c, const struct words *w);
 
-/* Counts a value that cannot be stored, and says why (with CR LF). */
+extern const char TEXT_TOO_LARGE[], TEXT_NO_MEMORY[];
+
+/* Counts a value that cannot be stored, and says why: one of the lines above. */
 const char *text_no_room(size_t key_len, uint32_t client_flags, uint32_t value_len);
-/* The next `len` bytes of input are thrown away. */
-void text_swallow(struct conn *c, uint32_t len);
-/* The value of c->item comes next. */
-void text_expect_value(struct conn *c, enum store_verb verb);
-/* Appends a value with its CR LF to the answers, by copy or by reference. 0 or negative. */
-int text_send_value(struct stream *s, struct item *it);
 
 /* The groups of commands: text_fetch.c, text_store.c, text_admin.c, text_stats.c. */
 size_t text_get_fast(struct conn *c, const char *data, size_t len);

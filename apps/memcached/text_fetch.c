@@ -1,26 +1,22 @@
 /*
  * get, gets, gat, gats: the fast road.
  *
- * A value up to COPY_MAX is copied once, behind its header, into the batch that the stream is
- * building. A larger one leaves from where it lies: the stream holds the item until the peer has
- * the bytes.
+ * A line of keys is worked off key by key where it lies; header, value and the END behind the last
+ * one are written in one go.
  */
-#include <stdlib.h>
-
-#include "hash.h"
+#include "fetch.h"
 #include "number.h"
 #include "settings.h"
-#include "stats.h"
 #include "text.h"
+#include "value.h"
 
 enum {
-	COPY_MAX = 1024,                   /* larger values are sent by reference */
 	/* "VALUE " key " " flags " " bytes " " cas CR LF, and END behind a value */
 	HEADER_MAX = 6 + KEY_MAX + 1 + 10 + 1 + 10 + 1 + NUMBER_MAX + 2,
 	END_LEN = 5,
 };
 
-_Static_assert(HEADER_MAX + COPY_MAX + END_LEN <= STREAM_RESERVE_MAX, "one answer, one piece");
+_Static_assert(HEADER_MAX + VALUE_COPY_MAX + END_LEN <= STREAM_RESERVE_MAX, "one answer, one piece");
 
 static char *put(char *to, const char *text, size_t len)
 {
@@ -43,71 +39,10 @@ static char *put_header(char *to, const struct item *it, unsigned fetch)
 	return put(to, "\r\n", 2);
 }
 
-/* One hold of the item for all the spans of a large answer. */
-struct lease {
-	struct item *item;
-	unsigned spans;
-};
-
-static void lease_release(void *arg)
-{
-	struct lease *lease = arg;
-
-	if (--lease->spans > 0)
-		return;
-	item_release(lease->item);
-	free(lease);
-}
-
-static void plain_release(void *arg)
-{
-	item_release(arg);
-}
-
-/* Appends the spans of a chunked value by reference. */
-static int send_chunked(struct stream *s, struct item *it)
-{
-	struct lease *lease = malloc(sizeof(*lease));
-	struct item_span span;
-	int err = 0;
-
-	if (!lease || !item_hold(it)) {
-		free(lease);
-		return -1;
-	}
-	*lease = (struct lease){ .item = it, .spans = 1 };
-	for (span = item_span_first(it); span.len && !err; span = item_span_next(span)) {
-		err = stream_write_ref(s, span.data, span.len, lease_release, lease);
-		lease->spans += err ? 0 : 1;
-	}
-	lease_release(lease); /* the one of this function */
-	return err;
-}
-
-int text_send_value(struct stream *s, struct item *it)
-{
-	bool small = it->value_len <= COPY_MAX && !(it->flags & ITEM_CHUNKED);
-	struct item_span span;
-	int err = 0;
-
-	if (small || it->holds == ITEM_HOLDS_MAX) { /* held by very many answers: copy this one */
-		for (span = item_span_first(it); span.len && !err; span = item_span_next(span))
-			err = stream_write(s, span.data, span.len);
-		return err;
-	}
-	if (it->flags & ITEM_CHUNKED)
-		return send_chunked(s, it);
-	item_hold(it);
-	err = stream_write_ref(s, item_value(it), it->value_len, plain_release, it);
-	if (err)
-		item_release(it);
-	return err;
-}
-
 /* The answer for one item, and END behind the last. */
 static void send_item(struct conn *c, struct item *it, unsigned fetch, bool last)
 {
-	bool small = it->value_len <= COPY_MAX && !(it->flags & ITEM_CHUNKED);
+	bool small = value_is_small(it);
 	size_t room = HEADER_MAX - KEY_MAX + it->key_len + (small ? it->value_len + END_LEN : 0);
 	char *start = stream_reserve(c->stream, room), *p;
 
@@ -117,38 +52,15 @@ static void send_item(struct conn *c, struct item *it, unsigned fetch, bool last
 	}
 	p = put_header(start, it, fetch);
 	if (small) {
-		p = put(p, item_value(it), it->value_len);
+		p = value_copy(p, item_value(it), it->value_len);
 		if (last)
 			p = put(p, "END\r\n", END_LEN);
 	}
 	stream_commit(c->stream, (size_t)(p - start));
 	if (small)
 		return;
-	if (text_send_value(c->stream, it) < 0 || (last && stream_write(c->stream, "END\r\n", END_LEN) < 0))
+	if (value_send(c->stream, it, it->value_len) < 0 || (last && stream_write(c->stream, "END\r\n", END_LEN) < 0))
 		conn_fail(c);
-}
-
-static struct item *fetch_item(const char *key, size_t len, unsigned fetch, reltime_t expires)
-{
-	uint32_t hash = key_hash(key, len);
-	struct item *it;
-
-	if (fetch & FETCH_TOUCH) {
-		it = cache_touch(key, len, hash, expires);
-		stats.cmd_touch++;
-		if (it)
-			stats_of(it)->touch_hits++;
-		else
-			stats.touch_misses++;
-	} else {
-		it = cache_get(key, len, hash);
-		stats.cmd_get++;
-		if (it)
-			stats_of(it)->get_hits++;
-		else
-			stats.get_misses++;
-	}
-	return it;
 }
 
 static void send_end(struct conn *c)
@@ -160,7 +72,7 @@ static void send_end(struct conn *c)
 /* Looks a key up and answers it. */
 static void answer_key(struct conn *c, const char *key, size_t len, bool last)
 {
-	struct item *it = fetch_item(key, len, c->fetch, c->expires);
+	struct item *it = c->fetch & FETCH_TOUCH ? fetch_touch(c, key, len, c->expires) : fetch_get(c, key, len);
 
 	if (it)
 		send_item(c, it, c->fetch, last);

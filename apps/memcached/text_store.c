@@ -8,6 +8,9 @@
 #include "stats.h"
 #include "text.h"
 
+const char TEXT_TOO_LARGE[] = "SERVER_ERROR object too large for cache\r\n";
+const char TEXT_NO_MEMORY[] = "SERVER_ERROR out of memory storing object\r\n";
+
 static const char BAD_FORMAT[] = "CLIENT_ERROR bad command line format\r\n";
 
 struct store_request {
@@ -34,33 +37,20 @@ const char *text_no_room(size_t key_len, uint32_t client_flags, uint32_t value_l
 {
 	if (!item_size_is_allowed(key_len, client_flags, value_len)) {
 		stats.store_too_large++;
-		return "SERVER_ERROR object too large for cache\r\n";
+		return TEXT_TOO_LARGE;
 	}
 	stats.store_no_memory++;
-	return "SERVER_ERROR out of memory storing object\r\n";
-}
-
-void text_swallow(struct conn *c, uint32_t len)
-{
-	c->state = CONN_SWALLOW;
-	c->left = len;
+	return TEXT_NO_MEMORY;
 }
 
 /* No room for it: says why, and throws away the value that follows. */
 static void store_refuse(struct conn *c, const struct store_request *r, enum store_verb verb)
 {
 	conn_reply(c, text_no_room(r->key.len, r->client_flags, (uint32_t)r->len + 2));
-	text_swallow(c, (uint32_t)r->len + 2);
+	conn_swallow(c, (uint32_t)r->len + 2);
 	/* The client meant to replace the value: the old one must not be found any more. */
 	if (verb == STORE_SET)
 		cache_delete(r->key.text, r->key.len, key_hash(r->key.text, r->key.len));
-}
-
-void text_expect_value(struct conn *c, enum store_verb verb)
-{
-	c->state = CONN_VALUE;
-	c->verb = (uint8_t)verb;
-	c->left = c->item->value_len;
 }
 
 static void store(struct conn *c, const struct words *w, enum store_verb verb)
@@ -79,7 +69,7 @@ static void store(struct conn *c, const struct words *w, enum store_verb verb)
 		return;
 	}
 	c->cas = r.cas;
-	text_expect_value(c, verb);
+	conn_expect_value(c, verb, c->item->value_len);
 }
 
 void text_value_complete(struct conn *c)

@@ -7,7 +7,9 @@ same number again exactly when the other one does.
 
 import random
 import re
+import struct
 
+import packets
 import pytest
 from servers import Debian, Native
 
@@ -149,3 +151,64 @@ def converse(both, rng, command):
         assert mine == reference, [h for h in history if h.split()[1:2] == said.split()[1:2]][-6:]
     for side in sides:
         side.talk.socket.close()
+
+
+def packet(rng):
+    """A binary request; now and then one whose extras, key or CAS number do not fit it."""
+    opcode = rng.choice([op for op in range(0x25) if op not in (packets.QUIT, packets.QUITQ, packets.STAT, packets.VERSION)])
+    if opcode in (packets.FLUSH, packets.FLUSHQ) and rng.random() < 0.8:
+        opcode = packets.GET
+    key, opaque = rng.choice(KEYS), rng.randbytes(4)
+    cas = rng.choice([0] * 6 + [1, "last"])
+    exptime = rng.choice([0] * 8 + [100, 2592001, 0x7fffffff, 0xffffffff])
+    with_number = struct.pack(">QQI", rng.choice([1, 9, 12345, (1 << 64) - 1]), rng.choice([0, 77, (1 << 64) - 1]), exptime)
+    extras = {8: struct.pack(">II", rng.choice([0, 7, 0xffffffff]), exptime), 20: with_number, 4: struct.pack(">I", exptime)}
+    if opcode in (packets.SET, packets.ADD, packets.REPLACE, packets.SETQ, packets.ADDQ, packets.REPLACEQ):
+        return dict(opcode=opcode, key=key, extras=extras[8], value=data(rng), cas=cas, opaque=opaque)
+    if opcode in (packets.APPEND, packets.PREPEND, packets.APPENDQ, packets.PREPENDQ, packets.SASL_AUTH, packets.SASL_STEP):
+        return dict(opcode=opcode, key=key, value=data(rng), cas=cas, opaque=opaque)
+    if opcode in (packets.INCR, packets.DECR, packets.INCRQ, packets.DECRQ):
+        return dict(opcode=opcode, key=key, extras=extras[20], cas=cas, opaque=opaque)
+    if opcode in (packets.TOUCH, packets.GAT, packets.GATQ, packets.GATK, packets.GATKQ):
+        return dict(opcode=opcode, key=key, extras=extras[4], opaque=opaque)
+    if opcode in (packets.NOOP, packets.FLUSH, packets.FLUSHQ, packets.SASL_LIST, 0x1b, 0x1f):
+        return dict(opcode=opcode, opaque=opaque)
+    return dict(opcode=opcode, key=key, cas=cas, opaque=opaque, extras=b"wrong" if rng.random() < 0.02 else b"")
+
+
+class BinarySide:
+    def __init__(self, server):
+        self.server, self.seen = server, []
+        self.open()
+
+    def open(self):
+        self.talk = packets.Packets(self.server.connect(timeout=5))
+
+    def say(self, request):
+        if request.get("cas") == "last":
+            request = dict(request, cas=self.seen[-1] if self.seen else 1)
+        try:
+            answers = self.talk.say(packets.request(**request))
+        except (AssertionError, ConnectionError):
+            self.talk.talk.socket.close()
+            self.open()
+            return "closed"
+        for number in self.talk.numbers:
+            if number and number not in self.seen:
+                self.seen.append(number)
+        return answers, [number and 1 + self.seen.index(number) for number in self.talk.numbers]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_binary_conversations_are_answered_alike(both, seed):
+    rng = random.Random(2000 + seed)
+    sides, history = [BinarySide(server) for server in both], []
+    for side in sides:
+        side.say(dict(opcode=packets.FLUSH))
+    for _ in range(250):
+        said = packet(rng)
+        history.append(said)
+        mine, reference = [side.say(said) for side in sides]
+        assert mine == reference, [h for h in history if h.get("key") == said.get("key")][-6:]
+    for side in sides:
+        side.talk.talk.socket.close()

@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+from packets import NOOP, Packets, answer, request
 from servers import ROOT
 
 PROGRAM = ROOT / "build/native/memcached-asan"
@@ -77,3 +78,15 @@ def test_options_change_what_they_say(start):
         talk.send(b"shutdown\r\n")
         assert talk.read_to_close() == b""
     assert server.process.wait(20) == 0
+
+
+def test_one_protocol_only(start):
+    ascii_only = start("-B", "ascii")
+    with ascii_only.connect() as talk:
+        assert talk.say(b"\x80\0\0\r\n") == b"ERROR\r\n"
+    binary_only = start("-B", "binary")
+    with binary_only.connect() as connection:
+        assert Packets(connection).say(request(NOOP)) == [answer(NOOP)]
+    with binary_only.connect() as connection:
+        connection.send(b"version\r\n".ljust(24))
+        assert connection.read_to_close() == b""

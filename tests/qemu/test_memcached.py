@@ -24,8 +24,8 @@ def stats(image):
     return dict(line.split(" ", 2)[1:] for line in text.splitlines() if line.startswith("STAT "))
 
 
-def test_memccapable_finds_the_ascii_protocol_complete(memcached):
-    out = memcached.tool("memccapable", "-h", memcached.host, "-p", str(memcached.port), "-a", timeout=300)
+def test_memccapable_finds_both_protocols_complete(memcached):
+    out = memcached.tool("memccapable", "-h", memcached.host, "-p", str(memcached.port), timeout=300)
     assert "All tests passed" in out
     assert "[FAIL]" not in out
 

@@ -1,0 +1,130 @@
+/*
+ * The general section of stats: memcached's names in memcached's order. What has no meaning here
+ * (event libraries, log workers) is reported as by a memcached in which nothing of it has happened.
+ */
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "report.h"
+#include "settings.h"
+#include "slab.h"
+#include "stats.h"
+#include "table.h"
+
+#define COUNTER(c, name) stat_number(c, #name, stats.name)
+#define SUM(c, name)     stat_number(c, #name, sum.name)
+
+static void stats_process(struct conn *c)
+{
+	struct rusage usage = { 0 };
+
+	getrusage(RUSAGE_SELF, &usage);
+	stat_line(c, "pid", "%ld", (long)getpid());
+	stat_number(c, "uptime", clock_now - CLOCK_LEAD);
+	stat_line(c, "time", "%lld", (long long)clock_origin() + clock_now);
+	stat_line(c, "version", "%s", MEMCACHED_VERSION);
+	stat_line(c, "libevent", "%s", "none");
+	stat_number(c, "pointer_size", 8 * sizeof(void *));
+	stat_line(c, "rusage_user", "%ld.%06ld", (long)usage.ru_utime.tv_sec,
+		  (long)usage.ru_utime.tv_usec);
+	stat_line(c, "rusage_system", "%ld.%06ld", (long)usage.ru_stime.tv_sec,
+		  (long)usage.ru_stime.tv_usec);
+}
+
+static void stats_connections(struct conn *c)
+{
+	stat_number(c, "max_connections", settings.connections);
+	COUNTER(c, curr_connections);
+	COUNTER(c, total_connections);
+	if (settings.refuse_fast)
+		COUNTER(c, rejected_connections);
+	stat_number(c, "connection_structures", stats.connections_max);
+	ZEROS(c, "response_obj_oom", "response_obj_count", "response_obj_bytes", "read_buf_count",
+	      "read_buf_bytes", "read_buf_bytes_free", "read_buf_oom", "reserved_fds");
+}
+
+static void stats_commands(struct conn *c)
+{
+	struct class_stats sum = stats_sum();
+
+	COUNTER(c, cmd_get);
+	SUM(c, cmd_set);
+	COUNTER(c, cmd_flush);
+	COUNTER(c, cmd_touch);
+	COUNTER(c, cmd_meta);
+	SUM(c, get_hits);
+	COUNTER(c, get_misses);
+	COUNTER(c, get_expired);
+	COUNTER(c, get_flushed);
+	COUNTER(c, delete_misses);
+	SUM(c, delete_hits);
+	COUNTER(c, incr_misses);
+	SUM(c, incr_hits);
+	COUNTER(c, decr_misses);
+	SUM(c, decr_hits);
+	COUNTER(c, cas_misses);
+	SUM(c, cas_hits);
+	SUM(c, cas_badval);
+	SUM(c, touch_hits);
+	COUNTER(c, touch_misses);
+	COUNTER(c, store_too_large);
+	COUNTER(c, store_no_memory);
+	ZEROS(c, "auth_cmds", "auth_errors");
+	if (settings.idle_timeout)
+		COUNTER(c, idle_kicks);
+}
+
+static void stats_server(struct conn *c)
+{
+	struct stream_stats net;
+
+	stream_loop_stats(stream_loop_of(c->stream), &net);
+	stat_number(c, "bytes_read", net.bytes_in);
+	stat_number(c, "bytes_written", net.bytes_out);
+	stat_number(c, "limit_maxbytes", settings.memory_limit);
+	stat_number(c, "accepting_conns", 1);
+	ZEROS(c, "listen_disabled_num", "time_in_listen_disabled_us");
+	stat_number(c, "threads", settings.threads);
+	stat_number(c, "conn_yields", 0);
+	stat_number(c, "hash_power_level", table_power());
+	stat_number(c, "hash_bytes", table_bytes());
+	stat_number(c, "hash_is_expanding", 0);
+	ZEROS(c, "slab_reassign_rescues", "slab_reassign_chunk_rescues",
+	      "slab_reassign_inline_reclaim", "slab_reassign_busy_items",
+	      "slab_reassign_busy_deletes", "slab_reassign_busy_nomem", "slab_reassign_running");
+	COUNTER(c, slabs_moved);
+	ZEROS(c, "lru_crawler_running", "lru_crawler_starts", "lru_maintainer_juggles",
+	      "malloc_fails", "log_worker_dropped", "log_worker_written", "log_watcher_skipped",
+	      "log_watcher_sent", "log_watchers", "unexpected_napi_ids", "round_robin_fallback");
+}
+
+static void stats_items(struct conn *c)
+{
+	struct class_stats sum = stats_sum();
+	uint64_t bytes = 0;
+
+	for (unsigned id = 1; id <= slab_classes(); id++)
+		bytes += lru_bytes(id);
+	stat_number(c, "bytes", bytes);
+	stat_number(c, "curr_items", table_items());
+	COUNTER(c, total_items);
+	stat_number(c, "slab_global_page_pool", slab_pages_pooled());
+	SUM(c, expired_unfetched);
+	SUM(c, evicted_unfetched);
+	SUM(c, evicted_active);
+	SUM(c, evictions);
+	SUM(c, reclaimed);
+	ZEROS(c, "crawler_reclaimed", "crawler_items_checked");
+	SUM(c, lrutail_reflocked);
+	ZEROS(c, "moves_to_cold", "moves_to_warm", "moves_within_lru", "direct_reclaims",
+	      "lru_bumps_dropped");
+}
+
+void stats_show_general(struct conn *c)
+{
+	stats_process(c);
+	stats_connections(c);
+	stats_commands(c);
+	stats_server(c);
+	stats_items(c);
+}
