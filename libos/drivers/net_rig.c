@@ -82,11 +82,6 @@ static void rig_input(struct netdev *d, struct netbuf *b)
 		netbuf_done(b);
 }
 
-static void rig_input_done(struct netdev *d)
-{
-	((struct rig *)d->stack)->batches++;
-}
-
 static void rig_tx_ready(struct netdev *d)
 {
 	((struct rig *)d->stack)->tx_readies++;
@@ -107,7 +102,6 @@ static void rig_wake(struct netdev *d)
 
 static const struct netdev_upper rig_upper = {
 	.input = rig_input,
-	.input_done = rig_input_done,
 	.tx_ready = rig_tx_ready,
 	.link_changed = rig_link_changed,
 	.wake = rig_wake,
@@ -143,7 +137,7 @@ static void rig_clear(struct rig *r)
 	r->hold = false;
 	if (r->dev->ops->start(r->dev))
 		r->complaint = "does not start again";
-	r->inputs = r->batches = r->wakes = r->tx_readies = r->downs = r->ups = r->dones = 0;
+	r->inputs = r->wakes = r->tx_readies = r->downs = r->ups = r->dones = 0;
 	r->model.interrupts = 0;
 	r->dev->resets = r->dev->rx_dropped = r->dev->tx_dropped = r->dev->irqs = r->dev->kicks = 0;
 }
@@ -200,7 +194,7 @@ unsigned rig_poll_all(struct rig *r)
 	return sum;
 }
 
-static void sent_done(struct netbuf *b)
+void rig_sent_done(struct netbuf *b)
 {
 	struct rig_sent *s = container_of(b, struct rig_sent, netbuf);
 
@@ -222,7 +216,7 @@ static int send(struct rig *r, size_t len, uint16_t gso_size)
 		return -1;
 	s = &r->sent[i];
 	s->rig = r;
-	s->netbuf = (struct netbuf){ .done = sent_done, .len = len, .gso_size = gso_size };
+	s->netbuf = (struct netbuf){ .done = rig_sent_done, .len = len, .gso_size = gso_size };
 	for (size_t at = 0; at < len; frags++) {
 		size_t n = MIN(len - at, frags ? PAGE_SIZE : 54);
 

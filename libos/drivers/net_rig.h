@@ -29,7 +29,7 @@ struct rig {
 	bool hold;                         /* keep received frames */
 	struct netbuf *held[RIG_HELD_MAX];
 	unsigned held_count;
-	unsigned inputs, batches, wakes, tx_readies, downs, ups, dones;
+	unsigned inputs, wakes, tx_readies, downs, ups, dones;
 	struct rig_sent sent[RIG_SENT_MAX];
 	uint8_t *payload;                  /* 64 KiB to send from */
 	uint8_t last[4096];                /* the start of the last frame received */
@@ -55,6 +55,7 @@ bool rig_deliver_as(struct rig *r, struct virtio_net_hdr h, uint8_t first, size_
 
 unsigned rig_poll_all(struct rig *r);       /* until poll() says 0; at most 10,000 rounds */
 int rig_send(struct rig *r, size_t len);    /* one frame of `len` bytes: transmit(), no kick */
+void rig_sent_done(struct netbuf *b);        /* done() of the netbufs in `sent` */
 int rig_send_gso(struct rig *r, size_t len);
 unsigned rig_busy(const struct rig *r);     /* frames sent and not done */
 unsigned rig_device_sends(struct rig *r);   /* the device takes and finishes all that was offered */

@@ -46,6 +46,7 @@ struct net_rx_buffer {
 	struct virtio_net *net;            /* [I] */
 	struct net_rx_buffer *next_free;   /* on the list of returned buffers */
 	struct net_rx_buffer *next_merged; /* the frame goes on in this one */
+	uint16_t id;                       /* [I] its descriptor */
 	uint8_t data[] __attribute__((aligned(8)));
 };
 
@@ -55,6 +56,7 @@ struct net_rx {
 	size_t buffer_bytes;
 	unsigned buffer_count, pad; /* pad: before the header, so that the IP header is aligned */
 	unsigned room;                     /* what the device may write into one buffer */
+	bool merges, vouches, segments;    /* negotiated: merged buffers, good checksums, large receive */
 	unsigned posted_min;               /* below this, frames are copied rather than lent */
 	unsigned posted_good; /* from here on, buffers that came back may wait for more */
 	uint32_t copies;                   /* [atomic] copies not yet given back */
@@ -66,7 +68,7 @@ struct net_rx {
 /*
  * Frames up to this length are copied beside their header and need one descriptor and no waiting.
  */
-#define NET_TX_COPY_MAX   224u
+#define NET_TX_COPY_MAX   NETDEV_SHORT_MAX
 
 struct net_tx_slot {
 	struct netbuf *netbuf;             /* NULL: the frame was copied into `copy` */
@@ -86,6 +88,7 @@ struct net_tx {
 	struct net_tx_slot *free;
 	unsigned lent;                     /* outstanding frames whose pieces belong to the stack */
 	bool stack_waits;                  /* transmit() said -EAGAIN */
+	bool one_piece;                    /* negotiated: header and frame may share a descriptor */
 };
 
 struct virtio_net {
@@ -104,14 +107,27 @@ int net_rx_create(struct virtio_net *n);
 int net_rx_setup(struct virtio_net *n);     /* after each negotiation */
 void net_rx_start(struct virtio_net *n);    /* after DRIVER_OK: posts every buffer */
 unsigned net_rx_poll(struct virtio_net *n, unsigned budget);
-bool net_rx_arm(struct virtio_net *n);      /* false: frames are there already */
+void net_rx_refill(struct net_rx *rx);      /* gives the device what the stack has given back */
 void net_rx_reclaim(struct virtio_net *n);  /* after a reset */
 void net_rx_destroy(struct virtio_net *n);
+
+/* Asks for an interrupt. False: frames are there already. */
+static inline bool net_rx_arm(struct virtio_net *n)
+{
+	struct net_rx *rx = &n->rx;
+
+	if (unlikely(virtq_outstanding(&rx->q) < rx->posted_good))
+		net_rx_refill(rx);
+	rx->interrupt_on = true;
+	return virtq_interrupt_after(&rx->q, 1);
+}
 
 int net_tx_create(struct virtio_net *n);
 int net_tx_setup(struct virtio_net *n);
 int net_tx_transmit(struct virtio_net *n, struct netbuf *b);
 void net_tx_reap(struct virtio_net *n);
+void *net_tx_room(struct virtio_net *n, size_t len);
+void net_tx_written(struct virtio_net *n, size_t len, uint16_t csum_start, uint16_t csum_offset);
 bool net_tx_arm_closer(struct virtio_net *n);
 /* Asks for an interrupt if anybody waits. False: reap first. */
 static inline bool net_tx_arm(struct virtio_net *n)

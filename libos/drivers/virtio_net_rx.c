@@ -7,6 +7,9 @@
  * their own size and long ones dropped: a stack that keeps everything can slow the device down but
  * not starve it.
  *
+ * Each buffer has a descriptor of its own for good, so posting one writes its number into the ring and nothing
+ * else.
+ *
  * Every number in a header and in a used entry is the device's word, read once and checked.
  */
 #include <core/arch.h>
@@ -68,13 +71,25 @@ static void copy_done(struct netbuf *frame)
 	kfree(c);
 }
 
-static void buffer_init(struct virtio_net *n, struct net_rx_buffer *b)
+static void buffer_init(struct virtio_net *n, struct net_rx_buffer *b, uint16_t id)
 {
 	b->net = n;
+	b->id = id;
 	b->next_merged = NULL;
 	b->netbuf = (struct netbuf){ .done = frame_done };
 	list_init(&b->netbuf.link);
 	spare_push(&n->rx, b);
+}
+
+/* Not more than the device's queue has descriptors; 0 for a queue of nonsense. */
+static unsigned buffers_for(struct virtio_net *n, size_t share)
+{
+	unsigned count = (unsigned)CLAMP(share, BUFFERS_MIN, CONFIG_VIRTIO_NET_RX_BUFFERS);
+	unsigned offered = n->dev->transport->queue_size_max(n->dev, 0);
+
+	if (offered > VIRTQ_SIZE_MAX)
+		return 0;
+	return MIN(count, virtq_size_for(MIN(offered, CONFIG_VIRTIO_NET_RX_BUFFERS)));
 }
 
 int net_rx_create(struct virtio_net *n)
@@ -87,25 +102,44 @@ int net_rx_create(struct virtio_net *n)
 	share = stats.total_pages * PAGE_SIZE / RX_MEMORY_SHARE;
 	rx->buffer_bytes =
 		n->netdev.features & NETDEV_LRO ? BUFFER_BYTES_MERGED : BUFFER_BYTES_PLAIN;
-	rx->buffer_count = (unsigned)CLAMP(share / rx->buffer_bytes, BUFFERS_MIN,
-					   CONFIG_VIRTIO_NET_RX_BUFFERS);
+	rx->buffer_count = buffers_for(n, share / rx->buffer_bytes);
+	if (!rx->buffer_count)
+		return -EPROTO;
 	rx->pool = page_alloc_exact(rx->buffer_count * rx->buffer_bytes, PAGE_NET);
 	if (!rx->pool)
 		return -ENOMEM;
 	for (unsigned i = 0; i < rx->buffer_count; i++)
-		buffer_init(n, buffer_at(rx, i));
+		buffer_init(n, buffer_at(rx, i), (uint16_t)i);
 	return 0;
+}
+
+/* Where the frame begins in a buffer depends on the header agreed upon. */
+static void prepare(struct virtio_net *n, struct net_rx_buffer *b)
+{
+	uint8_t *at = b->data + n->rx.pad;
+
+	b->netbuf.frags[0].base = at + n->hdr_bytes;
+	virtq_prepare(&n->rx.q, b->id, arch_direct_unmap(at), n->rx.room, VIRTQ_DESC_F_WRITE, b);
 }
 
 int net_rx_setup(struct virtio_net *n)
 {
 	struct net_rx *rx = &n->rx;
+	int error;
 
 	rx->pad = (IP_ALIGN - (n->hdr_bytes + ETH_HEADER_BYTES) % IP_ALIGN) % IP_ALIGN;
 	rx->room = (unsigned)(rx->buffer_bytes - sizeof(struct net_rx_buffer)) - rx->pad;
 	assert(rx->room >= n->hdr_bytes + ETH_HEADER_BYTES + 4 + 1500);
 	rx->interrupt_on = false;
-	return virtq_setup(&rx->q, n->dev, 0, CONFIG_VIRTIO_NET_RX_BUFFERS, 0);
+	rx->merges = virtio_has(n->dev, NET_F_MRG_RXBUF);
+	rx->vouches = n->netdev.features & NETDEV_RX_CSUM;
+	rx->segments = n->netdev.features & NETDEV_LRO;
+	error = virtq_setup(&rx->q, n->dev, 0, CONFIG_VIRTIO_NET_RX_BUFFERS, 0);
+	if (error)
+		return error;
+	for (unsigned i = 0; i < rx->buffer_count; i++)
+		prepare(n, buffer_at(rx, i));
+	return 0;
 }
 
 void net_rx_destroy(struct virtio_net *n)
@@ -115,31 +149,19 @@ void net_rx_destroy(struct virtio_net *n)
 		page_free_exact(n->rx.pool, n->rx.buffer_count * n->rx.buffer_bytes);
 }
 
-static bool post(struct net_rx *rx, struct net_rx_buffer *b)
+static void post_all(struct net_rx *rx, const struct net_rx_buffer *b)
 {
-	paddr_t pa = arch_direct_unmap(b->data + rx->pad);
-
-	return virtq_add_one(&rx->q, pa, rx->room, VIRTQ_DESC_F_WRITE, b) == 0;
+	for (; b; b = b->next_free)
+		virtq_offer(&rx->q, b->id);
 }
 
-/* Gives the device what the stack has given back; one notification at most, and seldom that. */
-static void refill(struct net_rx *rx)
+/* One notification at most, and seldom that. */
+void net_rx_refill(struct net_rx *rx)
 {
-	struct net_rx_buffer *b = NULL, *next;
-
 	if (__atomic_load_n(&rx->returned, __ATOMIC_RELAXED))
-		b = __atomic_exchange_n(&rx->returned, NULL, __ATOMIC_ACQUIRE);
-	for (; b; b = next) {
-		next = b->next_free;
-		if (unlikely(!post(rx, b)))
-			spare_push(rx, b);
-	}
-	while (unlikely((b = rx->spare) != NULL)) {
-		next = b->next_free;
-		if (!post(rx, b))
-			break;
-		rx->spare = next;
-	}
+		post_all(rx, __atomic_exchange_n(&rx->returned, NULL, __ATOMIC_ACQUIRE));
+	post_all(rx, rx->spare);
+	rx->spare = NULL;
 	virtq_kick(&rx->q);
 }
 
@@ -147,7 +169,7 @@ void net_rx_start(struct virtio_net *n)
 {
 	struct net_rx *rx = &n->rx;
 
-	refill(rx);
+	net_rx_refill(rx);
 	rx->posted_min = virtq_outstanding(&rx->q) / 4;
 	rx->posted_good = virtq_outstanding(&rx->q) - virtq_outstanding(&rx->q) / 8;
 }
@@ -186,8 +208,8 @@ static __attribute__((noinline)) bool gather(struct virtio_net *n, struct net_rx
 		return false;
 	}
 	for (unsigned i = 1; i < num_buffers; i++) {
-		uint32_t len;
-		struct net_rx_buffer *b = virtq_take(&n->rx.q, &len);
+		struct virtq_done done = virtq_take_prepared(&n->rx.q);
+		struct net_rx_buffer *b = done.cookie;
 
 		if (!b) {
 			virtio_break(n->dev, "a merged frame without its last buffers");
@@ -196,32 +218,35 @@ static __attribute__((noinline)) bool gather(struct virtio_net *n, struct net_rx
 		b->next_merged = NULL;
 		last->next_merged = b;
 		last = b;
-		frame->frags[i].base = b->data + n->rx.pad;
-		frame->frags[i].len = len;
-		frame->len += len;
+		frame->frags[i].base = b->data + n->rx.pad; /* no header here */
+		frame->frags[i].len = done.written;
+		frame->len += done.written;
 	}
 	frame->frag_count = (uint16_t)num_buffers;
 	return true;
 }
 
 /* What the device found out about the frame; believed only as far as it was asked. */
-static void take_offloads(const struct virtio_net *n, const struct virtio_net_hdr *h,
-			  struct netbuf *frame)
+static inline void take_offloads(const struct net_rx *rx, const struct virtio_net_hdr *h,
+				 struct netbuf *frame)
 {
 	bool vouched = h->flags & (NET_HDR_F_NEEDS_CSUM | NET_HDR_F_DATA_VALID);
 	uint8_t gso_type = *(const volatile uint8_t *)&h->gso_type;
 
-	frame->csum_good = vouched && (n->netdev.features & NETDEV_RX_CSUM);
-	frame->gso_size = n->netdev.features & NETDEV_LRO && gso_type ? h->gso_size : 0;
-	frame->gso_ipv6 = gso_type == NET_GSO_TCPV6;
+	frame->csum_good = vouched && rx->vouches;
+	frame->gso_size = 0;
+	if (unlikely(gso_type) && rx->segments) {
+		frame->gso_size = h->gso_size;
+		frame->gso_ipv6 = gso_type == NET_GSO_TCPV6;
+	}
 }
 
 /* Makes a frame of the used buffer. False: the device lied, and the buffers are spare again. */
 static bool assemble(struct virtio_net *n, struct net_rx_buffer *b, uint32_t len)
 {
 	struct netbuf *frame = &b->netbuf;
-	const struct virtio_net_hdr *h = (const void *)(b->data + n->rx.pad);
 	uint32_t hdr_bytes = n->hdr_bytes;
+	const struct virtio_net_hdr *h;
 	unsigned num_buffers;
 
 	b->next_merged = NULL;
@@ -229,14 +254,11 @@ static bool assemble(struct virtio_net *n, struct net_rx_buffer *b, uint32_t len
 		virtio_break(n->dev, "a frame shorter than its header");
 		goto lie;
 	}
-	frame->frags[0].base = (const uint8_t *)h + hdr_bytes;
+	h = (const void *)((const uint8_t *)frame->frags[0].base - hdr_bytes);
 	frame->frags[0].len = frame->len = (uint32_t)(len - hdr_bytes);
 	frame->frag_count = 1;
-	frame->csum_good = false;
-	frame->gso_size = 0;
-	if (n->netdev.features & (NETDEV_RX_CSUM | NETDEV_LRO))
-		take_offloads(n, h, frame);
-	if (!virtio_has(n->dev, NET_F_MRG_RXBUF))
+	take_offloads(&n->rx, h, frame);
+	if (!n->rx.merges)
 		return true;
 	num_buffers = *(const volatile uint16_t *)&h->num_buffers;
 	if (likely(num_buffers == 1) || gather(n, b, num_buffers))
@@ -268,57 +290,58 @@ static __attribute__((noinline)) struct netbuf *frame_copy(struct virtio_net *n,
 	return &c->netbuf;
 }
 
-static void deliver(struct virtio_net *n, struct net_rx_buffer *b)
+/* Buffers are short: the frame itself if the stack has given back enough, a copy, or NULL when dropped. */
+static __attribute__((noinline)) struct netbuf *rather_copy(struct virtio_net *n,
+							    struct net_rx_buffer *b)
+{
+	struct netbuf *copy;
+
+	net_rx_refill(&n->rx);
+	if (virtq_outstanding(&n->rx.q) >= n->rx.posted_min)
+		return &b->netbuf;
+	copy = frame_copy(n, &b->netbuf);
+	discard(&n->rx, b);
+	n->netdev.rx_dropped += !copy;
+	return copy;
+}
+
+static inline void deliver(struct virtio_net *n, struct net_rx_buffer *b)
 {
 	struct net_rx *rx = &n->rx;
 	struct netbuf *frame = &b->netbuf;
 
 	if (unlikely(virtq_outstanding(&rx->q) < rx->posted_min))
-		refill(rx);
-	if (unlikely(virtq_outstanding(&rx->q) < rx->posted_min)) {
-		frame = frame_copy(n, frame);
-		discard(rx, b);
-	}
-	if (unlikely(!frame)) {
-		n->netdev.rx_dropped++;
+		frame = rather_copy(n, b);
+	if (unlikely(!frame))
 		return;
-	}
 	n->netdev.rx_packets++;
 	n->netdev.rx_bytes += frame->len;
 	n->netdev.upper->input(&n->netdev, frame);
 }
 
+/* What has arrived when it is called: frames that come meanwhile are the next call's. */
 unsigned net_rx_poll(struct virtio_net *n, unsigned budget)
 {
 	struct net_rx *rx = &n->rx;
 	unsigned frames = 0;
 
-	while (frames < budget) {
-		struct virtq_done done = virtq_take_fast(&rx->q);
+	if (!virtq_look(&rx->q))
+		return 0;
+	while (frames < budget && rx->q.used_next != rx->q.used_seen) {
+		struct virtq_done done = virtq_take_prepared(&rx->q);
 		struct net_rx_buffer *b = done.cookie;
 
-		if (!b || !assemble(n, b, done.written))
+		if (unlikely(!b || !assemble(n, b, done.written)))
 			break;
 		frames++;
-		if (likely(b->netbuf.len >= ETH_HEADER_BYTES && b->netbuf.len <= UINT16_MAX)) {
+		if (likely(b->netbuf.len - ETH_HEADER_BYTES <= UINT16_MAX - ETH_HEADER_BYTES)) {
 			deliver(n, b);
 		} else {
 			n->netdev.rx_dropped++;
 			discard(rx, b);
 		}
 	}
-	if (frames) {
-		n->netdev.upper->input_done(&n->netdev);
-		if (virtq_outstanding(&rx->q) < rx->posted_good)
-			refill(rx);
-	}
+	if (virtq_outstanding(&rx->q) < rx->posted_good)
+		net_rx_refill(rx);
 	return frames;
-}
-
-bool net_rx_arm(struct virtio_net *n)
-{
-	if (unlikely(virtq_outstanding(&n->rx.q) < n->rx.posted_good))
-		refill(&n->rx);
-	n->rx.interrupt_on = true;
-	return virtq_interrupt_after(&n->rx.q, 1);
 }

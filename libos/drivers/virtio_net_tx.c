@@ -5,6 +5,8 @@
  * at once. A longer frame goes by reference: the header and the frame's pieces make one chain, and
  * the netbuf is done when the device has used it.
  *
+ * A frame of one piece with room before it gets the header there and is one descriptor without a copy.
+ *
  * Completions are not waited for. They are reaped when half of the slots are taken, and in each poll
  * while memory of the stack is outstanding. The device is asked for an interrupt when the stack
  * goes idle with frames of its memory outstanding, or when it was told -EAGAIN. So a busy stack
@@ -58,6 +60,7 @@ int net_tx_setup(struct virtio_net *n)
 		slot_put(tx, (struct net_tx_slot *)(tx->slots + i * NET_TX_SLOT_BYTES));
 	tx->lent = 0;
 	tx->stack_waits = false;
+	tx->one_piece = virtio_has(n->dev, VIRTIO_F_VERSION_1 | VIRTIO_F_ANY_LAYOUT);
 	return virtq_setup(&tx->q, n->dev, 1, tx->slot_count,
 			   tso ? NET_TX_PIECES : TX_PIECES_PLAIN);
 }
@@ -74,7 +77,7 @@ static void slot_finish(struct net_tx *tx, struct net_tx_slot *s)
 
 	slot_put(tx, s);
 	if (b) {
-		tx->lent--;
+		tx->lent -= !b->patient;
 		netbuf_done(b);
 	}
 }
@@ -152,7 +155,7 @@ static int send_copied(struct virtio_net *n, struct netbuf *b, struct net_tx_slo
 		at += b->frags[i].len;
 	}
 	s->netbuf = NULL;
-	if (likely(virtio_has(n->dev, VIRTIO_F_VERSION_1 | VIRTIO_F_ANY_LAYOUT)))
+	if (likely(n->tx.one_piece))
 		error = virtq_add_one(&n->tx.q, arch_direct_unmap(&s->hdr), n->hdr_bytes + len, 0,
 				      s);
 	else
@@ -179,8 +182,30 @@ static __attribute__((noinline)) int send_lent(struct virtio_net *n, struct netb
 	s->netbuf = b;
 	error = virtq_add(&n->tx.q, segs, (unsigned)count, 0, s);
 	if (!error)
-		n->tx.lent++;
+		n->tx.lent += !b->patient;
 	return error;
+}
+
+static inline bool has_room_for_header(const struct virtio_net *n, const struct netbuf *b)
+{
+	return b->headroom >= n->hdr_bytes && b->frag_count == 1 && n->tx.one_piece &&
+	       virtq_is_direct(b->frags[0].base);
+}
+
+static int send_in_place(struct virtio_net *n, struct netbuf *b, struct net_tx_slot *s)
+{
+	uint8_t *at = (uint8_t *)b->frags[0].base - n->hdr_bytes;
+	uint32_t len = n->hdr_bytes + (uint32_t)b->len;
+	int error = virtq_add_one(&n->tx.q, arch_direct_unmap(at), len, 0, s);
+
+	if (unlikely(error))
+		return error;
+	__builtin_memcpy(at, &s->hdr, NET_HDR_LEGACY_BYTES);
+	if (likely(n->hdr_bytes == NET_HDR_BYTES))
+		__builtin_memcpy(at + NET_HDR_LEGACY_BYTES, &s->hdr.num_buffers, 2);
+	s->netbuf = b;
+	n->tx.lent += !b->patient;
+	return 0;
 }
 
 static int send(struct virtio_net *n, struct netbuf *b, struct net_tx_slot *s)
@@ -188,7 +213,10 @@ static int send(struct virtio_net *n, struct netbuf *b, struct net_tx_slot *s)
 	size_t len = b->len; /* the netbuf is the stack's again once it is done */
 	int error;
 
-	error = len <= NET_TX_COPY_MAX ? send_copied(n, b, s) : send_lent(n, b, s);
+	if (has_room_for_header(n, b))
+		error = send_in_place(n, b, s);
+	else
+		error = len <= NET_TX_COPY_MAX ? send_copied(n, b, s) : send_lent(n, b, s);
 	if (likely(!error)) {
 		n->tx.free = s->next_free;
 		n->netdev.tx_packets++;
@@ -223,6 +251,39 @@ refuse:
 full:
 	tx->stack_waits = true;
 	return -EAGAIN;
+}
+
+/* Room behind the header of the next slot, for a device that takes both in one piece. */
+void *net_tx_room(struct virtio_net *n, size_t len)
+{
+	struct net_tx *tx = &n->tx;
+
+	if (unlikely(len - ETH_HEADER_BYTES > NET_TX_COPY_MAX - ETH_HEADER_BYTES ||
+		     len > n->netdev.mtu + ETH_HEADER_BYTES + 4u || !tx->one_piece))
+		return NULL;
+	if (unlikely(!tx->free || tx->q.free_count <= tx->q.size / 2))
+		net_tx_reap(n);
+	if (unlikely(!tx->free || !tx->q.free_count))
+		return NULL;
+	tx->free->hdr = (struct virtio_net_hdr){ 0 }; /* first: a legacy header is shorter */
+	return (uint8_t *)&tx->free->hdr + n->hdr_bytes;
+}
+
+void net_tx_written(struct virtio_net *n, size_t len, uint16_t csum_start, uint16_t csum_offset)
+{
+	struct net_tx_slot *s = n->tx.free;
+
+	assert(!csum_offset || (n->netdev.features & NETDEV_TX_CSUM && csum_offset > csum_start));
+	s->netbuf = NULL;
+	if (csum_offset) {
+		s->hdr.flags = NET_HDR_F_NEEDS_CSUM;
+		s->hdr.csum_start = csum_start;
+		s->hdr.csum_offset = csum_offset - csum_start;
+	}
+	virtq_add_one(&n->tx.q, arch_direct_unmap(&s->hdr), (uint32_t)(n->hdr_bytes + len), 0, s);
+	n->tx.free = s->next_free;
+	n->netdev.tx_packets++;
+	n->netdev.tx_bytes += len;
 }
 
 bool net_tx_arm_closer(struct virtio_net *n)

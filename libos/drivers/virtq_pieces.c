@@ -11,12 +11,12 @@
 #include <core/errno.h>
 
 /* RAM as the device tree has it: what a direct-map address may come to. */
-static paddr_t ram_start, ram_bytes;
+paddr_t virtq_ram_start, virtq_ram_bytes;
 
 void virtq_set_ram(paddr_t start, paddr_t end)
 {
-	ram_start = start;
-	ram_bytes = end - start;
+	virtq_ram_start = start;
+	virtq_ram_bytes = end - start;
 }
 
 /* The frame behind an address; an anonymous page that nobody has touched yet gets one now. */
@@ -54,12 +54,10 @@ static int pieces_by_page(vaddr_t va, size_t len, struct virtq_seg *segs, unsign
 
 int virtq_pieces(const void *base, size_t len, struct virtq_seg *segs, unsigned count, unsigned max)
 {
-	paddr_t pa = arch_direct_unmap(base);
-
-	if (unlikely(pa - ram_start >= ram_bytes))
+	if (unlikely(!virtq_is_direct(base)))
 		return pieces_by_page((vaddr_t)base, len, segs, count, max);
 	if (unlikely(count == max))
 		return -E2BIG;
-	segs[count] = (struct virtq_seg){ pa, (uint32_t)len };
+	segs[count] = (struct virtq_seg){ arch_direct_unmap(base), (uint32_t)len };
 	return (int)count + 1;
 }

@@ -22,11 +22,6 @@
 #define read_once(x) (*(const volatile __typeof__(x) *)&(x))
 #define write_once(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
-static inline void full_fence(void)
-{
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
 static size_t avail_offset(unsigned size)
 {
 	return size * sizeof(struct virtq_desc);
@@ -102,7 +97,7 @@ static void clear(struct virtqueue *q)
 	q->used_next = q->used_seen = 0;
 }
 
-static unsigned power_of_two_below(unsigned n)
+unsigned virtq_size_for(unsigned n)
 {
 	unsigned p = 1;
 
@@ -128,7 +123,7 @@ int virtq_setup(struct virtqueue *q, struct virtio_device *d, unsigned index, un
 	if (!virtio_has(d, VIRTIO_F_INDIRECT_DESC))
 		indirect_max = 0;
 	if (!q->desc)
-		error = allocate(q, power_of_two_below(MIN(offered, size_wanted)), indirect_max);
+		error = allocate(q, virtq_size_for(MIN(offered, size_wanted)), indirect_max);
 	if (error)
 		return error;
 	/* Tables allocated earlier serve again only if the device still understands them. */
@@ -235,7 +230,7 @@ bool virtq_kick(struct virtqueue *q)
 		return false;
 	__atomic_store_n(&q->avail->idx, now, __ATOMIC_RELEASE);
 	q->avail_published = now;
-	full_fence();
+	virtq_full_fence();
 	if (q->event_idx) /* [2.7.10.1] did the index pass the event? */
 		wanted =
 			(uint16_t)(now - read_once(*q->avail_event) - 1) < (uint16_t)(now - before);
@@ -308,19 +303,6 @@ struct virtq_done virtq_take_closer(struct virtqueue *q, uint32_t id, uint32_t l
 	q->used_next++;
 	free_chain(q, (uint16_t)id);
 	return (struct virtq_done){ c->cookie, len };
-}
-
-bool virtq_interrupt_after(struct virtqueue *q, unsigned ahead)
-{
-	uint16_t passed;
-
-	if (q->event_idx)
-		write_once(*q->used_event, (uint16_t)(q->used_next + ahead - 1));
-	else
-		write_once(q->avail->flags, 0);
-	full_fence();
-	passed = (uint16_t)(read_once(q->used->idx) - q->used_next);
-	return passed < ahead || virtio_is_broken(q->dev);
 }
 
 void virtq_interrupt_off(struct virtqueue *q)

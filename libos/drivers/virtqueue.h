@@ -21,6 +21,7 @@
 #ifndef VIRTQUEUE_H
 #define VIRTQUEUE_H
 
+#include <core/arch.h>
 #include <core/errno.h>
 
 #include "virtio.h"
@@ -96,6 +97,8 @@ struct virtqueue {
  */
 int virtq_setup(struct virtqueue *q, struct virtio_device *d, unsigned index, unsigned size_wanted,
 		unsigned indirect_max);
+/* The largest size of a queue, a power of two, that is at most `n`; 1 for 0. */
+unsigned virtq_size_for(unsigned n);
 /* After a successful reset only. */
 void virtq_release(struct virtqueue *q);
 
@@ -123,6 +126,24 @@ static inline int virtq_add_one(struct virtqueue *q, paddr_t addr, uint32_t len,
 	c->count = 1;
 	q->avail->ring[q->avail_next++ & q->mask] = head;
 	return 0;
+}
+
+/*
+ * A queue whose descriptors name one piece each for good, made for receive buffers: they are filled once after
+ * virtq_setup(), and from then on only offered and taken, which touches the ring and nothing else. Such a queue
+ * uses neither virtq_add() nor virtq_take(). `id` is below q->size.
+ */
+static inline void virtq_prepare(struct virtqueue *q, uint16_t id, paddr_t addr, uint32_t len,
+				 uint16_t flags, void *cookie)
+{
+	q->desc[id] = (struct virtq_desc){ addr, len, flags, 0 };
+	q->chains[id] = (struct virtq_chain){ .cookie = cookie, .room = flags ? len : 0 };
+}
+
+static inline void virtq_offer(struct virtqueue *q, uint16_t id)
+{
+	q->chains[id].count = 1;
+	q->avail->ring[q->avail_next++ & q->mask] = id;
 }
 
 /* Publishes what was added since the last kick; true if the device had to be notified. */
@@ -174,12 +195,46 @@ static inline struct virtq_done virtq_take_fast(struct virtqueue *q)
 	return (struct virtq_done){ c->cookie, len };
 }
 
+/* True if there are used entries that virtq_take_prepared() has not taken: up to q->used_seen. */
+static inline bool virtq_look(struct virtqueue *q)
+{
+	uint16_t seen = __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE);
+
+	return seen != q->used_next && virtq_look_closer(q, seen);
+}
+
+/* The next entry of a queue of prepared descriptors. */
+static inline struct virtq_done virtq_take_prepared(struct virtqueue *q)
+{
+	const volatile struct virtq_used_elem *e = &q->used->ring[q->used_next & q->mask];
+	struct virtq_chain *c;
+	size_t id;
+	uint32_t len;
+
+	if (unlikely(q->used_next == q->used_seen) && !virtq_look(q))
+		return (struct virtq_done){ NULL, 0 };
+	id = e->id;
+	len = e->len;
+	c = &q->chains[id];
+	if (unlikely(id >= q->size || c->count != 1 || len > c->room))
+		return virtq_take_closer(q, (uint32_t)id, len);
+	q->used_next++;
+	c->count = 0;
+	return (struct virtq_done){ c->cookie, len };
+}
+
 /*
  * A cheap look for callers that mostly find nothing: false means that virtq_take() would give NULL.
  */
 static inline bool virtq_has_used(const struct virtqueue *q)
 {
 	return q->used_next != __atomic_load_n(&q->used->idx, __ATOMIC_RELAXED);
+}
+
+/* A store that the device must see before we read what it stored: see the head of virtqueue.c. */
+static inline void virtq_full_fence(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 /* Outstanding chains. */
@@ -192,7 +247,19 @@ static inline unsigned virtq_outstanding(const struct virtqueue *q)
  * Asks for an interrupt once `ahead` more chains are used (1: the next one). False: they have been
  * already, no interrupt will come, and the caller must take them.
  */
-bool virtq_interrupt_after(struct virtqueue *q, unsigned ahead);
+static inline bool virtq_interrupt_after(struct virtqueue *q, unsigned ahead)
+{
+	uint16_t passed;
+
+	if (likely(q->event_idx))
+		*(volatile uint16_t *)q->used_event = (uint16_t)(q->used_next + ahead - 1);
+	else
+		*(volatile uint16_t *)&q->avail->flags = 0;
+	virtq_full_fence();
+	passed = (uint16_t)(*(volatile uint16_t *)&q->used->idx - q->used_next);
+	return passed < ahead || virtio_is_broken(q->dev);
+}
+
 void virtq_interrupt_off(struct virtqueue *q);
 
 /* After a reset: the cookies of chains still outstanding, one a call, then NULL. */
@@ -204,6 +271,13 @@ void *virtq_reclaim(struct virtqueue *q);
  */
 int virtq_pieces(const void *base, size_t len, struct virtq_seg *segs, unsigned count,
 		 unsigned max);
+/* True for an address in the direct map, where every range is one piece. */
+static inline bool virtq_is_direct(const void *p)
+{
+	extern paddr_t virtq_ram_start, virtq_ram_bytes;
+
+	return arch_direct_unmap(p) - virtq_ram_start < virtq_ram_bytes;
+}
 /* Boot: where RAM lies, so that direct-map addresses are recognised. */
 void virtq_set_ram(paddr_t start, paddr_t end);
 

@@ -30,11 +30,6 @@ static void input(struct netdev *d, struct netbuf *b)
 	net_receive(interface_of(d), b);
 }
 
-static void input_done(struct netdev *d)
-{
-	(void)d;
-}
-
 static void tx_ready(struct netdev *d)
 {
 	if (net_is_entered())
@@ -58,7 +53,6 @@ static void wake(struct netdev *d)
 
 static const struct netdev_upper stack_upper = {
 	.input = input,
-	.input_done = input_done,
 	.tx_ready = tx_ready,
 	.link_changed = link_changed,
 	.wake = wake,

@@ -32,7 +32,7 @@ COUNTER(net_drop_rx_short, "frames dropped: too short for their headers");
 #define SHORT_FRAME 128
 #define SLACK       8       /* lwIP's option parser may look one byte behind the end */
 
-/* One frame on loan. The pbufs of its pieces lie behind it. */
+/* One frame on loan. The pbufs of its pieces lie behind it. A frame of one piece has it in the netbuf. */
 struct lent_piece {
 	struct pbuf_custom custom;   /* first: lwIP hands it back by this address */
 	struct lent_frame *frame;
@@ -49,19 +49,25 @@ static void piece_returned(struct pbuf *p)
 {
 	struct lent_frame *f = ((struct lent_piece *)p)->frame;
 
+	struct netbuf *b = f->netbuf;
+
 	if (--f->pieces_out)
 		return;
 	f->in->lent_frames--;
-	netbuf_done(f->netbuf);
-	kfree(f);
+	if (unlikely((void *)f != b->stack_room))
+		kfree(f);
+	netbuf_done(b);
 }
 
 static struct pbuf *lend(struct net_interface *in, struct netbuf *b)
 {
-	struct lent_frame *f = kmalloc(sizeof(*f) + b->frag_count * sizeof(struct lent_piece));
+	struct lent_frame *f = (struct lent_frame *)b->stack_room;
 	struct pbuf *head = NULL;
 
-	if (!f)
+	_Static_assert(sizeof(*f) + sizeof(f->pieces[0]) <= sizeof(b->stack_room), "no room for a pbuf");
+	if (unlikely(b->frag_count > 1))
+		f = kmalloc(sizeof(*f) + b->frag_count * sizeof(struct lent_piece));
+	if (unlikely(!f))
 		return NULL;
 	f->in = in;
 	f->netbuf = b;

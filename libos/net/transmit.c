@@ -128,6 +128,8 @@ static void describe(struct transmission *t, struct pbuf *p)
 	b->gso_size = 0;
 	b->needs_csum = false;
 	b->csum_good = false;
+	b->headroom = 0;
+	b->patient = false;
 	for (; p; p = p->next) {
 		if (!p->len)
 			continue;
@@ -205,6 +207,29 @@ void net_transmit_submit(struct net_interface *in, struct transmission *t)
 	in->waiting_count++;
 }
 
+/* Into the driver's own memory, if that is possible now: nothing is left to be done afterwards. */
+static bool send_short(struct net_interface *in, struct pbuf *p)
+{
+	const struct netdev_ops *ops = in->dev->ops;
+	size_t len = p->tot_len;
+	struct netbuf b;         /* only what concerns the checksum */
+	uint8_t *to;
+
+	if (len > NETDEV_SHORT_MAX || in->waiting_count || !ops->send_room)
+		return false;
+	to = ops->send_room(in->dev, len);
+	if (unlikely(!to))
+		return false;
+	b.needs_csum = false;
+	add_offloads(&b, in, p);
+	for (; p; to += p->len, p = p->next)
+		__builtin_memcpy(to, p->payload, p->len);
+	ops->send_written(in->dev, len, b.needs_csum ? b.csum_start : 0, b.needs_csum ? b.csum_offset : 0);
+	in->needs_kick = true;
+	counter_inc(net_tx_frames);
+	return true;
+}
+
 static void note_kind(const struct pbuf *p)
 {
 	const uint8_t *frame = p->payload;
@@ -225,6 +250,8 @@ err_t net_transmit(struct netif *netif, struct pbuf *p)
 	if (in->merge.open && net_merge_append(in, p))
 		return ERR_OK;
 	net_merge_close(in);
+	if (likely(send_short(in, p)))
+		return ERR_OK;
 	if (in->waiting_count >= WAITING_MAX) {
 		counter_inc(net_drop_tx_queue);
 		return ERR_MEM;

@@ -10,9 +10,10 @@
  * short frame may be copied, and is then done before transmit() returns. Pieces may lie anywhere in
  * kernel memory, page boundaries included. After a kick(), done() comes in bounded time for every
  * frame: the driver asks for an interrupt (so wake() comes) when a frame with pieces is outstanding
- * and the stack is not polling anyway.
+ * and the stack is not polling anyway. A frame that is `patient` needs no such interrupt. A driver
+ * whose own header fits into `headroom` can put it there and send a frame of one piece as it is.
  * Receive: the stack is told by wake() and then calls poll() until it returns 0, at whatever pace it
- * likes. poll() calls input() for each frame and, if there was any, input_done() at its end.
+ * likes. poll() calls input() for each frame.
  *
  * All downcalls are made by threads (or executor tasks) that hold the stack lock. Every upcall but
  * wake() is made from inside poll(), and done() from inside transmit(), kick(), poll() or stop(), so
@@ -31,6 +32,8 @@
 struct netdev;
 
 #define NETBUF_FRAGS 20
+#define NETBUF_STACK_WORDS 8
+#define NETDEV_SHORT_MAX 224u   /* bytes of a frame that a driver copies rather than names */
 
 enum netdev_feature {
 	NETDEV_TX_CSUM   = 1 << 0, /* fills in a TCP or UDP checksum (pseudo-header already summed in) */
@@ -52,7 +55,10 @@ struct netbuf {
 	bool needs_csum;
 	bool gso_ipv6;
 	bool csum_good;                   /* receive */
+	uint8_t headroom;                 /* transmit: bytes before frags[0].base that are the driver's until done() */
+	bool patient;                     /* transmit: nobody waits for done(), it may come with a later poll() */
 	size_t len;                       /* whole frame */
+	uint64_t stack_room[NETBUF_STACK_WORDS]; /* receive: the stack's own from input() to done() */
 };
 
 struct netdev_ops {
@@ -60,6 +66,14 @@ struct netdev_ops {
 	void (*stop)(struct netdev *d);
 	/* 0: taken. -EAGAIN: ring full, tx_ready() will be called. -EINVAL: never sendable (logged, counted). */
 	int (*transmit)(struct netdev *d, struct netbuf *b);
+	/*
+	 * The short way for a frame of at most NETDEV_SHORT_MAX bytes, which nothing is lent for. send_room() says where to
+	 * write it; NULL: not now, or not by this device, so transmit() has to be tried. The next call is
+	 * send_written(), and the frame leaves with the kick(). A checksum is asked for as in a netbuf; csum_offset 0: none.
+	 * NULL: not offered.
+	 */
+	void *(*send_room)(struct netdev *d, size_t len);
+	void (*send_written)(struct netdev *d, size_t len, uint16_t csum_start, uint16_t csum_offset);
 	void (*kick)(struct netdev *d);
 	/*
 	 * Takes frames that have arrived, at most `budget`, calling d->upper->input for each; returns
@@ -80,7 +94,6 @@ struct netdev_upper {  /* the stack */
 	 * much later (bytes are lent to TCP in place) from any thread.
 	 */
 	void (*input)(struct netdev *d, struct netbuf *b);
-	void (*input_done)(struct netdev *d);   /* the batch ends */
 	void (*tx_ready)(struct netdev *d);     /* room again after -EAGAIN */
 	void (*link_changed)(struct netdev *d, bool up);
 	void (*wake)(struct netdev *d);         /* frames wait; whoever runs the stack should poll. Any context */
