@@ -36,9 +36,10 @@ endif
 O        := build/$(IMAGE)
 
 # Packages that the goals need, by group of tools/setup.
-setup_groups := build $(if $(filter run debug bench,$(goals)),run) \
+setup_groups := build $(if $(filter run debug bench bench-%,$(goals)),run) \
 	$(if $(filter test unit native check fuzz fuzz-text build/native/% land-check,$(goals)),\
-	run test) $(filter debug bench fresh,$(goals))
+	run test) $(filter debug fresh,$(goals)) \
+	$(if $(filter bench bench-%,$(goals)),bench)
 empty        :=
 setup        := build/.setup-$(subst $(empty) ,-,$(strip $(setup_groups)))
 
@@ -69,7 +70,7 @@ menuconfig nconfig oldconfig savedefconfig: $(setup)
 
 # Goals that read no configuration: nothing is built, fetched or set up for them.
 unconfigured := help clean doctor setup unit native fuzz fuzz-text build/native/% test check fresh \
-	land-check stop bench soak menuconfig nconfig oldconfig savedefconfig %_defconfig
+	land-check stop bench bench-% soak menuconfig nconfig oldconfig savedefconfig %_defconfig
 ifneq ($(filter-out $(unconfigured),$(goals)),)
 include tools/build/image.mk
 endif

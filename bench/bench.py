@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """
-make bench: takes the figures, writes them down as they are.
+make bench, make bench-peer: take the figures, write them down as they are.
 
-    bench.py [IMAGE...] [--only NAME]
+    bench.py [IMAGE...] [--only STEP] [--peer]
 
-For each image bench/results/<image>.json holds a list of objects (name, value, unit, peer, ratio,
-aim, method, peer_is), and bench/results/README.md a table and a plot of them all. An `aim` for a
-figure with a peer is an aim for the ratio. Progress goes to standard error.
+For each image bench/results/<image>.json holds a list of figures (figure.py), and
+bench/results/README.md a table and plots of them all. --peer measures memcached by turns with a Linux
+guest that runs Debian's memcached. Figures of a step that was not run stay, those of one that failed
+are dropped: what stands there was measured. Progress goes to standard error.
 """
 
 import json
@@ -15,26 +16,41 @@ import sys
 import time
 from pathlib import Path
 
-import measure
+import boot
+import counters
+import instr
+import instruments
+import rates
 import report
-from measure import Figure, machine
+from figure import Figure
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
 PLANS = {
     "hello": [
-        ("size", lambda tell: measure.image_bytes("hello", 100 << 10)),
-        ("boot time", measure.boot_to_line),
-        ("boot instructions", measure.boot_instructions_hello),
-        ("least memory", measure.min_ram_hello),
+        ("size", lambda tell: boot.image_bytes("hello", 100 << 10)),
+        ("boot time", boot.boot_to_line),
+        ("boot instructions", boot.boot_instructions_hello),
+        ("least memory", boot.min_ram_hello),
     ],
     "memcached": [
-        ("size", lambda tell: measure.image_bytes("memcached", 450 << 10)),
-        ("boot time", measure.boot_to_version),
-        ("boot instructions", measure.boot_instructions_memcached),
-        ("idle", measure.idle),
-        ("instructions per get", measure.instr_per_get),
-        ("least memory", measure.min_ram_memcached),
+        ("size", lambda tell: boot.image_bytes("memcached", 450 << 10)),
+        ("boot time", boot.boot_to_version),
+        ("boot instructions", boot.boot_instructions_memcached),
+        ("idle", boot.idle),
+        ("least memory", boot.min_ram_memcached),
+        ("least memory for 10,000 connections", boot.min_ram_10k),
+        ("instructions", instr.per_request),
+        ("10,000 connections", instr.ten_thousand),
+        ("notifications", counters.kicks_per_batch),
+        ("bytes per item", counters.item_overhead),
+        ("rates", rates.alone),
+    ],
+}
+PEER_PLANS = {
+    "memcached": [
+        ("instructions beside Linux", instr.beside_linux),
+        ("rates beside Linux", rates.beside_linux),
     ],
 }
 
@@ -46,10 +62,11 @@ def tell_from(image, step):
     return tell
 
 
-def run_plan(image, only):
+def run_plan(image, plan, only):
+    """(figures, steps that failed)."""
     figures, failures = [], 0
-    measure.kiln.build_image(image)
-    for step, take in PLANS[image]:
+    instruments.kiln.build_image(image)
+    for step, take in plan:
         if only and only != step:
             continue
         tell = tell_from(image, step)
@@ -67,7 +84,7 @@ def run_plan(image, only):
 
 
 def merge(old, new):
-    """New figures replace old ones of the same name; the others stay."""
+    """New figures replace old ones of the same name, where they stood; the others stay."""
     names = {f["name"]: f for f in old}
     names.update({f["name"]: f for f in new})
     return list(names.values())
@@ -75,22 +92,23 @@ def merge(old, new):
 
 def main(argv):
     only = argv[argv.index("--only") + 1] if "--only" in argv else None
-    images = [a for a in argv if a in PLANS] or list(PLANS)
+    plans = PEER_PLANS if "--peer" in argv else PLANS
+    images = [a for a in argv if a in plans] or list(plans)
     RESULTS.mkdir(exist_ok=True)
-    measure.compile_tools()
-    failures = 0
+    instruments.compile_tools()
+    begin, failures = time.monotonic(), 0
     for image in images:
-        figures, failed = run_plan(image, only)
+        figures, failed = run_plan(image, plans[image], only)
         failures += failed
         path = RESULTS / f"{image}.json"
-        old = json.loads(path.read_text()) if only and path.exists() else []
-        path.write_text(json.dumps(merge(old, figures), indent=2) + "\n")
+        keep = path.exists() and (only or plans is PEER_PLANS)
+        path.write_text(json.dumps(merge(json.loads(path.read_text()) if keep else [], figures), indent=2) + "\n")
     taken = {image: json.loads((RESULTS / f"{image}.json").read_text())
              for image in PLANS if (RESULTS / f"{image}.json").exists()}
-    setting = (f"QEMU {machine.qemu_version(machine.find_qemu())} on {platform.machine()}, "
-               f"{time.strftime('%Y-%m-%d')}")
+    setting = f"QEMU {instruments.qemu_version()} on {platform.machine()}, {time.strftime('%Y-%m-%d')}"
     report.write(RESULTS, taken, setting)
-    print(f"Results are in {RESULTS.relative_to(measure.ROOT)}.", file=sys.stderr)
+    print(f"Results are in {RESULTS.relative_to(instruments.ROOT)}, after {time.monotonic() - begin:.0f} s.",
+          file=sys.stderr)
     return 1 if failures else 0
 
 

@@ -5,41 +5,78 @@ def number(value):
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
 
 
-def verdict(figure):
-    """'met', 'missed', or '' when nothing was aimed at."""
+def aimed_at(figure):
+    """The number that its aim is for, or None."""
     if figure["aim"] is None:
+        return None
+    return figure["ratio"] if figure["aim_is"] == "ratio" else figure["value"]
+
+
+def verdict(figure):
+    """'met', 'missed', or '' when nothing was aimed at or there was no peer to compare with."""
+    got = aimed_at(figure)
+    if got is None:
         return ""
-    got = figure["ratio"] if figure["peer"] else figure["value"]
-    return "met" if got <= figure["aim"] else "missed"
+    return "met" if (got >= figure["aim"] if figure["better"] == "higher" else got <= figure["aim"]) else "missed"
 
 
 def sentence(figure):
     text = f"{figure['name']} {number(figure['value'])} {figure['unit']}"
     if figure["peer"]:
-        text += f", {figure['ratio']:.2f} times the peer's {number(figure['peer'])}"
+        text += f", {figure['ratio']:.2f} times the peer's {number(figure['peer']['value'])}"
     return text + (f" (aim {verdict(figure)})" if verdict(figure) else "")
 
 
 def table(figures):
-    lines = ["| figure | value | peer | ratio | aim | |", "|---|---:|---:|---:|---:|---|"]
+    lines = ["| figure | value | of repeats | peer | ratio | aim | |", "|---|---:|---:|---:|---:|---:|---|"]
     for f in figures:
-        peer = number(f["peer"]) if f["peer"] else ""
+        spread = f"{number(f['spread'][0])} to {number(f['spread'][1])}" if f["spread"] else ""
+        peer = number(f["peer"]["value"]) if f["peer"] else ""
         ratio = f"{f['ratio']:.2f}" if f["ratio"] else ""
-        aim = "" if f["aim"] is None else f"{f['aim']:.1f} times" if f["peer"] else number(f["aim"])
-        lines.append(f"| `{f['name']}` ({f['unit']}) | {number(f['value'])} | {peer} | {ratio} | {aim} | {verdict(f)} |")
+        aim = ""
+        if f["aim"] is not None:
+            aim = ("at least " if f["better"] == "higher" else "at most ") + number(f["aim"])
+            aim += " times" if f["aim_is"] == "ratio" else ""
+        lines.append(f"| `{f['name']}` ({f['unit']}) | {number(f['value'])} | {spread} | {peer} | {ratio} | {aim} | "
+                     f"{verdict(f)} |")
     return lines
 
 
 def methods(figures):
     lines = []
     for f in figures:
-        peer = f" Peer: {f['peer_is']}." if f["peer_is"] else ""
-        lines.append(f"- `{f['name']}`: {f['method']}.{peer}")
+        text = f"- `{f['name']}`: {f['method']}."
+        if f["note"]:
+            text += f" Seen: {f['note']}."
+        if f["peer"]:
+            text += f" Peer: {f['peer']['what']}."
+        lines.append(text)
     return lines
 
 
+def peers(figures):
+    """Command lines and versions of the peers, each once."""
+    lines = []
+    for f in figures:
+        versions = (f["peer"] or {}).get("versions")
+        if versions:
+            lines.append("- " + ", ".join(f"{name} {version}" for name, version in versions.items())
+                         + (f": `{f['peer']['command']}`" if f["peer"].get("command") else ""))
+    return ["Compared with:", "", *dict.fromkeys(lines), ""] if lines else []
+
+
+def shares(figures):
+    """(name, how far from the aim): 1 is the aim itself, less is better."""
+    found = []
+    for f in figures:
+        got = aimed_at(f)
+        if got:
+            found.append((f["name"], f["aim"] / got if f["better"] == "higher" else got / f["aim"]))
+    return found
+
+
 def plot(path, image, figures):
-    """Each figure as a share of its aim or peer: one picture of how far there is to go."""
+    """Each figure as a share of its aim: one picture of how far there is to go."""
     try:
         import matplotlib
         matplotlib.use("svg")
@@ -47,11 +84,11 @@ def plot(path, image, figures):
         import matplotlib.pyplot as plt
     except ImportError:
         return False
-    shares = [(f["name"], (f["ratio"] if f["peer"] else f["value"]) / f["aim"]) for f in figures if f["aim"]]
-    if not shares:
+    found = shares(figures)
+    if not found:
         return False
-    figure, axes = plt.subplots(figsize=(7, 0.5 * len(shares) + 1.2))
-    names, values = zip(*reversed(shares))
+    figure, axes = plt.subplots(figsize=(8, 0.4 * len(found) + 1.2))
+    names, values = zip(*reversed(found))
     bars = axes.barh(names, values, color=["#3a7d44" if v <= 1 else "#b5442e" for v in values])
     axes.bar_label(bars, [f"{v:.2f}" for v in values], padding=3)
     axes.axvline(1, color="#444444", linewidth=1)
@@ -64,11 +101,43 @@ def plot(path, image, figures):
     return True
 
 
+def plot_beside(path, image, figures):
+    """Rates and instructions beside the Linux guest's, on a scale of powers of ten."""
+    pairs = [(f["name"], f["value"], f["peer"]["value"], f["ratio"]) for f in figures
+             if f["peer"] and "memcached" in (f["peer"].get("versions") or {})]
+    if not pairs:
+        return False
+    try:
+        import matplotlib
+        matplotlib.use("svg")
+        import matplotlib.pyplot as plt
+    except ImportError:
+        return False
+    figure, axes = plt.subplots(figsize=(8, 0.55 * len(pairs) + 1.4))
+    places = range(len(pairs))
+    ours = axes.barh([p + 0.2 for p in places], [p[1] for p in pairs], 0.38, color="#2c6fa8", label="Kiln")
+    axes.barh([p - 0.2 for p in places], [p[2] for p in pairs], 0.38, color="#9a9a9a", label="Linux guest")
+    axes.bar_label(ours, [f"{p[3]:.3g} times" for p in pairs], padding=3)
+    axes.set_yticks(list(places), [p[0] for p in pairs])
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlim(right=axes.get_xlim()[1] * 4)
+    axes.legend(loc="lower right")
+    axes.set_title(f"{image} beside memcached on Linux")
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+    return True
+
+
 def write(folder, taken, setting):
-    lines = ["# Measured figures", "", f"Taken by `make bench`: {setting}.", ""]
+    lines = ["# Measured figures", "", f"Taken by `make bench` and `make bench-peer`: {setting}. How each is taken "
+             "is told below it and in [bench](../README.md).", ""]
     for image, figures in taken.items():
         lines += [f"## {image}", "", *table(figures), ""]
-        if plot(folder / f"{image}.svg", image, figures):
-            lines += [f"![{image}]({image}.svg)", ""]
-        lines += [*methods(figures), ""]
+        for name, draw in ((f"{image}.svg", plot), (f"{image}-peer.svg", plot_beside)):
+            (folder / name).unlink(missing_ok=True)
+            if draw(folder / name, image, figures):
+                lines += [f"![{image}]({name})", ""]
+        lines += [*methods(figures), "", *peers(figures)]
     (folder / "README.md").write_text("\n".join(lines))

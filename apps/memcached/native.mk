@@ -4,11 +4,11 @@
 
 NATIVE    := build/native
 NATIVE_CC ?= gcc
-native_flags := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Ilibos/include -pthread
+native_flags := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Ilibos/include -pthread -DCONFIG_STREAM_FILTER=1
 native_asan  := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
 native_sources := $(filter-out %_test.c %_fuzz.c,$(wildcard apps/memcached/*.c)) \
-	$(wildcard libos/net/stream_epoll*.c) \
+	$(wildcard libos/net/stream_epoll*.c) libos/net/stream_filter.c \
 	$(addprefix libos/monitor/,textbuf.c exposition.c http.c server.c pages.c native.c)
 native_objects := $(patsubst %.c,$(NATIVE)/%.o,$(native_sources))
 native_asan_objects := $(patsubst %.c,$(NATIVE)/asan/%.o,$(native_sources))

@@ -292,6 +292,7 @@ static int transmit(struct netdev *d, struct netbuf *b)
 static void kick(struct netdev *d)
 {
 	(void)d;
+	lab_counts.kicks++;
 	if (ring_used && lab_wire.ring_room) {
 		ring_used = 0;
 		d->upper->tx_ready(d);

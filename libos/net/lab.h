@@ -30,7 +30,7 @@ extern struct lab_wire lab_wire;
 extern struct netdev lab_netdev;
 
 struct lab_counts {
-	uint64_t sent, delivered, lost, longest_frame, lent;
+	uint64_t sent, delivered, lost, longest_frame, lent, kicks;
 };
 extern struct lab_counts lab_counts;
 

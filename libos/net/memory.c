@@ -13,8 +13,9 @@
 #include <core/kmem.h>
 #include <core/page.h>
 
-#include "stack.h"
 #include "lwip/opt.h"
+#include "packet.h"
+#include "stack.h"
 
 COUNTER(net_drop_memory, "allocations of the network stack refused by its bound or the heap");
 
@@ -48,6 +49,20 @@ bool net_memory_is_short(void)
 	return used_bytes > limit_bytes - limit_bytes / 8;
 }
 
+bool net_memory_take(size_t bytes)
+{
+	if (used_bytes + bytes > limit_bytes)
+		return false;
+	used_bytes += bytes;
+	return true;
+}
+
+void net_memory_give_back(size_t bytes)
+{
+	assert(used_bytes >= bytes);
+	used_bytes -= bytes;
+}
+
 void *net_memory_alloc(size_t bytes)
 {
 	void *p = used_bytes + bytes <= limit_bytes ? kmalloc(bytes) : NULL;
@@ -69,11 +84,11 @@ void *net_memory_alloc_zero(size_t count, size_t bytes)
 	return p;
 }
 
+/* A segment inside a packet goes with its packet, whose pbuf lwIP frees as well. */
 void net_memory_free(void *p)
 {
-	size_t size = kmalloc_usable(p);
-
-	assert(used_bytes >= size);
-	used_bytes -= size;
+	if (packet_owns_segment(p))
+		return;
+	net_memory_give_back(kmalloc_usable(p));
 	kfree(p);
 }

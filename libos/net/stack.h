@@ -58,6 +58,8 @@ void net_runner_end_wait(struct net_runner *r);
 size_t net_memory_used(void);
 size_t net_memory_limit(void);
 void net_memory_set_limit(size_t bytes);
+bool net_memory_take(size_t bytes);  /* for memory of our own: false beyond the bound */
+void net_memory_give_back(size_t bytes);
 bool net_memory_is_short(void);      /* under an eighth left: refuse new work, finish the old */
 
 /* interface.c */

@@ -22,6 +22,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -108,6 +109,7 @@ static void stream_settle(struct stream *s)
 		return;
 	}
 	check_low_water(s);
+	stream_head_resume(&s->head);
 	if (s->retry && input_is_wanted(s)) {
 		s->retry = false;
 		if (s->pending_len > 0) {
@@ -126,8 +128,10 @@ static void stream_settle(struct stream *s)
 /* Looks at every touched stream once; those touched meanwhile have their turn in the next batch. */
 static void settle(struct stream_loop *loop)
 {
-	struct stream *list = loop->dirty;
+	struct stream *list;
 
+	stream_turns_run(&loop->head);
+	list = loop->dirty;
 	loop->dirty = NULL;
 	loop->dirty_end = &loop->dirty;
 	while (list) {
@@ -144,6 +148,7 @@ static void settle(struct stream_loop *loop)
 		loop->dead_listeners = l->next;
 		free(l);
 	}
+	datagrams_free_dead(loop);
 }
 
 /* ---- events ---- */
@@ -228,7 +233,7 @@ static int wait_ms(const struct stream_loop *loop)
 	const struct stream_timer *t = timer_heap_first(&loop->timers);
 	uint64_t now, ms;
 
-	if (loop->dirty)
+	if (loop->dirty || stream_turns_are_due(&loop->head))
 		return 0;
 	if (!t)
 		return -1;
@@ -251,7 +256,13 @@ static void event_dispatch(struct stream_loop *loop, const struct epoll_event *e
 		listener_event((struct stream_listener *)src);
 		break;
 	case SOURCE_STREAM:
-		stream_event((struct stream *)src, ev->events);
+		stream_event((struct stream *)((char *)src - offsetof(struct stream, source)),
+			     ev->events);
+		break;
+	case SOURCE_DATAGRAMS:
+		datagrams_event((struct stream_datagrams *)src);
+		break;
+	case SOURCE_DEAD:
 		break;
 	}
 }
@@ -330,6 +341,8 @@ void stream_loop_destroy(struct stream_loop *loop)
 	}
 	while (loop->listeners)
 		stream_listener_close(loop->listeners);
+	while (loop->datagrams)
+		stream_datagrams_close(loop->datagrams);
 	settle(loop);
 	while (loop->posts) {
 		struct post *p = loop->posts;

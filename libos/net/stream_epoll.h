@@ -11,11 +11,12 @@
 #include <libos/stream.h>
 
 #include "stream_epoll_timer.h"
+#include "stream_wire.h"
 
 enum { INPUT_BYTES = 64 * 1024 };
 
 /* What epoll's user data points to: told apart by `kind`. */
-enum source_kind { SOURCE_WAKE, SOURCE_LISTENER, SOURCE_STREAM };
+enum source_kind { SOURCE_WAKE, SOURCE_LISTENER, SOURCE_STREAM, SOURCE_DATAGRAMS, SOURCE_DEAD };
 
 struct source {
 	enum source_kind kind;
@@ -29,6 +30,7 @@ struct service {
 	struct stream_options options;
 	void *user;
 	unsigned refs;
+	struct stream_class_head head;
 };
 
 /*
@@ -55,6 +57,7 @@ struct stream_listener {
 };
 
 struct stream {
+	struct stream_head head;       /* the filter */
 	struct source source;
 	struct stream_loop *loop;
 	struct service *service;
@@ -89,11 +92,13 @@ struct post {
 };
 
 struct stream_loop {
+	struct stream_loop_head head;  /* the filters */
 	struct source wake;            /* an eventfd: stop and posts */
 	int epoll;
 	struct stream *streams;
 	struct stream_listener *listeners;
 	struct stream_listener *dead_listeners;
+	struct stream_datagrams *datagrams, *dead_datagrams;
 	struct stream *dirty, **dirty_end;
 	struct segment *sent;          /* references whose bytes have left, release() due */
 	struct segment *spare;         /* buffers to use again */
@@ -114,6 +119,10 @@ int source_watch(struct stream_loop *loop, struct source *src, uint32_t interest
 
 void service_put(struct service *sv);
 void listener_event(struct stream_listener *l);
+/* Datagrams have arrived. */
+void datagrams_event(struct stream_datagrams *d);
+/* Frees those that were closed; at the end of a turn. */
+void datagrams_free_dead(struct stream_loop *loop);
 
 /* Takes the descriptor over; on failure it is closed. */
 struct stream *stream_new(struct stream_loop *loop, struct service *sv, int fd, uint32_t interest);

@@ -43,6 +43,7 @@ static struct service *service_new(const struct stream_ops *ops, const struct st
 		sv->options.low_water = sv->options.high_water / 4;
 	if (!sv->options.backlog)
 		sv->options.backlog = DEFAULT_BACKLOG;
+	stream_class_head_init(&sv->head, &sv->ops, &sv->options);
 	return sv;
 }
 

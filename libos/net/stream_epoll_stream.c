@@ -54,6 +54,7 @@ struct stream *stream_new(struct stream_loop *loop, struct service *sv, int fd,
 	s->loop = loop;
 	s->service = sv;
 	s->user = sv->user;
+	stream_head_init(&s->head, &sv->head);
 	if (source_add(loop, &s->source, interest) < 0)
 		goto fail;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
@@ -74,6 +75,7 @@ fail:
 static void stream_free(struct stream *s)
 {
 	assert(!s->dirty);
+	stream_head_fini(&s->loop->head, &s->head);
 	output_drop(s);
 	close(s->source.fd);
 	*s->link = s->next;

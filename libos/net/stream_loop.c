@@ -75,11 +75,14 @@ static void section(struct stream_loop *loop)
 	__atomic_store_n(&loop->is_awake, false, __ATOMIC_RELEASE);
 	collecting_loop = loop;
 	stream_carry_out_all(loop);
+	stream_datagrams_flush(loop);
 	/* A poll that found frames leaves interrupts off: only one that finds nothing may be waited after. */
 	if (!leaves_devices(loop) && net_poll())
 		__atomic_store_n(&loop->is_awake, true, __ATOMIC_RELEASE);
 	collecting_loop = NULL;
 	stream_collect_all(loop);
+	stream_datagrams_collect(loop);
+	stream_packets_restock(loop);
 	net_leave();
 }
 
@@ -124,14 +127,18 @@ static void service(struct stream_loop *loop)
 	serve_posts(loop);
 	if (loop->timers)
 		stream_timers_run(loop, net_clock());
+	if (loop->has_datagrams)
+		stream_datagrams_serve(loop);
 	while (!list_is_empty(&loop->work))
 		stream_serve(list_first(&loop->work, struct stream, work));
+	stream_turns_run(&loop->head);
 }
 
 static bool has_work(const struct stream_loop *loop)
 {
 	return __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE) || loop->log_used ||
-	       !list_is_empty(&loop->touched) || !list_is_empty(&loop->released) || loop->used_input;
+	       !list_is_empty(&loop->touched) || !list_is_empty(&loop->released) || loop->used_input ||
+	       loop->answers || loop->used_datagrams || stream_turns_are_due(&loop->head);
 }
 
 static void run_signal_handlers(void)
@@ -246,6 +253,8 @@ int stream_loop_create(struct stream_loop **out)
 	loop->posts_end = &loop->posts;
 	list_init(&loop->streams);
 	list_init(&loop->listeners);
+	list_init(&loop->datagrams);
+	loop->answers_end = &loop->answers;
 	list_init(&loop->ready);
 	list_init(&loop->work);
 	list_init(&loop->touched);
@@ -292,6 +301,7 @@ void stream_loop_destroy(struct stream_loop *loop)
 	assert(!loop->is_running);
 	list_for_each_safe(l, next, &loop->listeners, link)
 		stream_listener_close(l);
+	stream_datagrams_close_all(loop);
 	section(loop);
 	end_all_streams(loop);
 	section(loop);
@@ -299,6 +309,9 @@ void stream_loop_destroy(struct stream_loop *loop)
 	section(loop);
 	service(loop);
 	wait_for_releases(loop);
+	net_enter();
+	stream_packets_drop(loop);
+	net_leave();
 	kfree(loop->arena);
 	kfree(loop->log);
 	kfree(loop);

@@ -72,6 +72,7 @@ struct stream_class *stream_class_create(const struct stream_ops *ops,
 		class->options.low_water = class->options.high_water / 4;
 	if (class->options.backlog <= 0)
 		class->options.backlog = DEFAULT_BACKLOG;
+	stream_class_head_init(&class->head, &class->ops, &class->options);
 	return class;
 }
 
@@ -169,6 +170,7 @@ struct stream *stream_create(struct stream_loop *loop, struct stream_class *clas
 	}
 	s->loop = loop;
 	s->class = class;
+	stream_head_init(&s->head, &class->head);
 	s->user = user;
 	stream_class_get(class);
 	list_init(&s->ready);
@@ -186,6 +188,7 @@ struct stream *stream_create(struct stream_loop *loop, struct stream_class *clas
 void stream_free(struct stream *s)
 {
 	assert(!s->pcb && list_is_empty(&s->queued) && list_is_empty(&s->in_flight));
+	stream_head_fini(&s->loop->head, &s->head);
 	list_remove(&s->all);
 	list_remove(&s->ready);
 	list_remove(&s->touched);
@@ -408,6 +411,7 @@ void stream_serve(struct stream *s)
 	if (s->is_open && !s->is_aborting && !s->is_detached) {
 		serve_backlog(s);
 		stream_input_serve(s);
+		stream_head_resume(&s->head);
 		if (!is_gone)
 			serve_end(s);
 		serve_backlog(s);

@@ -17,7 +17,9 @@
 #include <libos/stream.h>
 
 #include "lwip/tcp.h"
+#include "packet.h"
 #include "stack.h"
+#include "stream_wire.h"
 
 /* Events of a stream between lwIP's callbacks and the loop. */
 enum {
@@ -35,6 +37,7 @@ struct stream_class {
 	struct stream_ops ops;            /* [I] */
 	struct stream_options options;    /* [I] defaults filled in */
 	int family;                       /* [I] in which addresses are shown */
+	struct stream_class_head head;    /* [I] */
 };
 
 /* Bytes lent by the server, from stream_write_ref() until release(). */
@@ -49,6 +52,7 @@ struct stream_loan {
 };
 
 struct stream {
+	struct stream_head head;          /* [o] the filter */
 	struct list all;                  /* [S] loop->streams */
 	struct list ready;                /* [S] loop->ready */
 	struct list work;                 /* [o] loop->work: collected, to be served */
@@ -113,8 +117,10 @@ struct stream_output {
 #define STREAM_COPY_MAX     1024      /* shorter loans are copied: cheaper than a reference */
 
 struct stream_post;
+struct datagram;
 
 struct stream_loop {
+	struct stream_loop_head head;     /* [o] the filters */
 	struct net_runner runner;
 	struct waitq waitq;
 	bool is_awake;                    /* [a] there is something to do */
@@ -122,7 +128,7 @@ struct stream_loop {
 	bool is_running;                  /* [o] */
 	bool leaves_devices;              /* [I] see net_leave_devices() */
 
-	struct list streams, listeners;   /* [S] */
+	struct list streams, listeners, datagrams; /* [S] */
 	struct list ready;                /* [S] */
 	struct list work, touched, starved; /* [o] */
 	struct list releasing;            /* [S] loans that only transmissions may still name */
@@ -132,6 +138,12 @@ struct stream_loop {
 
 	struct spinlock post_lock;
 	struct stream_post *posts, **posts_end; /* [p] */
+
+	struct packet *stock[PACKET_SIZES];        /* [o] packets to write output into */
+	unsigned stock_count[PACKET_SIZES], stock_wanted[PACKET_SIZES]; /* [o] */
+	struct datagram *used_datagrams;  /* [o] handed out, to be freed */
+	bool has_datagrams;               /* [o] collected, to be handed out */
+	struct output_piece *answers, **answers_end; /* [o] datagrams to send */
 
 	struct stream_timer *timers;      /* [o] pairing heap */
 	uint8_t *arena;                   /* [o] */
@@ -180,6 +192,18 @@ void stream_output_drop(struct stream *s);                 /* S: all loans towar
 void stream_output_collect_releases(struct stream_loop *loop); /* S and o */
 void stream_output_run_releases(struct stream_loop *loop); /* o: calls release() */
 bool stream_output_is_starved(const struct stream_loop *loop);
+
+/* stream_packet.c */
+struct packet *stream_packet_take(struct stream_loop *loop, enum packet_size size); /* o; NULL: no memory */
+void stream_packet_return(struct stream_loop *loop, struct packet *k); /* o: unused after all */
+void stream_packets_restock(struct stream_loop *loop);     /* S and o */
+void stream_packets_drop(struct stream_loop *loop);        /* S and o */
+
+/* stream_datagrams.c */
+void stream_datagrams_flush(struct stream_loop *loop);     /* S and o: sends the answers */
+void stream_datagrams_collect(struct stream_loop *loop);   /* S and o: what arrived */
+void stream_datagrams_serve(struct stream_loop *loop);     /* o: calls received() */
+void stream_datagrams_close_all(struct stream_loop *loop);
 
 /* stream_timer.c */
 void stream_timers_run(struct stream_loop *loop, uint64_t now_ns);  /* o: calls fire() */

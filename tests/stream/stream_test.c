@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <libos/stream.h>
 
@@ -527,6 +528,79 @@ static void test_timers_fire_in_order_unless_cancelled(void)
 	end();
 }
 
+/* ---- datagrams ---- */
+
+static void stop_at_last(struct stream_timer *t)
+{
+	(void)t;
+	stream_stop(loop);
+}
+
+static struct stream_datagrams *server;
+static char answers[3][32];
+
+static void answer_twice(struct stream_datagrams *d, const uint8_t *data, size_t len)
+{
+	struct sockaddr_storage peer;
+	socklen_t peer_len;
+
+	CHECK(stream_datagrams_peer(d, &peer, &peer_len) == 0 && peer.ss_family == AF_INET6);
+	CHECK(stream_datagrams_user(d) == &calls);
+	for (int i = 0; i < 2; i++) {
+		char *room = stream_datagram_reserve(d, len + 1);
+
+		CHECK(room);
+		room[0] = (char)('0' + i);
+		memcpy(room + 1, data, len);
+		stream_datagram_commit(d, len + 1);
+	}
+	CHECK(!stream_datagram_reserve(d, STREAM_DATAGRAM_MAX + 1));
+}
+
+static void keep_answer(struct stream_datagrams *d, const uint8_t *data, size_t len)
+{
+	CHECK(calls < 3 && len < sizeof(answers[0]));
+	memcpy(answers[calls], data, len);
+	if (++calls == 2)
+		stream_stop(stream_datagrams_user(d));
+}
+
+/* An IPv4 sender reaches a server on the IPv6 wildcard, and hears from the address it asked. */
+static void test_datagrams_are_answered(void)
+{
+	static const struct stream_datagram_ops serve = { answer_twice }, keep = { keep_answer };
+	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in to = { .sin_family = AF_INET }, from;
+	socklen_t from_len = sizeof(from);
+	struct stream_datagrams *other;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	char line[32];
+
+	begin(NULL, NULL);
+	CHECK(stream_datagrams_open(loop, (struct sockaddr *)&any6, sizeof(any6), &serve, &calls, &server) == 0);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CHECK(stream_datagrams_open(loop, (struct sockaddr *)&to, sizeof(to), &keep, loop, &other) == 0);
+	CHECK(stream_datagrams_address(other, &address, &address_len) == 0);
+	CHECK(sendto(fd, "0nothing", 8, 0, (struct sockaddr *)&address, address_len) == 8);
+	CHECK(stream_datagrams_address(server, &address, &address_len) == 0);
+	to.sin_port = ((struct sockaddr_in6 *)&address)->sin6_port;
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	CHECK(sendto(fd, "hello", 5, 0, (struct sockaddr *)&to, sizeof(to)) == 5);
+	CHECK(stream_datagrams_address(other, &address, &address_len) == 0);
+	stream_timer_arm(loop, &watchdog, stream_now_ns() + 300000000, stop_at_last);
+	CHECK(stream_run(loop) == 0);
+	CHECK(calls == 1 && memcmp(answers[0], "0nothing", 8) == 0);
+	for (int i = 0; i < 2; i++) {
+		CHECK(recvfrom(fd, line, sizeof(line), 0, (struct sockaddr *)&from, &from_len) == 6);
+		CHECK(line[0] == '0' + i && memcmp(line + 1, "hello", 5) == 0);
+		CHECK(from.sin_addr.s_addr == to.sin_addr.s_addr && from.sin_port == to.sin_port);
+	}
+	stream_datagrams_close(other);
+	CHECK(stream_datagrams_peer(server, &address, &address_len) == -ENOTCONN);
+	close(fd);
+	end();
+}
+
 int main(void)
 {
 	static const struct {
@@ -547,6 +621,7 @@ int main(void)
 		{ "a stop before the run is remembered", test_a_stop_before_the_run_is_remembered },
 		{ "other threads post work", test_other_threads_post_work },
 		{ "timers fire in order unless cancelled", test_timers_fire_in_order_unless_cancelled },
+		{ "datagrams are answered", test_datagrams_are_answered },
 	};
 
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {

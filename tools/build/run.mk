@@ -4,7 +4,7 @@
 
 PYTHON3 ?= /usr/bin/python3
 
-.PHONY: run debug stop bench soak
+.PHONY: run debug stop bench bench-peer soak
 # The variables of one run. MAKEFLAGS keep no copy: each comes from the command line as it is.
 run_knobs = 'PORT=$(PORT)' 'MEM=$(MEM)' 'HARTS=$(HARTS)' 'NET=$(NET)' 'QEMU=$(QEMU)' 'FORM=$(FORM)' \
 	"ARGS=$$ARGS" "APPEND=$$APPEND"
@@ -23,8 +23,11 @@ debug: image ## boot the image and attach gdb to it, with kiln-threads, kiln-har
 stop: ## stop the running image cleanly through its kiln.ctl door
 	@$(PYTHON3) tools/run/stop.py
 
-bench: ## measure memcached and hello; results in bench/results
+bench: $(setup) ## measure memcached and hello; results in bench/results
 	+@$(PYTHON3) bench/bench.py
+
+bench-peer: $(setup) | $(filter bench,$(goals)) ## measure memcached by turns with Debian's memcached on a Linux guest (root, for a tap)
+	+@$(PYTHON3) bench/bench.py --peer
 
 soak: ## the system tests that take minutes (malformed frames by the million, long churn)
 	+@$(PYTHON3) -m pytest -q --soak -m soak tests/qemu

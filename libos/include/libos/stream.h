@@ -24,6 +24,7 @@
 
 struct stream_loop;
 struct stream_listener;
+struct stream_datagrams;
 struct stream;
 
 struct stream_ops {
@@ -59,12 +60,16 @@ struct stream_ops {
 	void (*closed)(struct stream *s, int error);
 };
 
+struct stream_filter;            /* <libos/stream_filter.h>; TLS: <libos/tls.h> */
+
 struct stream_options {          /* all zero: the defaults */
 	size_t max_pending;      /* bytes of unconsumed input kept contiguous; default 64 KiB */
 	size_t high_water;       /* bytes of unsent output above which input pauses; default 256 KiB */
 	size_t low_water;        /* default high_water / 4 */
 	int    backlog;          /* connections not yet accepted; default 1024 */
 	bool   nodelay;          /* default true behaviour is set by the back end: batches, never Nagle */
+	/* Stands between the network and the server; lives longer than the streams. NULL: none. */
+	const struct stream_filter *filter;
 };
 
 /* 0 and *out, or -ENOMEM, -EMFILE. */
@@ -146,6 +151,40 @@ void stream_close(struct stream *s);
 /* Resets the connection at once; closed(-ECONNABORTED) follows. */
 void stream_abort(struct stream *s);
 
+/*
+ * Datagrams (UDP): received() gets one datagram after the other, whole and in place, and may answer
+ * its sender with as many as it likes. The answers leave with the batch. Nothing is promised about
+ * their arrival: one that finds no memory or no way out is dropped and counted.
+ */
+#define STREAM_DATAGRAM_MAX 1400
+struct stream_datagram_ops {
+	/* `data` is valid until this returns. `len` may be 0. */
+	void (*received)(struct stream_datagrams *d, const uint8_t *data, size_t len);
+};
+/*
+ * Receives what is sent to a UDP address (AF_INET or AF_INET6; an IPv6 wildcard also takes IPv4).
+ * `ops` is copied. 0 and *out; -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -ENOMEM, -EAFNOSUPPORT.
+ */
+int stream_datagrams_open(struct stream_loop *loop, const struct sockaddr *addr, socklen_t addr_len,
+			  const struct stream_datagram_ops *ops, void *user,
+			  struct stream_datagrams **out);
+/* What has arrived and was not yet received is dropped. Not from inside received(). */
+void stream_datagrams_close(struct stream_datagrams *d);
+void *stream_datagrams_user(const struct stream_datagrams *d);
+/* The bound address (the port, when 0 was asked for). 0 or negative errno. */
+int stream_datagrams_address(const struct stream_datagrams *d, struct sockaddr_storage *addr,
+			     socklen_t *len);
+/* Inside received(): who sent the datagram. 0; elsewhere -ENOTCONN. */
+int stream_datagrams_peer(const struct stream_datagrams *d, struct sockaddr_storage *addr,
+			  socklen_t *len);
+/*
+ * Inside received(): room for one datagram of at most `len` bytes (up to STREAM_DATAGRAM_MAX) to the
+ * sender; NULL: no memory. stream_datagram_commit() sends the first `len` of them, with the batch,
+ * from the address that the datagram was sent to. A reserve that is not committed is forgotten.
+ */
+void *stream_datagram_reserve(struct stream_datagrams *d, size_t len);
+void stream_datagram_commit(struct stream_datagrams *d, size_t len);
+
 /* One-shot timers of a loop, in monotonic nanoseconds. Zero-initialise; embed in the owner. */
 struct stream_timer {
 	void (*fire)(struct stream_timer *t);
@@ -164,8 +203,13 @@ struct stream_stats {
 	uint64_t accepted;
 	uint64_t bytes_in, bytes_out;
 	uint64_t bytes_copied_in; /* input bytes moved to make a piece contiguous */
-	uint64_t bytes_copied_out;
+	uint64_t bytes_copied_out;/* output bytes moved by the back end; those written into place are not */
 	uint64_t batches;
+	uint64_t datagrams_in, datagrams_out;
+	/* Of all devices, whoever used them; 0 where the back end cannot know (epoll). */
+	uint64_t packets_in, packets_out;
+	uint64_t kicks;           /* notifications of devices */
+	uint64_t interrupts;      /* of devices */
 };
 void stream_loop_stats(const struct stream_loop *loop, struct stream_stats *out);
 

@@ -1,0 +1,97 @@
+"""
+What memcached and the network say of themselves after a load of known length: bytes of memory per
+item, notifications per batch, copies per value.
+"""
+
+import subprocess
+
+from figure import Figure, Peer, rounded
+from instruments import ROOT, Image, kiln, loadgen, wire
+
+KEY_BYTES, VALUE_BYTES, ITEMS = 16, 100, 100_000
+
+
+def stats(ask, section=b""):
+    """{name: value} of `stats <section>`; `ask` sends a request and returns the reply up to its END."""
+    reply = ask(b" ".join(filter(None, [b"stats", section])) + b"\r\n", b"END\r\n").decode()
+    return dict(line.split(" ", 2)[1:] for line in reply.splitlines() if line.startswith("STAT ") and line.count(" ") > 1)
+
+
+# ---- memory per item ----
+
+def overhead(guest):
+    """Bytes that the slabs hold for one item, besides its key and value; and the hash table's share."""
+    loadgen(guest, "-c", 1, "-k", ITEMS, "-v", VALUE_BYTES, "-n", 1, "-w", 0)
+    general, slabs = stats(guest.ask), stats(guest.ask, b"slabs")
+    items = int(general["curr_items"])
+    chunks = sum(int(count) * int(slabs[name.replace("used_chunks", "chunk_size")])
+                 for name, count in slabs.items() if name.endswith(":used_chunks"))
+    return chunks / items - KEY_BYTES - VALUE_BYTES, int(general["hash_bytes"]) / items
+
+
+class NativePeer:
+    """Debian trixie's memcached on this machine."""
+    namespace, console = None, ""
+
+    def __enter__(self):
+        program = subprocess.run([ROOT / "tools" / "peer", "memcached"], capture_output=True, text=True, check=True,
+                                 timeout=900).stdout.strip()
+        self.version = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=20).stdout.strip()
+        self.host, self.port = "127.0.0.1", kiln.free_port()
+        self.command = [program, "-u", "root", "-t", "1", "-U", "0", "-l", self.host, "-p", str(self.port)]
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL)
+        assert kiln.eventually(self._answers)
+        return self
+
+    def _answers(self):
+        try:
+            return self.ask(b"version\r\n").startswith(b"VERSION")
+        except OSError:
+            return False
+
+    def ask(self, request, until=b"\r\n"):
+        with kiln.socket.create_connection((self.host, self.port), 10) as s:
+            s.sendall(request)
+            return kiln.read_until(s, until)
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait(20)
+
+
+def item_overhead(tell):
+    tell(f"storing {ITEMS:,} items")
+    with wire() as namespace, Image("memcached", net="tap", namespace=namespace) as image:
+        ours, our_table = overhead(image)
+    with NativePeer() as native:
+        theirs, their_table = overhead(native)
+        peer = Peer(rounded(theirs), f"the same items in {native.version}, built for this machine from Debian's sources; "
+                    f"its hash table {their_table:.1f} bytes per item", " ".join(["memcached", *native.command[1:]]),
+                    {"memcached": native.version.split()[-1]})
+    return Figure("item_overhead_bytes", rounded(ours), "bytes", f"slab chunks in use times their size (stats slabs) per "
+                  f"item, less {KEY_BYTES} bytes of key and {VALUE_BYTES} of value, {ITEMS:,} items",
+                  peer=peer, aim=1, aim_is="ratio", note=f"hash table {our_table:.1f} bytes per item more")
+
+
+# ---- notifications and copies ----
+
+def per_part(image, read, load, requests, parts):
+    """How much read() grows for each part of the load, what surrounds the load taken off."""
+    grown = []
+    for count in (requests, 2 * requests):
+        before = read()
+        loadgen(image, *load, "-n", count, "-P", image.guest.pid, "-F")
+        grown.append(read() - before)
+    return (grown[1] - grown[0]) / parts
+
+
+def kicks_per_batch(tell):
+    rounds, at_once = 200, 50
+    tell(f"{rounds} batches")
+    with wire() as namespace, Image("memcached", net="tap", namespace=namespace) as image:
+        loadgen(image, "-c", 1, "-k", 1000, "-n", 1, "-w", 0)
+        kicks = per_part(image, lambda: image.counters()["net_kicks"],
+                         ["-c", at_once, "-L", at_once, "-k", 1000, "-w", 0], rounds * at_once, rounds)
+    return Figure("kicks_per_batch", rounded(kicks), "notifications", f"notifications of the network card (net_kicks) for "
+                  f"each round of {at_once} gets that arrive at once from as many connections, their replies and "
+                  f"acknowledgements included, {rounds} rounds", aim=1)

@@ -1,0 +1,128 @@
+"""
+Instructions per request, counted from outside by a TCG plugin (insncount.c).
+
+All clients are in lockstep: a load that is the same for each run. Before each round of requests
+every thread of the emulator sleeps and the count stands still; of several connections that send
+at once the guest finds all requests waiting when it wakes, since the emulator is stopped while they
+are sent. So the time that a request takes, and whatever else this machine does meanwhile, moves
+nothing. Counted is all that the guest executes from the first request to the last reply and the sleep
+after it: interrupts, acknowledgements and firmware included. What it executes in an equal time with
+the same connections open and nothing to do is taken off (timers; "idle excluded").
+"""
+
+import dataclasses
+from pathlib import Path
+
+from figure import Figure, Peer, median, rounded
+from instruments import Counted, LoadFailed, counted, loadgen, profile, wire
+from linux_guest import LinuxGuest, build
+
+MANY = 10000        # connections
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    name: str
+    load: tuple              # of the load generator
+    what: str
+    requests: int = 2000
+    per: int = 1             # the figure is for one of so many parts of a request
+    aim: float = None
+
+    def take(self, guest, snapshots=None, requests=None):
+        """Instructions per part of a request."""
+        requests = requests or self.requests
+        outlets = ["-o", snapshots] if snapshots else []
+        got = loadgen(guest, *self.load, "-k", 1000, "-v", 100, "-n", requests, "-u", max(requests // 10, 50),
+                      "-i", guest.counts, "-P", guest.guest.pid, "-I", 1, *outlets)
+        return got["per_request"] / self.per
+
+
+ONE = ["-c", 1, "-L", 1, "-w", 0]
+FIFTY = ["-c", 50, "-L", 50, "-w", 0]
+HIT = "16-byte key, 100-byte value"
+GETS = [
+    Measure("instr_per_get_tcp", ONE, "one connection, one get at a time", aim=3000),
+    Measure("instr_per_get_tcp_50", FIFTY, "50 connections, one get each at once", 5000, aim=2500),
+    Measure("instr_per_get_pipelined16", [*ONE, "-d", 16], "one connection, 16 gets in flight", 16000, aim=1000),
+    Measure("instr_per_key_multiget16", [*ONE, "-m", 16], "one connection, one get of 16 keys at a time, for each key",
+            1000, per=16, aim=600),
+    Measure("instr_per_get_udp", [*ONE, "--udp"], "one UDP socket, one get at a time", aim=1000),
+    Measure("instr_per_get_udp_50", [*FIFTY, "--udp"], "50 UDP sockets, one get each at once", 5000, aim=1000),
+    Measure("instr_per_set_tcp", ["-c", 1, "-L", 1, "-w", 100], "one connection, one set at a time", aim=3000),
+]
+BINARY = Measure("instr_per_get_binary", [*ONE, "--binary"], "one connection, one get at a time, binary protocol")
+TLS = Measure("instr_per_get_tls", [*ONE, "--tls"], "one TLS connection, one get at a time")
+TEN_THOUSAND = Measure("instr_per_get_10k_conns", ["-c", MANY, "-L", 50, "-w", 0],
+                       f"{MANY:,} open connections, 50 of them one get each at once, then the next 50", 2 * MANY)
+PLAIN = [*GETS, BINARY]
+
+HOW = (f"{{requests:,}} requests in lockstep over a tap, {HIT}; every instruction of the guest counted by a TCG "
+       "plugin, less those of an equal time idle; median of {runs} boots")
+
+
+def on_tap(namespace, args=(), **fields):
+    return Counted("memcached", net="tap", namespace=namespace, args=[*args], **fields)
+
+
+def figure_of(measure, values, peer=None):
+    return Figure(measure.name, rounded(median(values)), "instructions",
+                  f"{measure.what}: " + HOW.format(requests=measure.requests, runs=len(values)), aim=measure.aim,
+                  spread=[rounded(min(values)), rounded(max(values))], peer=peer)
+
+
+def take_all(tell, guests, measures):
+    """{measure: its value on each of the guests}; what a guest cannot do is told and left out."""
+    taken = {}
+    for i, make in enumerate(guests):
+        with wire() as namespace, make(namespace) as guest:
+            for measure in measures:
+                tell(f"{measure.name}, boot {i + 1} of {len(guests)}")
+                try:
+                    taken.setdefault(measure, []).append(measure.take(guest))
+                except LoadFailed as trouble:
+                    taken.pop(measure, None)
+                    tell(f"{measure.name} could not be measured: {str(trouble).splitlines()[0]}\n")
+    return taken
+
+
+def per_request(tell, runs=3):
+    taken = take_all(tell, [on_tap] * runs, PLAIN)
+    return [figure_of(measure, values) for measure, values in taken.items()]
+
+
+def beside_linux(tell, runs=3):
+    build(tell)
+    ours = take_all(tell, [on_tap] * runs, PLAIN)
+    theirs = take_all(tell, [lambda namespace: counted(LinuxGuest("tap", namespace))], PLAIN)
+    made = []
+    for measure, values in ours.items():
+        peer = None
+        if measure in theirs:
+            guest = LinuxGuest("tap", None)
+            peer = Peer(rounded(theirs[measure][0]), "the same load on the Linux guest, counted by the same plugin",
+                        guest.command_line(), guest.versions())
+        made.append(figure_of(measure, values, peer))
+    return made
+
+
+def ten_thousand(tell):
+    """Beside the same load with 50 connections on the same image."""
+    tell(f"{MANY:,} connections")
+    with wire() as namespace, on_tap(namespace, args=["-c", str(MANY + 50)]) as image:
+        few = [measure.take(image) for measure in GETS if measure.name == "instr_per_get_tcp_50"]
+        many = [TEN_THOUSAND.take(image)]
+    peer = Peer(rounded(few[0]), "the same load from 50 connections, on the same image")
+    made = figure_of(TEN_THOUSAND, many, peer)
+    made.aim, made.aim_is = 1.1, "ratio"
+    return made
+
+
+def take_profile(measure, image, elf, folder, requests=None):
+    """(instructions per part of a request, {function: its share of them}), idle included."""
+    requests = requests or measure.requests
+    prefix = Path(folder) / measure.name
+    value = measure.take(image, snapshots=prefix, requests=requests)
+    before, after = (prefix.with_name(f"{prefix.name}.{end}").read_bytes() for end in ("before", "after"))
+    parts = requests * measure.per
+    return value, {name: insns / parts for name, insns in profile(after, elf, before).items() if insns}

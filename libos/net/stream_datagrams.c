@@ -1,0 +1,354 @@
+/*
+ * Datagrams of <libos/stream.h> in the lwIP back end.
+ *
+ * What arrives waits, where it lies, in its owner's inbox ([S], filled under the stack lock); the
+ * loop's section moves it to `waiting` ([o]), and the loop hands it out, one datagram after the
+ * other. Answers are built in packets and gathered in the loop's `answers`, which the next section
+ * sends. A flood is bounded by WAITING_MAX datagrams for each owner; more are dropped and counted.
+ */
+#include <core/assert.h>
+#include <core/counter.h>
+#include <core/kmem.h>
+
+#include <string.h>
+
+#include "address.h"
+#include "lwip/ip.h"
+#include "lwip/udp.h"
+#include "stream_lwip.h"
+
+COUNTER(stream_drop_datagram, "datagrams dropped: too many wait for their server, or memory is short");
+COUNTER(stream_drop_answer, "datagrams of servers dropped: no memory, route or neighbour");
+
+#define WAITING_MAX 1024
+#define FREE_MAX    64
+
+/* Where an answer goes: to the sender, from the address that the datagram was sent to. */
+struct route {
+	struct stream_datagrams *by;
+	ip_addr_t remote, local;
+	uint16_t remote_port;
+};
+
+/* One received datagram. */
+struct datagram {
+	struct datagram *next;
+	struct pbuf *bytes;
+	struct route route;
+};
+
+struct stream_datagrams {
+	struct list link;                 /* [S] loop->datagrams */
+	struct stream_loop *loop;         /* [I] */
+	struct stream_datagram_ops ops;   /* [I] */
+	void *user;                       /* [I] */
+	int family;                       /* [I] */
+	struct udp_pcb *pcb;              /* [S] */
+	struct datagram *inbox, **inbox_end; /* [S] */
+	unsigned inbox_count;             /* [S] */
+	struct datagram *waiting;         /* [o] */
+	struct datagram *current;         /* [o] inside received() */
+	struct packet *reserved;          /* [o] */
+};
+
+/* The route of an answer lies where its headers will be, until it is sent. */
+_Static_assert(sizeof(struct route) <= PACKET_HEADERS, "a route fits into the room for headers");
+
+static struct datagram *free_datagrams;  /* [S] */
+static unsigned free_count;              /* [S] */
+
+static struct datagram *datagram_alloc(void)
+{
+	struct datagram *g = free_datagrams;
+
+	if (!g)
+		return net_memory_is_short() ? NULL : kmalloc(sizeof(*g));
+	free_datagrams = g->next;
+	free_count--;
+	return g;
+}
+
+static void datagram_free(struct datagram *g)
+{
+	pbuf_free(g->bytes);
+	if (free_count >= FREE_MAX) {
+		kfree(g);
+		return;
+	}
+	g->next = free_datagrams;
+	free_datagrams = g;
+	free_count++;
+}
+
+static void inbox_put(struct stream_datagrams *d, struct datagram *g)
+{
+	g->next = NULL;
+	*d->inbox_end = g;
+	d->inbox_end = &g->next;
+	d->inbox_count++;
+	stream_loop_mark(d->loop);
+}
+
+/* Bytes in several pieces (fragments) are made one, since a server gets one. */
+static struct pbuf *in_one_piece(struct pbuf *p)
+{
+	return p->next ? pbuf_coalesce(p, PBUF_RAW) : p;
+}
+
+static void arrived(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port)
+{
+	struct stream_datagrams *d = arg;
+	struct datagram *g = d->inbox_count < WAITING_MAX ? datagram_alloc() : NULL;
+
+	p = in_one_piece(p);
+	if (!g || p->next) {
+		counter_inc(stream_drop_datagram);
+		pbuf_free(p);
+		kfree(g);
+		return;
+	}
+	g->bytes = p;
+	g->route = (struct route){ .by = d, .remote_port = port };
+	ip_addr_copy(g->route.remote, *from);
+	if (ip_addr_ismulticast(ip_current_dest_addr()) ||
+	    ip_addr_isbroadcast(ip_current_dest_addr(), ip_current_netif()))
+		ip_addr_copy(g->route.local, pcb->local_ip);
+	else
+		ip_addr_copy(g->route.local, *ip_current_dest_addr());
+	inbox_put(d, g);
+}
+
+/* Section: takes the inboxes over, and frees what was handed out. */
+void stream_datagrams_collect(struct stream_loop *loop)
+{
+	struct stream_datagrams *d;
+	struct datagram *g;
+
+	while ((g = loop->used_datagrams)) {
+		loop->used_datagrams = g->next;
+		datagram_free(g);
+	}
+	list_for_each(d, &loop->datagrams, link) {
+		if (!d->inbox || d->waiting)
+			continue;
+		d->waiting = d->inbox;
+		d->inbox = NULL;
+		d->inbox_end = &d->inbox;
+		loop->has_datagrams = true;
+		loop->stats.datagrams_in += d->inbox_count;
+		d->inbox_count = 0;
+	}
+}
+
+static void answer_drop(struct packet *k)
+{
+	counter_inc(stream_drop_answer);
+	packet_put(k);
+}
+
+static void answer_send(struct packet *k)
+{
+	struct route route;
+	struct netif *netif;
+
+	memcpy(&route, k->headers, sizeof(route));
+	netif = ip_route(&route.local, &route.remote);
+	if (!netif) {
+		answer_drop(k);
+		return;
+	}
+	if (ip_addr_isany(&route.local)) {
+		const ip_addr_t *own = ip_netif_get_local_ip(netif, &route.remote);
+
+		if (own)
+			ip_addr_copy(route.local, *own);
+	}
+	if (udp_sendto_if_src(route.by->pcb, &k->custom.pbuf, &route.remote, route.remote_port, netif,
+			      &route.local) != ERR_OK)
+		counter_inc(stream_drop_answer);
+	packet_put(k);
+}
+
+/* Section: sends what was answered during the last service. */
+void stream_datagrams_flush(struct stream_loop *loop)
+{
+	struct output_piece *piece;
+
+	while ((piece = loop->answers)) {
+		loop->answers = piece->next;
+		answer_send(packet_of(piece));
+	}
+	loop->answers_end = &loop->answers;
+}
+
+static void serve_one(struct stream_datagrams *d)
+{
+	struct datagram *g = d->waiting;
+
+	d->waiting = g->next;
+	d->current = g;
+	d->loop->stats.bytes_in += g->bytes->len;
+	d->ops.received(d, g->bytes->payload, g->bytes->len);
+	d->current = NULL;
+	g->next = d->loop->used_datagrams;
+	d->loop->used_datagrams = g;
+}
+
+/* A server may open others from inside received(), but close none; those opened have nothing yet. */
+void stream_datagrams_serve(struct stream_loop *loop)
+{
+	struct stream_datagrams *d;
+
+	loop->has_datagrams = false;
+	list_for_each(d, &loop->datagrams, link) {
+		while (d->waiting)
+			serve_one(d);
+		if (d->reserved)
+			stream_packet_return(loop, d->reserved);
+		d->reserved = NULL;
+	}
+}
+
+void *stream_datagram_reserve(struct stream_datagrams *d, size_t len)
+{
+	if (!d->current || len > STREAM_DATAGRAM_MAX)
+		return NULL;
+	if (d->reserved && d->reserved->room < len) {
+		stream_packet_return(d->loop, d->reserved);
+		d->reserved = NULL;
+	}
+	if (!d->reserved)
+		d->reserved = stream_packet_take(d->loop, len > PACKET_SMALL_ROOM ? PACKET_LARGE : PACKET_SMALL);
+	return d->reserved ? d->reserved->payload : NULL;
+}
+
+void stream_datagram_commit(struct stream_datagrams *d, size_t len)
+{
+	struct packet *k = d->reserved;
+	struct stream_loop *loop = d->loop;
+
+	assert(k && len <= k->room && d->current);
+	d->reserved = NULL;
+	packet_set_len(k, len);
+	memcpy(k->headers, &d->current->route, sizeof(struct route));
+	k->piece.next = NULL;
+	*loop->answers_end = &k->piece;
+	loop->answers_end = &k->piece.next;
+	loop->stats.datagrams_out++;
+	loop->stats.bytes_out += len;
+}
+
+static int open_locked(struct stream_datagrams *d, const ip_addr_t *ip, uint16_t port)
+{
+	bool any6 = d->family == SOCKET_AF_INET6 && ip_addr_isany(ip);
+	err_t err;
+
+	if (!net_address_is_local(ip))
+		return -EADDRNOTAVAIL;
+	d->pcb = udp_new_ip_type(any6 ? IPADDR_TYPE_ANY : IP_GET_TYPE(ip));
+	if (!d->pcb)
+		return -ENOMEM;
+	err = udp_bind(d->pcb, any6 ? IP_ANY_TYPE : ip, port);
+	if (err != ERR_OK) {
+		udp_remove(d->pcb);
+		return net_errno(err);
+	}
+	udp_recv(d->pcb, arrived, d);
+	list_push_back(&d->loop->datagrams, &d->link);
+	return 0;
+}
+
+int stream_datagrams_open(struct stream_loop *loop, const struct sockaddr *addr, socklen_t addr_len,
+			  const struct stream_datagram_ops *ops, void *user,
+			  struct stream_datagrams **out)
+{
+	struct stream_datagrams *d;
+	uint16_t port;
+	ip_addr_t ip;
+	int err = net_address_read(addr, addr_len, &ip, &port);
+
+	if (err)
+		return err;
+	d = kzalloc(sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	d->loop = loop;
+	d->ops = *ops;
+	d->user = user;
+	d->family = addr->sa_family;
+	d->inbox_end = &d->inbox;
+	net_enter();
+	err = open_locked(d, &ip, port);
+	net_leave();
+	if (err)
+		kfree(d);
+	else
+		*out = d;
+	return err;
+}
+
+static void drop_all(struct datagram *g)
+{
+	struct datagram *next;
+
+	for (; g; g = next) {
+		next = g->next;
+		datagram_free(g);
+	}
+}
+
+/* Answers name their pcb, so they leave first. */
+void stream_datagrams_close(struct stream_datagrams *d)
+{
+	assert(!d->current);
+	net_enter();
+	stream_datagrams_flush(d->loop);
+	drop_all(d->inbox);
+	drop_all(d->waiting);
+	udp_remove(d->pcb);
+	list_remove(&d->link);
+	net_leave();
+	kfree(d);
+}
+
+void stream_datagrams_close_all(struct stream_loop *loop)
+{
+	while (!list_is_empty(&loop->datagrams))
+		stream_datagrams_close(list_first(&loop->datagrams, struct stream_datagrams, link));
+}
+
+void *stream_datagrams_user(const struct stream_datagrams *d)
+{
+	return d->user;
+}
+
+static void name_out(const struct socket_name *name, struct sockaddr_storage *addr, socklen_t *len)
+{
+	memset(addr, 0, sizeof(*addr));
+	memcpy(addr, name->bytes, name->len);
+	*len = name->len;
+}
+
+int stream_datagrams_address(const struct stream_datagrams *d, struct sockaddr_storage *addr,
+			     socklen_t *len)
+{
+	struct socket_name name;
+
+	net_enter();
+	net_address_write(&name, d->family, &d->pcb->local_ip, d->pcb->local_port);
+	net_leave();
+	name_out(&name, addr, len);
+	return 0;
+}
+
+int stream_datagrams_peer(const struct stream_datagrams *d, struct sockaddr_storage *addr,
+			  socklen_t *len)
+{
+	struct socket_name name;
+
+	if (!d->current)
+		return -ENOTCONN;
+	net_address_write(&name, d->family, &d->current->route.remote, d->current->route.remote_port);
+	name_out(&name, addr, len);
+	return 0;
+}
