@@ -2,8 +2,9 @@
  * The guest that the server runs in, seen from outside: its instructions, and its emulator's threads.
  *
  * With the emulator's process known, lockstep is exact however busy this machine is:
- *   settle   nothing is sent before every thread of the emulator sleeps and no instruction was counted
- *            in between, so that each round finds an idle guest;
+ *   settle   nothing is sent, and no reply read, before every thread of the emulator sleeps and no
+ *            instruction was counted in between, so that each round finds an idle guest, and this side
+ *            acknowledges the same segments each time;
  *   hold     the emulator is stopped (SIGSTOP) while a round of requests is sent, and finds all of
  *            them waiting when it goes on, as under load, instead of a number that depends on who ran.
  */

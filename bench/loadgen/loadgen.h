@@ -25,6 +25,7 @@ struct options {
 	const char *host, *port, *counts, *snapshots;
 	unsigned connections, pipeline, multiget, keys, value_bytes, set_percent;
 	unsigned lockstep;              /* connections that send at once; 0: each for itself */
+	unsigned stay;                  /* rounds that they have before the next ones */
 	unsigned warm_up;               /* requests before those that count */
 	double seconds, idle_seconds;
 	uint64_t requests, seed;

@@ -11,8 +11,8 @@
  * answered. A pipeline is refilled when it has run empty, as a client library that batches does, so
  * `pipeline` requests travel together.
  *
- * In lockstep (-L N), N connections send their requests at once, then all replies are awaited, then
- * the next N connections have their turn. Timing then cannot move what the server does per request,
+ * In lockstep (-L N), N connections send their requests at once, then all replies are awaited; after
+ * -g such rounds the next N connections have their turn. Timing then cannot move what the server does per request,
  * even on a busy machine when the emulator's process is given (-P; see guest.c). With -i FILE
  * (insncount.c's counts), the guest's instructions are read right before the first request and
  * right after the last reply.
@@ -65,20 +65,23 @@ static void send_next(struct connection *c)
 
 static void run_lockstep(struct connection *all)
 {
-	unsigned turn = 0;
+	unsigned first = 0, rounds = 0;
 	while (may_issue(now_ns())) {
 		guest_settle();
 		if (opt.lockstep > 1)
 			guest_hold();
 		for (unsigned i = 0; i < opt.lockstep; i++) {
-			struct connection *c = &all[turn++ % opt.connections];
+			struct connection *c = &all[(first + i) % opt.connections];
 			send_batch(c);
 			waiting += c->in_flight > 0;
 		}
 		if (opt.lockstep > 1)
 			guest_release();
+		guest_settle();         /* replies are read when all are there: when, decides who acknowledges */
 		while (waiting)
 			connections_pump(one_less);
+		if (++rounds % opt.stay == 0)
+			first = (first + opt.lockstep) % opt.connections;
 	}
 }
 

@@ -7,7 +7,7 @@
 
 struct options opt = {
 	.host = "127.0.0.1", .port = "11211", .connections = 50, .pipeline = 1, .multiget = 1, .keys = 10000,
-	.value_bytes = 100, .set_percent = 10, .seconds = 10, .idle_seconds = 2, .seed = 1,
+	.value_bytes = 100, .set_percent = 10, .seconds = 10, .idle_seconds = 2, .seed = 1, .stay = 1,
 };
 
 static const char usage_text[] =
@@ -15,7 +15,7 @@ static const char usage_text[] =
 	"  load:      [-c connections] [-d requests in flight on each] [-m keys per get] [-w percent of sets]\n"
 	"             [-k keys] [-v value bytes] [-S seed] [-F: the keys are stored already]\n"
 	"  length:    [-t seconds | -n requests] [-u requests before those that count]\n"
-	"  lockstep:  [-L connections that send at once]\n"
+	"  lockstep:  [-L connections that send at once] [-g rounds before the next have their turn]\n"
 	"  the guest: [-P emulator's process] [-i instruction counts] [-I seconds to watch it idle]\n"
 	"             [-o prefix: write the counts to prefix.before and prefix.after]\n";
 
@@ -61,7 +61,7 @@ void options_read(int argc, char **argv)
 		{ "tls", no_argument, NULL, TLS }, { NULL, 0, NULL, 0 },
 	};
 	int o;
-	while ((o = getopt_long(argc, argv, "s:p:c:d:m:w:k:v:t:n:u:S:L:P:i:I:o:F", words, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "s:p:c:d:m:w:k:v:t:n:u:S:L:g:P:i:I:o:F", words, NULL)) != -1) {
 		switch (o) {
 		case 's': opt.host = optarg; break;
 		case 'p': opt.port = optarg; break;
@@ -76,6 +76,7 @@ void options_read(int argc, char **argv)
 		case 'u': opt.warm_up = number(optarg, 1, 2000000000); break;
 		case 'S': opt.seed = number(optarg, 0, 4294967295u); break;
 		case 'L': opt.lockstep = number(optarg, 1, 60000); break;
+		case 'g': opt.stay = number(optarg, 1, 1000000); break;
 		case 'P': opt.guest = (pid_t)number(optarg, 1, 2000000000); break;
 		case 'i': opt.counts = optarg; break;
 		case 'I': opt.idle_seconds = atof(optarg); break;

@@ -42,11 +42,11 @@ _built = {}
 
 def build_image(name, root=ROOT):
     """Builds an image once a session through the makefile; the path of its ELF."""
-    if name not in _built:
+    if (root, name) not in _built:
         done = subprocess.run(["make", "-s", f"IMAGE={name}", "image"], cwd=root, capture_output=True, text=True,
                               timeout=900, env=quiet_make())
-        _built[name] = done
-    done = _built[name]
+        _built[root, name] = done
+    done = _built[root, name]
     assert done.returncode == 0, f"make IMAGE={name} failed:\n{done.stdout}{done.stderr}"
     return root / "images" / f"{name}.elf"
 

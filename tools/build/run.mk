@@ -4,7 +4,7 @@
 
 PYTHON3 ?= /usr/bin/python3
 
-.PHONY: run debug stop bench bench-peer soak
+.PHONY: run debug stop bench bench-peer bench-baseline soak
 # The variables of one run. MAKEFLAGS keep no copy: each comes from the command line as it is.
 run_knobs = 'PORT=$(PORT)' 'MEM=$(MEM)' 'HARTS=$(HARTS)' 'NET=$(NET)' 'QEMU=$(QEMU)' 'FORM=$(FORM)' \
 	"ARGS=$$ARGS" "APPEND=$$APPEND"
@@ -28,6 +28,9 @@ bench: $(setup) ## measure memcached and hello; results in bench/results
 
 bench-peer: $(setup) | $(filter bench,$(goals)) ## measure memcached by turns with Debian's memcached on a Linux guest (root, for a tap)
 	+@$(PYTHON3) bench/bench.py --peer
+
+bench-baseline: $(setup) ## record the instruction figures that make test holds later ones against
+	+@$(PYTHON3) bench/gate.py record
 
 soak: ## the system tests that take minutes (malformed frames by the million, long churn)
 	+@$(PYTHON3) -m pytest -q --soak -m soak tests/qemu
