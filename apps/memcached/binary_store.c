@@ -135,32 +135,31 @@ static void count_begin(struct conn *c, const struct binary_request *r, uint32_t
 	item_release(it);
 }
 
-static void count_missed(struct conn *c, const struct binary_request *r, uint32_t hash)
+static void count_missed(struct conn *c, const struct binary_request *r, const struct count_terms *terms,
+			 uint32_t hash)
 {
 	if (binary_u32(r->extras + 16) != NEVER_CREATE) {
 		count_begin(c, r, hash);
 		return;
 	}
-	stats.incr_misses += r->opcode == BINARY_INCR;
-	stats.decr_misses += r->opcode == BINARY_DECR;
+	stats_count(terms, false);
 	binary_refuse(c, BINARY_NOT_FOUND, NULL);
 }
 
 void binary_count(struct conn *c, const struct binary_request *r)
 {
 	struct count_terms terms = {
-		.up = r->opcode == BINARY_INCR, .delta = binary_u64(r->extras), .cas = r->cas,
+		.op = r->opcode == BINARY_INCR ? COUNT_UP : COUNT_DOWN, .delta = binary_u64(r->extras), .cas = r->cas,
 	};
 	uint32_t hash = key_hash(r->key, r->key_len);
 
 	switch (cache_count(r->key, r->key_len, hash, &terms)) {
 	case COUNT_DONE:
-		stats_of(terms.item)->incr_hits += terms.up;
-		stats_of(terms.item)->decr_hits += !terms.up;
+		stats_count(&terms, true);
 		send_number(c, terms.result, item_cas(terms.item));
 		break;
 	case COUNT_NOT_FOUND:
-		count_missed(c, r, hash);
+		count_missed(c, r, &terms, hash);
 		break;
 	case COUNT_EXISTS:
 		binary_refuse(c, BINARY_EXISTS, NULL);

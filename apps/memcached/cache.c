@@ -247,6 +247,21 @@ static struct item *number_store(struct item *it, uint64_t number, uint32_t hash
 	return fresh;
 }
 
+static uint64_t counted(uint64_t n, const struct count_terms *t)
+{
+	switch (t->op) {
+	case COUNT_UP:
+		return n + t->delta;
+	case COUNT_DOWN:
+		return t->delta > n ? 0 : n - t->delta;
+	case COUNT_TIMES:
+		return n * t->delta;
+	case COUNT_OVER:
+		return n / t->delta;
+	}
+	return n;
+}
+
 enum count_result cache_count(const char *key, size_t len, uint32_t hash, struct count_terms *t)
 {
 	struct item *it = cache_find(key, len, hash);
@@ -262,11 +277,7 @@ enum count_result cache_count(const char *key, size_t len, uint32_t hash, struct
 		return COUNT_EXISTS;
 	if (!number_parse_u64(first.data, first.len, &n))
 		return COUNT_NON_NUMERIC;
-	if (t->up)
-		n += t->delta;
-	else
-		n = t->delta > n ? 0 : n - t->delta;
-	t->result = n;
+	t->result = n = counted(n, t);
 	t->item = number_store(it, n, hash);
 	return t->item ? COUNT_DONE : COUNT_NO_MEMORY;
 }

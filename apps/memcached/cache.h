@@ -25,9 +25,11 @@ enum store_result {
 	STORE_DONE, STORE_NOT_STORED, STORE_EXISTS, STORE_NOT_FOUND,
 };
 
+enum count_op { COUNT_UP, COUNT_DOWN, COUNT_TIMES, COUNT_OVER };
+
 struct count_terms {
-	bool up;
-	uint64_t delta;
+	enum count_op op;
+	uint64_t delta;            /* not 0 for COUNT_OVER */
 	uint64_t cas;              /* != 0: only if the present item has this number */
 	uint64_t result;           /* out, if COUNT_DONE: the new number, */
 	struct item *item;         /* and the item that holds it */

@@ -88,10 +88,10 @@ void meta_delete(struct conn *c, struct words *w)
 	}
 }
 
-static bool count_mode(const struct meta *m, bool *up)
+static bool count_mode(const struct meta *m, enum count_op *op)
 {
-	*up = m->mode == 0 || m->mode == 'I' || m->mode == '+';
-	return *up || m->mode == 'D' || m->mode == '-';
+	*op = m->mode == 'D' || m->mode == '-' ? COUNT_DOWN : COUNT_UP;
+	return m->mode == 0 || strchr("I+D-", m->mode);
 }
 
 /* A number to begin with, for ma with N. NULL without memory. */
@@ -167,7 +167,8 @@ static void count_failed(struct conn *c, const struct words *w, const struct met
 		meta_refuse(c, META_OPAQUE_TOO_LONG);
 }
 
-static void count_missed(struct conn *c, const struct words *w, const struct meta *m, uint32_t hash, bool up)
+static void count_missed(struct conn *c, const struct words *w, const struct meta *m, uint32_t hash,
+			 const struct count_terms *terms)
 {
 	struct item *it = m->vivify ? count_vivify(m, hash) : NULL;
 
@@ -176,8 +177,7 @@ static void count_missed(struct conn *c, const struct words *w, const struct met
 	} else if (m->vivify) {
 		meta_refuse(c, "SERVER_ERROR Out of memory allocating new item\r\n");
 	} else {
-		stats.incr_misses += up;
-		stats.decr_misses += !up;
+		stats_count(terms, false);
 		count_failed(c, w, m, "NF");
 	}
 }
@@ -185,8 +185,7 @@ static void count_missed(struct conn *c, const struct words *w, const struct met
 static void count_done(struct conn *c, const struct words *w, const struct meta *m,
 		       const struct count_terms *terms)
 {
-	stats_of(terms->item)->incr_hits += terms->up;
-	stats_of(terms->item)->decr_hits += !terms->up;
+	stats_count(terms, true);
 	if (m->new_cas)
 		item_set_cas(terms->item, m->new_cas);
 	if (m->quiet && m->new_ttl)
@@ -202,7 +201,7 @@ void meta_arithmetic(struct conn *c, struct words *w)
 	const char *error = parse_strictly(w, &m);
 	uint32_t hash;
 
-	if (!error && !count_mode(&m, &terms.up))
+	if (!error && !count_mode(&m, &terms.op))
 		error = "CLIENT_ERROR invalid mode for ma M token\r\n";
 	if (error) {
 		meta_refuse(c, error);
@@ -216,7 +215,7 @@ void meta_arithmetic(struct conn *c, struct words *w)
 		count_done(c, w, &m, &terms);
 		break;
 	case COUNT_NOT_FOUND:
-		count_missed(c, w, &m, hash, terms.up);
+		count_missed(c, w, &m, hash, &terms);
 		break;
 	case COUNT_EXISTS:
 		count_failed(c, w, &m, "EX");

@@ -17,6 +17,19 @@ void stats_reset(void)
 	memset(class_stats, 0, sizeof(class_stats));
 }
 
+void stats_count(const struct count_terms *t, bool hit)
+{
+	bool up = t->op == COUNT_UP || t->op == COUNT_TIMES;
+
+	if (hit) {
+		stats_of(t->item)->incr_hits += up;
+		stats_of(t->item)->decr_hits += !up;
+	} else {
+		stats.incr_misses += up;
+		stats.decr_misses += !up;
+	}
+}
+
 struct class_stats stats_sum(void)
 {
 	enum { COUNTERS = sizeof(struct class_stats) / sizeof(uint64_t) };

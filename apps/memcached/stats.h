@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "cache.h"
 #include "lru.h"
 #include "slab.h"
 
@@ -36,6 +37,9 @@ static inline struct class_stats *stats_of(const struct item *it)
 {
 	return &class_stats[lru_class_of(it)];
 }
+
+/* Counts the outcome of an incr or decr, hit or miss; mult and div count as these two. */
+void stats_count(const struct count_terms *t, bool hit);
 
 /* The sum over all classes, except evicted_time. */
 struct class_stats stats_sum(void);

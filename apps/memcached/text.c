@@ -31,6 +31,8 @@ static const struct command commands[] = {
 	COMMAND("delete", 2, 4, text_delete),
 	COMMAND("incr", 3, 4, text_incr),
 	COMMAND("decr", 3, 4, text_decr),
+	COMMAND("mult", 3, 4, text_mult),
+	COMMAND("div", 3, 4, text_div),
 	COMMAND("add", 5, 6, text_add),
 	COMMAND("cas", 6, 7, text_cas),
 	COMMAND("touch", 3, 4, text_touch),

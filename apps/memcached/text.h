@@ -49,6 +49,8 @@ void text_prepend(struct conn *c, struct words *w);
 void text_cas(struct conn *c, struct words *w);
 void text_incr(struct conn *c, struct words *w);
 void text_decr(struct conn *c, struct words *w);
+void text_mult(struct conn *c, struct words *w);
+void text_div(struct conn *c, struct words *w);
 void text_touch(struct conn *c, struct words *w);
 void text_delete(struct conn *c, struct words *w);
 void text_flush_all(struct conn *c, struct words *w);

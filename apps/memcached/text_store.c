@@ -127,25 +127,11 @@ void text_cas(struct conn *c, struct words *w)
 	store(c, w, STORE_CAS);
 }
 
-/* Counts the outcome of incr or decr. */
-static void count_in_stats(const struct count_terms *t, enum count_result result)
-{
-	bool up = t->up;
-
-	if (result == COUNT_DONE) {
-		stats_of(t->item)->incr_hits += up;
-		stats_of(t->item)->decr_hits += !up;
-	} else if (result == COUNT_NOT_FOUND) {
-		stats.incr_misses += up;
-		stats.decr_misses += !up;
-	}
-}
-
-static void count(struct conn *c, const struct words *w, bool up)
+static void count(struct conn *c, const struct words *w, enum count_op op)
 {
 	char line[NUMBER_MAX + 3], *end;
 	struct word key = w->word[1];
-	struct count_terms terms = { .up = up };
+	struct count_terms terms = { .op = op };
 	enum count_result result;
 
 	text_take_noreply(c, w);
@@ -153,12 +139,14 @@ static void count(struct conn *c, const struct words *w, bool up)
 		conn_reply(c, BAD_FORMAT);
 		return;
 	}
-	if (!number_parse_u64(w->word[2].text, w->word[2].len, &terms.delta)) {
+	if (!number_parse_u64(w->word[2].text, w->word[2].len, &terms.delta) ||
+	    (op == COUNT_OVER && terms.delta == 0)) {
 		conn_reply(c, "CLIENT_ERROR invalid numeric delta argument\r\n");
 		return;
 	}
 	result = cache_count(key.text, key.len, key_hash(key.text, key.len), &terms);
-	count_in_stats(&terms, result);
+	if (result == COUNT_DONE || result == COUNT_NOT_FOUND)
+		stats_count(&terms, result == COUNT_DONE);
 	switch (result) {
 	case COUNT_DONE:
 		end = number_format(line, terms.result);
@@ -180,12 +168,23 @@ static void count(struct conn *c, const struct words *w, bool up)
 
 void text_incr(struct conn *c, struct words *w)
 {
-	count(c, w, true);
+	count(c, w, COUNT_UP);
 }
 
 void text_decr(struct conn *c, struct words *w)
 {
-	count(c, w, false);
+	count(c, w, COUNT_DOWN);
+}
+
+/* Of this server alone: as incr, but times or divided by a number, which may not be 0 then. */
+void text_mult(struct conn *c, struct words *w)
+{
+	count(c, w, COUNT_TIMES);
+}
+
+void text_div(struct conn *c, struct words *w)
+{
+	count(c, w, COUNT_OVER);
 }
 
 void text_touch(struct conn *c, struct words *w)
