@@ -4,7 +4,7 @@ objs-$(mc) += main.o options.o options_extended.o options_help.o clock.o number.
 # storage
 objs-$(mc) += hash.o memory.o table.o slab.o lru.o reclaim.o item.o cache.o
 # connections and what the protocols share
-objs-$(mc) += conn.o fetch.o value.o
+objs-$(mc) += conn.o auth.o fetch.o value.o
 # the protocols
 objs-$(mc) += text.o text_fetch.o text_store.o text_admin.o text_stats.o
 objs-$(mc) += meta.o meta_set.o meta_change.o meta_flags.o

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "auth.h"
 #include "binary.h"
 #include "stats.h"
 #include "text.h"
@@ -106,6 +107,7 @@ static int conn_opened(struct stream *s)
 	clock_update();
 	c->stream = s;
 	c->protocol = (uint8_t)settings.protocol;
+	c->authenticated = !settings.auth_file;
 	c->last_command = clock_now;
 	c->link = &conns;
 	c->next = conns;
@@ -198,6 +200,8 @@ static size_t command(struct conn *c, const char *data, size_t len)
 		c->protocol = (uint8_t)data[0] == BINARY_REQUEST ? PROTOCOL_BINARY : PROTOCOL_ASCII;
 	if (c->protocol == PROTOCOL_BINARY)
 		return binary_command(c, data, len);
+	if (!c->authenticated)
+		return auth_command(c, data, len);
 	return text_command(c, data, len);
 }
 

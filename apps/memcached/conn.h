@@ -32,6 +32,7 @@ struct conn {
 	uint8_t protocol;          /* AUTO until the first byte has come */
 	uint8_t opcode;            /* of the binary command being answered */
 	uint8_t fetch;             /* [CONN_KEYS] enum fetch_flag */
+	bool authenticated;        /* or there is no need to be */
 	bool noreply;              /* the command wants no answer */
 	reltime_t expires;         /* [CONN_KEYS] for gat */
 };

@@ -20,6 +20,7 @@
 
 #include <libos/stream.h>
 
+#include "auth.h"
 #include "clock.h"
 #include "conn.h"
 #include "hash.h"
@@ -42,14 +43,20 @@ static void on_signal(int number)
 	stream_stop(loop);
 }
 
-/* SIGHUP is kept for re-reading certificates and passwords; until there are some it does nothing. */
+static void on_hangup(int number)
+{
+	(void)number;
+	auth_reload_later();
+}
+
 static void signals_start(void)
 {
 	struct sigaction stop = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
+	struct sigaction reload = { .sa_handler = on_hangup };
 
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
-	sigaction(SIGHUP, &ignore, NULL);
+	sigaction(SIGHUP, &reload, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
 }
 
@@ -191,6 +198,9 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	err = settings.auth_file ? auth_load(settings.auth_file) : 0;
+	if (err < 0)
+		return fail(settings.auth_file, err);
 	descriptors_start();
 	clock_start();
 	err = cache_start();

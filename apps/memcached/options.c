@@ -285,7 +285,8 @@ static int value_apply(int option)
 	case 'D':
 		return set_delimiter();
 	case 'Y':
-		return not_there("authentication (-Y)");
+		settings.auth_file = optarg;
+		return OPTIONS_GO_ON;
 	}
 	return OPTIONS_USAGE;
 }

@@ -18,6 +18,7 @@ struct stats {
 	uint64_t total_items, slabs_moved;
 	uint64_t value_bytes_copied;       /* by value_copy(), of values on their way out */
 	uint64_t total_connections, rejected_connections, idle_kicks;
+	uint64_t auth_cmds, auth_errors;
 	/* what is, rather than what has happened: not touched by `stats reset` */
 	uint64_t curr_connections, connections_max;
 };

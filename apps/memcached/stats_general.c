@@ -69,7 +69,8 @@ static void stats_commands(struct conn *c)
 	COUNTER(c, touch_misses);
 	COUNTER(c, store_too_large);
 	COUNTER(c, store_no_memory);
-	ZEROS(c, "auth_cmds", "auth_errors");
+	COUNTER(c, auth_cmds);
+	COUNTER(c, auth_errors);
 	if (settings.idle_timeout)
 		COUNTER(c, idle_kicks);
 }

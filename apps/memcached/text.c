@@ -67,7 +67,7 @@ void text_take_noreply(struct conn *c, const struct words *w)
 		c->noreply = true;
 }
 
-static void split(const char *line, size_t len, struct words *w)
+void text_split(const char *line, size_t len, struct words *w)
 {
 	const char *p = line, *end = line + len;
 
@@ -115,7 +115,7 @@ static void run_line(struct conn *c, const char *line, size_t len)
 	const struct command *cmd;
 	struct words w;
 
-	split(line, len, &w);
+	text_split(line, len, &w);
 	if (w.count < 1 || w.word[0].len < 2) {
 		conn_reply(c, "ERROR\r\n");
 		return;

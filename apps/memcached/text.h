@@ -29,6 +29,8 @@ size_t text_keys(struct conn *c, const char *data, size_t len);
 /* The value of a store command has arrived in c->item. */
 void text_value_complete(struct conn *c);
 
+/* The words of a line; those beyond WORDS_MAX stay uncounted. */
+void text_split(const char *line, size_t len, struct words *w);
 bool word_is(struct word w, const char *text);
 /* The last word, if it is "noreply", silences the command. */
 void text_take_noreply(struct conn *c, const struct words *w);
