@@ -4,7 +4,7 @@
 
 int abitest_threads(void), abitest_cancel(void), abitest_pipes(void), abitest_readiness(void),
 	abitest_sockets(void), abitest_memory(void), abitest_stdio(void), abitest_clocks(void),
-	abitest_signals(void), abitest_missing(void);
+	abitest_signals(void), abitest_missing(void), abitest_disk(void);
 
 static const struct {
 	const char *name;
@@ -13,7 +13,7 @@ static const struct {
 	{ "threads", abitest_threads },     { "cancel", abitest_cancel },   { "pipes", abitest_pipes },
 	{ "readiness", abitest_readiness }, { "sockets", abitest_sockets }, { "memory", abitest_memory },
 	{ "stdio", abitest_stdio },         { "clocks", abitest_clocks },   { "signals", abitest_signals },
-	{ "missing", abitest_missing },
+	{ "missing", abitest_missing },       { "disk", abitest_disk },
 };
 
 int main(int argc, char **argv)

@@ -202,6 +202,36 @@ static void read_ram(const struct fdt *f)
 		early_fail("the image does not fit into the memory that the device tree names.");
 }
 
+/* An address in /chosen: one cell or two, as the loader likes. */
+static bool chosen_address(const struct fdt *f, const char *name, uint64_t *address)
+{
+	size_t len;
+	const uint8_t *cells = fdt_prop(f, fdt_find(f, "/chosen"), name, &len);
+
+	if (!cells || (len != 4 && len != 8))
+		return false;
+	*address = 0;
+	for (size_t i = 0; i < len; i++)
+		*address = *address << 8 | cells[i];
+	return true;
+}
+
+/* Keeps the archive where it lies; one that is not in RAM, or in the image's place, is none. */
+static void read_initrd(const struct fdt *f)
+{
+	struct boot_layout *l = &boot_layout;
+	struct range r;
+
+	if (!IS_ENABLED(CONFIG_INITRD) || !chosen_address(f, "linux,initrd-start", &r.start) ||
+	    !chosen_address(f, "linux,initrd-end", &r.end) || r.start >= r.end ||
+	    !in_ram(r.start, r.end) ||
+	    ranges_overlap((struct range){ ALIGN_DOWN(r.start, PAGE_SIZE), r.end },
+			   (struct range){ l->image, l->image_end }))
+		return;
+	l->initrd = r;
+	reserve(r.start, r.end);
+}
+
 /* Cuts RAM to what the direct map's window can hold, and returns the map's lowest address. */
 static paddr_t direct_base(void)
 {
@@ -337,6 +367,12 @@ static void map_direct(uintptr_t offset)
 	/* The alias of text and rodata is read-only: what W^X forbids there must not be had here. */
 	map_or_fail(l->image + offset, l->image, data - l->image, MAP_R, true);
 	reserve(l->image, data);
+	if (l->initrd.end)
+		map_or_fail(ALIGN_DOWN(l->initrd.start, PAGE_SIZE) + offset,
+			    ALIGN_DOWN(l->initrd.start, PAGE_SIZE),
+			    ALIGN_UP(l->initrd.end, PAGE_SIZE) -
+				ALIGN_DOWN(l->initrd.start, PAGE_SIZE),
+			    MAP_R, true);
 	for (unsigned i = 0; i < l->nr_ram; i++)
 		map_ram(l->ram[i].start, l->ram[i].end, 0, offset);
 }
@@ -387,6 +423,7 @@ struct early_result early_boot(unsigned long hartid, paddr_t fdt_at)
 		early_fail("the firmware passed no device tree that holds together.");
 	read_reserved(&fdt);
 	read_ram(&fdt);
+	read_initrd(&fdt);
 	state = take_seed(&fdt);
 	copy_fdt(&fdt);
 	base = direct_base();

@@ -23,6 +23,7 @@ struct boot_layout {
 	unsigned nr_ram;
 	struct range reserved[32];
 	unsigned nr_reserved;
+	struct range initrd;     /* the archive that the loader left in RAM; empty: none */
 	bool ram_cut;            /* some RAM did not fit the direct map or the lists above */
 	bool placed_by_chance;   /* there was a seed */
 	uint8_t entropy[32];     /* of the seed, for arch_entropy(); wiped when taken */

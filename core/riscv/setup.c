@@ -29,6 +29,12 @@ const void *arch_device_tree(size_t *size)
 	return arch_direct_map(boot_layout.fdt);
 }
 
+const void *arch_initrd(size_t *size)
+{
+	*size = boot_layout.initrd.end - boot_layout.initrd.start;
+	return *size ? arch_direct_map(boot_layout.initrd.start) : NULL;
+}
+
 uintptr_t arch_placement(void)
 {
 	return boot_layout.placement;

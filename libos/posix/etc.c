@@ -29,11 +29,8 @@ static kssize_t text_read(struct file *f, struct uio *u)
 static int64_t text_seek(struct file *f, int64_t offset, int whence)
 {
 	const struct text *t = f->object;
-	int64_t from = whence == 0 ? 0 : whence == 1 ? f->position : (int64_t)t->len;
 
-	if (from + offset < 0)
-		return -EINVAL;
-	return f->position = from + offset;
+	return file_seek(f, offset, whence, (int64_t)t->len);
 }
 
 static uint32_t text_poll(struct file *f)

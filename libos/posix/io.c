@@ -16,6 +16,7 @@
 #include "syscalls.h"
 
 #define RW_MAX 0x7ffff000ul
+#define WHENCE_MAX 4 /* SEEK_HOLE */
 
 int vectors_read(struct vectors *v, const void *user, size_t count)
 {
@@ -183,8 +184,6 @@ long sys_pwritev(int fd, const void *vecs, unsigned long count, long offset)
 	return transfer_vectors_at(fd, vecs, count, offset, false);
 }
 
-enum { SEEK_FROM_START, SEEK_FROM_HERE, SEEK_FROM_END };
-
 long sys_lseek(int fd, long offset, int whence)
 {
 	struct file *f = fd_get(fd);
@@ -192,7 +191,7 @@ long sys_lseek(int fd, long offset, int whence)
 
 	if (!f)
 		return -EBADF;
-	if (whence < SEEK_FROM_START || whence > SEEK_FROM_END)
+	if (whence < 0 || whence > WHENCE_MAX)
 		ret = -EINVAL;
 	else if (f->ops->seek)
 		ret = f->ops->seek(f, offset, whence);

@@ -1,4 +1,16 @@
 objs-y += poll.o uio.o
 objs-$(CONFIG_POSIX) += file.o console.o devices.o pipe.o
+objs-$(CONFIG_BLOCK) += block_file.o
+objs-$(CONFIG_INITRD) += initrd.o cpio.o archive.o
+tests-$(CONFIG_INITRD) += cpio_test.o
+tests-$(CONFIG_BLOCK) += block_file_test.o
 tests-$(CONFIG_POSIX) += pipe_test.o poll_test.o
-host-y += file.o poll.o uio.o pipe.o pipe_test.o poll_test.o
+host-y += file.o poll.o uio.o pipe.o pipe_test.o poll_test.o cpio.o cpio_test.o block_file.o block_file_test.o
+
+# The archive that is linked into the image: empty, unless the configuration names one.
+nolto-y += archive.o
+$(O)/obj/libos/vfs/archive.o: private cflags/libos/vfs += -Wa,-I$(O)
+initrd-path := $(patsubst "%",%,$(CONFIG_INITRD_PATH))
+$(O)/obj/libos/vfs/archive.o: $(O)/initrd.cpio
+$(O)/initrd.cpio: tools/run/archive.py $(if $(initrd-path),$(shell find $(initrd-path)))
+	$(Q)/usr/bin/python3 tools/run/archive.py $@ $(initrd-path)

@@ -1,5 +1,6 @@
 /* Open files: creation and references. See libos/file.h. */
 #include <core/assert.h>
+#include <core/errno.h>
 #include <core/kmem.h>
 #include <libos/file.h>
 
@@ -24,6 +25,46 @@ struct file *file_get(struct file *f)
 
 	assert(before > 0);
 	return f;
+}
+
+enum { SEEK_FROM_START, SEEK_FROM_HERE, SEEK_FROM_END, SEEK_TO_DATA, SEEK_TO_HOLE };
+
+/* A file without holes: all of it is data, and its end is the hole. */
+static int64_t seek_base(const struct file *f, int64_t offset, int whence, int64_t size)
+{
+	switch (whence) {
+	case SEEK_FROM_START:
+		return 0;
+	case SEEK_FROM_HERE:
+		return f->position;
+	case SEEK_FROM_END:
+		return size;
+	case SEEK_TO_DATA:
+	case SEEK_TO_HOLE:
+		if (offset < 0 || offset >= size)
+			return -ENXIO;
+		return whence == SEEK_TO_DATA ? 0 : size - offset;
+	default:
+		return -EINVAL;
+	}
+}
+
+int64_t file_seek(struct file *f, int64_t offset, int whence, int64_t size)
+{
+	int64_t base, to;
+
+	mutex_lock(&f->position_lock);
+	base = seek_base(f, offset, whence, size);
+	if (base < 0)
+		to = base;
+	else if (__builtin_add_overflow(base, offset, &to))
+		to = -EOVERFLOW;
+	else if (to < 0)
+		to = -EINVAL;
+	else
+		f->position = to;
+	mutex_unlock(&f->position_lock);
+	return to;
 }
 
 /* epoll.c, where it is linked, forgets a file that ends. */

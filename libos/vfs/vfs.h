@@ -10,6 +10,12 @@ struct file *console_open(void);
 /* A device by its path: 0 and *out, -ENOENT, -ENXIO, -ENOMEM. */
 int device_open(const char *path, uint32_t flags, struct file **out);
 
+/* A block device by its path, as above; -EROFS to write to one that cannot be written to. */
+int block_open(const char *path, uint32_t flags, struct file **out);
+
+/* A file of the initial archive: 0 and *out, -ENOENT, -EISDIR, -EROFS, -ELOOP (a symbolic link), -ENOMEM. */
+int initrd_open(const char *path, uint32_t flags, struct file **out);
+
 /* Both ends of a new pipe: 0 or -ENOMEM. */
 int pipe_create(uint32_t flags, struct file *ends[2]);
 

@@ -11,24 +11,46 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "qemu"))
 
-from kiln import Image  # noqa: E402
+from kiln import Image       # noqa: E402
+import archive               # noqa: E402  (tools/run, which kiln.py makes known)
+from machine import Disk     # noqa: E402
 
 PROGRAMS = sorted(p.stem for p in (HERE / "programs").glob("*.c"))
 MARKER = "OUTPUT BEGINS"
 
 
-def run_on_linux(name, folder):
+MOTD = "Welcome to a file.\nSecond line.\n"
+
+
+def surroundings(name, folder):
+    """What `disk` needs beside itself: its environment on Linux, and fields of the machine for Kiln."""
+    if name != "disk":
+        return {}, {}
+    files = folder / "files" / "etc"
+    files.mkdir(parents=True)
+    (files / "motd").write_text(MOTD)
+    for disk in ("disk.linux", "disk.kiln"):
+        with open(folder / disk, "wb") as f:
+            f.truncate(4 << 20)
+    (folder / "initrd").write_bytes(archive.archive(folder / "files"))
+    return ({"DISK": f"{folder}/disk.linux:{files}/motd"},
+            {"disks": [Disk(folder / "disk.kiln", serial="abi-1")], "initrd": folder / "initrd",
+             "options": ["env=DISK=/dev/disk/by-id/virtio-abi-1:/etc/motd"]})
+
+
+def run_on_linux(name, folder, environment):
     """What the program prints natively, and its status."""
     program = folder / name
     subprocess.run([os.environ.get("HOSTCC", "gcc"), "-O1", "-o", str(program), str(HERE / "programs" / f"{name}.c"),
                     "-pthread", "-lm"], check=True, timeout=60)
-    done = subprocess.run([str(program)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([str(program)], env={**os.environ, **environment}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     return done.stdout, done.returncode
 
 
-def run_on_kiln(name, harts):
+def run_on_kiln(name, harts, options=(), **machine):
     """What it prints in an image, behind the marker that the image prints first, and the status."""
-    with Image("abitest", net="none", args=[name], options=["loglevel=error"], harts=harts, mem="64M") as image:
+    with Image("abitest", net="none", args=[name], options=["loglevel=error", *options], harts=harts, mem="64M",
+               **machine) as image:
         status = image.wait_exit(timeout=60)
         console = image.console.replace("\r", "")
     assert MARKER in console, console
@@ -38,10 +60,13 @@ def run_on_kiln(name, harts):
 @pytest.mark.parametrize("harts", [1, 4])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_says_the_same_on_linux_and_on_kiln(name, harts, tmp_path):
-    expected, expected_status = run_on_linux(name, tmp_path)
-    text, status = run_on_kiln(name, harts)
+    environment, machine = surroundings(name, tmp_path)
+    expected, expected_status = run_on_linux(name, tmp_path, environment)
+    text, status = run_on_kiln(name, harts, **machine)
     assert text.splitlines() == expected.splitlines()
     assert status == expected_status
+    if name == "disk":
+        assert (tmp_path / "disk.kiln").read_bytes() == (tmp_path / "disk.linux").read_bytes()
 
 
 def test_an_unknown_program_is_refused_with_a_status():

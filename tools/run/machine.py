@@ -156,6 +156,44 @@ def bootargs(options, app_args):
 
 
 @dataclasses.dataclass
+class Disk:
+    """A file that the guest has as virtio-blk disk."""
+    file: Path
+    serial: str = ""
+    read_only: bool = False
+    cache: str = "writeback"     # of QEMU: unsafe and none, too
+
+    def arguments(self, number):
+        name = f"disk{number}"
+        # A comma in a name is written twice.
+        drive = (f"file={str(self.file).replace(',', ',,')},id={name},if=none,format=raw,cache={self.cache},"
+                 f"discard=unmap,readonly={'on' if self.read_only else 'off'}")
+        device = f"virtio-blk-device,drive={name}" + (f",serial={self.serial}" if self.serial else "")
+        return ["-drive", drive, "-device", device]
+
+
+def parse_disks(text):
+    """The disks of DISK=: words of the form FILE[,serial=NAME][,ro], or Trouble."""
+    disks = []
+    for word in text.split():
+        name, *settings = word.split(",")
+        disk = Disk(Path(name).absolute())
+        for setting in settings:
+            key, _, value = setting.partition("=")
+            if setting == "ro":
+                disk.read_only = True
+            elif key == "serial" and re.fullmatch(r"[A-Za-z0-9._-]{1,20}", value):
+                disk.serial = value
+            else:
+                raise Trouble(f"DISK={word}: {setting} is neither ro nor serial=NAME (up to 20 letters, digits, "
+                              "dots, dashes and underscores).")
+        if not disk.file.is_file():
+            raise Trouble(f"DISK={word}: there is no file {name}. 'truncate -s 64M {name}' makes an empty disk.")
+        disks.append(disk)
+    return disks
+
+
+@dataclasses.dataclass
 class Machine:
     kernel: Path
     mem: str = "64M"
@@ -168,6 +206,8 @@ class Machine:
     nic: str = "virtio-net-device"
     legacy: bool = False         # virtio-mmio version 1
     rng: bool = True
+    disks: list = dataclasses.field(default_factory=list)     # of Disk: the first is /dev/vda
+    initrd: str = ""             # a cpio archive
     door: str = ""               # UNIX socket of kiln.ctl
     gdb: str = ""                # a gdb chardev, e.g. tcp:127.0.0.1:1234; the guest waits for it
     extra: list = dataclasses.field(default_factory=list)
@@ -192,6 +232,10 @@ class Machine:
         if self.door:
             args += ["-chardev", f"socket,id=door,path={self.door},server=on,wait=off",
                      "-device", "virtio-serial-device", "-device", "virtserialport,chardev=door,name=kiln.ctl"]
+        for number, disk in enumerate(self.disks):
+            args += disk.arguments(number)
+        if self.initrd:
+            args += ["-initrd", str(self.initrd)]
         args += self._network()
         if self.gdb:
             args += ["-S", "-gdb", self.gdb]

@@ -3,11 +3,12 @@
 make run: boots an image in QEMU, says where it listens, and ends it cleanly on Ctrl-C.
 
     run.py IMAGE [PORT=n] [MEM=size] [HARTS=n] [ARGS='...'] [APPEND='...'] [NET=user|tap|none]
-                 [QEMU=program] [FORM=elf|img]
+                 [QEMU=program] [FORM=elf|img] [DISK='file[,serial=name][,ro] ...'] [FILES=folder]
 
 ARGS are the application's arguments, APPEND Kiln's own options; both travel in bootargs. What the
-guest prints is passed through, with file:line behind each frame of a backtrace. The exit status is
-the guest's: 0 after a clean stop or power-off, QEMU's code after a panic.
+DISK names files that become /dev/vda, /dev/vdb and so on; what lies in the folder FILES are the image's
+first files. What the guest prints is passed through, with file:line behind each frame of a backtrace. The
+exit status is the guest's: 0 after a clean stop or power-off, QEMU's code after a panic.
 """
 
 import re
@@ -15,15 +16,17 @@ import shlex
 import signal
 import sys
 import threading
+from pathlib import Path
 
 import machine
 import netns
 import record
+from archive import archive
 from guest import Guest, port_is_free
 from machine import Forward, Machine, Trouble
 from symbols import Symbolizer
 
-KNOBS = {"PORT", "MEM", "HARTS", "ARGS", "APPEND", "NET", "QEMU", "FORM", "GDB", "LEGACY"}
+KNOBS = {"PORT", "MEM", "HARTS", "ARGS", "APPEND", "NET", "QEMU", "FORM", "GDB", "LEGACY", "DISK", "FILES"}
 FIRST_REPLY_SECONDS = 60
 FIRMWARE_LINE = re.compile(r"$|OpenSBI v|[ _/\\|()<>'`.]+$|.*\| '_ |(Platform|Firmware|Runtime|Domain0|Boot HART) ")
 
@@ -71,6 +74,10 @@ def describe(image, knobs):
                 harts=whole_number(knobs, "HARTS", 1, 1, 8), options=options, app_args=app_args, net=net,
                 legacy="LEGACY" in knobs, qemu=machine.find_qemu(knobs.get("QEMU")), door="door")
     machine.check_memory(image, machine.image_path(image), m.mem)
+    m.disks = machine.parse_disks(knobs.get("DISK", ""))
+    m.initrd = knobs.get("FILES", "")
+    if m.initrd and not Path(m.initrd).exists():
+        raise Trouble(f"FILES={m.initrd}: there is no such folder.")
     if "GDB" in knobs:
         m.gdb = knobs["GDB"]
     port = whole_number(knobs, "PORT", facts.port or 0, 0, 65535)
@@ -109,6 +116,9 @@ class Run:
         run_dir = record.folder(self.image)
         run_dir.mkdir(parents=True)
         prefix = ()
+        if self.machine.initrd:
+            (run_dir / "initrd").write_bytes(archive(self.machine.initrd))
+            self.machine.initrd = run_dir / "initrd"
         if self.machine.net == "tap":
             self.namespace = netns.Namespace()
             prefix = self.namespace.prefix()

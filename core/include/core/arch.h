@@ -140,6 +140,8 @@ void arch_stop_others(void);
 void arch_init(void);
 /* The device tree, in the direct map, for ever. */
 const void *arch_device_tree(size_t *size);
+/* The archive that the loader left in RAM, read-only in the direct map, for ever. NULL: none. */
+const void *arch_initrd(size_t *size);
 
 /*
  * Return addresses of a stack, innermost first; NULL frame: the caller's own. Returns how many.

@@ -15,12 +15,36 @@
 #define O_RDONLY    0
 #define O_WRONLY    1
 #define O_RDWR      2
+#define O_CREAT     0100
+#define O_EXCL      0200
+#define O_NOCTTY    0400
+#define O_TRUNC     01000
 #define O_APPEND    02000
 #define O_NONBLOCK  04000
+#define O_DSYNC     010000
+#define O_DIRECT    040000
+#define O_LARGEFILE 0100000
 #define O_DIRECTORY 0200000
+#define O_NOFOLLOW  0400000
+#define O_NOATIME   01000000
 #define O_CLOEXEC   02000000
+#define O_SYNC      04010000
+#define O_PATH      010000000
+#define O_TMPFILE   020200000
 
 #define AT_FDCWD    (-100)
+
+#define AT_SYMLINK_NOFOLLOW 0x100
+#define AT_EMPTY_PATH       0x1000
+
+#define BLKROGET     0x125e
+#define BLKGETSIZE   0x1260
+#define BLKFLSBUF    0x1261
+#define BLKSSZGET    0x1268
+#define BLKDISCARD   0x1277
+#define BLKPBSZGET   0x127b
+#define BLKZEROOUT   0x127f
+#define BLKGETSIZE64 0x80081272
 
 #define FIONREAD    0x541b
 #define FIONBIO     0x5421
@@ -59,8 +83,13 @@ struct kstat {
 	uint32_t unused[2];
 };
 
+#define S_IFMT   0170000
 #define S_IFIFO  0010000
 #define S_IFCHR  0020000
+#define S_IFDIR  0040000
+#define S_IFBLK  0060000
+#define S_IFREG  0100000
+#define S_IFLNK  0120000
 #define S_IFSOCK 0140000
 
 /* Signals. */

@@ -5,6 +5,9 @@
  * tells when to try again; file_read() and its like in libos/posix/blocking.c do the waiting, with
  * time-outs, signals and O_NONBLOCK written once.
  *
+ * Files on disks are the exception: their operations may wait for the device, uninterruptibly, since
+ * a disk always answers, by an error if need be. They never answer -EAGAIN.
+ *
  * A file is reference-counted: one reference per descriptor and one per call in progress. The last
  * file_put() calls release(), in thread context.
  */
@@ -45,5 +48,8 @@ struct file {
 struct file *file_create(const struct file_ops *ops, void *object, uint32_t flags); /* NULL: no memory; one reference */
 struct file *file_get(struct file *f);
 void file_put(struct file *f);
+
+/* lseek() of a file of `size` bytes: the new position, -EINVAL, -ENXIO, -EOVERFLOW. */
+int64_t file_seek(struct file *f, int64_t offset, int whence, int64_t size);
 
 #endif

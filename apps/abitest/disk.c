@@ -1,0 +1,2 @@
+#define main abitest_disk
+#include "../../tests/abi/programs/disk.c"

@@ -1,0 +1,157 @@
+/*
+ * The registry of block devices, and requests that are waited for. Devices come at boot and stay; the
+ * list is only ever extended, under a lock, so that readers walk it without one.
+ */
+#include <core/arch.h>
+#include <core/assert.h>
+#include <core/errno.h>
+#include <core/fmt.h>
+#include <core/kmem.h>
+#include <core/string.h>
+#include <libos/blkdev.h>
+
+#include "blk_queue.h"
+
+static struct list devices = LIST_INIT(devices);
+static struct spinlock devices_lock = SPINLOCK_INIT;
+static unsigned device_count, letter_count;
+
+static bool limits_make_sense(const struct blkdev *d)
+{
+	return d->block_bytes >= 512 && d->block_bytes <= PAGE_SIZE &&
+	       !(d->block_bytes & (d->block_bytes - 1)) && IS_ALIGNED(d->bytes, (uint64_t)d->block_bytes) &&
+	       d->depth && d->max_vecs && d->max_vec_bytes >= d->block_bytes &&
+	       d->max_bytes >= d->block_bytes;
+}
+
+static int commands_create(struct blkdev *d)
+{
+	list_init(&d->free);
+	d->commands = kzalloc(d->depth * sizeof(*d->commands));
+	d->vecs = kzalloc((size_t)d->depth * d->max_vecs * sizeof(*d->vecs));
+	if (!d->commands || !d->vecs) {
+		kfree(d->commands);
+		kfree(d->vecs);
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < d->depth; i++) {
+		struct blk_command *c = &d->commands[i];
+
+		c->index = i;
+		c->vecs = d->vecs + (size_t)i * d->max_vecs;
+		list_init(&c->requests);
+		list_push_back(&d->free, &c->link);
+	}
+	return 0;
+}
+
+int blkdev_register(struct blkdev *d)
+{
+	int error;
+
+	if (!limits_make_sense(d))
+		return -EINVAL;
+	spin_init(&d->lock);
+	list_init(&d->waiting[0]);
+	list_init(&d->waiting[1]);
+	d->max_vec_bytes = ALIGN_DOWN(d->max_vec_bytes, d->block_bytes);
+	error = blk_queue_init() ? -ENOMEM : commands_create(d);
+	if (error)
+		return error;
+	spin_lock(&devices_lock);
+	d->minor = device_count++;
+	if (!d->name[0] && letter_count < 26)
+		fmt_print(d->name, sizeof(d->name), "vd%c", 'a' + letter_count++);
+	else if (!d->name[0])
+		fmt_print(d->name, sizeof(d->name), "vd%u", letter_count++);
+	list_push_back(&devices, &d->link);
+	spin_unlock(&devices_lock);
+	return 0;
+}
+
+struct blkdev *blkdev_next(struct blkdev *after)
+{
+	struct list *next = after ? after->link.next : devices.next;
+
+	return next == &devices ? NULL : list_entry(next, struct blkdev, link);
+}
+
+struct blkdev *blkdev_find(const char *name)
+{
+	struct blkdev *d = NULL;
+
+	while ((d = blkdev_next(d)) && !str_equal(d->name, name))
+		;
+	return d;
+}
+
+struct blkdev *blkdev_find_serial(const char *serial)
+{
+	struct blkdev *d = NULL;
+
+	if (!*serial)
+		return NULL;
+	while ((d = blkdev_next(d)) && !str_equal(d->serial, serial))
+		;
+	return d;
+}
+
+/* ---- waiting ---- */
+
+/* On the waiter's stack: who sets it is out of it again before the waiter goes on (lock). */
+struct waited {
+	struct spinlock lock;
+	struct event event;
+	int error;
+};
+
+static void waited_done(struct blkreq *r, int error)
+{
+	struct waited *w = r->user;
+
+	spin_lock(&w->lock);
+	w->error = error;
+	event_set(&w->event);
+	spin_unlock(&w->lock);
+}
+
+int blkdev_wait(struct blkdev *d, struct blkreq *r)
+{
+	struct waited w;
+
+	spin_init(&w.lock);
+	event_init(&w.event);
+	r->done = waited_done;
+	r->user = &w;
+	blkdev_submit(d, r);
+	blkdev_kick(d);
+	event_wait(&w.event, DEADLINE_NEVER);
+	spin_lock(&w.lock);
+	spin_unlock(&w.lock);
+	return w.error;
+}
+
+static int wait_for(struct blkdev *d, enum blk_op op, uint64_t offset, void *buf, size_t len,
+		    uint32_t flags)
+{
+	struct blk_vec vec = { buf, len };
+	struct blkreq r = { .op = op, .flags = flags, .offset = offset, .len = len,
+			    .vecs = &vec, .vec_count = len > 0 };
+
+	return blkdev_wait(d, &r);
+}
+
+int blkdev_read(struct blkdev *d, uint64_t offset, void *buf, size_t len)
+{
+	return wait_for(d, BLK_READ, offset, buf, len, 0);
+}
+
+int blkdev_write(struct blkdev *d, uint64_t offset, const void *buf, size_t len, uint32_t flags)
+{
+	return wait_for(d, BLK_WRITE, offset, (void *)buf, len, flags);
+}
+
+int blkdev_flush(struct blkdev *d)
+{
+	return wait_for(d, BLK_FLUSH, 0, NULL, 0, 0);
+}

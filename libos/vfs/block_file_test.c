@@ -1,0 +1,183 @@
+/* Block devices as files: any offset and length, the ends of the disk, errors. */
+#include <core/errno.h>
+#include <core/executor.h>
+#include <core/kmem.h>
+#include <core/page.h>
+#include <core/string.h>
+#include <core/test.h>
+#include <libos/abi.h>
+#include <libos/blkdev.h>
+
+#include "vfs.h"
+
+#define DISK_BYTES KIB(300)
+
+/* A disk of memory whose commands end in a task, as a driver's do. */
+struct memory_disk {
+	struct blkdev dev;
+	uint8_t *bytes;
+	struct task task;
+	struct spinlock lock;
+	struct list taken;
+	int error;
+	unsigned flushes;
+};
+
+static void disk_start(struct blkdev *d, struct blk_command *c)
+{
+	struct memory_disk *m = d->driver;
+
+	spin_lock(&m->lock);
+	list_push_back(&m->taken, &c->link);
+	spin_unlock(&m->lock);
+}
+
+static void disk_kick(struct blkdev *d)
+{
+	task_wake(&((struct memory_disk *)d->driver)->task);
+}
+
+static void disk_perform(struct memory_disk *m, const struct blk_command *c)
+{
+	uint64_t at = c->offset;
+
+	m->flushes += c->op == BLK_FLUSH;
+	for (size_t i = 0; !m->error && i < c->vec_count; at += c->vecs[i++].len) {
+		if (c->op == BLK_READ)
+			memcpy(c->vecs[i].base, m->bytes + at, c->vecs[i].len);
+		else
+			memcpy(m->bytes + at, c->vecs[i].base, c->vecs[i].len);
+	}
+}
+
+static void disk_task(struct task *t)
+{
+	struct memory_disk *m = container_of(t, struct memory_disk, task);
+
+	for (;;) {
+		struct list *link;
+
+		spin_lock(&m->lock);
+		link = list_pop_front(&m->taken);
+		spin_unlock(&m->lock);
+		if (!link)
+			break;
+		disk_perform(m, list_entry(link, struct blk_command, link));
+		blk_command_done(&m->dev, list_entry(link, struct blk_command, link), m->error);
+	}
+	blkdev_kick(&m->dev);
+}
+
+static const struct blkdev_ops disk_ops = { .start = disk_start, .kick = disk_kick };
+
+static struct memory_disk *disk_new(const char *name, uint32_t block_bytes)
+{
+	struct memory_disk *m = kzalloc(sizeof(*m));
+
+	m->bytes = page_alloc_exact(DISK_BYTES, PAGE_KERNEL);
+	spin_init(&m->lock);
+	list_init(&m->taken);
+	task_init(&m->task, "disk", disk_task);
+	m->dev = (struct blkdev){
+		.bytes = DISK_BYTES, .block_bytes = block_bytes, .write_cache = true, .max_vecs = 8,
+		.max_vec_bytes = KIB(64), .max_bytes = KIB(64), .depth = 4, .ops = &disk_ops, .driver = m,
+	};
+	str_copy(m->dev.name, sizeof(m->dev.name), name);
+	str_copy(m->dev.serial, sizeof(m->dev.serial), name);
+	return blkdev_register(&m->dev) ? NULL : m;
+}
+
+static kssize_t transfer(struct file *f, void *buf, size_t len, int64_t offset, bool reading)
+{
+	struct uio_vec vec = { buf, len };
+	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .offset = offset };
+
+	return reading ? f->ops->read(f, &u) : f->ops->write(f, &u);
+}
+
+static void check_against_model(const char *path, const char *name, uint32_t block_bytes)
+{
+	struct memory_disk *m = disk_new(name, block_bytes);
+	uint8_t *model = page_alloc_exact(DISK_BYTES, PAGE_KERNEL);
+	uint8_t *buf = page_alloc_exact(DISK_BYTES, PAGE_KERNEL);
+	struct file *f;
+
+	CHECK(m != NULL);
+	CHECK_EQ(block_open(path, O_RDWR, &f), 0);
+	memset(model, 0, DISK_BYTES);
+	memset(m->bytes, 0, DISK_BYTES);
+	for (int round = 0; round < 400; round++) {
+		size_t max = round % 10 ? 3000 : KIB(200);
+		uint64_t at = test_random_below(DISK_BYTES);
+		size_t len = test_random_below(max) + 1, fits = MIN(len, DISK_BYTES - at);
+
+		if (test_random() % 2) {
+			for (size_t i = 0; i < len; i++)
+				buf[i] = (uint8_t)test_random();
+			memcpy(model + at, buf, fits);
+			CHECK_EQ(transfer(f, buf, len, (int64_t)at, false), fits);
+		} else {
+			CHECK_EQ(transfer(f, buf, len, (int64_t)at, true), fits);
+			CHECK(!memcmp(buf, model + at, fits));
+		}
+	}
+	CHECK(!memcmp(m->bytes, model, DISK_BYTES));
+	file_put(f);
+}
+
+TEST(block_file_takes_any_offset_and_length)
+{
+	check_against_model("/dev/bf512", "bf512", 512);
+	check_against_model("/dev/disk/by-id/virtio-bf4096", "bf4096", 4096);
+}
+
+TEST(block_file_ends_where_the_disk_ends)
+{
+	struct memory_disk *m = disk_new("bfend", 512);
+	struct file *f;
+	char byte = 'x';
+
+	CHECK(m && !block_open("/dev/bfend", O_RDWR, &f));
+	CHECK_EQ(transfer(f, &byte, 1, DISK_BYTES, true), 0);
+	CHECK_EQ(transfer(f, &byte, 1, DISK_BYTES, false), -ENOSPC);
+	CHECK_EQ(f->ops->seek(f, 0, 2), DISK_BYTES);
+	CHECK_EQ(f->ops->seek(f, -1, 0), -EINVAL);
+	CHECK_EQ(f->position, DISK_BYTES);
+	file_put(f);
+}
+
+TEST(block_file_syncs_by_a_flush_and_reports_errors)
+{
+	struct memory_disk *m = disk_new("bfsync", 512);
+	struct file *f, *durable;
+	char bytes[512] = { 0 };
+
+	CHECK(m && !block_open("/dev/bfsync", O_RDWR, &f));
+	CHECK(!block_open("/dev/bfsync", O_RDWR | O_SYNC, &durable));
+	CHECK_EQ(transfer(f, bytes, 512, 0, false), 512);
+	CHECK_EQ(m->flushes, 0);
+	CHECK_EQ(f->ops->sync(f, true), 0);
+	CHECK_EQ(m->flushes, 1);
+	CHECK_EQ(transfer(durable, bytes, 512, 0, false), 512);
+	CHECK_EQ(m->flushes, 2);
+	m->error = -EIO;
+	CHECK_EQ(transfer(f, bytes, 100, 1000, false), -EIO);
+	CHECK_EQ(transfer(f, bytes, 100, 0, true), -EIO);
+	CHECK_EQ(f->ops->sync(f, false), -EIO);
+	file_put(f);
+	file_put(durable);
+}
+
+TEST(block_file_of_a_read_only_disk_is_not_opened_for_writing)
+{
+	struct memory_disk *m = disk_new("bfro", 512);
+	struct file *f;
+
+	CHECK(m != NULL);
+	m->dev.read_only = true;
+	CHECK_EQ(block_open("/dev/bfro", O_RDWR, &f), -EROFS);
+	CHECK_EQ(block_open("/dev/nothing", O_RDONLY, &f), -ENOENT);
+	CHECK_EQ(block_open("/dev/disk/by-id/virtio-", O_RDONLY, &f), -ENOENT);
+	CHECK_EQ(block_open("/dev/bfro", O_RDONLY, &f), 0);
+	file_put(f);
+}

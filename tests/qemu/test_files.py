@@ -1,0 +1,74 @@
+"""Disks and initial files of an image: make run's DISK= and FILES=, and archives that are not well."""
+
+import subprocess
+
+import pytest
+
+from kiln import ROOT, Image
+import archive                   # tools/run, which kiln.py makes known
+import machine
+
+
+def run_disk_program(folder, initrd, **fields):
+    disk = folder / "disk"
+    with open(disk, "wb") as f:
+        f.truncate(2 << 20)
+    (folder / "initrd").write_bytes(initrd)
+    with Image("abitest", net="none", args=["disk"], options=["env=DISK=/dev/vda:/etc/motd"], mem="32M",
+               disks=[machine.Disk(disk)], initrd=folder / "initrd", **fields) as image:
+        image.wait_exit()
+        return image.console
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "etc").mkdir()
+    (folder / "etc" / "motd").write_text("A line.\n")
+    return archive.folder_archive(folder)
+
+
+def test_the_same_folder_gives_the_same_archive(tmp_path, sound):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "motd").write_text("A line.\n")
+    assert archive.folder_archive(tmp_path) == sound
+
+
+@pytest.mark.parametrize("fields", [{}, {"legacy": True}, {"harts": 4}], ids=["modern", "legacy", "4 harts"])
+def test_disk_and_file_on_every_transport(tmp_path, sound, fields):
+    assert "A line." in run_disk_program(tmp_path, sound, **fields)
+
+
+@pytest.mark.parametrize("damage", [
+    lambda a: b"\x1f\x8b" + a, lambda a: a[:100], lambda a: a[:54] + b"FFFFFFFF" + a[62:], lambda a: b"x",
+    lambda a: a[:94] + b"00000000" + a[102:]], ids=["compressed", "cut", "size", "one byte", "no name"])
+def test_a_damaged_archive_is_named_and_does_no_harm(tmp_path, sound, damage):
+    console = run_disk_program(tmp_path, damage(sound))
+    assert "initrd: not a cpio archive" in console
+    assert "the file opens: no" in console
+
+
+def test_disks_are_found_by_their_order_and_serial(tmp_path):
+    disks = []
+    for number, size in enumerate((3, 5, 2)):
+        file = tmp_path / f"d{number}"
+        with open(file, "wb") as f:
+            f.truncate(size << 20)
+        disks.append(machine.Disk(file, serial=f"number-{number}", read_only=number == 2))
+    with Image("abitest", net="none", args=["nothing"], mem="64M", disks=disks) as image:
+        image.wait_exit()
+        for name, kib, serial in (("vda", 3072, 0), ("vdb", 5120, 1), ("vdc", 2048, 2)):
+            assert f"virtio-blk {name}, {kib} KiB" in image.console
+            line = next(x for x in image.console.splitlines() if f"virtio-blk {name}," in x)
+            assert line.endswith(f"serial number-{serial}")
+            assert ("read-only" in line) == (serial == 2)
+
+
+@pytest.mark.parametrize("text, sentence", [
+    ("nowhere.img", "there is no file nowhere.img"), ("README.md,fast", "fast is neither ro nor serial"),
+    ("README.md,serial=a/b", "is neither ro nor serial")])
+def test_wrong_disks_are_told_in_a_sentence(text, sentence):
+    done = subprocess.run(["/usr/bin/python3", "tools/run/run.py", "abitest", f"DISK={text}"], cwd=ROOT, text=True,
+                          capture_output=True, timeout=30, stdin=subprocess.DEVNULL)
+    assert done.returncode == 1
+    assert sentence in done.stderr and done.stderr.count("\n") == 1
