@@ -2,9 +2,10 @@
  * The cache's operations, with memcached's semantics.
  *
  * An item that has expired or was flushed stays in the table until somebody comes across it: a
- * lookup, or the search for memory. A flush is a time: items last used up to then are dead. Those
- * used in the very second of the flush are unlinked at once, so that what is stored later in the
- * same second lives; the lists of the LRU are in the order of last_used, so they are at the front.
+ * lookup, the search for memory, the maintainer, the crawler. A flush is a stamp (item.h): what was
+ * last used up to it is dead. It takes no walk through the items. A flush with a delay becomes one
+ * when the clock reaches its second; as in memcached, that is the second before the one asked for,
+ * and what is stored within it dies with the rest.
  */
 #include "cache.h"
 
@@ -12,6 +13,7 @@
 
 #include "hash.h"
 #include "lru.h"
+#include "maintainer.h"
 #include "number.h"
 #include "settings.h"
 #include "slab.h"
@@ -21,12 +23,16 @@
 /* Longer values are no numbers: memcached's bound, which is where its chunked items begin. */
 enum { NUMBER_VALUE_MAX = 512 * 1024 - 512 };
 
-static reltime_t flushed_until;    /* 0: never */
+reltime_t item_flushes;
+
+static reltime_t flushed_stamp;    /* items with this stamp or a lower one are dead */
+static reltime_t flush_due;        /* 0: no flush is waiting */
+static reltime_t flush_shown;      /* what `stats settings` calls oldest */
 static uint64_t cas_last;
 
 static bool is_flushed(const struct item *it)
 {
-	return it->last_used <= flushed_until && flushed_until <= clock_now;
+	return it->last_used <= flushed_stamp;
 }
 
 static bool is_expired(const struct item *it)
@@ -55,9 +61,10 @@ void cache_unlink(struct item *it)
 
 static void link_done(struct item *it, uint64_t cas)
 {
-	it->last_used = clock_now;
+	item_stamp(it);
 	item_set_cas(it, cas);
 	lru_insert(it);
+	maintainer_notice();
 	stats.total_items++;
 }
 
@@ -174,7 +181,7 @@ static enum store_result store_over(struct item *it, enum store_verb verb, struc
 {
 	switch (verb) {
 	case STORE_ADD:
-		lru_move(old);
+		lru_update(old);
 		return STORE_NOT_STORED;
 	case STORE_APPEND:
 	case STORE_PREPEND:
@@ -199,6 +206,16 @@ static enum store_result store_over(struct item *it, enum store_verb verb, struc
 uint64_t cache_next_cas(void)
 {
 	return ++cas_last;
+}
+
+uint64_t cache_last_cas(void)
+{
+	return cas_last;
+}
+
+void cache_set_last_cas(uint64_t cas)
+{
+	cas_last = cas;
 }
 
 enum store_result cache_store(struct item *it, enum store_verb verb, struct store_terms *t, uint32_t hash)
@@ -297,20 +314,39 @@ bool cache_delete(const char *key, size_t len, uint32_t hash)
 	return true;
 }
 
+static void flush_now(reltime_t second)
+{
+	flushed_stamp = second + item_flushes;
+	flush_due = 0;
+}
+
+/* A flush with a delay comes true. Called when the clock has moved. */
+static void cache_second(void)
+{
+	if (flush_due != 0 && flush_due <= clock_now)
+		flush_now(flush_due);
+}
+
+void cache_start(void)
+{
+	clock_on_second(cache_second);
+}
+
 void cache_flush(int32_t delay)
 {
-	flushed_until = (delay > 0 ? clock_from_exptime(delay) : clock_now) - 1;
-	for (unsigned id = 1; id <= slab_classes(); id++) {
-		struct item *it = lru_newest(id), *older;
-
-		for (; it && it->last_used >= flushed_until; it = older) {
-			older = it->older;
-			cache_unlink(it);
-		}
+	flush_shown = (delay > 0 ? clock_from_exptime(delay) : clock_now) - 1;
+	if (flush_shown == 0)
+		return; /* a date before the start: memcached does nothing, either */
+	flush_due = flush_shown;
+	if (flush_shown >= clock_now) {
+		cache_second();
+		return;
 	}
+	flush_now(clock_now);
+	item_flushes++; /* what is stored from now on has a higher stamp */
 }
 
 reltime_t cache_flushed_until(void)
 {
-	return flushed_until;
+	return flush_shown;
 }

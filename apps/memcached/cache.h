@@ -39,6 +39,8 @@ enum count_result {
 	COUNT_DONE, COUNT_NOT_FOUND, COUNT_NON_NUMERIC, COUNT_NO_MEMORY, COUNT_EXISTS,
 };
 
+void cache_start(void);
+
 /* The live item of that key, or NULL. Not held: valid until something is stored or deleted. */
 struct item *cache_find(const char *key, size_t len, uint32_t hash);
 /* As cache_find(), and remembers that it was used. */
@@ -54,6 +56,9 @@ enum store_result cache_store(struct item *it, enum store_verb verb, struct stor
 enum count_result cache_count(const char *key, size_t len, uint32_t hash, struct count_terms *t);
 /* A CAS number never given before. */
 uint64_t cache_next_cas(void);
+/* The last one given, which a warm restart goes on from. */
+uint64_t cache_last_cas(void);
+void cache_set_last_cas(uint64_t cas);
 /* True if there was one. */
 bool cache_delete(const char *key, size_t len, uint32_t hash);
 

@@ -14,12 +14,28 @@ reltime_t clock_now;
 
 static int64_t origin;            /* date of clock 0 */
 static uint64_t next_second_ns;   /* monotonic time at which clock_now grows */
+static reltime_t ticks;           /* what the clock would show if nobody had moved it */
+static int64_t moved;             /* by clock_debug_add() */
+static bool stopped;
+static void (*on_second)(void);
 
 void clock_start(void)
 {
 	origin = (int64_t)time(NULL) - CLOCK_LEAD;
-	clock_now = CLOCK_LEAD;
+	clock_now = ticks = CLOCK_LEAD;
 	next_second_ns = stream_now_ns() + NS_PER_S;
+}
+
+void clock_on_second(void (*fn)(void))
+{
+	on_second = fn;
+}
+
+static void clock_show(int64_t seconds)
+{
+	clock_now = (reltime_t)seconds;
+	if (on_second)
+		on_second();
 }
 
 void clock_update(void)
@@ -30,13 +46,36 @@ void clock_update(void)
 	if (now < next_second_ns)
 		return;
 	seconds = (now - next_second_ns) / NS_PER_S + 1;
-	clock_now += (reltime_t)seconds;
+	ticks += (reltime_t)seconds;
 	next_second_ns += seconds * NS_PER_S;
+	if (!stopped)
+		clock_show(ticks + moved);
+}
+
+void clock_debug_pause(void)
+{
+	stopped = true;
+}
+
+void clock_debug_resume(void)
+{
+	stopped = false;
+}
+
+void clock_debug_add(int64_t seconds)
+{
+	moved += seconds;
+	clock_show(clock_now + moved);
 }
 
 int64_t clock_origin(void)
 {
 	return origin;
+}
+
+int64_t clock_date(void)
+{
+	return origin + clock_now;
 }
 
 reltime_t clock_from_exptime(int64_t exptime)

@@ -20,11 +20,24 @@ enum {
 extern reltime_t clock_now;
 
 void clock_start(void);
+/* From now on calls fn() whenever clock_now has changed. */
+void clock_on_second(void (*fn)(void));
 /* Brings clock_now up to date. */
 void clock_update(void);
 /* The date, in seconds since 1970, at which the clock showed 0. */
 int64_t clock_origin(void);
+/* The date, in seconds since 1970, that the clock shows now. */
+int64_t clock_date(void);
 /* What a client's expiry time means now: relative, a date, or (negative) at once. 0: never. */
 reltime_t clock_from_exptime(int64_t exptime);
+
+/*
+ * debugtime, in builds with CONFIG_MEMCACHED_DEBUG (the native ones have it): stops the clock, lets it
+ * run, or moves it. As in memcached's debugging build, what is added to the clock is the sum of all
+ * that was ever said to clock_debug_add().
+ */
+void clock_debug_pause(void);
+void clock_debug_resume(void);
+void clock_debug_add(int64_t seconds);
 
 #endif

@@ -13,7 +13,7 @@ struct item *fetch_get(struct conn *c, const char *key, size_t len)
 	(void)c;
 	stats.cmd_get++;
 	if (it)
-		stats_of(it)->get_hits++;
+		stats_hit(it);
 	else
 		stats.get_misses++;
 	return it;

@@ -1,4 +1,6 @@
 /*
+ * The choice of a hash function, and the keyed one.
+ *
  * Keyed multiply-and-fold: 16 bytes of key, each half mixed with a random number, are multiplied to
  * 128 bits whose halves are folded together. The secrets come from the system's random numbers; an
  * attacker who does not know them cannot aim at the zero factor that would make products collide.
@@ -10,9 +12,12 @@
 #include <string.h>
 #include <sys/random.h>
 
+enum algorithm { MURMUR3, JENKINS, XXH3, KEYED, ALGORITHMS };
+
+static enum algorithm algorithm;
 static uint64_t secret[4];
 
-int hash_start(void)
+static int secrets_draw(void)
 {
 	uint8_t *p = (uint8_t *)secret;
 	size_t left = sizeof(secret);
@@ -51,7 +56,20 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-uint32_t key_hash(const char *key, size_t len)
+int hash_start(const char *name)
+{
+	static const char *const names[] = {
+		[MURMUR3] = "murmur3", [JENKINS] = "jenkins", [XXH3] = "xxh3", [KEYED] = "keyed",
+	};
+
+	for (algorithm = 0; algorithm < ALGORITHMS; algorithm++) {
+		if (strcmp(names[algorithm], name) == 0)
+			return secrets_draw();
+	}
+	return -EINVAL;
+}
+
+static uint32_t hash_keyed(const char *key, size_t len)
 {
 	uint64_t state = secret[0] ^ len, a, b;
 	size_t left = len;
@@ -71,4 +89,18 @@ uint32_t key_hash(const char *key, size_t len)
 	}
 	state = fold(a ^ secret[2], b ^ state);
 	return (uint32_t)fold(state ^ secret[3], secret[1] | 1);
+}
+
+uint32_t key_hash(const char *key, size_t len)
+{
+	switch (algorithm) {
+	case MURMUR3:
+		return hash_murmur3(key, len, (uint32_t)secret[0]);
+	case JENKINS:
+		return hash_jenkins(key, len, (uint32_t)secret[0]);
+	case XXH3:
+		return hash_xxh3(key, len, secret[0]);
+	default:
+		return hash_keyed(key, len);
+	}
 }

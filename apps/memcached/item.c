@@ -13,7 +13,7 @@
 enum { MEMCACHED_HEADER = 48, MEMCACHED_CAS = 8, MEMCACHED_FLAGS = 4 };
 
 _Static_assert(sizeof(struct item) == 40, "a small item carries 40 bytes of header");
-_Static_assert(offsetof(struct piece, class) == offsetof(struct item, class), "told apart");
+_Static_assert(offsetof(struct piece, class) == offsetof(struct item, class_segment), "told apart");
 _Static_assert(offsetof(struct piece, key_len) == offsetof(struct item, key_len), "told apart");
 
 bool item_size_is_allowed(size_t key_len, uint32_t client_flags, uint32_t value_len)
@@ -56,7 +56,7 @@ static void item_free(struct item *it)
 			p = next;
 		}
 	}
-	slab_chunk_free(it, it->class);
+	slab_chunk_free(it, item_class(it));
 }
 
 /* Hangs pieces for the whole value on the item, the last one no larger than needed. */
@@ -98,7 +98,7 @@ struct item *item_new(const char *key, size_t key_len, uint32_t client_flags, re
 	if (!it)
 		return NULL;
 	it->chain = it;
-	it->last_used = clock_now;
+	item_stamp(it);
 	it->expires = expires;
 	it->value_len = value_len;
 	it->holds = 1;
@@ -196,4 +196,29 @@ size_t item_bytes(const struct item *it)
 {
 	return sizeof(*it) + item_cas_size(it) + it->key_len +
 	       (it->flags & ITEM_CLIENT_FLAGS ? sizeof(uint32_t) : 0) + it->value_len;
+}
+
+size_t item_chunk_bytes(const struct item *it)
+{
+	return it->flags & ITEM_CHUNKED ? item_bytes(it) - it->value_len + sizeof(struct piece *)
+					: item_bytes(it);
+}
+
+void item_own_pieces(struct item *it)
+{
+	for (struct piece *p = piece_first(it); p; p = p->next)
+		p->owner = it;
+}
+
+void item_replace_piece(struct item *it, struct piece *old, struct piece *fresh)
+{
+	struct piece *p = piece_first(it);
+
+	if (p == old) {
+		piece_set_first(it, fresh);
+		return;
+	}
+	while (p->next != old)
+		p = p->next;
+	p->next = fresh;
 }

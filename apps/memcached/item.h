@@ -8,6 +8,10 @@
  * 40 bytes of header and 8 of CAS; memcached has 48 and 8, and a NUL behind the key. The CR LF is
  * part of the stored value, so that an answer is one piece.
  *
+ * last_used is a stamp: the clock plus the number of flushes so far (item_stamp_now()). A flush so
+ * gets a stamp that everything stored before is not above and everything after is, without a walk
+ * through the items. What is alive was stamped since the last flush, so item_idle() is exact for it.
+ *
  * A value too large for a chunk is ITEM_CHUNKED: the item's own chunk ends with a pointer to the
  * first of a list of pieces, which hold the value. Read any value with an item_span.
  *
@@ -40,15 +44,17 @@ enum { ITEM_HOLDS_MAX = 255 };
 struct item {
 	struct item *chain;        /* in the bucket of the hash table; itself while unlinked */
 	struct item *newer, *older;/* in the LRU; in the free list while class is 0 */
-	reltime_t last_used;
+	reltime_t last_used;       /* a stamp, see above; read it with item_idle() */
 	reltime_t expires;         /* 0: never */
 	uint32_t value_len;        /* with CR LF */
 	uint8_t  holds;
 	uint8_t  flags;
-	uint8_t  class;            /* slab class of this chunk; 0: free */
+	uint8_t  class_segment;    /* slab class of this chunk (0: free), LRU segment in the high bits */
 	uint8_t  key_len;          /* 0: not an item, but a struct piece */
 	char data[];
 };
+
+enum { CLASS_BITS = 6, CLASS_MASK = (1 << CLASS_BITS) - 1 };
 
 /* A part of a large value. The fields that tell chunks apart lie where they do in an item. */
 struct piece {
@@ -59,7 +65,7 @@ struct piece {
 	uint32_t len;              /* bytes of value in it */
 	uint32_t unused3;
 	uint8_t  unused4[2];
-	uint8_t  class;
+	uint8_t  class;            /* no segment */
 	uint8_t  key_len;          /* 0 */
 	char data[];
 };
@@ -67,6 +73,41 @@ struct piece {
 static inline bool item_is_linked(const struct item *it)
 {
 	return it->chain != it;
+}
+
+static inline unsigned item_class(const struct item *it)
+{
+	return it->class_segment & CLASS_MASK;
+}
+
+static inline unsigned item_segment(const struct item *it)
+{
+	return it->class_segment >> CLASS_BITS;
+}
+
+static inline void item_set_segment(struct item *it, unsigned segment)
+{
+	it->class_segment = (uint8_t)(item_class(it) | segment << CLASS_BITS);
+}
+
+extern reltime_t item_flushes;     /* how many flushes there were: cache.c */
+
+static inline reltime_t item_stamp_now(void)
+{
+	return clock_now + item_flushes;
+}
+
+static inline void item_stamp(struct item *it)
+{
+	it->last_used = item_stamp_now();
+}
+
+/* Seconds since the item was used. */
+static inline reltime_t item_idle(const struct item *it)
+{
+	reltime_t now = item_stamp_now();
+
+	return now > it->last_used ? now - it->last_used : 0;
 }
 
 static inline size_t item_cas_size(const struct item *it)
@@ -165,6 +206,11 @@ void item_write(struct item *it, uint32_t offset, const char *from, size_t len);
 void item_blank(struct item *it, uint32_t offset, size_t len);
 /* Does the value end with CR LF? */
 bool item_is_terminated(const struct item *it);
+/* Bytes in use of the item's own chunk. */
+size_t item_chunk_bytes(const struct item *it);
+/* For who moves things (mover.c): the pieces' owner is now this copy; `fresh` is a copy of `old`. */
+void item_own_pieces(struct item *it);
+void item_replace_piece(struct item *it, struct piece *old, struct piece *fresh);
 /* Memory that the item occupies as memcached counts it: header, key, value. */
 size_t item_bytes(const struct item *it);
 

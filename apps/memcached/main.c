@@ -23,16 +23,12 @@
 #include "auth.h"
 #include "clock.h"
 #include "conn.h"
-#include "hash.h"
-#include "memory.h"
 #include "options.h"
 #include "settings.h"
-#include "slab.h"
-#include "table.h"
+#include "storage.h"
 
 enum {
 	DESCRIPTORS_SPARE = 32,            /* beside those of the connections */
-	SMALLEST_ITEM = 64,
 };
 
 static struct stream_loop *loop;
@@ -173,19 +169,6 @@ static int listen_start(void)
 	return err;
 }
 
-static int cache_start(void)
-{
-	int err = memory_start(&settings.memory_limit);
-
-	if (err == 0)
-		err = hash_start();
-	if (err == 0)
-		err = table_start(settings.memory_limit / SMALLEST_ITEM);
-	if (err == 0)
-		slab_start(settings.factor, settings.chunk_size);
-	return err;
-}
-
 static int fail(const char *what, int err)
 {
 	fprintf(stderr, "memcached: %s: %s\n", what, strerror(-err));
@@ -203,7 +186,7 @@ int main(int argc, char **argv)
 		return fail(settings.auth_file, err);
 	descriptors_start();
 	clock_start();
-	err = cache_start();
+	err = storage_start();
 	if (err < 0)
 		return fail("memory", err);
 	err = stream_loop_create(&loop);
@@ -216,7 +199,9 @@ int main(int argc, char **argv)
 			strerror(-err));
 		return EXIT_FAILURE;
 	}
+	storage_run(loop);
 	err = stream_run(loop);
 	stream_loop_destroy(loop);
+	storage_stop();
 	return err < 0 ? fail("serving", err) : EXIT_SUCCESS;
 }

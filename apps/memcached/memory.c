@@ -32,9 +32,18 @@ enum {
 	SMALL_CACHE = 8 * MIB,
 };
 
-static size_t limit_bytes, used_bytes, page_bytes, range_bytes;
-static uint8_t *range;
-static unsigned pages;
+enum { RANGES_MAX = 16 };
+
+/* Addresses reserved in one piece; a second one only when the limit is raised over its first value. */
+struct range {
+	uint8_t *base;
+	unsigned first, pages;
+};
+
+static size_t limit_bytes, used_bytes, wanted_bytes, page_bytes;
+static struct range ranges[RANGES_MAX];
+static unsigned range_count;
+static unsigned pages, reserved;
 
 /* What the cache may take of this machine, or 0 when the system does not tell. */
 static size_t machine_bytes(void)
@@ -50,7 +59,24 @@ static size_t machine_bytes(void)
 	return (of_free > of_all ? of_free : of_all) * (size_t)page;
 }
 
-int memory_start(size_t *limit)
+static int range_add(unsigned count)
+{
+	struct range *r = &ranges[range_count];
+
+	if (range_count == RANGES_MAX || count == 0)
+		return -ENOMEM;
+	r->base = mmap(NULL, count * page_bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (r->base == MAP_FAILED)
+		return -errno;
+	r->first = reserved;
+	r->pages = count;
+	reserved += count;
+	range_count++;
+	return 0;
+}
+
+int memory_start(size_t *limit, size_t chunk_max)
 {
 	size_t fits = machine_bytes();
 
@@ -60,13 +86,32 @@ int memory_start(size_t *limit)
 		*limit = fits;
 	}
 	page_bytes = *limit < SMALL_CACHE ? PAGE_SMALL : PAGE_LARGE;
+	while (page_bytes < 2 * chunk_max)
+		page_bytes *= 2;
 	limit_bytes = *limit;
-	range_bytes = limit_bytes / page_bytes * page_bytes;
-	if (range_bytes == 0)
-		return -ENOMEM;
-	range = mmap(NULL, range_bytes, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return range == MAP_FAILED ? -errno : 0;
+	return range_add((unsigned)(limit_bytes / page_bytes));
+}
+
+bool memory_limit_set(size_t limit)
+{
+	size_t fits = machine_bytes() + used_bytes, wanted = limit / page_bytes;
+
+	if (limit > limit_bytes && fits > used_bytes && limit > fits)
+		return false;
+	if (wanted > reserved && range_add((unsigned)(wanted - reserved)) < 0)
+		return false;
+	limit_bytes = limit;
+	return true;
+}
+
+bool memory_is_over_limit(void)
+{
+	return used_bytes + wanted_bytes > limit_bytes;
+}
+
+void memory_want(size_t bytes)
+{
+	wanted_bytes = bytes;
 }
 
 size_t memory_page_bytes(void)
@@ -81,15 +126,26 @@ size_t memory_used(void)
 
 bool memory_take(size_t bytes)
 {
-	if (bytes > limit_bytes - used_bytes)
+	if (used_bytes > limit_bytes || bytes > limit_bytes - used_bytes)
 		return false;
 	used_bytes += bytes;
 	return true;
 }
 
+void memory_give(size_t bytes)
+{
+	assert(bytes <= used_bytes);
+	used_bytes -= bytes;
+}
+
+static bool page_take(void)
+{
+	return used_bytes + wanted_bytes + page_bytes <= limit_bytes && memory_take(page_bytes);
+}
+
 void *memory_page_new(void)
 {
-	if ((pages + 1) * page_bytes > range_bytes || !memory_take(page_bytes))
+	if (pages == reserved || !page_take())
 		return NULL;
 	return memory_page_at(pages++);
 }
@@ -101,15 +157,35 @@ unsigned memory_pages(void)
 
 unsigned memory_page_index(const void *inside)
 {
-	size_t offset = (size_t)((const uint8_t *)inside - range);
+	const uint8_t *p = inside;
 
-	assert(offset < pages * page_bytes);
-	return (unsigned)(offset / page_bytes);
+	for (const struct range *r = ranges; r < ranges + range_count; r++) {
+		if (p >= r->base && p < r->base + r->pages * page_bytes)
+			return r->first + (unsigned)((size_t)(p - r->base) / page_bytes);
+	}
+	assert(!"inside one of the ranges");
+	return 0;
 }
 
 void *memory_page_at(unsigned index)
 {
-	return range + index * page_bytes;
+	const struct range *r = ranges;
+
+	while (index - r->first >= r->pages)
+		r++;
+	return r->base + (index - r->first) * page_bytes;
+}
+
+void memory_page_release(unsigned index)
+{
+	madvise(memory_page_at(index), page_bytes, MADV_DONTNEED);
+	memory_give(page_bytes);
+}
+
+bool memory_page_again(unsigned index)
+{
+	(void)index;
+	return page_take();
 }
 
 void memory_poison(void *p, size_t bytes)

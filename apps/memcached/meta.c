@@ -82,7 +82,7 @@ static bool get_flag(char **p, struct word w, const struct meta *m, struct item 
 		*p = meta_put_number(*p, 'f', item_client_flags(it));
 		break;
 	case 'l':
-		*p = meta_put_number(*p, 'l', clock_now - it->last_used);
+		*p = meta_put_number(*p, 'l', item_idle(it));
 		break;
 	case 'h':
 		*p = meta_put_number(*p, 'h', it->flags & ITEM_FETCHED ? 1 : 0);
@@ -154,7 +154,7 @@ static void count_get(const struct meta *m, const struct item *it)
 	}
 	stats.cmd_get++;
 	if (it)
-		stats_of(it)->get_hits++;
+		stats_hit(it);
 	else
 		stats.get_misses++;
 }
@@ -225,9 +225,9 @@ void meta_debug(struct conn *c, struct words *w)
 		p += it->key_len;
 	}
 	p += snprintf(p, 200, " exp=%d la=%u cas=%llu fetch=%s cls=%u size=%zu",
-		      it->expires ? (int)(it->expires - clock_now) : -1, clock_now - it->last_used,
+		      it->expires ? (int)(it->expires - clock_now) : -1, item_idle(it),
 		      (unsigned long long)item_cas(it), it->flags & ITEM_FETCHED ? "yes" : "no",
-		      it->class, item_bytes(it));
+		      item_class(it), item_bytes(it));
 	meta_answer(c, line, p);
 }
 

@@ -13,8 +13,12 @@
 
 enum { SLAB_CLASSES_MAX = 63 }; /* 1 .. 62; six bits name one */
 
-/* After memory_start(). */
-void slab_start(double factor, unsigned chunk_size);
+/*
+ * After memory_start(). `sizes` is the list of -o slab_sizes, or NULL: then sizes grow by the factor
+ * from a small item on. No chunk is larger than chunk_max, nor than half a page. 0; -EINVAL for a
+ * list that is not one (sizes must grow, by 8 bytes or more); -ENOMEM.
+ */
+int slab_start(double factor, unsigned chunk_size, size_t chunk_max, const char *sizes);
 unsigned slab_classes(void);                 /* the largest class */
 /* The smallest class whose chunks hold `bytes`; 0: too large. */
 unsigned slab_class_for(size_t bytes);
@@ -30,13 +34,25 @@ void slab_chunk_free(void *chunk, unsigned class);
 /* Gives the class a page of its own, from the pool or never used. False when there is none. */
 bool slab_page_add(unsigned class);
 /*
- * Takes a page away from its class; each chunk in it must be free. It goes to the pool, from which
- * slab_page_add() takes first.
+ * Taking a page away from its class. slab_page_leave(): its free chunks are not given out any more,
+ * those in use are for the caller to free. Then either slab_page_remove(), when all are free: the
+ * page goes to the pool, from which slab_page_add() takes first. Or slab_page_stay(). At most
+ * SLAB_LEAVING_MAX pages are on their way at a time; slab_page_leave() returns false for one more.
  */
+enum { SLAB_LEAVING_MAX = 2 };
+bool slab_page_leave(unsigned page);
+void slab_page_stay(unsigned page);
 void slab_page_remove(unsigned page);
+bool slab_page_is_leaving(unsigned page);
+/* Some page of the class that is not leaving, the one longest in use; -1: none. */
+int slab_page_first(unsigned class);
 unsigned slab_page_class(unsigned page);
 /* The chunk number n of the page, or NULL behind the last one that was ever used. */
 struct item *slab_page_chunk(unsigned page, unsigned n);
+
 unsigned slab_pages_pooled(void);
+/* Gives a page of the pool to that class (which has not to need one), or back to the system. */
+bool slab_pool_give(unsigned class);
+bool slab_pool_release(void);
 
 #endif

@@ -16,6 +16,10 @@ struct stats {
 	uint64_t delete_misses, incr_misses, decr_misses, cas_misses, touch_misses;
 	uint64_t store_too_large, store_no_memory;
 	uint64_t total_items, slabs_moved;
+	/* what became of the chunks of pages that moved (mover.h), in the order of `stats` */
+	uint64_t slab_reassign_rescues, slab_reassign_chunk_rescues, slab_reassign_inline_reclaim;
+	uint64_t slab_reassign_busy_items, slab_reassign_busy_deletes, slab_reassign_busy_nomem;
+	uint64_t lru_crawler_starts, lru_maintainer_juggles;
 	uint64_t value_bytes_copied;       /* by value_copy(), of values on their way out */
 	uint64_t total_connections, rejected_connections, idle_kicks;
 	uint64_t auth_cmds, auth_errors;
@@ -25,9 +29,12 @@ struct stats {
 
 /* What happened to the items of one class; the general section shows the sums. */
 struct class_stats {
-	uint64_t cmd_set, get_hits, delete_hits, incr_hits, decr_hits, cas_hits, cas_badval, touch_hits;
+	uint64_t cmd_set, delete_hits, incr_hits, decr_hits, cas_hits, cas_badval, touch_hits;
 	uint64_t evictions, evicted_nonzero, evicted_time, outofmemory, reclaimed;
 	uint64_t expired_unfetched, evicted_unfetched, evicted_active, lrutail_reflocked;
+	uint64_t tailrepairs, crawler_reclaimed, crawler_items_checked;
+	uint64_t moves_to_cold, moves_to_warm, moves_within_lru, direct_reclaims;
+	uint64_t hits_to[LRU_SEGMENTS];    /* gets; their sum is get_hits */
 };
 
 extern struct stats stats;
@@ -41,6 +48,22 @@ static inline struct class_stats *stats_of(const struct item *it)
 
 /* Counts the outcome of an incr or decr, hit or miss; mult and div count as these two. */
 void stats_count(const struct count_terms *t, bool hit);
+
+/* A get found the item. */
+static inline void stats_hit(const struct item *it)
+{
+	stats_of(it)->hits_to[item_segment(it)]++;
+}
+
+/* get_hits */
+static inline uint64_t stats_get_hits(const struct class_stats *st)
+{
+	uint64_t sum = 0;
+
+	for (unsigned s = 0; s < LRU_SEGMENTS; s++)
+		sum += st->hits_to[s];
+	return sum;
+}
 
 /* The sum over all classes, except evicted_time. */
 struct class_stats stats_sum(void);

@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "crawler.h"
+#include "mover.h"
 #include "report.h"
 #include "settings.h"
 #include "slab.h"
@@ -52,7 +54,7 @@ static void stats_commands(struct conn *c)
 	COUNTER(c, cmd_flush);
 	COUNTER(c, cmd_touch);
 	COUNTER(c, cmd_meta);
-	SUM(c, get_hits);
+	stat_number(c, "get_hits", stats_get_hits(&sum));
 	COUNTER(c, get_misses);
 	COUNTER(c, get_expired);
 	COUNTER(c, get_flushed);
@@ -75,6 +77,18 @@ static void stats_commands(struct conn *c)
 		COUNTER(c, idle_kicks);
 }
 
+static void stats_mover(struct conn *c)
+{
+	COUNTER(c, slab_reassign_rescues);
+	COUNTER(c, slab_reassign_chunk_rescues);
+	COUNTER(c, slab_reassign_inline_reclaim);
+	COUNTER(c, slab_reassign_busy_items);
+	COUNTER(c, slab_reassign_busy_deletes);
+	COUNTER(c, slab_reassign_busy_nomem);
+	stat_number(c, "slab_reassign_running", mover_is_running());
+	COUNTER(c, slabs_moved);
+}
+
 static void stats_server(struct conn *c)
 {
 	struct stream_stats net;
@@ -90,35 +104,42 @@ static void stats_server(struct conn *c)
 	stat_number(c, "hash_power_level", table_power());
 	stat_number(c, "hash_bytes", table_bytes());
 	stat_number(c, "hash_is_expanding", 0);
-	ZEROS(c, "slab_reassign_rescues", "slab_reassign_chunk_rescues",
-	      "slab_reassign_inline_reclaim", "slab_reassign_busy_items",
-	      "slab_reassign_busy_deletes", "slab_reassign_busy_nomem", "slab_reassign_running");
-	COUNTER(c, slabs_moved);
-	ZEROS(c, "lru_crawler_running", "lru_crawler_starts", "lru_maintainer_juggles",
-	      "malloc_fails", "log_worker_dropped", "log_worker_written", "log_watcher_skipped",
+	if (settings.slab_reassign)
+		stats_mover(c);
+	if (settings.lru_crawler) {
+		stat_number(c, "lru_crawler_running", crawler_is_running());
+		COUNTER(c, lru_crawler_starts);
+	}
+	if (settings.lru_maintainer)
+		COUNTER(c, lru_maintainer_juggles);
+	ZEROS(c, "malloc_fails", "log_worker_dropped", "log_worker_written", "log_watcher_skipped",
 	      "log_watcher_sent", "log_watchers", "unexpected_napi_ids", "round_robin_fallback");
 }
 
 static void stats_items(struct conn *c)
 {
 	struct class_stats sum = stats_sum();
-	uint64_t bytes = 0;
 
-	for (unsigned id = 1; id <= slab_classes(); id++)
-		bytes += lru_bytes(id);
-	stat_number(c, "bytes", bytes);
+	stat_number(c, "bytes", lru_bytes_all());
 	stat_number(c, "curr_items", table_items());
 	COUNTER(c, total_items);
 	stat_number(c, "slab_global_page_pool", slab_pages_pooled());
 	SUM(c, expired_unfetched);
 	SUM(c, evicted_unfetched);
-	SUM(c, evicted_active);
+	if (settings.lru_maintainer)
+		SUM(c, evicted_active);
 	SUM(c, evictions);
 	SUM(c, reclaimed);
-	ZEROS(c, "crawler_reclaimed", "crawler_items_checked");
+	SUM(c, crawler_reclaimed);
+	SUM(c, crawler_items_checked);
 	SUM(c, lrutail_reflocked);
-	ZEROS(c, "moves_to_cold", "moves_to_warm", "moves_within_lru", "direct_reclaims",
-	      "lru_bumps_dropped");
+	if (!settings.lru_maintainer)
+		return;
+	SUM(c, moves_to_cold);
+	SUM(c, moves_to_warm);
+	SUM(c, moves_within_lru);
+	SUM(c, direct_reclaims);
+	ZEROS(c, "lru_bumps_dropped");
 }
 
 void stats_show_general(struct conn *c)

@@ -7,6 +7,7 @@
 
 #include "memory.h"
 #include "report.h"
+#include "settings.h"
 #include "slab.h"
 #include "stats.h"
 
@@ -39,7 +40,7 @@ static void show_slabs(struct conn *c)
 		numbered(c, "", id, "used_chunks", slab_chunks_used(id));
 		numbered(c, "", id, "free_chunks", chunks - slab_chunks_used(id));
 		numbered(c, "", id, "free_chunks_end", 0);
-		numbered(c, "", id, "get_hits", st->get_hits);
+		numbered(c, "", id, "get_hits", stats_get_hits(st));
 		numbered(c, "", id, "cmd_set", st->cmd_set);
 		numbered(c, "", id, "delete_hits", st->delete_hits);
 		numbered(c, "", id, "incr_hits", st->incr_hits);
@@ -52,39 +53,40 @@ static void show_slabs(struct conn *c)
 	stat_number(c, "total_malloced", (uint64_t)memory_pages() * memory_page_bytes());
 }
 
-/* There is one list, which stands where memcached's cold one does. */
 static void items_of_class(struct conn *c, unsigned id)
 {
 	const struct class_stats *st = &class_stats[id];
 
 	numbered(c, "items:", id, "number", lru_length(id));
-	numbered(c, "items:", id, "number_hot", 0);
-	numbered(c, "items:", id, "number_warm", 0);
-	numbered(c, "items:", id, "number_cold", lru_length(id));
-	numbered(c, "items:", id, "age_hot", 0);
-	numbered(c, "items:", id, "age_warm", 0);
-	numbered(c, "items:", id, "age", clock_now - lru_oldest(id)->last_used);
+	numbered(c, "items:", id, "number_hot", lru_segment_length(id, LRU_HOT));
+	numbered(c, "items:", id, "number_warm", lru_segment_length(id, LRU_WARM));
+	numbered(c, "items:", id, "number_cold", lru_segment_length(id, LRU_COLD));
+	if (settings.temp_lru)
+		numbered(c, "items:", id, "number_temp", lru_segment_length(id, LRU_TEMP));
+	numbered(c, "items:", id, "age_hot", lru_segment_age(id, LRU_HOT));
+	numbered(c, "items:", id, "age_warm", lru_segment_age(id, LRU_WARM));
+	numbered(c, "items:", id, "age", lru_segment_age(id, LRU_COLD));
 	numbered(c, "items:", id, "mem_requested", lru_bytes(id));
 	numbered(c, "items:", id, "evicted", st->evictions);
 	numbered(c, "items:", id, "evicted_nonzero", st->evicted_nonzero);
 	numbered(c, "items:", id, "evicted_time", st->evicted_time);
 	numbered(c, "items:", id, "outofmemory", st->outofmemory);
-	numbered(c, "items:", id, "tailrepairs", 0);
+	numbered(c, "items:", id, "tailrepairs", st->tailrepairs);
 	numbered(c, "items:", id, "reclaimed", st->reclaimed);
 	numbered(c, "items:", id, "expired_unfetched", st->expired_unfetched);
 	numbered(c, "items:", id, "evicted_unfetched", st->evicted_unfetched);
 	numbered(c, "items:", id, "evicted_active", st->evicted_active);
-	numbered(c, "items:", id, "crawler_reclaimed", 0);
-	numbered(c, "items:", id, "crawler_items_checked", 0);
+	numbered(c, "items:", id, "crawler_reclaimed", st->crawler_reclaimed);
+	numbered(c, "items:", id, "crawler_items_checked", st->crawler_items_checked);
 	numbered(c, "items:", id, "lrutail_reflocked", st->lrutail_reflocked);
-	numbered(c, "items:", id, "moves_to_cold", 0);
-	numbered(c, "items:", id, "moves_to_warm", 0);
-	numbered(c, "items:", id, "moves_within_lru", 0);
-	numbered(c, "items:", id, "direct_reclaims", 0);
-	numbered(c, "items:", id, "hits_to_hot", 0);
-	numbered(c, "items:", id, "hits_to_warm", 0);
-	numbered(c, "items:", id, "hits_to_cold", st->get_hits);
-	numbered(c, "items:", id, "hits_to_temp", 0);
+	numbered(c, "items:", id, "moves_to_cold", st->moves_to_cold);
+	numbered(c, "items:", id, "moves_to_warm", st->moves_to_warm);
+	numbered(c, "items:", id, "moves_within_lru", st->moves_within_lru);
+	numbered(c, "items:", id, "direct_reclaims", st->direct_reclaims);
+	numbered(c, "items:", id, "hits_to_hot", st->hits_to[LRU_HOT]);
+	numbered(c, "items:", id, "hits_to_warm", st->hits_to[LRU_WARM]);
+	numbered(c, "items:", id, "hits_to_cold", st->hits_to[LRU_COLD]);
+	numbered(c, "items:", id, "hits_to_temp", st->hits_to[LRU_TEMP]);
 }
 
 static void show_items(struct conn *c)
@@ -95,9 +97,22 @@ static void show_items(struct conn *c)
 	}
 }
 
+static void show_size(struct conn *c, size_t bytes, uint32_t count)
+{
+	char name[NAME_MAX_BYTES];
+
+	snprintf(name, sizeof(name), "%zu", bytes);
+	stat_number(c, name, count);
+}
+
 static void show_sizes(struct conn *c)
 {
-	stat_line(c, "sizes_status", "%s", "disabled");
+	if (!lru_sizes_are_tracked())
+		stat_line(c, "sizes_status", "%s", "disabled");
+	for (size_t n = 0; n < lru_sizes_count(); n++) {
+		if (lru_sizes_at(n) > 0)
+			show_size(c, n * SIZES_STEP, lru_sizes_at(n));
+	}
 }
 
 /* "tcp:127.0.0.1:11211" or "tcp6:[::1]:11211". */

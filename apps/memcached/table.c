@@ -7,7 +7,9 @@
  * and never pauses. Buckets live in segments that are allocated as they are reached, and a
  * directory of segments, small and made once, finds them.
  *
- * When the memory for a segment is refused, the chains grow longer; nothing else happens.
+ * When the memory for a segment is refused because slab pages have it all, the table asks for it
+ * (memory_want()) and the mover gives up a page; meanwhile the chains are longer. Afterwards the
+ * table catches up, two buckets for each insert.
  */
 #include "table.h"
 
@@ -17,9 +19,14 @@
 #include <stdlib.h>
 
 #include "hash.h"
+#include "maintainer.h"
 #include "memory.h"
+#include "settings.h"
 
-enum { SEGMENT = 1024 };                   /* buckets in a segment */
+enum {
+	SEGMENT = 1024,                    /* buckets in a segment */
+	GROW_MAX = 2,                      /* buckets that one insert adds */
+};
 
 static struct item ***directory;
 static size_t directory_len;
@@ -30,23 +37,52 @@ static bool segment_add(void)
 {
 	size_t bytes = SEGMENT * sizeof(struct item *);
 
-	if (segments == directory_len || !memory_take(bytes))
+	if (segments == directory_len)
 		return false;
+	if (!memory_take(bytes)) {
+		memory_want(bytes);
+		maintainer_notice();
+		return false;
+	}
+	memory_want(0);
 	directory[segments] = calloc(SEGMENT, sizeof(struct item *));
-	if (!directory[segments])
+	if (!directory[segments]) {
+		memory_give(bytes);
 		return false;
+	}
 	segments++;
 	return true;
 }
 
-int table_start(size_t items_max)
+bool table_expect(size_t items_max)
 {
-	directory_len = items_max / SEGMENT + 1;
-	directory = calloc(directory_len, sizeof(*directory));
-	if (!directory || !segment_add())
+	size_t len = items_max / SEGMENT + 1;
+	struct item ***larger;
+
+	if (len <= directory_len)
+		return true;
+	larger = realloc(directory, len * sizeof(*directory));
+	if (!larger)
+		return false;
+	directory = larger;
+	directory_len = len;
+	return true;
+}
+
+int table_start(size_t items_max, unsigned power)
+{
+	size_t first = SEGMENT;
+
+	while (first >> power == 0 && power > 0)
+		first *= 2;
+	if (!table_expect(items_max > first ? items_max : first))
 		return -ENOMEM;
-	buckets = SEGMENT;
-	mask = 2 * SEGMENT - 1;
+	while (segments * SEGMENT < first) {
+		if (!segment_add())
+			return -ENOMEM;
+	}
+	buckets = (uint32_t)first;
+	mask = 2 * buckets - 1;
 	return 0;
 }
 
@@ -116,7 +152,7 @@ void table_insert(struct item *it, uint32_t hash)
 	it->chain = *bucket;
 	*bucket = it;
 	items++;
-	if (items > buckets)
+	for (int i = 0; i < GROW_MAX && items > buckets && settings.hash_grows; i++)
 		table_grow();
 }
 
@@ -134,6 +170,35 @@ void table_replace(struct item *old, struct item *fresh, uint32_t hash)
 	fresh->chain = old->chain;
 	*link = fresh;
 	old->chain = old;
+}
+
+void table_walk_start(struct table_walk *w)
+{
+	w->next = 0;
+	w->end = buckets;
+}
+
+/*
+ * A bucket, and those that were split off from it since the walk began: a split moves items from
+ * bucket b to one whose number is b with a higher bit set.
+ */
+static void walk_bucket(const struct table_walk *w, uint32_t index,
+			void (*each)(const struct item *, void *), void *arg)
+{
+	for (const struct item *it = *bucket_at(index); it; it = it->chain)
+		each(it, arg);
+	for (uint64_t bit = SEGMENT; index + bit < buckets; bit *= 2) {
+		if (bit > index && index + bit >= w->end)
+			walk_bucket(w, (uint32_t)(index + bit), each, arg);
+	}
+}
+
+bool table_walk_step(struct table_walk *w, void (*each)(const struct item *it, void *arg), void *arg)
+{
+	if (w->next >= w->end)
+		return false;
+	walk_bucket(w, w->next++, each, arg);
+	return true;
 }
 
 size_t table_items(void)

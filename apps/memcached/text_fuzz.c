@@ -13,11 +13,8 @@
 
 #include "clock.h"
 #include "conn.h"
-#include "hash.h"
-#include "memory.h"
 #include "settings.h"
-#include "slab.h"
-#include "table.h"
+#include "storage.h"
 
 struct reference {
 	struct reference *next;
@@ -172,9 +169,8 @@ static void start(void)
 		return;
 	started = true;
 	clock_start();
-	if (memory_start(&settings.memory_limit) < 0 || hash_start() < 0 || table_start(1 << 14) < 0)
+	if (storage_start() < 0)
 		abort();
-	slab_start(settings.factor, settings.chunk_size);
 }
 
 /* Hands `len` bytes to the server in memory of just that length. Returns what it consumed. */
