@@ -70,7 +70,7 @@ menuconfig nconfig oldconfig savedefconfig: $(setup)
 
 # Goals that read no configuration: nothing is built, fetched or set up for them.
 unconfigured := help clean doctor setup unit native fuzz fuzz-text build/native/% test check fresh \
-	land-check stop bench bench-% soak menuconfig nconfig oldconfig savedefconfig %_defconfig
+	land-check stop trace profile bench bench-% soak menuconfig nconfig oldconfig savedefconfig %_defconfig
 ifneq ($(filter-out $(unconfigured),$(goals)),)
 include tools/build/image.mk
 endif

@@ -11,6 +11,14 @@ vaddr_t arch_frame_pc(const struct trap_frame *frame)
 	return frame->sepc;
 }
 
+/* The frame of the first trap, which interrupted code that was no trap itself, lies at the top of the trap stack. */
+const struct trap_frame *arch_interrupted_frame(void)
+{
+	const struct arch_thread *t = (const struct arch_thread *)arch_thread_current();
+
+	return (const struct trap_frame *)(t->trap_sp - sizeof(struct trap_frame));
+}
+
 vaddr_t arch_frame_sp(const struct trap_frame *frame)
 {
 	return frame->x[REG_SP];

@@ -4,3 +4,5 @@ objs-$(CONFIG_TRACE) += trace.o
 host-y               += counter.o trace.o
 tests-y              += trace_test.o
 host-y               += trace_test.o
+objs-$(CONFIG_PROFILE) += profile.o profile_table.o
+host-y += profile_table.o profile_table_test.o

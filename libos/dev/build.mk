@@ -4,7 +4,8 @@ objs-$(CONFIG_BLOCK)   += blkdev.o blk_queue.o
 objs-$(CONFIG_RANDOM)  += random.o chacha20.o
 objs-$(CONFIG_OPERATOR) += operator.o operator_door.o operator_commands.o
 operator-trace-$(CONFIG_TRACE) := operator_trace.o
-objs-$(CONFIG_OPERATOR) += $(operator-trace-y)
+operator-profile-$(CONFIG_PROFILE) := operator_profile.o
+objs-$(CONFIG_OPERATOR) += $(operator-trace-y) $(operator-profile-y)
 
 host-y += blkdev.o blk_queue.o blk_queue_test.o
 host-y += netdev.o charport.o power.o random.o chacha20.o operator.o operator_door.o operator_commands.o

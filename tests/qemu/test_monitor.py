@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+import threading
 import time
+import xml.etree.ElementTree
 from pathlib import Path
 
 import pytest
 
-from kiln import ROOT, Forward, Image, eventually, free_port
+from kiln import ROOT, Forward, Image, build_image, eventually, free_port, quiet_make
 
 sys.path.insert(0, str(ROOT / "tests" / "monitor"))
 
@@ -127,3 +129,160 @@ def test_the_port_is_chosen_in_bootargs():
 def test_the_port_can_be_left_out():
     with Monitored(options=["monitor.port=0"]) as image:
         assert not any("monitor" in line for line in image.door("threads"))
+
+
+# ---- profile ----
+
+def fetch(port, stop, done):
+    """One client's load: a get of a small value, again and again."""
+    import socket
+    with socket.create_connection(("127.0.0.1", port), 20) as s:
+        s.settimeout(20)
+        s.sendall(b"set key 0 0 100\r\n" + 100 * b"v" + b"\r\n")
+        assert s.recv(100) == b"STORED\r\n"
+        want = len(b"VALUE key 0 100\r\n") + 102 + len(b"END\r\n")
+        while not stop.is_set():
+            s.sendall(4 * b"get key\r\n")
+            got = 0
+            while got < 4 * want:
+                got += len(s.recv(65536))
+            done.append(4)
+
+
+class Load:
+    """Keeps the image busy while the block runs."""
+
+    def __init__(self, port, clients=2):
+        self.stop, self.done = threading.Event(), []
+        self.threads = [threading.Thread(target=fetch, args=(port, self.stop, self.done), daemon=True)
+                        for _ in range(clients)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        assert eventually(lambda: self.done)
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(20)
+
+
+def folded(text):
+    """{(frames...): count}"""
+    found = {}
+    for line in text.splitlines():
+        stack, _, count = line.rpartition(" ")
+        assert stack not in found, "a stack twice"
+        found[tuple(stack.split(";"))] = int(count)
+    return found
+
+
+def share(stacks, function):
+    """What part of the samples of work has the function in its stack."""
+    work = {frames: n for frames, n in stacks.items() if frames[1] != "idle"}
+    return sum(n for frames, n in work.items() if function in frames) / max(1, sum(work.values()))
+
+
+def check_profile(stacks):
+    """Under a load of gets: whole stacks, with the server's and the stack's functions where they belong."""
+    work = sum(n for frames, n in stacks.items() if frames[1] != "idle")
+    assert work >= 100
+    assert share(stacks, "main") > 0.9
+    assert share(stacks, "stream_run") > 0.8
+    assert 0.02 < share(stacks, "conn_received") < 0.8
+    assert share(stacks, "tcp_input") > 0.02
+    assert share(stacks, "virtq_kick") + share(stacks, "net_leave") > 0.05
+    under = [frames for frames in stacks if "conn_received" in frames and "stream_run" in frames]
+    assert under and all(frames.index("stream_run") < frames.index("conn_received") for frames in under)
+
+
+def test_a_profile_over_http(image):
+    with Load(image.port):
+        stacks = folded(get(image.monitor, "/profile?seconds=2"))
+    assert share(stacks, "main") > 0.9 and share(stacks, "stream_run") > 0.8
+    assert sum(stacks.values()) > 200
+    assert any(frames[1] == "idle" for frames in stacks)
+
+
+def test_an_idle_image_is_idle(image):
+    stacks = folded(get(image.monitor, "/profile?seconds=1"))
+    idle = sum(n for frames, n in stacks.items() if frames[1] == "idle")
+    assert idle > 0.8 * sum(stacks.values())
+
+
+def test_one_profile_at_a_time(image):
+    with Http(image.monitor) as first:
+        first.send(b"GET /profile?seconds=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.3)
+        with Http(image.monitor) as second:
+            assert second.get("/profile")[0] == 503
+        assert first.answer()[0] == 200
+    with Http(image.monitor) as gone:
+        gone.send(b"GET /profile?seconds=60 HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.3)
+    assert eventually(lambda: Http(image.monitor).get("/profile?seconds=1")[0] == 200)
+
+
+@pytest.mark.parametrize("query", ["seconds=0", "seconds=61", "hz=0", "hz=99999"])
+def test_a_profile_has_bounds(image, query):
+    with Http(image.monitor) as http:
+        assert http.get(f"/profile?{query}")[0] == 400
+
+
+def test_off_it_costs_no_interrupt(image):
+    before = image.counters()["timer_fires"]
+    time.sleep(2)
+    assert image.counters()["timer_fires"] - before < 100
+
+
+class Running:
+    """An image started as `make run` starts it, in a folder of its own, for the tools that look for one."""
+
+    def __init__(self, name, folder):
+        self.name, self.folder, self.port = name, folder, free_port()
+        build_image(name)
+        self.environment = {**quiet_make(), "KILN_RUN_DIR": str(folder)}
+        self.log = open(folder / "log", "w+")
+        self.process = subprocess.Popen([sys.executable, "tools/run/run.py", name, f"PORT={self.port}"], cwd=ROOT,
+                                        env=self.environment, stdin=subprocess.DEVNULL, stdout=self.log,
+                                        stderr=subprocess.STDOUT)
+
+    def __enter__(self):
+        if not eventually(lambda: "listens on" in Path(self.log.name).read_text(), timeout=60):
+            self.__exit__()
+            raise AssertionError(Path(self.log.name).read_text())
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(30)
+        self.log.close()
+
+    def make(self, *words):
+        return subprocess.run(["make", "-s", *words], cwd=ROOT, env=self.environment, capture_output=True, text=True,
+                              timeout=120, stdin=subprocess.DEVNULL)
+
+
+def test_make_profile_draws_a_flame_graph(tmp_path):
+    with Running("memcached_monitor", tmp_path) as running, Load(running.port):
+        done = running.make("profile", "SECONDS=3", f"OUT={tmp_path}/graph")
+        assert done.returncode == 0, done.stderr
+    check_profile(folded((tmp_path / "graph.folded").read_text()))
+    svg = xml.etree.ElementTree.parse(tmp_path / "graph.svg").getroot()
+    titles = [t.text for t in svg.iter("{http://www.w3.org/2000/svg}title")]
+    assert any(t.startswith("conn_received: ") and "apps/memcached/conn.c" in t for t in titles)
+    width = float(svg.get("width"))
+    for box in svg.iter("{http://www.w3.org/2000/svg}rect"):
+        assert float(box.get("x", 0)) + float(box.get("width")) <= width
+
+
+def test_make_profile_says_when_it_cannot(tmp_path):
+    environment = {**quiet_make(), "KILN_RUN_DIR": str(tmp_path)}
+    done = subprocess.run(["make", "-s", "profile"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode and "make run" in done.stderr
+    with Running("memcached", tmp_path) as running:
+        done = running.make("profile")
+        assert done.returncode and "CONFIG_PROFILE" in done.stderr
+        assert running.make("profile", "SECONDS=x").stderr.startswith("SECONDS=x is not")

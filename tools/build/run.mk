@@ -4,7 +4,7 @@
 
 PYTHON3 ?= /usr/bin/python3
 
-.PHONY: run debug stop bench bench-peer bench-baseline soak
+.PHONY: run debug stop trace profile bench bench-peer bench-baseline soak
 # The variables of one run. MAKEFLAGS keep no copy: each comes from the command line as it is.
 run_knobs = 'PORT=$(PORT)' 'MEM=$(MEM)' 'HARTS=$(HARTS)' 'NET=$(NET)' 'QEMU=$(QEMU)' 'FORM=$(FORM)' \
 	'DISK=$(DISK)' 'FILES=$(FILES)' \
@@ -23,6 +23,12 @@ debug: image ## boot the image and attach gdb to it, with kiln-threads, kiln-har
 
 stop: ## stop the running image cleanly through its kiln.ctl door
 	@$(PYTHON3) tools/run/stop.py
+
+profile: ## sample the running image and draw a flame graph [SECONDS= HZ= OUT=]
+	@$(PYTHON3) tools/run/profile.py '$(named_image)' 'SECONDS=$(SECONDS)' 'HZ=$(HZ)' 'OUT=$(OUT)'
+
+# Tools that look into a running image take the one that runs; IMAGE= of the command line chooses among several.
+named_image = $(if $(filter command line environment,$(origin IMAGE)),$(IMAGE))
 
 bench: $(setup) ## measure memcached and hello; results in bench/results
 	+@$(PYTHON3) bench/bench.py

@@ -130,6 +130,9 @@ bool arch_frame_call(struct trap_frame *frame, void (*function)(void *arg, struc
 /* Prints the registers of a frame, for panic, by `put`. */
 void arch_frame_print(const struct trap_frame *frame, void (*print)(const char *fmt, ...));
 
+/* In an interrupt handler: where the interrupted code stood, for a backtrace. */
+const struct trap_frame *arch_interrupted_frame(void);
+
 /* What the image was moved by: virtual address minus link address. */
 uintptr_t arch_placement(void);
 bool arch_is_text(vaddr_t pc);

@@ -22,6 +22,12 @@
 void sched_init(void);
 
 /*
+ * Interrupt context: whether this hart had nothing to run at `ticks`, which is now or was while interrupts were
+ * off. A hart that wakes up may go on with interrupts off for a while.
+ */
+bool sched_was_idle(uint64_t ticks);
+
+/*
  * Makes an idle thread for each other hart of arch_hart_count() (at most HARTS_MAX) and starts it, or logs why
  * not. Does not wait for them to arrive. Main thread only.
  */
