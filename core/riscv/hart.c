@@ -85,7 +85,7 @@ int arch_hart_start(hart_t hart, struct thread *first)
 	struct arch_thread *t = (struct arch_thread *)first;
 	struct sbi_result r;
 
-	assert(hart > 0 && hart < hart_total);
+	assert(hart > 0 && hart < hart_total && hart < CONFIG_HARTS_MAX);
 	if (hart_stacks_alloc(t))
 		return -ENOMEM;
 	t->hart = hart;
