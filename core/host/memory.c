@@ -43,6 +43,17 @@ void host_memory_init(void)
 	memset(host_ram, 0xa5, MIB(4)); /* RAM is not zero at boot */
 }
 
+/*
+ * For a child process that a test has forked: RAM as it is now, of its own from here on. Pages that are
+ * mapped elsewhere stay shared, so it is for tests that map none.
+ */
+void host_memory_detach(void)
+{
+	if (mmap(host_ram, HOST_RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, ram_fd, 0) ==
+	    MAP_FAILED)
+		abort();
+}
+
 static struct mapping *find(vaddr_t va)
 {
 	for (size_t i = 0; i < MAPPINGS_MAX; i++) {

@@ -5,5 +5,6 @@
 #include <core/page.h>
 
 void host_memory_init(void);
+void host_memory_detach(void);
 
 #endif

@@ -31,6 +31,7 @@
 #include "lwip/prot/tcp.h"
 #include "lwip_hooks.h"
 #include "stack.h"
+#include "template.h"
 
 COUNTER(net_lookup_front, "segments whose connection stood at the front");
 COUNTER(net_lookup_hash, "segments whose connection was found by hash");
@@ -47,11 +48,14 @@ struct connection {
 	struct tcp_pcb *pcb;
 	struct connection *bucket_next;
 	uint32_t hash;                /* kept, since lwIP clears the port before it frees a pcb */
+	uint32_t ports;               /* see port_word() */
+	uint64_t addresses;           /* IPv4: remote | local << 32, else NOT_IP4 */
 	struct list order;            /* newest first, as lwIP's list */
 	void (*gone)(void *owner);
 	void *owner;
 	uint64_t progress_ns;         /* closing: when `acked` was first seen; else 0 */
 	uint32_t acked;
+	struct net_template template;
 };
 
 /* Both addresses and both ports of a segment, as the pcb that it belongs to has them. */
@@ -60,32 +64,47 @@ struct flow {
 	uint16_t local_port, remote_port;
 };
 
+/* No address of a connection: a limited broadcast at both ends. */
+#define NOT_IP4 UINT64_MAX
+
 static struct connection **buckets;
 static size_t bucket_count, connection_count;
 static struct list order = LIST_INIT(order);
 static uint64_t hash_key[2];
 static struct kmem_cache *connections;
 
-static uint64_t address_word(const ip_addr_t *ip)
+static uint64_t ip6_word(const uint32_t a[4])
 {
-	const u32_t *a = ip_2_ip6(ip)->addr;
-
-	if (IP_IS_V4_VAL(*ip))
-		return ip4_addr_get_u32(ip_2_ip4(ip));
 	return ((uint64_t)(a[0] ^ a[2]) << 32 | (a[1] ^ a[3])) * 0x9e3779b97f4a7c15;
 }
 
+static uint64_t address_word(const ip_addr_t *ip)
+{
+	return IP_IS_V4_VAL(*ip) ? ip4_addr_get_u32(ip_2_ip4(ip)) : ip6_word(ip_2_ip6(ip)->addr);
+}
+
+/* As they stand at the beginning of a segment that arrives. */
+static uint32_t port_word(uint16_t local, uint16_t remote)
+{
+	return lwip_htons(remote) | (uint32_t)lwip_htons(local) << 16;
+}
+
 /* Keyed, so that a peer cannot choose ports that share a bucket. */
+static inline uint32_t hash_words(uint64_t local, uint64_t remote, uint32_t ports)
+{
+	uint64_t h = remote ^ hash_key[0];
+
+	h = (h ^ h >> 29) * hash_key[1];
+	h ^= ports;
+	h += local;
+	h = (h ^ h >> 32) * hash_key[1];
+	return (uint32_t)(h >> 32);
+}
+
 static uint32_t hash_of(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
 			uint16_t remote_port)
 {
-	uint64_t h = address_word(remote) ^ hash_key[0];
-
-	h = (h ^ h >> 29) * hash_key[1];
-	h ^= (uint64_t)remote_port << 16 | local_port;
-	h += address_word(local);
-	h = (h ^ h >> 32) * hash_key[1];
-	return (uint32_t)(h >> 32);
+	return hash_words(address_word(local), address_word(remote), port_word(local_port, remote_port));
 }
 
 static struct connection **bucket_of(uint32_t hash)
@@ -142,6 +161,7 @@ static void destroyed(u8_t id, void *data)
 	for (at = bucket_of(c->hash); *at != c; at = &(*at)->bucket_next)
 		assert(*at);
 	*at = c->bucket_next;
+	net_template_forget(&c->template);
 	list_remove(&c->order);
 	connection_count--;
 	if (c->gone)
@@ -149,10 +169,20 @@ static void destroyed(u8_t id, void *data)
 	kmem_cache_free(connections, c);
 }
 
+struct net_template *net_connection_template(struct tcp_pcb *pcb)
+{
+	struct connection *c = pcb->ext_args[0].data;
+
+	return &c->template;
+}
+
 static err_t passively_opened(u8_t id, struct tcp_pcb_listen *listener, struct tcp_pcb *pcb)
 {
 	(void)id, (void)listener;
-	return net_connection_track(pcb) ? ERR_MEM : ERR_OK;
+	if (net_connection_track(pcb))
+		return ERR_MEM;
+	net_template_expect(net_connection_template(pcb));  /* SYN-ACK comes next */
+	return ERR_OK;
 }
 
 static const struct tcp_ext_arg_callbacks callbacks = { destroyed, passively_opened };
@@ -160,6 +190,12 @@ static const struct tcp_ext_arg_callbacks callbacks = { destroyed, passively_ope
 void net_connection_expect(struct tcp_pcb *pcb)
 {
 	tcp_ext_arg_set_callbacks(pcb, 0, &callbacks);
+}
+
+static uint64_t ip4_pair(const struct tcp_pcb *pcb)
+{
+	return ip4_addr_get_u32(ip_2_ip4(&pcb->remote_ip)) |
+	       (uint64_t)ip4_addr_get_u32(ip_2_ip4(&pcb->local_ip)) << 32;
 }
 
 int net_connection_track(struct tcp_pcb *pcb)
@@ -171,6 +207,10 @@ int net_connection_track(struct tcp_pcb *pcb)
 	*c = (struct connection){
 		.pcb = pcb,
 		.hash = hash_of(&pcb->local_ip, pcb->local_port, &pcb->remote_ip, pcb->remote_port),
+		.ports = port_word(pcb->local_port, pcb->remote_port),
+		.template.pcb = pcb,
+		.template.ports = port_word(pcb->remote_port, pcb->local_port),
+		.addresses = IP_IS_V4_VAL(pcb->remote_ip) ? ip4_pair(pcb) : NOT_IP4,
 	};
 	bucket_put(c);
 	connection_count++;
@@ -249,6 +289,40 @@ static struct connection *find(const struct flow *f)
 	while (c && !is_flow_of(c->pcb, f))
 		c = c->bucket_next;
 	return c;
+}
+
+struct tcp_pcb *net_connection_find_ip4(uint32_t remote, uint32_t local, uint32_t ports)
+{
+	uint64_t addresses = remote | (uint64_t)local << 32;
+	struct connection *c;
+
+	if (unlikely(!buckets))
+		return NULL;
+	c = *bucket_of(hash_words(local, remote, ports));
+	while (c && (c->addresses != addresses || c->ports != ports))
+		c = c->bucket_next;
+	return c ? c->pcb : NULL;
+}
+
+static bool is_ip6(const ip_addr_t *ip, const uint32_t words[4])
+{
+	const u32_t *a = ip_2_ip6(ip)->addr;
+
+	return IP_IS_V6_VAL(*ip) && !ip6_addr_has_zone(ip_2_ip6(ip)) && a[0] == words[0] &&
+	       a[1] == words[1] && a[2] == words[2] && a[3] == words[3];
+}
+
+struct tcp_pcb *net_connection_find_ip6(const uint32_t remote[4], const uint32_t local[4], uint32_t ports)
+{
+	struct connection *c;
+
+	if (!buckets)
+		return NULL;
+	c = *bucket_of(hash_words(ip6_word(local), ip6_word(remote), ports));
+	while (c && (c->ports != ports || !is_ip6(&c->pcb->remote_ip, remote) ||
+		     !is_ip6(&c->pcb->local_ip, local)))
+		c = c->bucket_next;
+	return c ? c->pcb : NULL;
 }
 
 /* Connections in TIME_WAIT are on another list and have no place in the order. */

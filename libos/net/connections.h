@@ -7,6 +7,7 @@
 #include <core/types.h>
 
 struct tcp_pcb;
+struct net_template;
 
 /* Before tcp_listen: connections that arrive at this pcb will be tracked. */
 void net_connection_expect(struct tcp_pcb *pcb);
@@ -21,5 +22,14 @@ void net_connection_watch(struct tcp_pcb *pcb, void (*gone)(void *owner), void *
 void net_connection_closing(struct tcp_pcb *pcb);
 void net_connections_expire(void);             /* looks, at most once a second */
 size_t net_connection_count(void);
+struct net_template *net_connection_template(struct tcp_pcb *pcb); /* of a tracked one */
+
+/*
+ * The pcb of a segment in the words of its headers, NULL without one: addresses and ports (remote
+ * first, then local, as a segment that arrives has them) in network order. IPv6 addresses that
+ * belong to a zone are not found.
+ */
+struct tcp_pcb *net_connection_find_ip4(uint32_t remote, uint32_t local, uint32_t ports);
+struct tcp_pcb *net_connection_find_ip6(const uint32_t remote[4], const uint32_t local[4], uint32_t ports);
 
 #endif

@@ -172,6 +172,19 @@ bool net_look(void)
 	return false;
 }
 
+void net_interfaces_count(uint64_t *packets_in, uint64_t *packets_out, uint64_t *kicks, uint64_t *interrupts)
+{
+	struct net_interface *in;
+
+	*packets_in = *packets_out = *kicks = *interrupts = 0;
+	list_for_each(in, &interfaces, link) {
+		*packets_in += in->dev->rx_packets;
+		*packets_out += in->dev->tx_packets;
+		*kicks += in->dev->kicks;
+		*interrupts += in->dev->irqs;
+	}
+}
+
 void net_interfaces_kick(void)
 {
 	struct net_interface *in;

@@ -9,13 +9,17 @@
 #include <libos/netdev.h>
 
 #include "lwip/netif.h"
+#include "packet.h"
 
 #define NET_HEADERS_MAX 128
 
 /* One frame on its way out, from net_transmit() to the device's done(). Stack lock. */
 struct transmission {
 	struct netbuf netbuf;
-	struct list age;                  /* under way, oldest first */
+	union {
+		struct list age;          /* under way, oldest first */
+		struct transmission *next_free;
+	};
 	uint64_t serial;
 	struct net_interface *in;
 	struct pbuf *chains[NETBUF_FRAGS]; /* our references; more than one when segments were merged */
@@ -46,6 +50,8 @@ struct net_interface {
 };
 
 err_t net_transmit(struct netif *netif, struct pbuf *p);        /* netif->linkoutput */
+bool net_transmit_packet(struct net_interface *in, struct packet *k, unsigned csum_start,
+			 unsigned csum_at); /* with headers; csum_start 0: its checksum is there. False: dropped */
 void net_transmit_submit(struct net_interface *in, struct transmission *t); /* device or queue */
 void net_transmit_retry(struct net_interface *in);              /* the ring has room again */
 /* merge.c: true when the frame was added to the open transmission, which is referenced by it then. */
@@ -54,5 +60,7 @@ bool net_merge_append(struct net_interface *in, struct pbuf *p);
 bool net_merge_open(struct net_interface *in, struct transmission *t);
 void net_merge_close(struct net_interface *in);                 /* submits the open one, if any */
 void net_receive(struct net_interface *in, struct netbuf *b);   /* one frame */
+/* A frame of one piece as a pbuf of `len` bytes from `at` on; NULL: it must be copied, or no memory. */
+struct pbuf *net_receive_lend(struct net_interface *in, struct netbuf *b, unsigned at, unsigned len);
 
 #endif

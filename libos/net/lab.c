@@ -18,6 +18,8 @@
 void *malloc(size_t size);
 void free(void *p);
 
+#define IP_PAD 2     /* the IP header lies on a word boundary, as drivers have it */
+
 struct lab_frame {
 	struct netbuf netbuf;        /* first */
 	struct list link;            /* on the wire, by time of arrival */
@@ -68,7 +70,7 @@ static void frame_done(struct netbuf *b)
 	struct lab_frame *f = container_of(b, struct lab_frame, netbuf);
 
 	lab_counts.lent--;
-	free(f->bytes);
+	free(f->bytes - IP_PAD);
 	kfree(f);
 }
 
@@ -86,7 +88,7 @@ static void arrive(const uint8_t *bytes, size_t len, uint64_t delay_ns)
 {
 	struct lab_frame *f = kmalloc(sizeof(*f));
 
-	f->bytes = malloc(len);
+	f->bytes = (uint8_t *)malloc(len + IP_PAD) + IP_PAD;
 	memcpy(f->bytes, bytes, len);
 	f->len = len;
 	f->arrival_ns = now_ns + delay_ns;

@@ -15,6 +15,7 @@
 #include <core/kmem.h>
 
 #include "interface.h"
+#include "predict.h"
 #include "lwip/pbuf.h"
 #include "lwip/prot/etharp.h"
 #include "lwip/prot/ethernet.h"
@@ -30,6 +31,7 @@ COUNTER(net_drop_rx_short, "frames dropped: too short for their headers");
 
 #define LENT_MAX    CONFIG_NET_RX_LENT_MAX
 #define SHORT_FRAME 128
+#define FREE_SINGLES 64
 #define SLACK       8       /* lwIP's option parser may look one byte behind the end */
 
 /* One frame on loan. The pbufs of its pieces lie behind it. A frame of one piece has it in the netbuf. */
@@ -43,6 +45,14 @@ struct lent_frame {
 	struct netbuf *netbuf;
 	unsigned pieces_out;
 	struct lent_piece pieces[];
+};
+
+/* The same for a frame of one piece, lent as a whole. */
+struct single_frame {
+	struct pbuf_custom custom;   /* first */
+	struct net_interface *in;
+	struct netbuf *netbuf;
+	struct single_frame *next_free;
 };
 
 static void piece_returned(struct pbuf *p)
@@ -59,7 +69,55 @@ static void piece_returned(struct pbuf *p)
 	netbuf_done(b);
 }
 
-static struct pbuf *lend(struct net_interface *in, struct netbuf *b)
+/*
+ * Most frames are one piece, and few are out at a time: their descriptions are kept for the next.
+ */
+static struct single_frame *free_singles;
+static unsigned free_single_count;
+
+static void single_returned(struct pbuf *p)
+{
+	struct single_frame *f = (struct single_frame *)p;
+
+	f->in->lent_frames--;
+	netbuf_done(f->netbuf);
+	if (unlikely(free_single_count >= FREE_SINGLES)) {
+		kfree(f);
+		return;
+	}
+	f->next_free = free_singles;
+	free_singles = f;
+	free_single_count++;
+}
+
+struct pbuf *net_receive_lend(struct net_interface *in, struct netbuf *b, unsigned at, unsigned len)
+{
+	struct single_frame *f = free_singles;
+	struct pbuf *p;
+
+	if (unlikely(in->lent_frames >= LENT_MAX))
+		return NULL;
+	if (likely(f)) {
+		free_singles = f->next_free;
+		free_single_count--;
+	} else {
+		f = kmalloc(sizeof(*f));
+		if (!f)
+			return NULL;
+		f->custom.custom_free_function = single_returned;
+	}
+	f->in = in;
+	f->netbuf = b;
+	p = &f->custom.pbuf;
+	*p = (struct pbuf){ .payload = (uint8_t *)b->frags[0].base + at, .tot_len = (u16_t)len,
+			    .len = (u16_t)len, .type_internal = (u8_t)PBUF_REF,
+			    .flags = PBUF_FLAG_IS_CUSTOM, .ref = 1 };
+	in->lent_frames++;
+	counter_inc(net_rx_lent);
+	return p;
+}
+
+static struct pbuf *lend_pieces(struct net_interface *in, struct netbuf *b)
 {
 	struct lent_frame *f = (struct lent_frame *)b->stack_room;
 	struct pbuf *head = NULL;
@@ -88,6 +146,13 @@ static struct pbuf *lend(struct net_interface *in, struct netbuf *b)
 	in->lent_frames++;
 	counter_inc(net_rx_lent);
 	return head;
+}
+
+static struct pbuf *lend(struct net_interface *in, struct netbuf *b)
+{
+	if (likely(b->frag_count == 1))
+		return net_receive_lend(in, b, 0, (unsigned)b->len);
+	return lend_pieces(in, b);
 }
 
 static struct pbuf *copy(const struct netbuf *b)
@@ -187,6 +252,8 @@ void net_receive(struct net_interface *in, struct netbuf *b)
 	struct pbuf *p;
 
 	counter_inc(net_rx_frames);
+	if (likely(net_predict(in, b)))
+		return;
 	p = take(in, b);
 	if (!p)
 		return;

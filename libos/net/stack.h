@@ -67,6 +67,8 @@ void net_interfaces_attach(void);
 struct netif *net_interface_first(void);       /* not loopback; NULL without a device */
 void net_interfaces_kick(void);                /* one notification per device and batch */
 bool net_interfaces_poll(unsigned budget);
+/* Sums over all devices. */
+void net_interfaces_count(uint64_t *packets_in, uint64_t *packets_out, uint64_t *kicks, uint64_t *interrupts);
 
 /* transmit.c: see the head of that file. */
 struct net_interface;

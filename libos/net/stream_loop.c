@@ -136,9 +136,9 @@ static void service(struct stream_loop *loop)
 
 static bool has_work(const struct stream_loop *loop)
 {
-	return __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE) || loop->log_used ||
-	       !list_is_empty(&loop->touched) || !list_is_empty(&loop->released) || loop->used_input ||
-	       loop->answers || loop->used_datagrams || stream_turns_are_due(&loop->head);
+	return __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE) || !list_is_empty(&loop->touched) ||
+	       !list_is_empty(&loop->released) || loop->used_input || loop->answers ||
+	       loop->used_datagrams || stream_turns_are_due(&loop->head);
 }
 
 static void run_signal_handlers(void)
@@ -239,14 +239,6 @@ int stream_loop_create(struct stream_loop **out)
 
 	if (!loop)
 		return -ENOMEM;
-	loop->arena = kmalloc(STREAM_ARENA_BYTES);
-	loop->log = kmalloc(STREAM_LOG_ENTRIES * sizeof(*loop->log));
-	if (!loop->arena || !loop->log) {
-		kfree(loop->arena);
-		kfree(loop->log);
-		kfree(loop);
-		return -ENOMEM;
-	}
 	loop->runner.wake = wake_runner;
 	waitq_init(&loop->waitq);
 	spin_init(&loop->post_lock);
@@ -274,7 +266,7 @@ static void end_all_streams(struct stream_loop *loop)
 	list_for_each(s, &loop->streams, all) {
 		if (s->pcb && !s->is_dead) {
 			s->is_closing = true;
-			if (list_is_empty(&s->queued) && list_is_empty(&s->in_flight))
+			if (!s->out_first && list_is_empty(&s->in_flight))
 				stream_do_close(s);
 			else
 				stream_do_abort(s);
@@ -312,12 +304,14 @@ void stream_loop_destroy(struct stream_loop *loop)
 	net_enter();
 	stream_packets_drop(loop);
 	net_leave();
-	kfree(loop->arena);
-	kfree(loop->log);
+	kfree(loop->aside);
 	kfree(loop);
 }
 
 void stream_loop_stats(const struct stream_loop *loop, struct stream_stats *out)
 {
 	*out = loop->stats;
+	net_enter();
+	net_interfaces_count(&out->packets_in, &out->packets_out, &out->kicks, &out->interrupts);
+	net_leave();
 }

@@ -156,6 +156,16 @@ int stream_track(struct stream *s)
 	return err;
 }
 
+/* As tcp_write() has it: no segment larger than half of the peer's largest window. */
+static void stream_measure_segments(struct stream *s)
+{
+	uint32_t half = s->pcb->snd_wnd_max / 2, room = s->pcb->mss;
+
+	if (half && half < room)
+		room = half;
+	s->segment_room = (uint16_t)MIN(room, PACKET_ROOM);
+}
+
 struct stream *stream_create(struct stream_loop *loop, struct stream_class *class, void *user,
 			     struct tcp_pcb *pcb)
 {
@@ -177,17 +187,18 @@ struct stream *stream_create(struct stream_loop *loop, struct stream_class *clas
 	list_init(&s->work);
 	list_init(&s->touched);
 	list_init(&s->starved);
-	list_init(&s->queued);
 	list_init(&s->in_flight);
 	list_push_back(&loop->streams, &s->all);
 	pcb_attach(s, pcb);
+	stream_measure_segments(s);
 	return s;
 }
 
 /* Stack lock and loop thread. Nothing names the stream any more but us. */
 void stream_free(struct stream *s)
 {
-	assert(!s->pcb && list_is_empty(&s->queued) && list_is_empty(&s->in_flight));
+	stream_output_discard(s);
+	assert(!s->pcb && list_is_empty(&s->in_flight));
 	stream_head_fini(&s->loop->head, &s->head);
 	list_remove(&s->all);
 	list_remove(&s->ready);
@@ -240,7 +251,7 @@ void stream_do_close(struct stream *s)
 	net_connection_closing(pcb);
 	stream_input_discard(s);
 	credit_all(s);
-	if (!list_is_empty(&s->queued))
+	if (s->out_first)
 		return;                  /* the acknowledgement that makes room comes back here */
 	if (!list_is_empty(&s->in_flight)) {
 		tcp_shutdown(pcb, 0, 1);
@@ -263,6 +274,13 @@ static void credit_consumed(struct stream *s)
 		tcp_recved(s->pcb, (u16_t)MIN(n, (size_t)UINT16_MAX));
 }
 
+/* tcp_output(), where it has something to do. */
+void stream_tcp_output(struct stream *s)
+{
+	if (s->pcb->unsent || (s->pcb->flags & (TF_ACK_NOW | TF_NAGLEMEMERR)))
+		tcp_output(s->pcb);
+}
+
 /* What the server asked of a stream during the last round. */
 static void carry_out(struct stream *s)
 {
@@ -279,7 +297,7 @@ static void carry_out(struct stream *s)
 	if (s->is_closing)
 		stream_do_close(s);
 	if (s->pcb)
-		tcp_output(s->pcb);
+		stream_tcp_output(s);
 }
 
 static void free_dead(struct stream_loop *loop)
@@ -294,9 +312,7 @@ void stream_carry_out_all(struct stream_loop *loop)
 {
 	struct stream *s;
 
-	if (loop->log_used)
-		loop->stats.batches++;
-	stream_output_flush(loop);
+	loop->stats.batches += !list_is_empty(&loop->touched);
 	while (!list_is_empty(&loop->starved)) {
 		s = list_first(&loop->starved, struct stream, starved);
 		list_remove(&s->starved);
@@ -319,8 +335,10 @@ void stream_collect_all(struct stream_loop *loop)
 		s->seen |= s->events;
 		s->seen_error = s->error;
 		s->acked_seen = MAX(s->acked_seen, s->acked_bytes);
+		if (s->pcb)
+			stream_measure_segments(s);
 		s->events = 0;
-		if (s->pcb && !list_is_empty(&s->queued))
+		if (s->pcb && s->out_first)
 			stream_touch(s);
 		if (s->is_closing && s->pcb)
 			stream_touch(s);

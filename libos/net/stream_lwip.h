@@ -42,12 +42,13 @@ struct stream_class {
 
 /* Bytes lent by the server, from stream_write_ref() until release(). */
 struct stream_loan {
-	struct list link;
+	struct output_piece piece;
+	struct list link;                 /* in_flight, then releasing, then released */
 	const uint8_t *data;
 	size_t len;
 	uint32_t end_seq;                 /* the sequence number behind the last byte, once written */
 	uint64_t mark;                    /* when no segment names it: transmissions to wait for */
-	void (*release)(void *arg);       /* NULL: `data` is a heap copy of ours */
+	void (*release)(void *arg);
 	void *arg;
 };
 
@@ -68,7 +69,6 @@ struct stream {
 	int error;                        /* [S] with STREAM_GONE */
 	struct pbuf *inbox;               /* [S] received, not collected */
 	uint64_t acked_bytes;             /* [S] */
-	struct list queued;               /* [S] loans (and copies) TCP has no room for yet */
 	struct list in_flight;            /* [S] loans that segments name, in sequence */
 	size_t unread_bytes;              /* [S] received and not yet credited to the window */
 
@@ -76,6 +76,11 @@ struct stream {
 	int seen_error;                   /* [o] */
 	uint64_t acked_seen;              /* [o] */
 	uint64_t appended;                /* [o] bytes of output ever appended */
+	struct output_piece *out_first, *out_last; /* [o] output that TCP has not taken */
+	struct packet *open;              /* [o] the last piece, while it may be written to */
+	uint64_t size_chosen_at;          /* [o] `appended` then */
+	uint8_t packet_size;              /* [o] enum packet_size: what a batch starts with */
+	uint16_t segment_room;            /* [o] the most bytes that fit into one segment */
 	struct pbuf *input;               /* [o] collected pieces; the first is read from input_offset */
 	size_t input_offset;              /* [o] */
 	uint8_t *pending;                 /* [o] contiguous left-over: pending_start..pending_end */
@@ -104,16 +109,6 @@ struct stream_listener {
 	struct list held;                 /* [S] streams accepted while paused, by `ready` */
 };
 
-/* One entry of the output log: bytes in the arena, or a loan. */
-struct stream_output {
-	struct stream *stream;
-	const uint8_t *data;
-	size_t len;
-	struct stream_loan *loan;         /* NULL: the bytes lie in the arena and are copied */
-};
-
-#define STREAM_ARENA_BYTES  KIB(64)
-#define STREAM_LOG_ENTRIES  1024
 #define STREAM_COPY_MAX     1024      /* shorter loans are copied: cheaper than a reference */
 
 struct stream_post;
@@ -146,10 +141,8 @@ struct stream_loop {
 	struct output_piece *answers, **answers_end; /* [o] datagrams to send */
 
 	struct stream_timer *timers;      /* [o] pairing heap */
-	uint8_t *arena;                   /* [o] */
-	size_t arena_used, reserved;      /* [o] */
-	struct stream_output *log;        /* [o] */
-	unsigned log_used;                /* [o] */
+	uint8_t *aside;                   /* [o] for reservations larger than a segment; NULL: none yet */
+	bool aside_is_reserved;           /* [o] */
 	struct stream_stats stats;        /* [o] */
 };
 
@@ -161,6 +154,7 @@ void stream_loop_mark(struct stream_loop *loop);           /* S: something of it
 void stream_carry_out_all(struct stream_loop *loop);       /* S and o: what servers asked for */
 void stream_collect_all(struct stream_loop *loop);         /* S and o: from `ready` to `work` */
 void stream_serve(struct stream *s);                       /* o: calls the server */
+void stream_tcp_output(struct stream *s);                  /* S and o */
 void stream_do_close(struct stream *s);                    /* S and o */
 void stream_do_abort(struct stream *s);                    /* S and o */
 struct stream *stream_create(struct stream_loop *loop, struct stream_class *class, void *user,
@@ -185,10 +179,10 @@ void stream_input_discard(struct stream *s);               /* S and o: the inbox
 void stream_input_free_used(struct stream_loop *loop);     /* S and o */
 
 /* stream_output.c */
-void stream_output_flush(struct stream_loop *loop);        /* S and o: the log into TCP */
-void stream_output_push(struct stream *s);                 /* S and o: what waited for room */
+void stream_output_push(struct stream *s);                 /* S and o: what TCP has room for */
+void stream_output_discard(struct stream *s);              /* S and o: what TCP will never take */
 err_t stream_sent_callback(void *arg, struct tcp_pcb *pcb, u16_t len);
-void stream_output_drop(struct stream *s);                 /* S: all loans towards release */
+void stream_output_drop(struct stream *s);                 /* S: loans in flight towards release */
 void stream_output_collect_releases(struct stream_loop *loop); /* S and o */
 void stream_output_run_releases(struct stream_loop *loop); /* o: calls release() */
 bool stream_output_is_starved(const struct stream_loop *loop);

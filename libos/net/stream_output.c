@@ -1,14 +1,21 @@
 /*
  * Output of a loop's streams on its way to TCP.
  *
- * What servers write during a batch goes into the loop's log: short writes are gathered in the
- * arena, one behind the other, loans are entered by reference. The log is carried into TCP in the
- * loop's next section under the stack lock, in order; bytes of the arena are copied there into
- * segments (their only copy), and each stream that had output calls tcp_output() once.
+ * A stream's output is a queue of pieces. A server writes into the packet at its end, which is the TCP
+ * segment to be: what is copied there is copied once, and lies where the device will read it. Bytes
+ * lent with stream_write_ref() are pieces of their own. The queue belongs to the loop's thread; the
+ * loop's next section hands it to TCP, piece by piece, as far as TCP has room. The rest waits, without
+ * being copied, for an acknowledgement.
  *
- * What TCP has no room for waits in the stream's queue: the arena's bytes in a heap copy. A loan is
- * in flight from tcp_write() on, and ends when no segment names it (everything before the first
- * segment that TCP still keeps; an acknowledgement in the middle of a segment does not count,
+ * A packet becomes a segment as it is: sent at once with headers from the connection's template
+ * (template.c) when nothing waits before it and the windows have room, else queued for tcp_output() as
+ * tcp_write() would have queued it. Behind an unsent segment that has room for it, it joins that one.
+ *
+ * Most answers are small. A stream starts with a small packet; one that has filled it starts its next
+ * batches with large ones, until a batch would have fitted into a small one again.
+ *
+ * A loan is in flight from tcp_write() on, and ends when no segment names it (everything before the
+ * first segment that TCP still keeps; an acknowledgement in the middle of a segment does not count,
  * because the segment may be sent again) and then no transmission does (transmit.c).
  */
 #include <core/assert.h>
@@ -17,13 +24,15 @@
 
 #include <string.h>
 
+#include "connections.h"
 #include "lwip/priv/tcp_priv.h"
 #include "stream_lwip.h"
+#include "template.h"
 
 COUNTER(stream_output_waits, "writes that found TCP's send buffer full");
-COUNTER(stream_drop_memory, "streams ended because their output could not be kept");
 
 #define WRITE_MAX 0xffffu       /* tcp_write() takes 16-bit lengths */
+#define JOIN_MAX  12u           /* pieces of one segment */
 
 static void loan_to_release(struct stream_loop *loop, struct stream_loan *loan)
 {
@@ -70,122 +79,166 @@ err_t stream_sent_callback(void *arg, struct tcp_pcb *pcb, u16_t len)
 	return ERR_OK;
 }
 
-/* Hands TCP as much as it takes; the number of bytes, and *err of the last attempt. */
-static size_t write_some(struct stream *s, const uint8_t *data, size_t len, u8_t flags, err_t *err)
-{
-	size_t done = 0;
-
-	*err = ERR_OK;
-	while (done < len) {
-		size_t n = MIN(MIN(len - done, (size_t)tcp_sndbuf(s->pcb)), (size_t)WRITE_MAX);
-
-		if (!n)
-			break;
-		*err = tcp_write(s->pcb, data + done, (u16_t)n, flags);
-		if (*err != ERR_OK)
-			break;
-		done += n;
-	}
-	return done;
-}
-
 static void starve(struct stream *s, err_t err)
 {
 	if (err == ERR_MEM && !list_is_linked(&s->starved))
 		list_push_back(&s->loop->starved, &s->starved);
 }
 
-/* Writes from the front of a queued loan; true when all of it is in TCP. */
+static struct stream_loan *loan_of(struct output_piece *piece)
+{
+	return container_of(piece, struct stream_loan, piece);
+}
+
+static void queue_piece(struct stream *s, struct output_piece *piece)
+{
+	piece->next = NULL;
+	if (s->out_first)
+		s->out_last->next = piece;
+	else
+		s->out_first = piece;
+	s->out_last = piece;
+}
+
+static void dequeue(struct stream *s)
+{
+	s->out_first = s->out_first->next;
+	if (!s->out_first)
+		s->out_last = NULL;
+}
+
+/* Hands TCP as much of a loan as it takes; true when that is all of it. */
 static bool push_loan(struct stream *s, struct stream_loan *loan)
 {
-	err_t err;
-	size_t n = write_some(s, loan->data, loan->len, 0, &err);
+	err_t err = ERR_OK;
 
-	loan->data += n;
-	loan->len -= n;
+	while (loan->len) {
+		size_t n = MIN(MIN(loan->len, (size_t)tcp_sndbuf(s->pcb)), (size_t)WRITE_MAX);
+
+		if (!n)
+			break;
+		err = tcp_write(s->pcb, loan->data, (u16_t)n, loan->piece.next ? TCP_WRITE_FLAG_MORE : 0);
+		if (err != ERR_OK)
+			break;
+		loan->data += n;
+		loan->len -= n;
+	}
 	starve(s, err);
 	if (loan->len)
 		return false;
 	loan->end_seq = s->pcb->snd_lbb;
-	list_remove(&loan->link);
+	dequeue(s);
 	list_push_back(&s->in_flight, &loan->link);
 	return true;
 }
 
+/* The packet's bytes as a segment that follows all others. */
+static void make_segment(struct tcp_pcb *pcb, struct packet *k, bool push)
+{
+	struct tcp_seg *seg = &k->segment;
+	uint32_t *tcp = (uint32_t *)(k->payload - TCP_HLEN);
+
+	*seg = (struct tcp_seg){ .p = &k->custom.pbuf, .len = packet_len(k), .tcphdr = (struct tcp_hdr *)tcp };
+	tcp[0] = lwip_htons(pcb->local_port) | (uint32_t)lwip_htons(pcb->remote_port) << 16;
+	tcp[1] = lwip_htonl(pcb->snd_lbb);
+	tcp[3] = 0x50 | (push ? TCP_PSH << 8 : 0);
+	tcp[4] = 0;
+}
+
+/* Bytes that may still be added to a segment. */
+static uint16_t join_room(const struct stream *s, const struct tcp_seg *tail)
+{
+	if (!tail->len || (TCPH_FLAGS(tail->tcphdr) & (TCP_SYN | TCP_FIN)) ||
+	    pbuf_clen(tail->p) >= JOIN_MAX)
+		return 0;
+	return (uint16_t)(s->segment_room - MIN(s->segment_room, tail->len));
+}
+
+/* Behind what waits for the window, as a segment or as the end of one. */
+static void append_unsent(struct stream *s, struct tcp_pcb *pcb, struct packet *k, bool push)
+{
+	struct tcp_seg *tail = pcb->unsent;
+	struct pbuf *p = &k->custom.pbuf;
+
+	pcb->unsent_oversize = 0;
+	if (!tail) {
+		p->payload = k->payload - TCP_HLEN;
+		p->len = p->tot_len = (u16_t)(p->len + TCP_HLEN);
+		pcb->unsent = &k->segment;
+		return;
+	}
+	while (tail->next)
+		tail = tail->next;
+	if (join_room(s, tail) >= p->len) {
+		tail->len = (u16_t)(tail->len + p->len);
+		pbuf_cat(tail->p, p);
+		if (push)
+			TCPH_SET_FLAG(tail->tcphdr, TCP_PSH);
+		return;
+	}
+	p->payload = k->payload - TCP_HLEN;
+	p->len = p->tot_len = (u16_t)(p->len + TCP_HLEN);
+	tail->next = &k->segment;
+}
+
+/* True when TCP has taken the packet over. */
+static bool push_packet(struct stream *s, struct packet *k)
+{
+	struct tcp_pcb *pcb = s->pcb;
+	uint16_t len = packet_len(k);
+	bool push = !k->piece.next;
+
+	if (unlikely(pcb->state != ESTABLISHED && pcb->state != CLOSE_WAIT))
+		return false;
+	if (unlikely(len > pcb->snd_buf || pcb->snd_queuelen >= TCP_SND_QUEUELEN)) {
+		counter_inc(stream_output_waits);
+		return false;
+	}
+	if (s->open == k)
+		s->open = NULL;
+	dequeue(s);
+	make_segment(pcb, k, push);
+	pcb->snd_lbb += len;
+	pcb->snd_buf -= len;
+	pcb->snd_queuelen++;
+	if (likely(net_template_send(net_connection_template(pcb), k)))
+		return true;
+	append_unsent(s, pcb, k, push);
+	return true;
+}
+
+static void drop_packet(struct stream *s, struct packet *k)
+{
+	if (s->open == k)
+		s->open = NULL;
+	dequeue(s);
+	packet_put(k);
+}
+
+/* What the next batch starts with. */
+static void choose_size(struct stream *s)
+{
+	if (s->appended == s->size_chosen_at)
+		return;
+	s->packet_size = s->appended - s->size_chosen_at > PACKET_SMALL_ROOM ? PACKET_LARGE : PACKET_SMALL;
+	s->size_chosen_at = s->appended;
+}
+
 void stream_output_push(struct stream *s)
 {
-	while (s->pcb && !list_is_empty(&s->queued))
-		if (!push_loan(s, list_first(&s->queued, struct stream_loan, link)))
+	struct output_piece *piece;
+
+	choose_size(s);
+	while ((piece = s->out_first)) {
+		if (piece->is_loan) {
+			if (!push_loan(s, loan_of(piece)))
+				break;
+		} else if (unlikely(!packet_len(packet_of(piece)))) {
+			drop_packet(s, packet_of(piece));
+		} else if (!push_packet(s, packet_of(piece))) {
 			break;
-}
-
-/* What TCP did not take of the arena is kept in a copy, which is lent to TCP later. */
-static void queue_copy(struct stream *s, const uint8_t *data, size_t len)
-{
-	struct stream_loan *loan = kmalloc(sizeof(*loan) + len);
-
-	counter_inc(stream_output_waits);
-	if (!loan) {
-		counter_inc(stream_drop_memory);
-		s->is_aborting = true;
-		s->close_error = -ENOMEM;
-		return;
+		}
 	}
-	memcpy(loan + 1, data, len);
-	loan->data = (uint8_t *)(loan + 1);
-	loan->len = len;
-	loan->release = NULL;
-	list_push_back(&s->queued, &loan->link);
-}
-
-static void flush_bytes(const struct stream_output *o, bool more)
-{
-	struct stream *s = o->stream;
-	err_t err = ERR_OK;
-	size_t n = 0;
-
-	if (list_is_empty(&s->queued))
-		n = write_some(s, o->data, o->len,
-			       TCP_WRITE_FLAG_COPY | (more ? TCP_WRITE_FLAG_MORE : 0), &err);
-	s->loop->stats.bytes_copied_out += n;
-	if (n == o->len)
-		return;
-	starve(s, err);
-	queue_copy(s, o->data + n, o->len - n);
-}
-
-static void flush_loan(const struct stream_output *o)
-{
-	struct stream *s = o->stream;
-	bool is_first = list_is_empty(&s->queued);
-
-	list_push_back(&s->queued, &o->loan->link);
-	if (is_first)
-		push_loan(s, o->loan);
-}
-
-static void flush_entry(struct stream_loop *loop, unsigned i)
-{
-	const struct stream_output *o = &loop->log[i];
-	struct stream *s = o->stream;
-
-	if (!s->pcb || s->is_dead || s->is_aborting) {
-		if (o->loan)
-			loan_to_release(loop, o->loan);
-		return;
-	}
-	if (o->loan)
-		flush_loan(o);
-	else
-		flush_bytes(o, i + 1 < loop->log_used && loop->log[i + 1].stream == s);
-}
-
-void stream_output_flush(struct stream_loop *loop)
-{
-	for (unsigned i = 0; i < loop->log_used; i++)
-		flush_entry(loop, i);
-	loop->log_used = 0;
-	loop->arena_used = 0;
 }
 
 bool stream_output_is_starved(const struct stream_loop *loop)
@@ -202,9 +255,20 @@ void stream_output_drop(struct stream *s)
 		list_remove(&loan->link);
 		loan_to_release(s->loop, loan);
 	}
-	list_for_each_safe(loan, next, &s->queued, link) {
-		list_remove(&loan->link);
-		loan_to_release(s->loop, loan);
+}
+
+/* Nobody will take what is queued. S and o */
+void stream_output_discard(struct stream *s)
+{
+	while (s->out_first) {
+		struct output_piece *piece = s->out_first;
+
+		if (!piece->is_loan) {
+			drop_packet(s, packet_of(piece));
+			continue;
+		}
+		dequeue(s);
+		loan_to_release(s->loop, loan_of(piece));
 	}
 }
 
@@ -233,114 +297,184 @@ void stream_output_run_releases(struct stream_loop *loop)
 	}
 }
 
-/* Makes room in the log and the arena by ending the batch early. */
-static void make_room(struct stream_loop *loop, size_t arena_bytes)
-{
-	if (loop->log_used < STREAM_LOG_ENTRIES &&
-	    loop->arena_used + arena_bytes <= STREAM_ARENA_BYTES)
-		return;
-	net_enter();
-	stream_output_flush(loop);
-	net_leave();
-}
-
 static bool is_writable(const struct stream *s)
 {
 	return !s->is_closing && !s->is_aborting && !s->is_dead && !(s->seen & STREAM_GONE);
 }
 
-/* The last `len` bytes of the arena are the stream's; they join its last entry where they follow it. */
-static void log_bytes(struct stream *s, size_t len)
+/* Bytes that the packet still has room for, within one segment of this connection. */
+static size_t room_in(const struct stream *s, const struct packet *k)
+{
+	size_t room = MIN(k->room, s->segment_room);
+
+	return room > packet_len(k) ? room - packet_len(k) : 0;
+}
+
+static void appended(struct stream *s, size_t len)
+{
+	s->appended += len;
+	s->loop->stats.bytes_out += len;
+	stream_touch(s);
+}
+
+/* A packet for at least `len` bytes at the end of the queue; NULL: no memory. */
+static struct packet *open_packet(struct stream *s, size_t len)
+{
+	enum packet_size size = s->open || len > PACKET_SMALL_ROOM ? PACKET_LARGE : s->packet_size;
+	struct packet *k = stream_packet_take(s->loop, size);
+
+	if (!k)
+		return NULL;
+	queue_piece(s, &k->piece);
+	s->open = k;
+	return k;
+}
+
+/* The one place where the back end copies output. */
+static void copy_bytes(struct stream_loop *loop, void *to, const void *from, size_t len)
+{
+	memcpy(to, from, len);
+	loop->stats.bytes_copied_out += len;
+}
+
+static void copy_in(struct stream *s, struct packet *k, const void *from, size_t len)
+{
+	copy_bytes(s->loop, k->payload + packet_len(k), from, len);
+	packet_set_len(k, packet_len(k) + len);
+	if (planted(STREAM_SECOND_COPY))
+		copy_bytes(s->loop, k->payload + packet_len(k) - len, from, len);
+}
+
+/* More than one segment holds is written aside, and copied by stream_commit(). */
+static void *reserve_aside(struct stream *s, size_t len)
 {
 	struct stream_loop *loop = s->loop;
-	struct stream_output *last = loop->log_used ? &loop->log[loop->log_used - 1] : NULL;
 
-	if (last && last->stream == s && !last->loan)
-		last->len += len;
-	else
-		loop->log[loop->log_used++] =
-			(struct stream_output){ s, loop->arena + loop->arena_used, len, NULL };
-	loop->arena_used += len;
-	s->appended += len;
-	loop->stats.bytes_out += len;
-	stream_touch(s);
+	if (len > STREAM_RESERVE_MAX)
+		return NULL;
+	if (!loop->aside)
+		loop->aside = kmalloc(STREAM_RESERVE_MAX);
+	loop->aside_is_reserved = loop->aside != NULL;
+	return loop->aside;
 }
 
 void *stream_reserve(struct stream *s, size_t len)
 {
-	struct stream_loop *loop = s->loop;
+	struct packet *k = s->open;
 
-	if (len > STREAM_RESERVE_MAX || !is_writable(s))
+	if (unlikely(!is_writable(s)))
 		return NULL;
-	make_room(loop, len);
-	loop->reserved = len;
-	return loop->arena + loop->arena_used;
+	if (likely(k && room_in(s, k) >= len))
+		return k->payload + packet_len(k);
+	if (unlikely(len > s->segment_room))
+		return reserve_aside(s, len);
+	k = open_packet(s, len);
+	return k ? k->payload : NULL;
 }
 
 void stream_commit(struct stream *s, size_t len)
 {
-	assert(len <= s->loop->reserved);
-	s->loop->reserved = 0;
-	if (len)
-		log_bytes(s, len);
+	struct packet *k = s->open;
+
+	if (unlikely(s->loop->aside_is_reserved)) {
+		s->loop->aside_is_reserved = false;
+		if (stream_write(s, s->loop->aside, len) < 0)
+			stream_abort(s);      /* memory went between the two calls */
+		return;
+	}
+	assert(k && len <= room_in(s, k));
+	packet_set_len(k, packet_len(k) + len);
+	appended(s, len);
+}
+
+/* Packets for `len` bytes, linked, not yet in the queue. False: no memory, and none are taken. */
+static bool take_packets(struct stream *s, size_t len, struct output_piece **list)
+{
+	enum packet_size size = s->open || len > PACKET_SMALL_ROOM ? PACKET_LARGE : s->packet_size;
+	size_t room = 0;
+
+	for (*list = NULL; room < len; room += room_in(s, packet_of(*list))) {
+		struct packet *k = stream_packet_take(s->loop, size);
+
+		if (!k) {
+			for (struct output_piece *piece; (piece = *list);) {
+				*list = piece->next;
+				stream_packet_return(s->loop, packet_of(piece));
+			}
+			return false;
+		}
+		k->piece.next = *list;
+		*list = &k->piece;
+	}
+	return true;
 }
 
 int stream_write(struct stream *s, const void *data, size_t len)
 {
+	size_t here = s->open ? MIN(len, room_in(s, s->open)) : 0, left = len - here;
 	const uint8_t *from = data;
+	struct output_piece *more;
 
-	if (!is_writable(s))
+	if (unlikely(!is_writable(s)))
 		return -EPIPE;
-	while (len) {
-		size_t n = MIN(len, STREAM_ARENA_BYTES / 4);
+	if (unlikely(!take_packets(s, left, &more)))
+		return -ENOMEM;
+	if (here)
+		copy_in(s, s->open, from, here);
+	for (from += here; left; from += here, left -= here) {
+		struct packet *k = packet_of(more);
 
-		make_room(s->loop, n);
-		memcpy(s->loop->arena + s->loop->arena_used, from, n);
-		log_bytes(s, n);
-		from += n;
-		len -= n;
+		more = more->next;
+		queue_piece(s, &k->piece);
+		s->open = k;
+		here = MIN(left, room_in(s, k));
+		copy_in(s, k, from, here);
 	}
+	appended(s, len);
 	return 0;
+}
+
+/* A short loan is copied, and given back in the next service. */
+static int write_short_ref(struct stream *s, struct stream_loan *loan)
+{
+	int err = stream_write(s, loan->data, loan->len);
+
+	if (err)
+		kfree(loan);
+	else
+		list_push_back(&s->loop->released, &loan->link);
+	return err;
 }
 
 int stream_write_ref(struct stream *s, const void *data, size_t len, void (*release)(void *arg),
 		     void *arg)
 {
 	struct stream_loan *loan;
-	struct stream_loop *loop = s->loop;
 
 	if (!is_writable(s))
 		return -EPIPE;
 	loan = kmalloc(sizeof(*loan));
 	if (!loan)
 		return -ENOMEM;
-	*loan = (struct stream_loan){ .data = data, .len = len, .release = release, .arg = arg };
-	if (len <= STREAM_COPY_MAX) {
-		make_room(loop, len);
-		memcpy(loop->arena + loop->arena_used, data, len);
-		if (len)
-			log_bytes(s, len);
-		list_push_back(&loop->released, &loan->link);
-		return 0;
-	}
-	make_room(loop, 0);
-	loop->log[loop->log_used++] = (struct stream_output){ s, data, len, loan };
-	s->appended += len;
-	loop->stats.bytes_out += len;
-	stream_touch(s);
+	*loan = (struct stream_loan){ .piece.is_loan = true, .data = data, .len = len,
+				      .release = release, .arg = arg };
+	if (len <= STREAM_COPY_MAX)
+		return write_short_ref(s, loan);
+	queue_piece(s, &loan->piece);
+	s->open = NULL;
+	appended(s, len);
 	return 0;
 }
 
 void stream_flush(struct stream *s)
 {
-	struct stream_loop *loop = s->loop;
-
-	if (!loop->log_used)
+	if (!s->out_first)
 		return;
 	net_enter();
-	stream_output_flush(loop);
-	if (s->pcb)
-		tcp_output(s->pcb);
+	if (s->pcb && !s->is_dead && !s->is_aborting) {
+		stream_output_push(s);
+		stream_tcp_output(s);
+	}
 	net_leave();
 }
 

@@ -185,6 +185,94 @@ TEST(stream_echoes_one_request)
 	CHECK_EQ(lab_counts.lent, 0);
 }
 
+/* A server that answers each byte with a value: written into place, copied, or lent. */
+static enum { IN_PLACE, COPIED, LENT } way;
+static uint8_t value[4000];
+static unsigned values_released;
+
+static void value_released(void *arg)
+{
+	(void)arg;
+	values_released++;
+}
+
+static size_t answer_values(struct stream *s, const uint8_t *data, size_t len)
+{
+	uint8_t *room;
+
+	(void)data;
+	for (size_t i = 0; i < len; i++) {
+		switch (way) {
+		case IN_PLACE:
+			room = stream_reserve(s, 500);
+			if (room) {
+				memcpy(room, value, 100);
+				stream_commit(s, 100);
+			}
+			break;
+		case COPIED:
+			stream_write(s, value, 100);
+			break;
+		case LENT:
+			stream_write_ref(s, value, sizeof(value), value_released, NULL);
+			break;
+		}
+	}
+	return len;
+}
+
+static size_t take_values(struct stream *s, const uint8_t *data, size_t len)
+{
+	(void)s;
+	for (size_t i = 0; i < len; i++)
+		client.is_wrong |= data[i] != value[(client.got + i) % (way == LENT ? sizeof(value) : 100)];
+	client.got += len;
+	return len;
+}
+
+static uint64_t bytes_copied_for(unsigned answers, size_t bytes)
+{
+	struct stream_stats before, after;
+	uint8_t ask[64] = { 0 };
+
+	stream_loop_stats(loop, &before);
+	client.got = 0;
+	client.to_send = bytes;
+	stream_write(client.stream, ask, answers);
+	lab_run_until(client_has_all, NULL, NSEC_PER_SEC);
+	lab_run(NSEC_PER_SEC);
+	client.is_wrong |= client.got != bytes;
+	stream_loop_stats(loop, &after);
+	return after.bytes_copied_out - before.bytes_copied_out - answers;   /* the question is copied, too */
+}
+
+TEST(stream_output_is_copied_once_or_not_at_all)
+{
+	static const struct stream_ops server = { .opened = echo_opened, .received = answer_values,
+						  .closed = echo_closed };
+	static const struct stream_ops taker = { .opened = client_opened, .received = take_values,
+						 .closed = client_closed };
+
+	for (size_t i = 0; i < sizeof(value); i++)
+		value[i] = pattern(i + 99);
+	CHECK_EQ(begin(7005, 0), 0);
+	stream_listener_close(listener);
+	CHECK_EQ(stream_listen(loop, address4(0, 7005), 16, &server, NULL, NULL, &listener), 0);
+	CHECK_EQ(stream_connect(loop, address4(9, 7005), 16, &taker, NULL, NULL, &client.stream), 0);
+	lab_run(NSEC_PER_SEC);
+	way = IN_PLACE;
+	CHECK_EQ(bytes_copied_for(1, 100), 0);
+	CHECK_EQ(bytes_copied_for(64, 6400), 0);
+	way = COPIED;
+	CHECK_EQ(bytes_copied_for(1, 100), 100);
+	CHECK_EQ(bytes_copied_for(64, 6400), 6400);
+	way = LENT;
+	CHECK_EQ(bytes_copied_for(3, 3 * sizeof(value)), 0);
+	CHECK_EQ(values_released, 3);
+	CHECK(!client.is_wrong);
+	end();
+}
+
 static void echo_megabytes(size_t bytes, uint64_t within_ns)
 {
 	CHECK_EQ(begin(7002, bytes), 0);

@@ -26,6 +26,7 @@
 #include "lwip/prot/ip6.h"
 #include "lwip/prot/tcp.h"
 #include "stack.h"
+#include "template.h"
 
 COUNTER(net_tx_frames, "frames handed to devices");
 COUNTER(net_tx_linearized, "frames copied because they had too many pieces");
@@ -35,6 +36,8 @@ COUNTER(net_drop_tx_queue, "frames dropped: the queue before the full ring is fu
 COUNTER(net_drop_tx_device, "frames dropped: the device cannot send them");
 
 #define WAITING_MAX 1024
+#define FREE_MAX    32
+#define MERGE_WORTH 566u    /* shorter frames are not worth waiting for a second */
 
 static struct list under_way = LIST_INIT(under_way);
 static uint64_t last_serial;
@@ -51,12 +54,49 @@ bool net_transmit_has_passed(uint64_t mark)
 	       list_first(&under_way, struct transmission, age)->serial > mark;
 }
 
+/* Those that are free, for the next frames: few are under way at a time. */
+static struct transmission *free_transmissions;
+static unsigned free_count;
+
+static struct transmission *transmission_alloc(void)
+{
+	struct transmission *t = free_transmissions;
+
+	if (likely(t)) {
+		free_transmissions = t->next_free;
+		free_count--;
+		return t;
+	}
+	if (!transmissions)
+		transmissions = kmem_cache_create("net-transmission", sizeof(*t), CACHE_LINE);
+	return transmissions ? kmem_cache_alloc(transmissions) : NULL;
+}
+
+static void transmission_free(struct transmission *t)
+{
+	if (unlikely(free_count >= FREE_MAX)) {
+		kmem_cache_free(transmissions, t);
+		return;
+	}
+	t->next_free = free_transmissions;
+	free_transmissions = t;
+	free_count++;
+}
+
+static inline void drop_reference(struct pbuf *p)
+{
+	if (likely(p->ref > 1))
+		p->ref--;
+	else
+		pbuf_free(p);
+}
+
 static void transmission_end(struct transmission *t)
 {
 	list_remove(&t->age);
 	for (unsigned i = 0; i < t->chain_count; i++)
-		pbuf_free(t->chains[i]);
-	kmem_cache_free(transmissions, t);
+		drop_reference(t->chains[i]);
+	transmission_free(t);
 }
 
 static void device_done(struct netbuf *b)
@@ -158,24 +198,27 @@ static struct pbuf *hold(struct pbuf *p)
 	return pbuf_clone(PBUF_RAW, PBUF_RAM, p);
 }
 
+static inline void enter_list(struct transmission *t, struct net_interface *in)
+{
+	t->chain_count = 1;
+	t->in = in;
+	t->serial = ++last_serial;
+	list_push_back(&under_way, &t->age);
+}
+
 static struct transmission *transmission_begin(struct net_interface *in, struct pbuf *p)
 {
 	struct transmission *t;
 
-	if (!transmissions)
-		transmissions = kmem_cache_create("net-transmission", sizeof(*t), CACHE_LINE);
-	t = transmissions ? kmem_cache_alloc(transmissions) : NULL;
+	t = transmission_alloc();
 	if (!t)
 		return NULL;
 	t->chains[0] = hold(p);
-	t->chain_count = 1;
 	if (!t->chains[0]) {
-		kmem_cache_free(transmissions, t);
+		transmission_free(t);
 		return NULL;
 	}
-	t->in = in;
-	t->serial = ++last_serial;
-	list_push_back(&under_way, &t->age);
+	enter_list(t, in);
 	describe(t, t->chains[0]);
 	add_offloads(&t->netbuf, in, t->chains[0]);
 	return t;
@@ -247,6 +290,7 @@ err_t net_transmit(struct netif *netif, struct pbuf *p)
 
 	assert(net_is_entered() && p->len >= SIZEOF_ETH_HDR);
 	note_kind(p);
+	net_template_learn(in, p);
 	if (in->merge.open && net_merge_append(in, p))
 		return ERR_OK;
 	net_merge_close(in);
@@ -264,6 +308,39 @@ err_t net_transmit(struct netif *netif, struct pbuf *p)
 	if (!net_merge_open(in, t))
 		net_transmit_submit(in, t);
 	return ERR_OK;
+}
+
+/* The same for a packet whose headers we wrote ourselves; see template.c. */
+bool net_transmit_packet(struct net_interface *in, struct packet *k, unsigned csum_start, unsigned csum_at)
+{
+	struct pbuf *p = &k->custom.pbuf;
+	struct transmission *t;
+	struct netbuf *b;
+
+	if (in->merge.open && net_merge_append(in, p))
+		return true;
+	net_merge_close(in);
+	if (unlikely(in->waiting_count >= WAITING_MAX) || !(t = transmission_alloc()))
+		return false;
+	p->ref++;
+	t->chains[0] = p;
+	enter_list(t, in);
+	b = &t->netbuf;
+	list_init(&b->link);
+	b->done = device_done;
+	b->frags[0].base = p->payload;
+	b->frags[0].len = b->len = p->len;
+	b->frag_count = 1;
+	b->csum_start = (uint16_t)csum_start;
+	b->csum_offset = (uint16_t)csum_at;
+	b->gso_size = 0;
+	b->needs_csum = csum_start != 0;
+	b->csum_good = false;
+	b->headroom = (uint8_t)((uint8_t *)p->payload - k->headers);
+	b->patient = true;
+	if (p->len < MERGE_WORTH || !net_merge_open(in, t))
+		net_transmit_submit(in, t);
+	return true;
 }
 
 void net_transmit_retry(struct net_interface *in)

@@ -1,0 +1,37 @@
+/*
+ * Private: headers of a connection that are the same for every segment. Stack lock. See template.c.
+ */
+#ifndef NET_TEMPLATE_H
+#define NET_TEMPLATE_H
+
+#include "interface.h"
+#include "packet.h"
+
+struct net_template {
+	struct tcp_pcb *pcb;             /* [I] */
+	struct net_interface *in;        /* where its segments leave; NULL: nothing is known yet */
+	uint32_t ip_sum;                 /* IPv4: of the header without length, identification and sum */
+	uint32_t pseudo_sum;             /* of both addresses and the protocol */
+	uint32_t ports;                  /* the first word of the TCP header */
+	uint8_t word_count, neighbour;   /* of words; index in the cache of neighbours */
+	bool is_v6;
+	uint32_t words[14];              /* two bytes of padding, Ethernet header, IP header */
+};
+
+/* Before lwIP is made to send something for the connection: its headers are worth learning. */
+void net_template_expect(struct net_template *t);
+/* The connection is gone. */
+void net_template_forget(struct net_template *t);
+/* Sees the frames that lwIP sends. */
+void net_template_learn(struct net_interface *in, const struct pbuf *p);
+/*
+ * Sends a segment whose TCP header is made except for acknowledgement, window and checksum, the first
+ * one behind what was sent, and keeps it until it is acknowledged, as tcp_output() would. False:
+ * nothing has happened, tcp_output() must see it.
+ */
+bool net_template_send(struct net_template *t, struct packet *k);
+
+/* For tests: false sends everything through lwIP. */
+extern bool net_templates;
+
+#endif
