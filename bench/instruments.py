@@ -104,7 +104,9 @@ def loadgen(guest, *args, timeout=180):
     done = subprocess.run([*prefix, str(OUT / "loadgen"), "-s", guest.host, "-p", str(guest.port), *map(str, args)],
                           capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
-        raise LoadFailed(f"loadgen {' '.join(map(str, args))}: {done.stdout}{done.stderr}\n{guest.console[-2000:]}")
+        reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no word"]
+        raise LoadFailed(f"{reason[0]} (status {done.returncode} of loadgen {' '.join(map(str, args))})\n"
+                         f"{done.stdout}\n{guest.console[-2000:]}")
     return json.loads(done.stdout)
 
 

@@ -17,6 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "loadgen.h"
@@ -24,7 +25,12 @@
 #define EVENTS        256
 #define GIVE_UP_MS    10000
 #define SPARE_FILES   64
+#define MANY          1000      /* connections that end by reset, or the next run would lack their ports */
+#define RESETS        64        /* that a queue of frames has room for */
+#define RESETS_NS     2000000
 #define REPLY_EXTRA   96        /* around each value: its line or header, and the end */
+#define STALLER_WINDOW 4096
+#define STALLER_BYTES (1u << 20)       /* of replies asked for, more than a server keeps in flight */
 
 static int epoll_fd;
 static const struct addrinfo *address;
@@ -243,6 +249,7 @@ void connection_open(struct connection *c, const struct transport *t, unsigned d
 {
 	int one = 1;
 	bool datagrams = t == &transport_udp;
+	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 	struct timeval patience = { .tv_sec = GIVE_UP_MS / 1000 };
 	c->transport = t;
 	c->protocol = opt.binary ? &protocol_binary : &protocol_text;
@@ -255,6 +262,8 @@ void connection_open(struct connection *c, const struct transport *t, unsigned d
 		die("connect");
 	if (!datagrams)
 		setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (opt.connections > MANY)
+		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	t->open(c);
 	if (!datagrams)
 		greet(c);
@@ -275,4 +284,38 @@ void connection_close(struct connection *c)
 	free(c->out);
 	free(c->queue);
 	memset(c, 0, sizeof(*c));
+}
+
+/* A reset that a full queue drops is not repeated, and its connection would stay. */
+void connections_close(struct connection *all)
+{
+	struct timespec pause = { .tv_nsec = RESETS_NS };
+	for (unsigned i = 0; i < opt.connections; i++) {
+		connection_close(&all[i]);
+		if (opt.connections > MANY && i % RESETS == 0)
+			nanosleep(&pause, NULL);
+	}
+}
+
+/* ---- the connection that does not read ---- */
+
+static int staller_fd;
+
+void staller_begin(void)
+{
+	int window = STALLER_WINDOW;
+	staller_fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (staller_fd < 0 || setsockopt(staller_fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof(window)) ||
+	    connect(staller_fd, address->ai_addr, address->ai_addrlen))
+		die("connection that does not read");
+}
+
+void staller_ask(void)
+{
+	char line[KEY_BYTES + 6] = "get ";
+	key_write(line + 4, 0);
+	memcpy(line + 4 + KEY_BYTES, "\r\n", 2);
+	for (size_t asked = 0; asked < STALLER_BYTES; asked += opt.value_bytes)
+		if (send(staller_fd, line, sizeof(line), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			break;
 }

@@ -186,6 +186,8 @@ void guest_mark_end(void)
 	if (!counts)
 		return;
 	write_snapshot("after");
+	if (opt.stall)
+		staller_ask();
 	pause_ns(200000000);            /* delayed acknowledgements */
 	uint64_t start = now_ns(), at_start = instructions();
 	pause_ns((uint64_t)(opt.idle_seconds * 1e9));

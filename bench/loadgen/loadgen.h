@@ -30,7 +30,7 @@ struct options {
 	double seconds, idle_seconds;
 	uint64_t requests, seed;
 	pid_t guest;                    /* the emulator's process, or 0 */
-	bool binary, udp, tls, no_fill;
+	bool binary, udp, tls, no_fill, stall;
 };
 extern struct options opt;
 void options_read(int argc, char **argv);
@@ -94,6 +94,13 @@ void connections_begin(void);
 /* Connects, and waits for the reply to a greeting, so that the server is known to serve it. */
 void connection_open(struct connection *c, const struct transport *t, unsigned depth);
 void connection_close(struct connection *c);
+void connections_close(struct connection *all);
+/*
+ * A connection that asks for much and reads nothing, so that the server's TCP keeps its timers running
+ * for it: begin opens it, ask makes it ask.
+ */
+void staller_begin(void);
+void staller_ask(void);
 void connection_issue_set(struct connection *c, unsigned key, uint64_t now_ns);
 void connection_issue_get(struct connection *c, uint64_t now_ns);
 void connection_send(struct connection *c);     /* what was issued, as far as the socket takes it */

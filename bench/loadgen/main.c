@@ -138,6 +138,8 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < opt.connections; i++)
 		connection_open(&all[i], opt.udp ? &transport_udp : opt.tls ? &transport_tls : &transport_tcp,
 				opt.pipeline);
+	if (opt.stall)
+		staller_begin();
 	if (opt.warm_up)
 		run(all, opt.warm_up, 0);
 
@@ -146,6 +148,7 @@ int main(int argc, char **argv)
 	run(all, opt.requests, opt.seconds);
 	double seconds = (double)(now_ns() - start_ns) / 1e9;
 	guest_mark_end();
+	connections_close(all);
 	result_print(seconds);
 	return result.mismatches || result.errors || result.misses ? 1 : 0;
 }

@@ -17,7 +17,8 @@ static const char usage_text[] =
 	"  length:    [-t seconds | -n requests] [-u requests before those that count]\n"
 	"  lockstep:  [-L connections that send at once] [-g rounds before the next have their turn]\n"
 	"  the guest: [-P emulator's process] [-i instruction counts] [-I seconds to watch it idle]\n"
-	"             [-o prefix: write the counts to prefix.before and prefix.after]\n";
+	"             [-o prefix: write the counts to prefix.before and prefix.after]\n"
+	"             [-T: idle with TCP's timers running, for a connection whose client does not read]\n";
 
 static void usage(void)
 {
@@ -45,6 +46,8 @@ static void check(void)
 		wrong = "UDP speaks the text protocol, without TLS";
 	else if (opt.udp && opt.value_bytes > 60000)
 		wrong = "a value must fit into a datagram";
+	else if (opt.stall && (opt.tls || opt.binary))
+		wrong = "-T speaks the text protocol, without TLS";
 	else if (opt.snapshots && !opt.counts)
 		wrong = "-o needs -i";
 	if (wrong) {
@@ -61,7 +64,7 @@ void options_read(int argc, char **argv)
 		{ "tls", no_argument, NULL, TLS }, { NULL, 0, NULL, 0 },
 	};
 	int o;
-	while ((o = getopt_long(argc, argv, "s:p:c:d:m:w:k:v:t:n:u:S:L:g:P:i:I:o:F", words, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "s:p:c:d:m:w:k:v:t:n:u:S:L:g:P:i:I:o:FT", words, NULL)) != -1) {
 		switch (o) {
 		case 's': opt.host = optarg; break;
 		case 'p': opt.port = optarg; break;
@@ -81,6 +84,7 @@ void options_read(int argc, char **argv)
 		case 'i': opt.counts = optarg; break;
 		case 'I': opt.idle_seconds = atof(optarg); break;
 		case 'o': opt.snapshots = optarg; break;
+		case 'T': opt.stall = true; break;
 		case 'F': opt.no_fill = true; break;
 		case BINARY: opt.binary = true; break;
 		case UDP: opt.udp = true; break;
