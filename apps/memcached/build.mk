@@ -14,3 +14,4 @@ objs-$(mc) += binary.o binary_fetch.o binary_store.o binary_admin.o
 objs-$(mc) += stats.o report.o stats_general.o stats_settings.o stats_sections.o
 # Numbers for a monitor, in images that have one.
 objs-$(and $(mc),$(CONFIG_MONITOR)) += metrics.o
+objs-$(mc) += $(if $(CONFIG_TLS),tls.o,tls_none.o)

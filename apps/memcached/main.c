@@ -26,6 +26,7 @@
 #include "options.h"
 #include "settings.h"
 #include "storage.h"
+#include "tls.h"
 
 enum {
 	DESCRIPTORS_SPARE = 32,            /* beside those of the connections */
@@ -92,9 +93,11 @@ static void port_file_write(const struct stream_listener *l)
 	fclose(f);
 }
 
-static int listen_at(const struct sockaddr *addr, socklen_t len)
+static int listen_at(const struct sockaddr *addr, socklen_t len, const struct stream_filter *filter)
 {
-	struct stream_options options = { .backlog = (int)settings.backlog, .nodelay = true };
+	struct stream_options options = {
+		.backlog = (int)settings.backlog, .nodelay = true, .filter = filter,
+	};
 	struct stream_listener *l;
 	int err = stream_listen(loop, addr, len, &conn_ops, &options, NULL, &l);
 
@@ -113,10 +116,13 @@ static int listen_everywhere(void)
 {
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(port_number()) };
 	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(port_number()) };
-	int err = listen_at((struct sockaddr *)&six, sizeof(six));
+	const struct stream_filter *filter;
+	int err;
 
+	tls_filter(&(char *){ "" }, &filter);
+	err = listen_at((struct sockaddr *)&six, sizeof(six), filter);
 	if (err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL)
-		err = listen_at((struct sockaddr *)&four, sizeof(four));
+		err = listen_at((struct sockaddr *)&four, sizeof(four), filter);
 	return err;
 }
 
@@ -140,16 +146,19 @@ static void address_split(char *text, char **host, char **port)
 static int listen_named(char *text)
 {
 	struct addrinfo hints = { .ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM }, *found;
+	const struct stream_filter *filter;
 	char *host, *port, number[12];
 	int err;
 
+	if (!tls_filter(&text, &filter))
+		return -EINVAL;
 	address_split(text, &host, &port);
 	snprintf(number, sizeof(number), "%u", port_number());
 	if (getaddrinfo(host, port ? port : number, &hints, &found) != 0) {
 		fprintf(stderr, "memcached: -l: no such address: %s\n", host);
 		return -EADDRNOTAVAIL;
 	}
-	err = listen_at(found->ai_addr, found->ai_addrlen);
+	err = listen_at(found->ai_addr, found->ai_addrlen, filter);
 	freeaddrinfo(found);
 	return err;
 }
@@ -193,6 +202,8 @@ int main(int argc, char **argv)
 	if (err < 0)
 		return fail("network", err);
 	signals_start();
+	if (tls_start() < 0)
+		return OPTIONS_USAGE;
 	err = listen_start();
 	if (err < 0) {
 		fprintf(stderr, "memcached: failed to listen on TCP port %d: %s\n", settings.port,

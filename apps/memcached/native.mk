@@ -2,13 +2,16 @@
 # end. build/native/memcached-asan is the same under the address and undefined-behaviour sanitizers,
 # for the tests.
 
+include third_party/mbedtls.mk
+
 NATIVE    := build/native
 NATIVE_CC ?= gcc
-native_flags := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Ilibos/include -pthread -DCONFIG_STREAM_FILTER=1
+native_flags := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Ilibos/include -pthread \
+	-DCONFIG_STREAM_FILTER=1 $(mbedtls_include)
 native_asan  := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
-native_sources := $(filter-out %_test.c %_fuzz.c,$(wildcard apps/memcached/*.c)) \
-	$(wildcard libos/net/stream_epoll*.c) libos/net/stream_filter.c \
+native_sources := $(filter-out %_test.c %_fuzz.c %/tls_none.c,$(wildcard apps/memcached/*.c)) \
+	$(wildcard libos/net/stream_epoll*.c) libos/net/stream_filter.c $(wildcard libos/tls/*.c) \
 	$(addprefix libos/monitor/,textbuf.c exposition.c http.c server.c pages.c native.c)
 native_objects := $(patsubst %.c,$(NATIVE)/%.o,$(native_sources))
 native_asan_objects := $(patsubst %.c,$(NATIVE)/asan/%.o,$(native_sources))
@@ -23,16 +26,30 @@ $(NATIVE)/asan/%.o: %.c $(lastword $(MAKEFILE_LIST))
 	$(call say,CC,$@)
 	$(Q)$(NATIVE_CC) $(native_flags) $(native_asan) -MMD -MP -c -o $@ $<
 
-$(NATIVE)/memcached: $(native_objects)
+# Mbed TLS, once for each kind.
+native_mbedtls := $(addprefix mbedtls/,$(mbedtls_sources:.c=.o))
+define native_mbedtls_rule
+$(1)/mbedtls/%.o: $(MBEDTLS)/.kiln-lock third_party/mbedtls/config.h $(lastword $(MAKEFILE_LIST))
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$@)
+	$$(Q)$$($(2)) $(3) $$(mbedtls_include) -w -c -o $$@ $$(MBEDTLS)/library/$$*.c
+$(1)/mbedtls.a: $(addprefix $(1)/,$(native_mbedtls))
+	$$(call say,AR,$$@)
+	$$(Q)rm -f $$@ && ar crs $$@ $$^
+endef
+$(eval $(call native_mbedtls_rule,$(NATIVE),NATIVE_CC,-O2 -g))
+$(eval $(call native_mbedtls_rule,$(NATIVE)/asan,NATIVE_CC,-g $(native_asan)))
+
+$(NATIVE)/memcached: $(native_objects) $(NATIVE)/mbedtls.a
 	$(call say,LD,$@)
 	$(Q)$(NATIVE_CC) $(native_flags) -o $@ $^
 
-$(NATIVE)/memcached-asan: $(native_asan_objects)
+$(NATIVE)/memcached-asan: $(native_asan_objects) $(NATIVE)/asan/mbedtls.a
 	$(call say,LD,$@)
 	$(Q)$(NATIVE_CC) $(native_flags) $(native_asan) -o $@ $^
 
 # What stream.h promises, tried out on its epoll back end.
-$(NATIVE)/stream_test: tests/stream/stream_test.c $(filter $(NATIVE)/asan/libos/%,$(native_asan_objects))
+$(NATIVE)/stream_test: tests/stream/stream_test.c $(filter $(NATIVE)/asan/libos/net/%,$(native_asan_objects))
 	$(call say,CC,$@)
 	$(Q)$(NATIVE_CC) $(native_flags) $(native_asan) -o $@ $^
 
@@ -47,7 +64,7 @@ FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 600
 fuzz_flags   := -std=gnu11 -O1 -g -Wall -Wextra -Ilibos/include -Iapps/memcached -D__SANITIZE_ADDRESS__ \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-fuzz_sources := apps/memcached/text_fuzz.c $(filter-out %/main.c %/options.c %/options_extended.c %/options_help.c %/metrics.c,$(filter apps/%,$(native_sources)))
+fuzz_sources := apps/memcached/text_fuzz.c apps/memcached/tls_none.c $(filter-out %/tls.c %/main.c %/options.c %/options_extended.c %/options_help.c %/metrics.c,$(filter apps/%,$(native_sources)))
 
 $(NATIVE)/text_fuzz: $(fuzz_sources) $(wildcard apps/memcached/*.h)
 	@mkdir -p $(@D)

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "settings.h"
+#include "tls.h"
 
 enum { MIB = 1024 * 1024, PORT_MAX = 65535 };
 
@@ -330,7 +331,7 @@ static int option_apply(int option)
 	}
 	switch (option) {
 	case 'Z':
-		return not_there("TLS (-Z)");
+		return tls_enable();
 	case 'e':
 		return not_there("memory file (-e)");
 	case 'h':

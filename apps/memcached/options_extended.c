@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "settings.h"
+#include "tls.h"
 
 enum { KIB = 1024, MIB = 1024 * 1024, MAX_U32 = 0xffffffff };
 
@@ -166,6 +167,7 @@ static int apply_item(char *item)
 {
 	char *value = strchr(item, '=');
 	const struct extended *e;
+	int result;
 
 	if (value)
 		*value++ = '\0';
@@ -175,6 +177,8 @@ static int apply_item(char *item)
 		option_has_no_effect(item);
 		return OPTIONS_GO_ON;
 	}
+	if (tls_option(item, value, &result))
+		return result;
 	e = find(item);
 	if (!e)
 		return option_refuse("unknown option -o", item);

@@ -12,6 +12,7 @@
 #include "slab.h"
 #include "stats.h"
 #include "table.h"
+#include "tls.h"
 
 #define COUNTER(c, name) stat_number(c, #name, stats.name)
 #define SUM(c, name)     stat_number(c, #name, sum.name)
@@ -113,7 +114,9 @@ static void stats_server(struct conn *c)
 	if (settings.lru_maintainer)
 		COUNTER(c, lru_maintainer_juggles);
 	ZEROS(c, "malloc_fails", "log_worker_dropped", "log_worker_written", "log_watcher_skipped",
-	      "log_watcher_sent", "log_watchers", "unexpected_napi_ids", "round_robin_fallback");
+	      "log_watcher_sent", "log_watchers");
+	tls_show_stats(c);
+	ZEROS(c, "unexpected_napi_ids", "round_robin_fallback");
 }
 
 static void stats_items(struct conn *c)

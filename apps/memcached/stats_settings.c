@@ -7,6 +7,7 @@
 #include "report.h"
 #include "settings.h"
 #include "slab.h"
+#include "tls.h"
 
 struct named {
 	const char *name, *value;
@@ -113,25 +114,13 @@ static void settings_absent(struct conn *c)
 	stat_line(c, "ext_drop_unread", "%s", "no");
 }
 
-static void settings_tls(struct conn *c)
-{
-	static const struct named none[] = {
-		{ "ssl_enabled", "no" }, { "ssl_chain_cert", "(null)" }, { "ssl_key", "(null)" },
-		{ "ssl_verify_mode", "0" }, { "ssl_keyformat", "1" }, { "ssl_ciphers", "NULL" },
-		{ "ssl_ca_cert", "NULL" }, { "ssl_wbuf_size", "16384" }, { "ssl_session_cache", "no" },
-		{ "ssl_kernel_tls", "no" }, { "ssl_min_version", "tlsv1.2" }, { NULL, NULL },
-	};
-
-	stat_texts(c, none);
-}
-
 void stats_show_settings(struct conn *c)
 {
 	settings_server(c);
 	settings_memory(c);
 	settings_cache(c);
 	settings_absent(c);
-	settings_tls(c);
+	tls_show_settings(c);
 	stat_line(c, "proxy_enabled", "%s", "no");
 	stat_line(c, "proxy_uring_enabled", "%s", "no");
 	stat_line(c, "num_napi_ids", "%s", "(null)");

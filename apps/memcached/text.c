@@ -47,6 +47,7 @@ static const struct command commands[] = {
 	COMMAND("quit", 1, WORDS_MAX, text_quit),
 	COMMAND("verbosity", 2, 3, text_verbosity),
 	COMMAND("flush_all", 1, 3, text_flush_all),
+	COMMAND("refresh_certs", 1, WORDS_MAX, text_refresh_certs),
 	COMMAND("shutdown", 1, WORDS_MAX, text_shutdown),
 	COMMAND("mg", 2, WORDS_MAX, meta_get),
 	COMMAND("ms", 2, WORDS_MAX, meta_set),

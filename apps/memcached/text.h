@@ -59,6 +59,7 @@ void text_flush_all(struct conn *c, struct words *w);
 void text_verbosity(struct conn *c, struct words *w);
 void text_version(struct conn *c, struct words *w);
 void text_quit(struct conn *c, struct words *w);
+void text_refresh_certs(struct conn *c, struct words *w);
 void text_shutdown(struct conn *c, struct words *w);
 void text_stats(struct conn *c, struct words *w);
 

@@ -7,6 +7,7 @@
 #include "settings.h"
 #include "stats.h"
 #include "text.h"
+#include "tls.h"
 
 enum { VERBOSITY_MAX = 2 };
 
@@ -52,6 +53,15 @@ void text_quit(struct conn *c, struct words *w)
 {
 	(void)w;
 	conn_quit(c);
+}
+
+void text_refresh_certs(struct conn *c, struct words *w)
+{
+	const char *problem;
+
+	text_take_noreply(c, w);
+	problem = tls_refresh();
+	conn_reply(c, problem ? problem : "OK\r\n");
 }
 
 void text_shutdown(struct conn *c, struct words *w)

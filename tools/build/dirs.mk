@@ -3,7 +3,7 @@
 #   objs-y   in an image            tests-y  in an image with CONFIG_SELFTEST
 #   host-y   in the host unit tests cflags-y flags for this directory's objects
 #   nolto-y  those that take no part in link-time optimisation, because compilers call them
-#   world    freestanding (core, libos) or hosted (apps, libos/libc: musl's headers)
+#   world    freestanding (core, libos) or hosted (apps, libos/libc, libos/tls: musl's headers)
 #
 # Afterwards image-objs and host-objs name objects relative to the object directory, and
 # cflags/<dir> and world/<dir> tell how the objects of <dir> are compiled.
@@ -23,7 +23,7 @@ tests-    :=
 host-y    :=
 cflags-y  :=
 nolto-y   :=
-world     := $$(if $$(filter apps/% libos/libc,$(1)),hosted,freestanding)
+world     := $$(if $$(filter apps/% libos/libc libos/tls,$(1)),hosted,freestanding)
 include $(1)/build.mk
 image-objs += $$(addprefix $(1)/,$$(objs-y) $$(if $$(CONFIG_SELFTEST),$$(tests-y)))
 host-objs  += $$(addprefix $(1)/,$$(host-y))

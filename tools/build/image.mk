@@ -27,6 +27,7 @@ flags/freestanding := $(common_flags) $(gcc_include) -ffreestanding -fno-strict-
 	-Icore/include -Icore/riscv/include -Ilibos/include
 
 include third_party/lwip.mk
+include third_party/mbedtls.mk
 include third_party/musl.mk
 include tools/build/dirs.mk
 
@@ -39,7 +40,7 @@ lto_flags = $(if $(CONFIG_LTO),$(if $(filter $(1),$(nolto)),,-flto -frandom-seed
 # ---- objects ----
 
 own-objs   := $(image-objs)
-image-objs += $(if $(CONFIG_NET),$(lwip_objects))
+image-objs += $(if $(CONFIG_NET),$(lwip_objects)) $(if $(CONFIG_TLS),$(mbedtls_objects))
 objects    := $(addprefix $(O)/obj/,$(image-objs))
 libraries  := $(if $(filter hosted,$(foreach o,$(image-objs),$(world/$(call dir_of,$(o))))),$(MUSL)/lib/libc.a)
 $(shell mkdir -p images $(sort $(dir $(objects)) $(O)/obj))
@@ -56,10 +57,11 @@ define dir_flags
 $(shell mkdir -p $(O)/obj/$(1))
 $(call remember,$(O)/obj/$(1)/flags,$(CC) $(flags/$(world/$(1))) $(cflags/$(1)) $(CONFIG_LTO) $(filter $(1)/%,$(nolto)))
 endef
-fetched := $(if $(CONFIG_NET),$(LWIP)/.kiln-lock) $(libraries)
+fetched := $(if $(CONFIG_NET),$(LWIP)/.kiln-lock) $(if $(CONFIG_TLS),$(MBEDTLS)/.kiln-lock) $(libraries)
 $(foreach d,$(sort $(foreach o,$(own-objs),$(call dir_of,$(o)))),$(eval $(call dir_flags,$(d))))
 $(foreach o,$(own-objs),$(eval $(call object_rule,$(o),$(call dir_of,$(o)))))
 $(if $(CONFIG_NET),$(eval $(call lwip_rules,CC,$(flags/freestanding) $(lwip_include))))
+$(if $(CONFIG_TLS),$(eval $(call mbedtls_rules,$(O)/obj,CC,$(flags/hosted),CC)))
 -include $(addsuffix .d,$(objects))
 
 include tools/build/link.mk
