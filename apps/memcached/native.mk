@@ -29,7 +29,7 @@ $(NATIVE)/asan/%.o: %.c $(lastword $(MAKEFILE_LIST))
 # Mbed TLS, once for each kind.
 native_mbedtls := $(addprefix mbedtls/,$(mbedtls_sources:.c=.o))
 define native_mbedtls_rule
-$(1)/mbedtls/%.o: $(MBEDTLS)/.kiln-lock third_party/mbedtls/config.h $(lastword $(MAKEFILE_LIST))
+$(1)/mbedtls/%.o: $(MBEDTLS)/.kiln-lock third_party/mbedtls/config.h third_party/mbedtls.mk
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
 	$$(Q)$$($(2)) $(3) $$(mbedtls_include) -w -c -o $$@ $$(MBEDTLS)/library/$$*.c
