@@ -3,7 +3,7 @@ mc := $(CONFIG_APP_MEMCACHED)
 objs-$(mc) += main.o options.o options_extended.o options_help.o clock.o number.o base64.o
 # storage
 objs-$(mc) += storage.o cache.o item.o table.o hash.o hash_named.o memory.o slab.o reclaim.o
-objs-$(mc) += lru.o maintainer.o crawler.o mover.o automove.o
+objs-$(mc) += restart.o lru.o maintainer.o crawler.o mover.o automove.o
 # connections and what the protocols share
 objs-$(mc) += conn.o auth.o fetch.o value.o
 # the protocols

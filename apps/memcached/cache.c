@@ -350,3 +350,33 @@ reltime_t cache_flushed_until(void)
 {
 	return flush_shown;
 }
+
+reltime_t cache_flush_due(void)
+{
+	return flush_due;
+}
+
+void cache_set_flush_due(reltime_t due)
+{
+	flush_due = flush_shown = due;
+	cache_second();
+}
+
+void cache_restore(struct item *it, uint64_t cas, reltime_t last_used, enum lru_segment segment,
+		   uint32_t hash)
+{
+	it->last_used = last_used > 0 ? last_used : 1;
+	item_set_cas(it, cas);
+	table_insert(it, hash);
+	lru_append(it, segment);
+}
+
+void cache_drop_all(void)
+{
+	for (unsigned list = LRU_SEGMENTS; list < (slab_classes() + 1) * LRU_SEGMENTS; list++) {
+		struct item *it;
+
+		while ((it = lru_oldest(list / LRU_SEGMENTS, (enum lru_segment)(list % LRU_SEGMENTS))))
+			cache_unlink(it);
+	}
+}

@@ -8,6 +8,7 @@
 #define MEMCACHED_CACHE_H
 
 #include "item.h"
+#include "lru.h"
 
 enum store_verb {
 	STORE_SET, STORE_ADD, STORE_REPLACE, STORE_APPEND, STORE_PREPEND, STORE_CAS,
@@ -64,6 +65,14 @@ bool cache_delete(const char *key, size_t len, uint32_t hash);
 
 /* Everything stored so far is gone, at once (delay 0) or in `delay` seconds. */
 void cache_flush(int32_t delay);
+/* For a warm restart: the second of a flush that waits (0: none), */
+reltime_t cache_flush_due(void);
+void cache_set_flush_due(reltime_t due);
+/* an item that was in the cache before, whose key is not in it now, */
+void cache_restore(struct item *it, uint64_t cas, reltime_t last_used, enum lru_segment segment,
+		   uint32_t hash);
+/* and everything out again, memory and all. */
+void cache_drop_all(void);
 /* The time up to which everything is, or will be, flushed; 0: never. */
 reltime_t cache_flushed_until(void);
 

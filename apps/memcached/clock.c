@@ -26,6 +26,17 @@ void clock_start(void)
 	next_second_ns = stream_now_ns() + NS_PER_S;
 }
 
+bool clock_continue(int64_t earlier_origin)
+{
+	int64_t shows = clock_date() - earlier_origin;
+
+	if (shows < CLOCK_LEAD || shows > INT32_MAX)
+		return false;
+	origin = earlier_origin;
+	clock_now = ticks = (reltime_t)shows;
+	return true;
+}
+
 void clock_on_second(void (*fn)(void))
 {
 	on_second = fn;

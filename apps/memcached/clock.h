@@ -7,6 +7,7 @@
 #ifndef MEMCACHED_CLOCK_H
 #define MEMCACHED_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Seconds since the origin; 0 as an expiry time means never. */
@@ -20,6 +21,11 @@ enum {
 extern reltime_t clock_now;
 
 void clock_start(void);
+/*
+ * Goes on as the clock of an earlier run whose 0 was at that date, so that its times still hold.
+ * False: that would be too far from now, or in the future.
+ */
+bool clock_continue(int64_t earlier_origin);
 /* From now on calls fn() whenever clock_now has changed. */
 void clock_on_second(void (*fn)(void));
 /* Brings clock_now up to date. */

@@ -248,11 +248,6 @@ static int set_delimiter(void)
 	return OPTIONS_GO_ON;
 }
 
-static int not_there(const char *what)
-{
-	return option_refuse("this build has no", what);
-}
-
 /* Options with a value. */
 static int value_apply(int option)
 {
@@ -333,7 +328,8 @@ static int option_apply(int option)
 	case 'Z':
 		return tls_enable();
 	case 'e':
-		return not_there("memory file (-e)");
+		settings.memory_file = optarg;
+		return OPTIONS_GO_ON;
 	case 'h':
 		fputs(OPTIONS_HELP, stdout);
 		return OPTIONS_OK;

@@ -11,6 +11,7 @@
 #include "lru.h"
 #include "maintainer.h"
 #include "memory.h"
+#include "restart.h"
 #include "settings.h"
 #include "slab.h"
 #include "table.h"
@@ -54,9 +55,12 @@ int storage_start(void)
 		err = slabs_start();
 	if (err == 0 && settings.track_sizes)
 		err = lru_sizes_start(settings.item_size_max);
-	if (err == 0)
-		cache_start();
-	return err;
+	if (err < 0)
+		return err;
+	cache_start();
+	if (settings.memory_file)
+		restart_load(settings.memory_file);
+	return 0;
 }
 
 void storage_run(struct stream_loop *loop)
@@ -66,6 +70,8 @@ void storage_run(struct stream_loop *loop)
 
 void storage_stop(void)
 {
+	if (settings.memory_file)
+		restart_save(settings.memory_file);
 }
 
 bool storage_limit_set(size_t bytes)

@@ -27,7 +27,7 @@ def run(*args):
     (["-o", "slab_automove=3"], "0 to 2"), (["-o", "hot_lru_pct=50,warm_lru_pct=50"], "80"), (["-o", "ext_path=/x:1g"], "ext_path"),
     (["-o", "temporary_ttl=5,no_lru_maintainer"], "lru_maintainer"), (["-o", "slab_automove_ratio=0"], "slab_automove_ratio"),
     (["-o", "hot_max_factor=-1"], "hot_max_factor"), (["-D", ""], "-D"), (["-U", "x"], '"x"'), (["-f", "1"], "1"), (["-t", "0"], "0"), (["-c", "0"], "0"), (["-n", "0"], "0"),
-    (["-B", "morse"], "morse"), (["-Z"], "-Z"), (["-Y", "file", "-U", "5"], "-Y"), (["-Y", "file", "-B", "auto"], "-B"), (["-e", "file"], "-e"), (["--port"], "--port"),
+    (["-B", "morse"], "morse"), (["-Z"], "-Z"), (["-Y", "file", "-U", "5"], "-Y"), (["-Y", "file", "-B", "auto"], "-B"), (["--port"], "--port"),
 ])
 def test_a_mistake_is_named(args, named):
     code, _, said = run(*args)
