@@ -286,6 +286,11 @@ static int sleep_until_woken(struct thread *t, bool interruptible)
 	int result;
 
 	assert(flags);
+	if (t->look && t->look(t->look_arg)) {
+		store_relaxed(&t->state, THREAD_RUNNING);
+		arch_irq_restore(flags);
+		return 0;
+	}
 	spin_acquire(&rq->lock);
 	if (t->state == THREAD_SLEEPING && interruptible && t->interrupted) {
 		t->state = THREAD_RUNNING;

@@ -6,6 +6,7 @@
 
 void spin_wait(struct spinlock *l)
 {
+	assert(!spin_is_held(l));
 	do {
 		while (__atomic_load_n(&l->locked, __ATOMIC_RELAXED))
 			arch_relax();

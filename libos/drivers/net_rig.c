@@ -189,8 +189,10 @@ unsigned rig_poll_all(struct rig *r)
 {
 	unsigned sum = 0, frames, rounds = 0;
 
-	while ((frames = r->dev->ops->poll(r->dev, 64)) != 0 && rounds++ < 10000)
-		sum += frames;
+	do {
+		while ((frames = r->dev->ops->poll(r->dev, 64)) != 0 && rounds++ < 10000)
+			sum += frames;
+	} while (r->dev->ops->look(r->dev) && rounds++ < 10000);
 	return sum;
 }
 

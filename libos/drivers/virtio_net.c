@@ -5,10 +5,9 @@
  * (libos/netdev.h), except the interrupt handler, which only notes what happened and wakes the
  * stack, and frames that come back from other threads.
  *
- * Interrupts. Both queues share one. It says "poll"; poll() goes on until it finds nothing and then
- * asks for the next interrupt, looking once more after it has asked, since a frame may have come
- * in between. With event index, an interrupt is over when it has fired; without, the handler
- * switches it off. In the race between that and a poll() that just switched it on, the wake() that
+ * Interrupts. Both queues share one. It says "poll"; before the stack rests, look() asks for the next
+ * one, looking once more after it has asked, since a frame may have come in between. With event index, an interrupt is over when it has fired; without, the handler
+ * switches it off. In the race between that and a look() that just switched it on, the wake() that
  * follows leads to another poll().
  *
  * Not used: the control queue (a device without commands receives everything that it should: our
@@ -222,35 +221,21 @@ static unsigned take_all(struct virtio_net *n, unsigned budget)
 		n->tx.stack_waits = false;
 		n->netdev.upper->tx_ready(&n->netdev);
 	}
-	return virtq_has_used(&n->rx.q) ? net_rx_poll(n, budget) : 0;
+	return net_rx_poll(n, budget);
 }
 
-/* Asks for interrupts of both queues. False: there is something to take already. */
-static bool arm(struct virtio_net *n)
-{
-	bool rx = net_rx_arm(n);
-
-	return net_tx_arm(n) && rx;
-}
-
-/* poll() when there may be more to do than to take frames or to arm. */
+/* poll() when there may be more to do than to take frames. */
 static __attribute__((noinline)) unsigned poll_closer(struct virtio_net *n, unsigned budget)
 {
 	unsigned frames;
 
 	if (unlikely(!n->started))
 		return 0;
-	n->rx.interrupt_on = false;
 	if (unlikely(__atomic_load_n(&n->config_changed, __ATOMIC_RELAXED)))
 		look_at_configuration(n);
-	do {
-		frames = take_all(n, budget);
-	} while (!frames && !arm(n));
-	if (unlikely(virtio_is_broken(n->dev))) {
+	frames = take_all(n, budget);
+	if (unlikely(virtio_is_broken(n->dev)))
 		restart(n);
-		if (n->started)
-			arm(n);
-	}
 	return frames;
 }
 
@@ -258,7 +243,6 @@ static __attribute__((noinline)) unsigned poll_closer(struct virtio_net *n, unsi
 static inline bool is_calm(const struct virtio_net *n)
 {
 	return n->started && !virtio_is_broken(n->dev) && !n->tx.lent && !n->tx.stack_waits &&
-	       !n->tx.interrupt_on &&
 	       !__atomic_load_n(&n->config_changed, __ATOMIC_RELAXED);
 }
 
@@ -267,17 +251,12 @@ static unsigned net_poll(struct netdev *d, unsigned budget)
 	struct virtio_net *n = net_of(d);
 
 	d->polls++;
-	if (likely(is_calm(n))) {
-		unsigned frames = 0;
-
-		if (!virtq_has_used(&n->rx.q) && net_rx_arm(n))
-			return 0;
-		n->rx.interrupt_on = false;
-		frames = net_rx_poll(n, budget);
-		if (likely(frames))
-			return frames;
-	}
-	return poll_closer(n, budget);
+	n->rx.interrupt_on = false;
+	if (unlikely(!is_calm(n)))
+		return poll_closer(n, budget);
+	if (!virtq_has_used(&n->rx.q) && !net_rx_is_low(&n->rx))
+		return 0;
+	return net_rx_poll(n, budget);
 }
 
 static int net_transmit(struct netdev *d, struct netbuf *b)
@@ -349,16 +328,32 @@ static void silence(struct virtio_net *n)
 	virtq_interrupt_off(&n->tx.q);
 }
 
+static inline bool something_came(const struct virtio_net *n)
+{
+	return virtq_has_used(&n->rx.q) ||
+	       ((n->tx.lent || n->tx.stack_waits) && virtq_has_used(&n->tx.q));
+}
+
+/*
+ * Without the stack lock, so what it asks for may be out of date when somebody else is polling: that one looks, too,
+ * before it rests. Buffers are not posted here; poll() leaves enough with the device.
+ */
 static bool net_look(struct netdev *d)
 {
 	struct virtio_net *n = net_of(d);
 
-	if (!n->started || !(virtq_has_used(&n->rx.q) ||
-			     (n->tx.interrupt_on && virtq_has_used(&n->tx.q))))
+	if (unlikely(!n->started))
 		return false;
-	silence(n);
-	n->dev->transport->quiet_queues(n->dev);
-	return true;
+	if (something_came(n)) {
+		if (n->rx.interrupt_on && !arch_irq_is_enabled()) {
+			silence(n);
+			n->dev->transport->quiet_queues(n->dev);
+		}
+		return true;
+	}
+	n->rx.interrupt_on = true;
+	return !virtq_interrupt_after(&n->rx.q, 1) || !net_tx_arm(n) ||
+	       unlikely(virtio_is_broken(n->dev));
 }
 
 static const struct netdev_ops net_ops = {

@@ -107,19 +107,13 @@ int net_rx_create(struct virtio_net *n);
 int net_rx_setup(struct virtio_net *n);     /* after each negotiation */
 void net_rx_start(struct virtio_net *n);    /* after DRIVER_OK: posts every buffer */
 unsigned net_rx_poll(struct virtio_net *n, unsigned budget);
-void net_rx_refill(struct net_rx *rx);      /* gives the device what the stack has given back */
 void net_rx_reclaim(struct virtio_net *n);  /* after a reset */
 void net_rx_destroy(struct virtio_net *n);
 
-/* Asks for an interrupt. False: frames are there already. */
-static inline bool net_rx_arm(struct virtio_net *n)
+/* The device could have more buffers. */
+static inline bool net_rx_is_low(const struct net_rx *rx)
 {
-	struct net_rx *rx = &n->rx;
-
-	if (unlikely(virtq_outstanding(&rx->q) < rx->posted_good))
-		net_rx_refill(rx);
-	rx->interrupt_on = true;
-	return virtq_interrupt_after(&rx->q, 1);
+	return unlikely(virtq_outstanding(&rx->q) < rx->posted_good);
 }
 
 int net_tx_create(struct virtio_net *n);

@@ -156,7 +156,7 @@ static void post_all(struct net_rx *rx, const struct net_rx_buffer *b)
 }
 
 /* One notification at most, and seldom that. */
-void net_rx_refill(struct net_rx *rx)
+static void refill(struct net_rx *rx)
 {
 	if (__atomic_load_n(&rx->returned, __ATOMIC_RELAXED))
 		post_all(rx, __atomic_exchange_n(&rx->returned, NULL, __ATOMIC_ACQUIRE));
@@ -169,7 +169,7 @@ void net_rx_start(struct virtio_net *n)
 {
 	struct net_rx *rx = &n->rx;
 
-	net_rx_refill(rx);
+	refill(rx);
 	rx->posted_min = virtq_outstanding(&rx->q) / 4;
 	rx->posted_good = virtq_outstanding(&rx->q) - virtq_outstanding(&rx->q) / 8;
 }
@@ -296,7 +296,7 @@ static __attribute__((noinline)) struct netbuf *rather_copy(struct virtio_net *n
 {
 	struct netbuf *copy;
 
-	net_rx_refill(&n->rx);
+	refill(&n->rx);
 	if (virtq_outstanding(&n->rx.q) >= n->rx.posted_min)
 		return &b->netbuf;
 	copy = frame_copy(n, &b->netbuf);
@@ -325,8 +325,8 @@ unsigned net_rx_poll(struct virtio_net *n, unsigned budget)
 	struct net_rx *rx = &n->rx;
 	unsigned frames = 0;
 
-	if (!virtq_look(&rx->q))
-		return 0;
+	if (virtq_has_used(&rx->q))
+		virtq_look(&rx->q);
 	while (frames < budget && rx->q.used_next != rx->q.used_seen) {
 		struct virtq_done done = virtq_take_prepared(&rx->q);
 		struct net_rx_buffer *b = done.cookie;
@@ -341,7 +341,7 @@ unsigned net_rx_poll(struct virtio_net *n, unsigned budget)
 			discard(rx, b);
 		}
 	}
-	if (virtq_outstanding(&rx->q) < rx->posted_good)
-		net_rx_refill(rx);
+	if (net_rx_is_low(rx))
+		refill(rx);
 	return frames;
 }

@@ -164,12 +164,11 @@ bool net_interfaces_poll(unsigned budget)
 bool net_look(void)
 {
 	struct net_interface *in;
+	bool any = false;
 
-	list_for_each(in, &interfaces, link) {
-		if (in->dev->ops->look && in->dev->ops->look(in->dev))
-			return true;
-	}
-	return false;
+	list_for_each(in, &interfaces, link)
+		any |= in->dev->ops->look(in->dev);
+	return any;
 }
 
 void net_interfaces_count(uint64_t *packets_in, uint64_t *packets_out, uint64_t *kicks, uint64_t *interrupts)

@@ -361,6 +361,13 @@ static void send_written(struct netdev *d, size_t len, uint16_t csum_start, uint
 	assert(transmit(d, &b) == 0);
 }
 
+static bool look(struct netdev *d)
+{
+	(void)d;
+	return !list_is_empty(&on_wire) &&
+	       list_first(&on_wire, struct lab_frame, link)->arrival_ns <= now_ns;
+}
+
 static int start(struct netdev *d)
 {
 	d->link_up = true;
@@ -374,7 +381,8 @@ static void stop(struct netdev *d)
 
 static const struct netdev_ops lab_ops = {
 	.start = start, .stop = stop, .transmit = transmit, .kick = kick, .poll = poll,
-	.send_room = send_room, .send_written = send_written
+	.send_room = send_room, .send_written = send_written,
+	.look = look
 };
 
 void lab_inject(const void *frame, size_t len)

@@ -34,7 +34,7 @@ static struct mutex net_mutex = MUTEX_INIT(net_mutex);
 static struct spinlock runners_lock = SPINLOCK_INIT;
 static struct list runners = LIST_INIT(runners);
 static struct task net_task;
-static bool has_missed_wake; /* [runners_lock] all runners were busy */
+static bool has_missed_wake; /* [atomic] all runners were busy */
 static bool is_started;
 
 uint64_t (*net_clock)(void) = clock_ns;
@@ -94,20 +94,18 @@ void net_runner_remove(struct net_runner *r)
 
 bool net_runner_begin_wait(struct net_runner *r)
 {
-	irqflags_t flags = spin_lock_irq(&runners_lock);
-
-	r->waiting = !has_missed_wake;
-	has_missed_wake = false;
-	spin_unlock_irq(&runners_lock, flags);
-	return r->waiting;
+	store_relaxed(&r->waiting, true);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (likely(!__atomic_load_n(&has_missed_wake, __ATOMIC_RELAXED)))
+		return true;
+	store_relaxed(&has_missed_wake, false);
+	store_relaxed(&r->waiting, false);
+	return false;
 }
 
 void net_runner_end_wait(struct net_runner *r)
 {
-	irqflags_t flags = spin_lock_irq(&runners_lock);
-
-	r->waiting = false;
-	spin_unlock_irq(&runners_lock, flags);
+	store_relaxed(&r->waiting, false);
 }
 
 /* True when some runner has been, or will be, the one to do it. */
@@ -115,15 +113,20 @@ static bool runners_take_wake(void)
 {
 	struct net_runner *r;
 
+	if (list_is_empty(&runners))
+		return false;
+	/* A runner says that it waits, then looks for this; we the other way round. */
+	store_relaxed(&has_missed_wake, true);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	list_for_each(r, &runners, link) {
-		if (!r->waiting)
+		if (!__atomic_load_n(&r->waiting, __ATOMIC_RELAXED))
 			continue;
-		r->waiting = false;
+		store_relaxed(&has_missed_wake, false);
+		store_relaxed(&r->waiting, false);
 		r->wake(r);
-		return true;
+		break;
 	}
-	has_missed_wake = !list_is_empty(&runners);
-	return has_missed_wake;
+	return true;
 }
 
 void net_wake(void)
@@ -148,7 +151,7 @@ static void run_stack(struct task *task)
 	net_enter();
 	again = net_poll();
 	net_leave();
-	if (again)
+	if (again || net_look())
 		task_wake(task);
 }
 

@@ -36,7 +36,10 @@ extern uint64_t net_now_ns;
 bool net_poll(void);
 /* Something waits for a runner: frames, a timer, a batch of another loop. Any context. */
 void net_wake(void);
-/* For a runner's thread_block_looking(): frames wait, and their interrupt need not be taken. No lock. */
+/*
+ * Before a runner rests: true when frames wait; else net_wake() will be called when some come. Made for
+ * thread_block_looking(); stack lock or not.
+ */
 bool net_look(void);
 
 /*
@@ -45,7 +48,7 @@ bool net_look(void);
  */
 struct net_runner {
 	struct list link;                    /* [runners_lock] */
-	bool waiting;                        /* [runners_lock] */
+	bool waiting;                        /* [atomic] */
 	void (*wake)(struct net_runner *r);  /* [I] */
 };
 void net_runner_add(struct net_runner *r);

@@ -44,8 +44,24 @@ uint64_t stream_now_ns(void)
 
 static void loop_awaken(struct stream_loop *loop)
 {
-	__atomic_store_n(&loop->is_awake, true, __ATOMIC_RELEASE);
-	waitq_wake_all(&loop->waitq);
+	irqflags_t flags;
+
+	store_release(&loop->is_awake, true);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&loop->is_waiting, __ATOMIC_RELAXED))
+		return;
+	flags = spin_lock_irq(&loop->post_lock);
+	if (loop->thread)
+		thread_wake(loop->thread);
+	spin_unlock_irq(&loop->post_lock, flags);
+}
+
+static void set_thread(struct stream_loop *loop, struct thread *t)
+{
+	irqflags_t flags = spin_lock_irq(&loop->post_lock);
+
+	loop->thread = t;
+	spin_unlock_irq(&loop->post_lock, flags);
 }
 
 /* Something of the loop's is ready. Its own thread will see it in the section that it is in. */
@@ -76,9 +92,8 @@ static void section(struct stream_loop *loop)
 	collecting_loop = loop;
 	stream_carry_out_all(loop);
 	stream_datagrams_flush(loop);
-	/* A poll that found frames leaves interrupts off: only one that finds nothing may be waited after. */
-	if (!leaves_devices(loop) && net_poll())
-		__atomic_store_n(&loop->is_awake, true, __ATOMIC_RELEASE);
+	if (!leaves_devices(loop))
+		net_poll();
 	collecting_loop = NULL;
 	stream_collect_all(loop);
 	stream_datagrams_collect(loop);
@@ -159,33 +174,42 @@ static uint64_t wait_deadline(const struct stream_loop *loop)
 	return deadline;
 }
 
-/* Frames that have come in while the hart slept are taken without an interrupt. */
-static bool loop_look(void *arg)
+/* Devices are asked for interrupts only here; frames that come while the hart sleeps are taken without one. */
+static bool look(void *unused)
 {
-	struct stream_loop *loop = arg;
+	(void)unused;
+	return net_look();
+}
 
-	if (!net_look())
-		return false;
-	__atomic_store_n(&loop->is_awake, true, __ATOMIC_RELEASE);
-	return true;
+/* A wake is not tied to a reason: who returns from here does a round. */
+static int block(struct stream_loop *loop)
+{
+	int err = 0;
+
+	store_relaxed(&loop->is_waiting, true);
+	thread_prepare_wait();
+	if (unlikely(__atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE)))
+		thread_cancel_wait();
+	else
+		err = thread_block_looking(wait_deadline(loop), true,
+					   leaves_devices(loop) ? NULL : look, NULL);
+	store_relaxed(&loop->is_waiting, false);
+	return err;
 }
 
 static void loop_wait(struct stream_loop *loop)
 {
 	int err = 0;
 
-	if (leaves_devices(loop))
-		err = waitq_wait(&loop->waitq, __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE),
-				 wait_deadline(loop), true);
-	else if (net_runner_begin_wait(&loop->runner))
-		err = waitq_wait_looking(&loop->waitq,
-					 __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE),
-					 wait_deadline(loop), true, loop_look, loop);
-	if (!leaves_devices(loop))
+	if (leaves_devices(loop)) {
+		err = block(loop);
+	} else if (net_runner_begin_wait(&loop->runner)) {
+		err = block(loop);
 		net_runner_end_wait(&loop->runner);
+	}
 	loop->stats.wakeups++;
 	counter_inc(stream_wakeups);
-	if (err == -EINTR)
+	if (unlikely(err == -EINTR))
 		run_signal_handlers();
 }
 
@@ -209,6 +233,7 @@ int stream_run(struct stream_loop *loop)
 
 	assert(!loop->is_running);
 	loop->is_running = true;
+	set_thread(loop, self);
 	if (!leaves_devices(loop))
 		net_runner_add(&loop->runner);
 	while (!__atomic_load_n(&loop->must_stop, __ATOMIC_ACQUIRE)) {
@@ -222,6 +247,7 @@ int stream_run(struct stream_loop *loop)
 	section(loop);
 	if (!leaves_devices(loop))
 		net_runner_remove(&loop->runner);
+	set_thread(loop, NULL);
 	__atomic_store_n(&loop->must_stop, false, __ATOMIC_RELEASE);
 	loop->is_running = false;
 	return 0;
@@ -240,7 +266,6 @@ int stream_loop_create(struct stream_loop **out)
 	if (!loop)
 		return -ENOMEM;
 	loop->runner.wake = wake_runner;
-	waitq_init(&loop->waitq);
 	spin_init(&loop->post_lock);
 	loop->posts_end = &loop->posts;
 	list_init(&loop->streams);

@@ -117,7 +117,8 @@ struct datagram;
 struct stream_loop {
 	struct stream_loop_head head;     /* [o] the filters */
 	struct net_runner runner;
-	struct waitq waitq;
+	struct thread *thread;            /* [post_lock] runs it */
+	bool is_waiting;                  /* [a] `thread` does */
 	bool is_awake;                    /* [a] there is something to do */
 	bool must_stop;                   /* [a] */
 	bool is_running;                  /* [o] */

@@ -41,10 +41,13 @@ static inline bool spin_is_held(const struct spinlock *l)
 
 void spin_wait(struct spinlock *l); /* the contended path of spin_acquire() */
 
+/* Each lock and unlock asks who holds it; without, one that is taken twice is found where it would wait for ever. */
+#define SPIN_IS_CHECKED (HARTS_MAX == 1 || IS_ENABLED(CONFIG_DEBUG_LOCKS))
+
 /* The parts without preemption control, for code that handles it itself. */
 static inline void spin_acquire(struct spinlock *l)
 {
-	assert(!spin_is_held(l));
+	assert(!SPIN_IS_CHECKED || !spin_is_held(l));
 	if (HARTS_MAX > 1 && unlikely(__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE)))
 		spin_wait(l);
 	store_relaxed(&l->holder, hart_id() + 1);
@@ -53,7 +56,7 @@ static inline void spin_acquire(struct spinlock *l)
 
 static inline void spin_release(struct spinlock *l)
 {
-	assert(spin_is_held(l));
+	assert(!SPIN_IS_CHECKED || spin_is_held(l));
 	__asm__ volatile("" ::: "memory");
 	store_relaxed(&l->holder, 0);
 	if (HARTS_MAX > 1)
@@ -115,14 +118,7 @@ int waitq_wake_all(struct waitq *q);
  * Waits until `cond` holds, evaluating it before sleeping and after each wake, and never again once it held (so it
  * may take what it finds). Evaluates to 0, or -ETIMEDOUT / -EINTR as thread_block(). `cond` must not sleep.
  */
-#define waitq_wait(q, cond, deadline_ns, interruptible) \
-	waitq_wait_by(q, cond, thread_block(deadline_ns, interruptible))
-
-/* The same, blocking by thread_block_looking(). */
-#define waitq_wait_looking(q, cond, deadline_ns, interruptible, look, arg) \
-	waitq_wait_by(q, cond, thread_block_looking(deadline_ns, interruptible, look, arg))
-
-#define waitq_wait_by(q, cond, block)                                                          \
+#define waitq_wait(q, cond, deadline_ns, interruptible)                                        \
 	({                                                                                     \
 		struct waiter waiter_;                                                         \
 		bool holds_ = (cond);                                                          \
@@ -131,7 +127,7 @@ int waitq_wake_all(struct waitq *q);
 			waiter_begin(&waiter_, q);                                             \
 			holds_ = (cond);                                                       \
 			if (!holds_)                                                           \
-				ret_ = (block);                                                \
+				ret_ = thread_block(deadline_ns, interruptible);               \
 			waiter_end(&waiter_);                                                  \
 			if (!holds_)                                                           \
 				holds_ = (cond);                                               \

@@ -118,10 +118,11 @@ void thread_cancel_wait(void);
 int thread_block(uint64_t deadline_ns, bool interruptible);
 
 /*
- * The same for a thread that mostly waits for one device. While its hart has nothing else to do, `look(arg)` is
- * called, with interrupts off, after each event that ends the hart's sleep and before any interrupt is
- * taken; true ends the wait as a wake would. What look() has acknowledged to the device is not taken as
- * an interrupt any more. That is a short cut and no promise: the device's handler must wake the thread as well.
+ * The same for a thread that mostly waits for one device. `look(arg)` is called with interrupts off, before the thread
+ * leaves or rests its hart, and while the hart has nothing else to do also after each event that ends its sleep,
+ * before any interrupt is taken. True ends the wait as a wake would. So look() may ask the device for an interrupt
+ * when it finds nothing, and acknowledge that interrupt when it finds something. The later looks are a short cut
+ * and no promise: the device's handler must wake the thread as well.
  */
 int thread_block_looking(uint64_t deadline_ns, bool interruptible, bool (*look)(void *arg), void *arg);
 

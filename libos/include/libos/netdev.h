@@ -13,13 +13,14 @@
  * and the stack is not polling anyway. A frame that is `patient` needs no such interrupt. A driver
  * whose own header fits into `headroom` can put it there and send a frame of one piece as it is.
  * Receive: the stack is told by wake() and then calls poll() until it returns 0, at whatever pace it
- * likes. poll() calls input() for each frame.
+ * likes. poll() calls input() for each frame. Before it rests, the stack calls look(): only then is the
+ * arrival of the next frame told.
  *
  * All downcalls are made by threads (or executor tasks) that hold the stack lock. Every upcall but
  * wake() is made from inside poll(), and done() from inside transmit(), kick(), poll() or stop(), so
  * under the stack lock too. netbuf_done() of a received frame may come from any thread.
  *
- * Receive interrupts are switched by load: an interrupt masks itself and calls wake(); the poll()
+ * Receive interrupts are switched by load: an interrupt masks itself and calls wake(); the look()
  * that finds nothing unmasks. A device that breaks its contract is reset inside poll(): frames in
  * flight are dropped (done() comes for each), link_changed(false) and then (true) are called.
  */
@@ -77,13 +78,14 @@ struct netdev_ops {
 	void (*kick)(struct netdev *d);
 	/*
 	 * Takes frames that have arrived, at most `budget`, calling d->upper->input for each; returns
-	 * how many. Also reaps completed transmissions. 0: nothing was there, and from now on the
-	 * arrival of a frame leads to wake(). Cheap enough to be called without having been woken.
+	 * how many. Also reaps completed transmissions. Cheap enough to be called without having
+	 * been woken.
 	 */
 	unsigned (*poll)(struct netdev *d, unsigned budget);
 	/*
-	 * Made for thread_block_looking(): any thread, interrupts off, without the stack lock. True when poll() would
-	 * find something; the interrupt that says so is then acknowledged and need not be taken. NULL: not offered.
+	 * True when there is something for poll(). False: there is not, and from now on what comes leads to wake(). Any
+	 * thread, with the stack lock or without. With interrupts off (thread_block_looking()) a pending interrupt
+	 * that told of it is acknowledged and will not be taken.
 	 */
 	bool (*look)(struct netdev *d);
 };
