@@ -107,13 +107,13 @@ static void handle(unsigned irq)
 static void handle_claimed(unsigned irq)
 {
 	counter_inc(interrupts);
-	trace_begin("interrupt", irq);
+	trace_hart_begin("interrupt", irq);
 	in_handler[hart_id()] = true;
 	if (irq <= chip->sources)
 		handle(irq);
 	in_handler[hart_id()] = false;
 	chip->complete(irq);
-	trace_end("interrupt");
+	trace_hart_end("interrupt");
 }
 
 /*

@@ -51,6 +51,7 @@ void sched_account(struct thread *from, struct thread *to)
 
 	from->ran_ticks += now - from->since_ticks;
 	to->since_ticks = now;
+	trace_switch(to->id);
 }
 
 void sched_away(struct runqueue *rq)
@@ -69,7 +70,6 @@ void sched_away(struct runqueue *rq)
 	rq->current = to;
 	sched_account(from, to);
 	counter_inc(sched_switches);
-	trace_instant("switch", to->id);
 	arch_thread_switch(from, to);
 }
 

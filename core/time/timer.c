@@ -141,6 +141,7 @@ void sched_timer_interrupt(void)
 
 	assert(!arch_irq_is_enabled());
 	counter_inc(timer_interrupts);
+	trace_hart_begin("timer", 0);
 	spin_acquire(&here->lock);
 	while ((t = take_due(here))) {
 		store_relaxed(&here->firing, t);
@@ -151,4 +152,5 @@ void sched_timer_interrupt(void)
 		store_release(&here->firing, NULL);
 	}
 	spin_release(&here->lock);
+	trace_hart_end("timer");
 }

@@ -3,7 +3,8 @@
  *
  * Only its own hart writes a ring, with interrupts off, so a record needs no lock: it is filled, then `head`
  * moves past it (release). A reader copies the newest records and then looks at `head` again: what the
- * writer may have overtaken meanwhile, it drops. Records cut by that are never shown.
+ * writer may have overtaken meanwhile, it drops. Records cut by that are never shown. Records are numbered from
+ * the first ever written, so a reader goes on where it was.
  */
 #include <core/assert.h>
 #include <core/atomic.h>
@@ -19,6 +20,7 @@ struct ring {
 } CACHE_ALIGNED;
 
 static struct ring rings[HARTS_MAX];
+static uint64_t since_ns;
 bool trace_is_on;
 
 /* A power of two, so that a position is a mask away. */
@@ -56,27 +58,40 @@ void trace_enable(bool on)
 		if (!rings[h].records)
 			rings[h].records = page_alloc_exact(bytes, PAGE_KERNEL);
 	}
+	if (on && !trace_is_on)
+		since_ns = clock_ns();
 	store_release(&trace_is_on, on);
 }
 
-size_t trace_read(hart_t hart, struct trace_record *out, size_t max)
+uint64_t trace_since_ns(void)
+{
+	return since_ns;
+}
+
+/* The number of the oldest record that no writer can be at: the slot behind the newest may be torn. */
+static uint64_t oldest(uint64_t head)
+{
+	return head + 1 > capacity() ? head + 1 - capacity() : 0;
+}
+
+size_t trace_read(hart_t hart, uint64_t *position, struct trace_record *out, size_t max)
 {
 	struct ring *r = &rings[hart];
-	uint64_t head, first, overtaken, count;
+	uint64_t head, first, overtaken;
+	size_t count;
 
 	assert(hart < HARTS_MAX);
 	if (!r->records)
 		return 0;
 	head = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE);
-	count = MIN(MIN(head, capacity()), (uint64_t)max);
-	first = head - count;
-	for (uint64_t i = 0; i < count; i++)
+	first = MAX(*position, oldest(head));
+	count = MIN(head - MIN(first, head), (uint64_t)max);
+	for (size_t i = 0; i < count; i++)
 		out[i] = r->records[(first + i) & (capacity() - 1)];
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	/* The record being written now may be torn too: hence one more. */
-	head = __atomic_load_n(&r->head, __ATOMIC_RELAXED) + 1;
-	overtaken = head > capacity() && head - capacity() > first ? head - capacity() - first : 0;
-	overtaken = MIN(overtaken, count);
+	head = __atomic_load_n(&r->head, __ATOMIC_RELAXED);
+	overtaken = MIN(MAX(oldest(head), first) - first, (uint64_t)count);
 	memmove(out, out + overtaken, (count - overtaken) * sizeof(*out));
+	*position = first + count;
 	return count - overtaken;
 }

@@ -8,6 +8,7 @@
 #include <core/counter.h>
 #include <core/kmem.h>
 #include <core/log.h>
+#include <core/trace.h>
 
 #include "interface.h"
 #include "lwip/etharp.h"
@@ -193,7 +194,9 @@ void net_interfaces_kick(void)
 		while (in->needs_kick) {        /* again when room made by it was used at once */
 			in->needs_kick = false;
 			counter_inc(net_kicks);
+			trace_detail_begin("kick", 0);
 			in->dev->ops->kick(in->dev);
+			trace_detail_end("kick");
 		}
 	}
 }

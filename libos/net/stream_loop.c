@@ -14,6 +14,7 @@
 #include <core/counter.h>
 #include <core/kmem.h>
 #include <core/thread.h>
+#include <core/trace.h>
 #include <libos/net.h>
 
 #include "stream_lwip.h"
@@ -222,7 +223,11 @@ static void wake_runner(struct net_runner *r)
 bool stream_round(struct stream_loop *loop)
 {
 	counter_inc(stream_rounds);
+	trace_detail_begin("stack", 0);
 	section(loop);
+	trace_detail_end("stack");
+	if (IS_ENABLED(CONFIG_TRACE_DETAIL))
+		trace_counter("network memory", net_memory_used());
 	service(loop);
 	return has_work(loop);
 }

@@ -11,6 +11,7 @@
 #include <core/assert.h>
 #include <core/counter.h>
 #include <core/kmem.h>
+#include <core/trace.h>
 
 #include "address.h"
 #include "connections.h"
@@ -424,6 +425,7 @@ void stream_serve(struct stream *s)
 	list_remove(&s->work);
 	if (s->is_dead)
 		return;
+	trace_detail_begin("serve", s->id);
 	if (s->seen & STREAM_OPENED && !is_gone)
 		serve_opened(s);
 	if (s->is_open && !s->is_aborting && !s->is_detached) {
@@ -437,6 +439,7 @@ void stream_serve(struct stream *s)
 	s->seen &= STREAM_FIN | STREAM_GONE | STREAM_OPENED;
 	if (is_gone)
 		serve_gone(s);
+	trace_detail_end("serve");
 }
 
 void *stream_user(const struct stream *s)

@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "tests" / "monitor"))
 
 import exposition                   # noqa: E402
 from client import Http, get        # noqa: E402
+from trace_format import Trace      # noqa: E402
 
 MONITOR_PORT = 9100
 
@@ -286,3 +287,53 @@ def test_make_profile_says_when_it_cannot(tmp_path):
         done = running.make("profile")
         assert done.returncode and "CONFIG_PROFILE" in done.stderr
         assert running.make("profile", "SECONDS=x").stderr.startswith("SECONDS=x is not")
+
+
+# ---- trace ----
+
+def check_trace(text, harts=1):
+    """A trace taken under load: each hart has its track, the server's thread runs and rests, interrupts come."""
+    trace = Trace(text)
+    assert {name for process, name in trace.spans if process == "harts"} <= {f"hart {h}" for h in range(harts)}
+    assert "main" in trace.names("harts")
+    assert any(name.startswith("idle/") for name in trace.names("harts"))
+    for (process, _), spans in trace.spans.items():
+        flat = sorted((begin, end) for _, begin, end, depth in spans if process == "harts" and depth == 0)
+        assert all(a[1] <= b[0] for a, b in zip(flat, flat[1:])), "a hart in two threads at once"
+    return trace
+
+
+def test_a_trace_over_http(image):
+    with Load(image.port):
+        trace = check_trace(get(image.monitor, "/trace?ms=100"))
+    assert {"stack", "serve", "kick"} <= trace.names("threads")
+    served = [span for (_, track), spans in trace.spans.items() if track == "main" for span in spans if span[0] == "serve"]
+    assert len(served) > 20
+    assert trace.counters["network memory"]
+    assert trace.busy("serve", "threads") < trace.busy("main")
+
+
+def test_harts_of_a_trace_run_side_by_side():
+    with Monitored(harts=4) as image, Load(image.port, clients=4):
+        check_trace(get(image.monitor, "/trace?ms=300"), harts=4)
+
+
+def test_tracing_ends_with_its_client(image):
+    with Http(image.monitor) as gone:
+        gone.send(b"GET /trace?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.3)
+        with Http(image.monitor) as second:
+            assert second.get("/trace?ms=1")[0] == 503
+            assert second.get("/trace?ms=60001")[0] == 400
+            assert second.get("/trace", method="HEAD")[0] == 200
+    assert eventually(lambda: Http(image.monitor).get("/trace?ms=1")[0] == 200)
+
+
+def test_make_trace_fetches_one(tmp_path):
+    with Running("memcached", tmp_path) as running:
+        with Load(running.port):
+            done = running.make("trace", "MS=100", f"OUT={tmp_path}/trace.json")
+        assert done.returncode == 0, done.stderr
+        check_trace((tmp_path / "trace.json").read_text())
+        assert "ui.perfetto.dev" in done.stdout and "events" in done.stdout
+        assert running.make("trace", "MS=0").returncode

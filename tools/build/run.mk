@@ -24,8 +24,11 @@ debug: image ## boot the image and attach gdb to it, with kiln-threads, kiln-har
 stop: ## stop the running image cleanly through its kiln.ctl door
 	@$(PYTHON3) tools/run/stop.py
 
+trace: ## fetch a trace from the running image, for Perfetto's viewer [MS= OUT=]
+	@$(PYTHON3) tools/run/trace_image.py '$(named_image)' 'MS=$(MS)' 'OUT=$(OUT)'
+
 profile: ## sample the running image and draw a flame graph [SECONDS= HZ= OUT=]
-	@$(PYTHON3) tools/run/profile.py '$(named_image)' 'SECONDS=$(SECONDS)' 'HZ=$(HZ)' 'OUT=$(OUT)'
+	@$(PYTHON3) tools/run/profile_image.py '$(named_image)' 'SECONDS=$(SECONDS)' 'HZ=$(HZ)' 'OUT=$(OUT)'
 
 # Tools that look into a running image take the one that runs; IMAGE= of the command line chooses among several.
 named_image = $(if $(filter command line environment,$(origin IMAGE)),$(IMAGE))
