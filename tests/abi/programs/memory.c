@@ -75,12 +75,13 @@ static void mappings(void)
 	int ends[2];
 	SHOW(pipe(ends));
 	SHOW(write(ends[1], p + page * 9, 1));
+	SHOW(write(ends[1], "four", 4));
+	SHOW(mprotect(p, (size_t)page * 4, PROT_READ));
+	SHOW(read(ends[0], p, 4));
+	SHOW(mprotect(p, (size_t)page * 4, PROT_READ | PROT_WRITE));
+	SHOW(read(ends[0], p, 4));
 	close(ends[0]);
 	close(ends[1]);
-	SHOW(mprotect(p, (size_t)page * 4, PROT_READ));
-	SHOW(getrandom(p, 4, 0));
-	SHOW(mprotect(p, (size_t)page * 4, PROT_READ | PROT_WRITE));
-	SHOW(getrandom(p, 4, 0));
 	SHOW(mprotect(p + page * 9, (size_t)page, PROT_READ));
 	SHOW(madvise(p + page * 20, (size_t)page * 4, MADV_DONTNEED));
 	SHOW(p[page * 20] + p[page * 24]);
