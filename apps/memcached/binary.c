@@ -110,7 +110,7 @@ uint8_t *binary_put_header(uint8_t *to, const struct conn *c, enum binary_status
 void binary_send(struct conn *c, enum binary_status status, const struct binary_answer *a)
 {
 	size_t len = BINARY_HEADER + a->extras_len + a->key_len + a->value_len;
-	uint8_t *start = stream_reserve(c->stream, len), *p;
+	uint8_t *start = conn_reserve(c, len), *p;
 
 	if (!start) {
 		conn_fail(c);
@@ -118,7 +118,7 @@ void binary_send(struct conn *c, enum binary_status status, const struct binary_
 	}
 	p = binary_put_header(start, c, status, a);
 	memcpy(p, a->value, a->value_len);
-	stream_commit(c->stream, len);
+	conn_commit(c, len);
 }
 
 void binary_done(struct conn *c, uint64_t cas)
@@ -256,7 +256,7 @@ size_t binary_command(struct conn *c, const char *data, size_t len)
 	r.value_len = body_len - r.extras_len - r.key_len;
 	c->last_command = clock_now;
 	if (settings.verbose > 1)
-		fprintf(stderr, "<%d opcode 0x%02x %.*s\n", stream_id(c->stream), c->opcode, r.key_len, r.key);
+		fprintf(stderr, "<%d opcode 0x%02x %.*s\n", conn_id(c), c->opcode, r.key_len, r.key);
 	run(c, &r);
 	return size;
 }

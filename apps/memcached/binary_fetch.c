@@ -21,7 +21,7 @@ static void send_hit(struct conn *c, const struct binary_request *r, struct item
 
 	if (r->opcode != BINARY_TOUCH)
 		a.value_later = len;
-	start = stream_reserve(c->stream, BINARY_HEADER + sizeof(flags) + a.key_len + (small ? len : 0));
+	start = conn_reserve(c, BINARY_HEADER + sizeof(flags) + a.key_len + (small ? len : 0));
 	if (!start) {
 		conn_fail(c);
 		return;
@@ -29,8 +29,8 @@ static void send_hit(struct conn *c, const struct binary_request *r, struct item
 	p = binary_put_header(start, c, BINARY_OK, &a);
 	if (small && a.value_later)
 		p = (uint8_t *)value_copy((char *)p, item_value(it), len);
-	stream_commit(c->stream, (size_t)(p - start));
-	if (!small && a.value_later && value_send(c->stream, it, len) < 0)
+	conn_commit(c, (size_t)(p - start));
+	if (!small && a.value_later && value_send(c, it, len) < 0)
 		conn_fail(c);
 }
 

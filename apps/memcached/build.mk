@@ -1,11 +1,11 @@
 mc := $(CONFIG_APP_MEMCACHED)
 # the program, and its options
-objs-$(mc) += main.o options.o options_extended.o options_help.o clock.o number.o base64.o
+objs-$(mc) += main.o listen.o options.o options_extended.o options_help.o clock.o number.o base64.o
 # storage
 objs-$(mc) += storage.o cache.o item.o table.o hash.o hash_named.o memory.o slab.o reclaim.o
 objs-$(mc) += restart.o lru.o maintainer.o crawler.o mover.o automove.o
 # connections and what the protocols share
-objs-$(mc) += conn.o auth.o fetch.o value.o
+objs-$(mc) += conn.o udp.o auth.o fetch.o value.o
 # the protocols
 objs-$(mc) += text.o text_fetch.o text_store.o text_admin.o text_stats.o
 objs-$(mc) += meta.o meta_set.o meta_change.o meta_flags.o

@@ -18,6 +18,17 @@
 enum { ANSWERS_MAX = 256 * 1024 }; /* bytes waiting in one stream before its input has to wait */
 
 static struct conn *conns;
+static struct stream_loop *serving;
+
+void conn_start(struct stream_loop *loop)
+{
+	serving = loop;
+}
+
+struct stream_loop *conn_loop(void)
+{
+	return serving;
+}
 
 struct conn *conn_first(void)
 {
@@ -26,8 +37,27 @@ struct conn *conn_first(void)
 
 void conn_reply(struct conn *c, const char *line)
 {
-	if (!c->noreply && stream_write(c->stream, line, strlen(line)) < 0)
+	if (!c->noreply && conn_write(c, line, strlen(line)) < 0)
 		conn_fail(c);
+}
+
+int conn_write(struct conn *c, const void *data, size_t len)
+{
+	void *to;
+
+	if (c->stream)
+		return stream_write(c->stream, data, len);
+	to = udp_reserve(len);
+	if (!to)
+		return -ENOMEM;
+	memcpy(to, data, len);
+	udp_commit(len);
+	return 0;
+}
+
+bool conn_is_backed_up(const struct conn *c)
+{
+	return c->stream && stream_backlog(c->stream) > ANSWERS_MAX;
 }
 
 void conn_swallow(struct conn *c, uint32_t len)
@@ -40,13 +70,15 @@ void conn_swallow(struct conn *c, uint32_t len)
 void conn_quit(struct conn *c)
 {
 	c->state = CONN_CLOSING;
-	stream_close(c->stream);
+	if (c->stream)
+		stream_close(c->stream);
 }
 
 void conn_fail(struct conn *c)
 {
 	c->state = CONN_CLOSING;
-	stream_abort(c->stream);
+	if (c->stream)
+		stream_abort(c->stream);
 }
 
 /*
@@ -57,14 +89,13 @@ static struct stream_timer idle_timer;
 
 static void idle_check(struct stream_timer *t);
 
-static void idle_arm(struct stream_loop *loop, reltime_t seconds)
+static void idle_arm(reltime_t seconds)
 {
-	stream_timer_arm(loop, &idle_timer, stream_now_ns() + seconds * 1000000000ull, idle_check);
+	stream_timer_arm(serving, &idle_timer, stream_now_ns() + seconds * 1000000000ull, idle_check);
 }
 
 static void idle_check(struct stream_timer *t)
 {
-	struct stream_loop *loop = conns ? stream_loop_of(conns->stream) : NULL;
 	reltime_t longest = 0;
 
 	(void)t;
@@ -79,8 +110,8 @@ static void idle_check(struct stream_timer *t)
 			longest = quiet;
 		}
 	}
-	if (loop)
-		idle_arm(loop, settings.idle_timeout - longest + 1);
+	if (conns)
+		idle_arm(settings.idle_timeout - longest + 1);
 }
 
 /* Over the limit: one line, and goodbye. */
@@ -120,8 +151,17 @@ static int conn_opened(struct stream *s)
 		stats.connections_max = stats.curr_connections;
 	stream_set_user(s, c);
 	if (settings.idle_timeout && !idle_timer.armed)
-		idle_arm(stream_loop_of(s), settings.idle_timeout + 1);
+		idle_arm(settings.idle_timeout + 1);
 	return 0;
+}
+
+void conn_clear(struct conn *c)
+{
+	if (c->item)
+		item_release(c->item);
+	c->item = NULL;
+	free(c->meta);
+	c->meta = NULL;
 }
 
 static void conn_closed(struct stream *s, int error)
@@ -131,9 +171,7 @@ static void conn_closed(struct stream *s, int error)
 	(void)error;
 	if (!c)
 		return;
-	if (c->item)
-		item_release(c->item);
-	free(c->meta);
+	conn_clear(c);
 	*c->link = c->next;
 	if (c->next)
 		c->next->link = c->link;
@@ -205,7 +243,7 @@ static size_t command(struct conn *c, const char *data, size_t len)
 	return text_command(c, data, len);
 }
 
-static size_t step(struct conn *c, const char *data, size_t len)
+size_t conn_step(struct conn *c, const char *data, size_t len)
 {
 	switch ((enum conn_state)c->state) {
 	case CONN_COMMAND:
@@ -232,8 +270,8 @@ static size_t conn_received(struct stream *s, const uint8_t *data, size_t len)
 	if (!c)
 		return len;
 	clock_update();
-	while (done < len && n > 0 && stream_backlog(s) <= ANSWERS_MAX) {
-		n = step(c, (const char *)data + done, len - done);
+	while (done < len && n > 0 && !conn_is_backed_up(c)) {
+		n = conn_step(c, (const char *)data + done, len - done);
 		done += n;
 	}
 	return done;

@@ -8,6 +8,7 @@
 
 #include "cache.h"
 #include "settings.h"
+#include "udp.h"
 
 enum conn_state {
 	CONN_COMMAND,      /* a command line comes next */
@@ -19,7 +20,7 @@ enum conn_state {
 };
 
 struct conn {
-	struct stream *stream;
+	struct stream *stream;     /* NULL: the answer is collected for UDP (udp.c) */
 	struct conn *next, **link;
 	struct item *item;         /* [CONN_VALUE] being filled, held */
 	struct meta_set *meta;     /* [CONN_VALUE] what ms wants to be told, or NULL */
@@ -40,9 +41,19 @@ struct conn {
 struct meta_set;
 extern const struct stream_ops conn_ops;
 
+/* The loop that serves; before the first connection. */
+void conn_start(struct stream_loop *loop);
+struct stream_loop *conn_loop(void);
+
 /* All open connections, newest first; for `stats conns` and idle clients. */
 struct conn *conn_first(void);
 
+/* Works off one command, or a part of what belongs to it. Returns how many bytes it took. */
+size_t conn_step(struct conn *c, const char *data, size_t len);
+/* Lets go of what a half-received command holds. */
+void conn_clear(struct conn *c);
+/* So many answers wait that the client's further input has to. */
+bool conn_is_backed_up(const struct conn *c);
 /* The next `len` bytes of input are the beginning of the value of c->item, to be stored so. */
 void conn_expect_value(struct conn *c, enum store_verb verb, uint32_t len);
 /* The next `len` bytes of input are thrown away. */
@@ -53,5 +64,27 @@ void conn_reply(struct conn *c, const char *line);
 void conn_quit(struct conn *c);
 /* No memory for an answer: the connection is lost, because the stream of answers has a hole. */
 void conn_fail(struct conn *c);
+
+/* ---- output: as stream_reserve() and so on, over TCP and UDP ---- */
+
+static inline void *conn_reserve(struct conn *c, size_t len)
+{
+	return c->stream ? stream_reserve(c->stream, len) : udp_reserve(len);
+}
+
+static inline void conn_commit(struct conn *c, size_t len)
+{
+	if (c->stream)
+		stream_commit(c->stream, len);
+	else
+		udp_commit(len);
+}
+
+int conn_write(struct conn *c, const void *data, size_t len);
+
+static inline int conn_id(const struct conn *c)
+{
+	return c->stream ? stream_id(c->stream) : 0;
+}
 
 #endif

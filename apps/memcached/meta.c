@@ -32,7 +32,7 @@ void meta_refuse(struct conn *c, const char *line)
 void meta_answer(struct conn *c, char *start, char *end)
 {
 	memcpy(end, "\r\n", 2);
-	if (stream_write(c->stream, start, (size_t)(end + 2 - start)) < 0)
+	if (conn_write(c, start, (size_t)(end + 2 - start)) < 0)
 		conn_fail(c);
 }
 
@@ -129,7 +129,7 @@ static void get_hit(struct conn *c, const struct words *w, const struct meta *m,
 		}
 	}
 	meta_answer(c, line, get_tokens(p, it, won || made));
-	if (m->value && c->state != CONN_CLOSING && value_send(c->stream, it, it->value_len) < 0)
+	if (m->value && c->state != CONN_CLOSING && value_send(c, it, it->value_len) < 0)
 		conn_fail(c);
 }
 

@@ -64,7 +64,7 @@ FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 600
 fuzz_flags   := -std=gnu11 -O1 -g -Wall -Wextra -Ilibos/include -Iapps/memcached -D__SANITIZE_ADDRESS__ \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-fuzz_sources := apps/memcached/text_fuzz.c apps/memcached/tls_none.c $(filter-out %/tls.c %/main.c %/options.c %/options_extended.c %/options_help.c %/metrics.c,$(filter apps/%,$(native_sources)))
+fuzz_sources := apps/memcached/text_fuzz.c apps/memcached/tls_none.c $(filter-out %/tls.c %/main.c %/listen.c %/options.c %/options_extended.c %/options_help.c %/metrics.c,$(filter apps/%,$(native_sources)))
 
 $(NATIVE)/text_fuzz: $(fuzz_sources) $(wildcard apps/memcached/*.h)
 	@mkdir -p $(@D)

@@ -225,6 +225,7 @@ static int set_port(int *port, const char *option)
 /* Several -l make one list. */
 static int set_listen(void)
 {
+	static char *joined;
 	char *list;
 
 	if (!settings.listen) {
@@ -235,7 +236,8 @@ static int set_listen(void)
 		return OPTIONS_GO_ON;
 	if (asprintf(&list, "%s,%s", settings.listen, optarg) < 0)
 		return option_refuse("no memory for", "-l");
-	settings.listen = list;
+	free(joined);
+	settings.listen = joined = list;
 	return OPTIONS_GO_ON;
 }
 
@@ -379,8 +381,6 @@ static int settings_check(bool tcp_given, bool protocol_given)
 		fprintf(stderr, "memcached: %s\n", conflict);
 		return OPTIONS_USAGE;
 	}
-	if (settings.udp_port)
-		fprintf(stderr, "memcached: UDP (-U %d) is not served\n", settings.udp_port);
 	if (settings.udp_port && !tcp_given)
 		settings.port = settings.udp_port;
 	if (settings.auth_file)

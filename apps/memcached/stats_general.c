@@ -94,7 +94,7 @@ static void stats_server(struct conn *c)
 {
 	struct stream_stats net;
 
-	stream_loop_stats(stream_loop_of(c->stream), &net);
+	stream_loop_stats(conn_loop(), &net);
 	stat_number(c, "bytes_read", net.bytes_in);
 	stat_number(c, "bytes_written", net.bytes_out);
 	stat_number(c, "limit_maxbytes", settings.memory_limit);

@@ -165,7 +165,7 @@ size_t text_command(struct conn *c, const char *data, size_t len)
 	c->noreply = false;
 	c->last_command = clock_now;
 	if (settings.verbose > 1)
-		fprintf(stderr, "<%d %.*s\n", stream_id(c->stream), (int)line_len, data);
+		fprintf(stderr, "<%d %.*s\n", conn_id(c), (int)line_len, data);
 	run_line(c, data, strnlen(data, line_len));
 	return (size_t)(end + 1 - data);
 }

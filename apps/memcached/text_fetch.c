@@ -39,34 +39,43 @@ static char *put_header(char *to, const struct item *it, unsigned fetch)
 	return put(to, "\r\n", 2);
 }
 
+static void send_end(struct conn *c)
+{
+	if (conn_write(c, "END\r\n", END_LEN) < 0)
+		conn_fail(c);
+}
+
+static void send_large(struct conn *c, struct item *it, unsigned fetch)
+{
+	char *start = conn_reserve(c, HEADER_MAX);
+
+	if (start)
+		conn_commit(c, (size_t)(put_header(start, it, fetch) - start));
+	if (!start || value_send(c, it, it->value_len) < 0)
+		conn_fail(c);
+}
+
 /* The answer for one item, and END behind the last. */
 static void send_item(struct conn *c, struct item *it, unsigned fetch, bool last)
 {
-	bool small = value_is_small(it);
-	size_t room = HEADER_MAX - KEY_MAX + it->key_len + (small ? it->value_len + END_LEN : 0);
-	char *start = stream_reserve(c->stream, room), *p;
+	char *start, *p;
 
+	if (!value_is_small(it)) {
+		send_large(c, it, fetch);
+		if (last)
+			send_end(c);
+		return;
+	}
+	start = conn_reserve(c, HEADER_MAX - KEY_MAX + it->key_len + it->value_len + END_LEN);
 	if (!start) {
 		conn_fail(c);
 		return;
 	}
 	p = put_header(start, it, fetch);
-	if (small) {
-		p = value_copy(p, item_value(it), it->value_len);
-		if (last)
-			p = put(p, "END\r\n", END_LEN);
-	}
-	stream_commit(c->stream, (size_t)(p - start));
-	if (small)
-		return;
-	if (value_send(c->stream, it, it->value_len) < 0 || (last && stream_write(c->stream, "END\r\n", END_LEN) < 0))
-		conn_fail(c);
-}
-
-static void send_end(struct conn *c)
-{
-	if (stream_write(c->stream, "END\r\n", END_LEN) < 0)
-		conn_fail(c);
+	p = value_copy(p, item_value(it), it->value_len);
+	if (last)
+		p = put(p, "END\r\n", END_LEN);
+	conn_commit(c, (size_t)(p - start));
 }
 
 /* Looks a key up and answers it. */
@@ -112,23 +121,50 @@ static const char *word_end(const char *p, const char *end)
 	return p;
 }
 
-/* A get of one key whose line is complete. Returns 0 for anything else, which takes the long way. */
-size_t text_get_fast(struct conn *c, const char *data, size_t len)
+size_t text_one_key(const char *data, size_t len)
 {
-	const char *key = data + 4, *end = data + len, *p;
+	const char *key = data + TEXT_GET_LEN, *end = data + len, *p;
 
-	if (len < 8 || memcmp(data, "get ", 4) != 0)
+	if (len < TEXT_GET_LEN + 4 || memcmp(data, "get ", TEXT_GET_LEN) != 0)
 		return 0;
 	if ((size_t)(end - key) > KEY_MAX + 2)
 		end = key + KEY_MAX + 2;
 	p = word_end(key, end);
-	if (p == key || end - p < 2 || p[0] != '\r' || p[1] != '\n' || settings.verbose > 1)
+	if (end - p < 2 || p[0] != '\r' || p[1] != '\n' || settings.verbose > 1)
+		return 0;
+	return (size_t)(p - key);
+}
+
+size_t text_get_fast(struct conn *c, const char *data, size_t len)
+{
+	size_t key_len = text_one_key(data, len);
+
+	if (key_len == 0)
 		return 0;
 	c->noreply = false;
 	c->last_command = clock_now;
-	c->fetch = 0;
-	answer_key(c, key, (size_t)(p - key), true);
-	return (size_t)(p + 2 - data);
+	text_answer(c, fetch_get(c, data + TEXT_GET_LEN, key_len));
+	return TEXT_GET_LEN + key_len + 2;
+}
+
+void text_answer(struct conn *c, struct item *it)
+{
+	if (it)
+		send_item(c, it, 0, true);
+	else
+		send_end(c);
+}
+
+size_t text_answer_room(const struct item *it)
+{
+	return it ? (size_t)HEADER_MAX - KEY_MAX + it->key_len + it->value_len + END_LEN : END_LEN;
+}
+
+char *text_put_answer(char *to, const struct item *it)
+{
+	if (it)
+		to = value_copy(put_header(to, it, 0), item_value(it), it->value_len);
+	return put(to, "END\r\n", END_LEN);
 }
 
 static bool keys_are_valid(const char *p, const char *end)
@@ -195,7 +231,7 @@ size_t text_keys(struct conn *c, const char *data, size_t len)
 			break;
 		answer_key(c, key.text, key.len, false);
 		done = p;
-		if (c->state == CONN_CLOSING || stream_backlog(c->stream) > STREAM_RESERVE_MAX * 128)
+		if (c->state == CONN_CLOSING || conn_is_backed_up(c))
 			return (size_t)(done - data);
 	}
 	if (!newline)

@@ -133,6 +133,24 @@ int stream_write_ref(struct stream *s, const void *data, size_t len, void (*rele
 	return 0;
 }
 
+int stream_datagrams_open(struct stream_loop *loop, const struct sockaddr *addr, socklen_t len,
+			  const struct stream_datagram_ops *ops, void *user, struct stream_datagrams **out)
+{
+	(void)loop, (void)addr, (void)len, (void)ops, (void)user, (void)out;
+	return -1;
+}
+
+void *stream_datagram_reserve(struct stream_datagrams *d, size_t len)
+{
+	(void)d, (void)len;
+	return NULL;
+}
+
+void stream_datagram_commit(struct stream_datagrams *d, size_t len)
+{
+	(void)d, (void)len;
+}
+
 size_t stream_backlog(const struct stream *s)
 {
 	return s->backlog;

@@ -34,7 +34,7 @@ static struct item_span span_cut(struct item_span span, size_t left)
 	return span;
 }
 
-static int send_chunked(struct stream *s, struct item *it, size_t len)
+static int send_chunked(struct conn *c, struct item *it, size_t len)
 {
 	struct lease *lease = malloc(sizeof(*lease));
 	struct item_span span;
@@ -47,7 +47,7 @@ static int send_chunked(struct stream *s, struct item *it, size_t len)
 	*lease = (struct lease){ .item = it, .spans = 1 };
 	for (span = span_cut(item_span_first(it), len); span.len && !err;
 	     span = span_cut(item_span_next(span), len)) {
-		err = stream_write_ref(s, span.data, span.len, lease_release, lease);
+		err = stream_write_ref(c->stream, span.data, span.len, lease_release, lease);
 		lease->spans += err ? 0 : 1;
 		len -= span.len;
 	}
@@ -55,7 +55,7 @@ static int send_chunked(struct stream *s, struct item *it, size_t len)
 	return err;
 }
 
-static int send_copied(struct stream *s, struct item *it, size_t len)
+static int send_copied(struct conn *c, struct item *it, size_t len)
 {
 	struct item_span span;
 	int err = 0;
@@ -63,22 +63,23 @@ static int send_copied(struct stream *s, struct item *it, size_t len)
 	stats.value_bytes_copied += len;
 	for (span = span_cut(item_span_first(it), len); span.len && !err;
 	     span = span_cut(item_span_next(span), len)) {
-		err = stream_write(s, span.data, span.len);
+		err = conn_write(c, span.data, span.len);
 		len -= span.len;
 	}
 	return err;
 }
 
-int value_send(struct stream *s, struct item *it, size_t len)
+int value_send(struct conn *c, struct item *it, size_t len)
 {
 	int err;
 
-	if (value_is_small(it) || it->holds == ITEM_HOLDS_MAX) /* held by very many answers: copy this one */
-		return send_copied(s, it, len);
+	/* Nothing is lent for UDP, nor what is held by very many answers already. */
+	if (value_is_small(it) || !c->stream || it->holds == ITEM_HOLDS_MAX)
+		return send_copied(c, it, len);
 	if (it->flags & ITEM_CHUNKED)
-		return send_chunked(s, it, len);
+		return send_chunked(c, it, len);
 	item_hold(it);
-	err = stream_write_ref(s, item_value(it), len, plain_release, it);
+	err = stream_write_ref(c->stream, item_value(it), len, plain_release, it);
 	if (err)
 		item_release(it);
 	return err;

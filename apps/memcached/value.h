@@ -8,9 +8,7 @@
 #ifndef MEMCACHED_VALUE_H
 #define MEMCACHED_VALUE_H
 
-#include <libos/stream.h>
-
-#include "item.h"
+#include "conn.h"
 #include "stats.h"
 
 enum { VALUE_COPY_MAX = 1024 };
@@ -29,6 +27,6 @@ static inline char *value_copy(char *to, const char *from, size_t len)
 }
 
 /* Appends the first `len` bytes of the value to the answers, by copy or by reference. 0 or negative. */
-int value_send(struct stream *s, struct item *it, size_t len);
+int value_send(struct conn *c, struct item *it, size_t len);
 
 #endif

@@ -10,6 +10,7 @@ All have host, port, connect(), ask() and close(), and take memcached's own opti
 
 import functools
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -95,19 +96,23 @@ class Process(Server):
         self.folder = tempfile.mkdtemp(prefix="memcached-test-")
         ports = Path(self.folder) / "ports"
         self.log_path = Path(self.folder) / "log"
-        command = [str(program), "-p", "-1", "-U", "0", "-l", "127.0.0.1", *args]
+        command = [str(program), "-p", "-1", *(() if "-U" in args else ("-U", "0")), "-l", "127.0.0.1", *args]
         if os.geteuid() == 0:
             command += ["-u", "root"]
         environment = dict(os.environ, MEMCACHED_PORT_FILENAME=str(ports), ASAN_OPTIONS="exitcode=99")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL)
+        kinds = ["TCP", "UDP"] if "-U" in args else ["TCP"]
         deadline = time.monotonic() + SECONDS
-        while not (ports.exists() and ports.read_text().endswith("\n")):
+        while not (ports.exists() and all(kind in ports.read_text() for kind in kinds) and
+                   ports.read_text().endswith("\n")):
             assert self.process.poll() is None, self.log
             assert time.monotonic() < deadline, "the server does not listen"
             time.sleep(0.01)
-        self.port = int(ports.read_text().split()[-1])
+        self.ports = ports.read_text().splitlines()
+        found = dict(re.findall(r"(TCP|UDP) INET6?: (\d+)", ports.read_text()))
+        self.port, self.udp_port = int(found["TCP"]), int(found.get("UDP", 0))
 
     @property
     def log(self):
@@ -164,6 +169,7 @@ class InQemu(Server):
         self.image = kiln.Image("memcached", args=list(args))
         self.image.boot()
         self.host, self.port = self.image.host, self.image.port
+        self.udp_port = self.port
 
     def close(self):
         self.image.close()

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 from packets import NOOP, Packets, answer, request
-from servers import ROOT
+from servers import ROOT, Talk
 
 PROGRAM = ROOT / "build/native/memcached-asan"
 
@@ -61,9 +61,7 @@ def test_what_needs_a_unix_process_has_no_effect_and_says_so(start):
 
 @pytest.mark.ours
 def test_what_is_not_served_is_said(start):
-    server = start("-t", "8", "-U", "11211")
-    assert "-t 8: one thread serves all the same" in server.log
-    assert "UDP (-U 11211) is not served" in server.log
+    assert "-t 8: one thread serves all the same" in start("-t", "8").log
 
 
 @pytest.mark.ours
@@ -90,3 +88,25 @@ def test_one_protocol_only(start):
     with binary_only.connect() as connection:
         connection.send(b"version\r\n".ljust(24))
         assert connection.read_to_close() == b""
+
+
+@pytest.mark.ours
+def test_the_udp_port_is_told_and_stands_in_for_the_tcp_port(start):
+    server = start("-U", "-1")
+    assert server.udp_port > 0 and server.udp_port != server.port
+
+
+def test_several_addresses_with_and_without_ports(start):
+    server = start("-l", "127.0.0.2,127.0.0.1:0", "-l", "127.0.0.3")
+    for host in ("127.0.0.1", "127.0.0.2", "127.0.0.3"):
+        ports = [int(line.split()[-1]) for line in server.ports]
+        assert len(ports) == 4
+        assert any(answers(host, port) for port in ports)
+
+
+def answers(host, port):
+    try:
+        with Talk(host, port) as talk:
+            return talk.say(b"version\r\n").startswith(b"VERSION")
+    except ConnectionRefusedError:
+        return False
