@@ -41,6 +41,7 @@ PLANS = {
         ("least memory", boot.min_ram_memcached),
         ("least memory for 10,000 connections", boot.min_ram_10k),
         ("instructions", instr.per_request),
+        ("instructions with TLS", instr.with_tls),
         ("10,000 connections", instr.ten_thousand),
         ("notifications", counters.kicks_per_batch),
         ("bytes per item", counters.item_overhead),

@@ -10,12 +10,15 @@ after it: interrupts, acknowledgements and firmware included. What it executes i
 the same connections open and nothing to do is taken off (timers; "idle excluded").
 """
 
+import contextlib
 import dataclasses
+import subprocess
+import tempfile
 from pathlib import Path
 
 from figure import Figure, Peer, median, rounded
-from instruments import Counted, LoadFailed, counted, loadgen, profile, wire
-from linux_guest import LinuxGuest, build
+from instruments import Counted, LoadFailed, counted, kiln, loadgen, profile, wire
+from linux_guest import LinuxGuest, archive, build
 
 MANY = 10000        # connections
 IDLE_SECONDS = 0.5
@@ -133,6 +136,35 @@ def ten_thousand(tell):
     timers = median([got["idle_per_s"] for got in ran.values()])
     return [*made, Figure("instr_timers_10k_conns", rounded(timers), "instructions/s", f"what the guest executes with {MANY:,} "
                           "connections open, of which one has replies that its client does not read and the others nothing to do")]
+
+
+@contextlib.contextmanager
+def on_tap_with_tls(namespace):
+    """memcached behind TLS, with a certificate of its own making in the image's first files."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "files"
+        files.mkdir()
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-subj", "/CN=bench", "-keyout", files / "key.pem", "-out", files / "chain.pem"], check=True,
+                       capture_output=True, timeout=60)
+        (Path(folder) / "initrd").write_bytes(archive(files))
+        with Counted("memcached_tls", net="tap", namespace=namespace, initrd=f"{folder}/initrd", wait=False,
+                     args=["-Z", "-o", "ssl_chain_cert=/chain.pem,ssl_key=/key.pem"]) as image:
+            assert kiln.eventually(lambda: listens(image)), image.console
+            yield image
+
+
+def listens(image):
+    try:
+        image.connect(1).close()
+        return True
+    except OSError:
+        return False
+
+
+def with_tls(tell, runs=3):
+    taken = take_all(tell, [on_tap_with_tls] * runs, [TLS])
+    return [figure_of(measure, values) for measure, values in taken.items()]
 
 
 def take_profile(measure, image, elf, folder, requests=None):

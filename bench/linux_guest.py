@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 from instruments import ROOT, Image, machine, netns, qemu_version
+from archive import archive        # of tools/run
 
 SUITE = "trixie"
 CACHE = Path(os.environ.get("KILN_CACHE") or Path.home() / ".cache" / "kiln") / "linux-guest"
@@ -125,24 +126,6 @@ def _make_root(unpacked, kernel, root):
     init.chmod(0o755)
 
 
-def _pack(root, out):
-    """A cpio archive in the form "newc", which the kernel unpacks: per entry a header of hexadecimal fields."""
-    def entry(number, name, mode, data):
-        fields = [number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
-        head = b"070701" + b"".join(b"%08X" % field for field in fields) + name + b"\0"
-        return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
-
-    with open(out, "wb") as packed:
-        for number, path in enumerate(sorted(root.rglob("*")), 1):
-            data = b""
-            if path.is_symlink():
-                data = os.readlink(path).encode()
-            elif path.is_file():
-                data = path.read_bytes()
-            packed.write(entry(number, str(path.relative_to(root)).encode(), path.lstat().st_mode, data))
-        packed.write(entry(0, b"TRAILER!!!", 0, b""))
-
-
 def build(tell=lambda text: None):
     """Makes the guest unless it is there."""
     if (CACHE / "versions").exists():
@@ -161,7 +144,7 @@ def build(tell=lambda text: None):
         versions[name] = version
     shutil.copy(next(kernel.glob("boot/vmlinu*")), CACHE / "Image")
     _make_root(unpacked, kernel, CACHE / "root")
-    _pack(CACHE / "root", CACHE / "initramfs")
+    (CACHE / "initramfs").write_bytes(archive(CACHE / "root"))
     for leftover in (unpacked, kernel, CACHE / "root", CACHE / "apt"):
         shutil.rmtree(leftover)
     (CACHE / "versions").write_text("".join(f"{name} {version}\n" for name, version in versions.items()))
