@@ -56,13 +56,14 @@ def test_the_gate_notices_a_planted_slow_down_and_names_the_function(tmp_path):
     assert re.search(r"what grew: table_find ", complaints[0]), complaints[0]
 
 
-def test_the_gate_lets_noise_and_speed_ups_pass_and_looks_twice():
+def test_the_gate_lets_noise_and_speed_ups_pass_and_looks_again():
     def figure(value, **functions):
         return {"value": value, "functions": functions}
     old = {"get": figure(1000, parse=400, send=600), "set": figure(2000, parse=2000)}
     better = {"get": figure(1015, parse=415, send=600), "set": figure(100, parse=100)}
     assert gate.compare(old, lambda names: better) == []
-    results = [{"get": figure(1100, parse=500, send=600), "set": figure(2000, parse=2000)}, {"get": figure(1001, parse=401)}]
+    noisy = {"get": figure(1100, parse=500, send=600)}
+    results = [{**noisy, "set": figure(2000, parse=2000)}, noisy, {"get": figure(1001, parse=401)}]
     assert gate.compare(old, lambda names: results.pop(0)) == []
     worse = {"get": figure(1100, parse=400, send=500, copy=200), "set": figure(2000, parse=2000)}
     assert gate.compare(old, lambda names: worse) == [
