@@ -60,7 +60,7 @@ bool net_merge_append(struct net_interface *in, struct pbuf *p);
 bool net_merge_open(struct net_interface *in, struct transmission *t);
 void net_merge_close(struct net_interface *in);                 /* submits the open one, if any */
 void net_receive(struct net_interface *in, struct netbuf *b);   /* one frame */
-/* A frame of one piece as a pbuf of `len` bytes from `at` on; NULL: it must be copied, or no memory. */
+/* A frame of one piece as a pbuf of `len` bytes from `at` on; NULL: it must be copied. */
 struct pbuf *net_receive_lend(struct net_interface *in, struct netbuf *b, unsigned at, unsigned len);
 
 #endif

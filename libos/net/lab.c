@@ -187,6 +187,7 @@ static void mirror_ip6(uint8_t *f, size_t len)
 		return;
 	swap_bytes(f + 22, f + 38, 16);
 	memcpy(f, own_mac, 6);
+	memcpy(f + 6, far_mac, 6);
 	send_back(f, len);
 }
 
@@ -197,6 +198,7 @@ static void mirror(uint8_t *f, size_t len)
 	} else if (f[12] == 8 && f[13] == 0 && len >= 34) {
 		swap_bytes(f + 26, f + 30, 4);
 		memcpy(f, own_mac, 6);
+		memcpy(f + 6, far_mac, 6);
 		send_back(f, len);
 	} else if (f[12] == 0x86 && len >= 54) {
 		mirror_ip6(f, len);

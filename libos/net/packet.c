@@ -59,6 +59,8 @@ static struct packet *packet_create(enum packet_size size)
 	}
 	k->room = (uint16_t)(size == PACKET_LARGE ? PACKET_ROOM : PACKET_SMALL_ROOM);
 	k->custom.custom_free_function = returned;
+	k->custom.pbuf = (struct pbuf){ .type_internal = (u8_t)PBUF_RAM };
+	k->piece = (struct output_piece){ NULL, false };
 	return k;
 }
 
@@ -75,10 +77,13 @@ struct packet *packet_alloc(enum packet_size size)
 		if (!k)
 			return NULL;
 	}
-	k->piece = (struct output_piece){ NULL, false };
+	k->piece.next = NULL;
 	p = &k->custom.pbuf;
-	*p = (struct pbuf){ .payload = k->payload, .type_internal = (u8_t)PBUF_RAM, .flags = PBUF_FLAG_IS_CUSTOM,
-			    .ref = 1 };
+	p->payload = k->payload;
+	p->next = NULL;
+	p->len = p->tot_len = 0;
+	p->ref = 1;
+	p->flags = PBUF_FLAG_IS_CUSTOM;
 	return k;
 }
 

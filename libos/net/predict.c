@@ -31,6 +31,7 @@
 #include "lwip/prot/ethernet.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
+#include "lwip/prot/udp.h"
 #include "packet.h"
 #include "stack.h"
 
@@ -117,7 +118,15 @@ static inline bool read_ip6(const word32 *w, size_t room, bool sum_is_good, stru
 	return a->pcb != NULL;
 }
 
-/* A frame whose IP header lies on a word boundary, as our drivers see to. */
+/* One piece, for us alone, its IP header on a word boundary, as our drivers see to. */
+static inline bool is_readable(const struct netbuf *b)
+{
+	const uint8_t *frame = b->frags[0].base;
+
+	return b->frag_count == 1 && b->frags[0].len >= SIZEOF_ETH_HDR + IP_HLEN + UDP_HLEN &&
+	       !((uintptr_t)(frame + SIZEOF_ETH_HDR) & 3) && !(frame[0] & 1);
+}
+
 static inline bool read_frame(const struct netbuf *b, struct arrival *a)
 {
 	const uint8_t *frame = b->frags[0].base;
@@ -125,9 +134,6 @@ static inline bool read_frame(const struct netbuf *b, struct arrival *a)
 	size_t len = b->frags[0].len;
 	uint32_t kind;
 
-	if (b->frag_count != 1 || len < SIZEOF_ETH_HDR + IP_HLEN + TCP_HLEN || ((uintptr_t)ip & 3) ||
-	    (frame[0] & 1))
-		return false;
 	kind = frame[12] | (uint32_t)frame[13] << 8;
 	if (likely(kind == PP_HTONS(ETHTYPE_IP)))
 		return read_ip4(ip, len - SIZEOF_ETH_HDR, b->csum_good, a);
@@ -312,12 +318,23 @@ uint64_t net_predicted(void)
 	return counter_read(&counter_net_rx_predicted);
 }
 
+static inline bool is_udp(const struct netbuf *b)
+{
+	const uint8_t *frame = b->frags[0].base;
+
+	return frame[23] == IP_PROTO_UDP && frame[12] == 0x08 && frame[13] == 0x00;
+}
+
 bool net_predict(struct net_interface *in, struct netbuf *b)
 {
 	struct pbuf *bytes = NULL;
 	struct arrival a;
 
-	if (!net_prediction || !read_frame(b, &a) || !is_expected(&a))
+	if (!net_prediction || !is_readable(b))
+		return false;
+	if (is_udp(b))
+		return net_datagram_take(in, b);
+	if (!read_frame(b, &a) || !is_expected(&a))
 		return false;
 	if (a.len) {
 		bytes = net_receive_lend(in, b, a.payload_at, a.len);

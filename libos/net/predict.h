@@ -14,6 +14,10 @@ bool net_predict(struct net_interface *in, struct netbuf *b);
 /* Segments taken so far. */
 uint64_t net_predicted(void);
 
+/* stream_datagrams_short.c: the same for a frame of IPv4 and UDP, at least as long as their plain headers. */
+bool net_datagram_take(struct net_interface *in, struct netbuf *b);
+uint64_t net_datagrams_taken(void);          /* so far */
+
 /* For tests: false sends everything through lwIP. */
 extern bool net_prediction;
 

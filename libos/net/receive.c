@@ -31,7 +31,6 @@ COUNTER(net_drop_rx_short, "frames dropped: too short for their headers");
 
 #define LENT_MAX    CONFIG_NET_RX_LENT_MAX
 #define SHORT_FRAME 128
-#define FREE_SINGLES 64
 #define SLACK       8       /* lwIP's option parser may look one byte behind the end */
 
 /* One frame on loan. The pbufs of its pieces lie behind it. A frame of one piece has it in the netbuf. */
@@ -47,33 +46,24 @@ struct lent_frame {
 	struct lent_piece pieces[];
 };
 
-/* The same for a frame of one piece, lent as a whole. */
+/* The same for a frame of one piece: it lies in the netbuf itself. */
 struct single_frame {
 	struct pbuf_custom custom;   /* first */
 	struct net_interface *in;
 	struct netbuf *netbuf;
-	struct single_frame *next_free;
 };
+_Static_assert(sizeof(struct single_frame) <= sizeof(((struct netbuf *)0)->stack_room), "no memory is needed");
 
 static void piece_returned(struct pbuf *p)
 {
 	struct lent_frame *f = ((struct lent_piece *)p)->frame;
 
-	struct netbuf *b = f->netbuf;
-
 	if (--f->pieces_out)
 		return;
 	f->in->lent_frames--;
-	if (unlikely((void *)f != b->stack_room))
-		kfree(f);
-	netbuf_done(b);
+	netbuf_done(f->netbuf);
+	kfree(f);
 }
-
-/*
- * Most frames are one piece, and few are out at a time: their descriptions are kept for the next.
- */
-static struct single_frame *free_singles;
-static unsigned free_single_count;
 
 static void single_returned(struct pbuf *p)
 {
@@ -81,34 +71,27 @@ static void single_returned(struct pbuf *p)
 
 	f->in->lent_frames--;
 	netbuf_done(f->netbuf);
-	if (unlikely(free_single_count >= FREE_SINGLES)) {
-		kfree(f);
-		return;
-	}
-	f->next_free = free_singles;
-	free_singles = f;
-	free_single_count++;
+}
+
+void net_receive_done(struct pbuf *p)
+{
+	if (likely(p->ref == 1 && p->flags == PBUF_FLAG_IS_CUSTOM &&
+		   ((struct pbuf_custom *)p)->custom_free_function == single_returned))
+		single_returned(p);
+	else
+		pbuf_free(p);
 }
 
 struct pbuf *net_receive_lend(struct net_interface *in, struct netbuf *b, unsigned at, unsigned len)
 {
-	struct single_frame *f = free_singles;
-	struct pbuf *p;
+	struct single_frame *f = (struct single_frame *)b->stack_room;
+	struct pbuf *p = &f->custom.pbuf;
 
 	if (unlikely(in->lent_frames >= LENT_MAX))
 		return NULL;
-	if (likely(f)) {
-		free_singles = f->next_free;
-		free_single_count--;
-	} else {
-		f = kmalloc(sizeof(*f));
-		if (!f)
-			return NULL;
-		f->custom.custom_free_function = single_returned;
-	}
+	f->custom.custom_free_function = single_returned;
 	f->in = in;
 	f->netbuf = b;
-	p = &f->custom.pbuf;
 	*p = (struct pbuf){ .payload = (uint8_t *)b->frags[0].base + at, .tot_len = (u16_t)len,
 			    .len = (u16_t)len, .type_internal = (u8_t)PBUF_REF,
 			    .flags = PBUF_FLAG_IS_CUSTOM, .ref = 1 };
@@ -119,13 +102,10 @@ struct pbuf *net_receive_lend(struct net_interface *in, struct netbuf *b, unsign
 
 static struct pbuf *lend_pieces(struct net_interface *in, struct netbuf *b)
 {
-	struct lent_frame *f = (struct lent_frame *)b->stack_room;
+	struct lent_frame *f = kmalloc(sizeof(*f) + b->frag_count * sizeof(struct lent_piece));
 	struct pbuf *head = NULL;
 
-	_Static_assert(sizeof(*f) + sizeof(f->pieces[0]) <= sizeof(b->stack_room), "no room for a pbuf");
-	if (unlikely(b->frag_count > 1))
-		f = kmalloc(sizeof(*f) + b->frag_count * sizeof(struct lent_piece));
-	if (unlikely(!f))
+	if (!f)
 		return NULL;
 	f->in = in;
 	f->netbuf = b;

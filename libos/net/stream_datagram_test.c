@@ -9,6 +9,7 @@
 #include "address.h"
 #include "lab.h"
 #include "lwip/udp.h"
+#include "predict.h"
 #include "stream_lwip.h"
 
 #define SERVER_PORT 4000
@@ -121,6 +122,63 @@ TEST(datagrams_are_answered_over_both_families)
 	CHECK_EQ(ask(LAB_FAR_IP6, "sixty", 5), ERR_OK);
 	CHECK(wait_for(2));
 	CHECK(last_len == 6 && memcmp(last, "\0sixty", 6) == 0 && in_order);
+	end();
+}
+
+static void answer_by_both_ways(uint32_t features)
+{
+	uint64_t before;
+
+	CHECK_EQ(begin(false), 0);
+	lab_offload(features);
+	CHECK_EQ(ask(LAB_FAR_IP4, "find the neighbour", 18), ERR_OK);
+	CHECK(wait_for(1));
+	lab_run(NSEC_PER_SEC);
+	before = net_datagrams_taken();
+	for (unsigned i = 0; i < 64; i++) {
+		net_prediction = i & 1;
+		CHECK_EQ(ask(LAB_FAR_IP4, "the same either way and odd or even"
+					  "................................................................", 35 + i), ERR_OK);
+		CHECK(wait_for(2 + i));
+		CHECK(last_len == 36 + i && memcmp(last + 1, "the same either way and odd or even", 35) == 0);
+	}
+	net_prediction = true;
+	CHECK_EQ(net_datagrams_taken() - before, 32);
+	CHECK(in_order);
+	end();
+}
+
+TEST(datagrams_go_past_lwip_and_through_it)
+{
+	answer_by_both_ways(0);
+	answer_by_both_ways(NETDEV_TX_CSUM);
+}
+
+static void inject(uint16_t udp_sum, uint8_t ip_spoil)
+{
+	uint8_t f[60] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 8, 0, 0x45, 0, 0, 32, 0, 1, 0, 0, 64, 17, 0, 0,
+			  10, 0, 0, 9, 10, 0, 0, 1, CLIENT_PORT >> 8, CLIENT_PORT & 255, SERVER_PORT >> 8,
+			  SERVER_PORT & 255, 0, 12, 0, 0, 'o', 'd', 'd', '!' };
+	uint16_t sum = (uint16_t)~net_checksum(f + 14, 20);
+
+	memcpy(f + 24, &sum, 2);
+	f[24] ^= ip_spoil;
+	memcpy(f + 40, &udp_sum, 2);
+	lab_inject(f, sizeof(f));
+	lab_run(NSEC_PER_MSEC);
+}
+
+TEST(datagrams_with_wrong_sums_are_dropped_and_those_without_are_served)
+{
+	CHECK_EQ(begin(false), 0);
+	CHECK_EQ(ask(LAB_FAR_IP4, "find the neighbour", 18), ERR_OK);
+	CHECK(wait_for(1));
+	CHECK_EQ(served, 1);
+	inject(0, 0);
+	CHECK_EQ(served, 2);
+	inject(0x1234, 0);
+	inject(0, 0x10);
+	CHECK_EQ(served, 2);
 	end();
 }
 

@@ -4,7 +4,7 @@
  * What arrives waits, where it lies, in its owner's inbox ([S], filled under the stack lock); the
  * loop's section moves it to `waiting` ([o]), and the loop hands it out, one datagram after the
  * other. Answers are built in packets and gathered in the loop's `answers`, which the next section
- * sends. A flood is bounded by WAITING_MAX datagrams for each owner; more are dropped and counted.
+ * sends. Most datagrams and answers go past lwIP (stream_datagrams_short.c). A flood is bounded by WAITING_MAX datagrams for each owner; more are dropped and counted.
  */
 #include <core/assert.h>
 #include <core/counter.h>
@@ -15,41 +15,14 @@
 #include "address.h"
 #include "lwip/ip.h"
 #include "lwip/udp.h"
-#include "stream_lwip.h"
+#include "stream_datagrams.h"
+#include "template.h"
 
 COUNTER(stream_drop_datagram, "datagrams dropped: too many wait for their server, or memory is short");
 COUNTER(stream_drop_answer, "datagrams of servers dropped: no memory, route or neighbour");
 
 #define WAITING_MAX 1024
 #define FREE_MAX    64
-
-/* Where an answer goes: to the sender, from the address that the datagram was sent to. */
-struct route {
-	struct stream_datagrams *by;
-	ip_addr_t remote, local;
-	uint16_t remote_port;
-};
-
-/* One received datagram. */
-struct datagram {
-	struct datagram *next;
-	struct pbuf *bytes;
-	struct route route;
-};
-
-struct stream_datagrams {
-	struct list link;                 /* [S] loop->datagrams */
-	struct stream_loop *loop;         /* [I] */
-	struct stream_datagram_ops ops;   /* [I] */
-	void *user;                       /* [I] */
-	int family;                       /* [I] */
-	struct udp_pcb *pcb;              /* [S] */
-	struct datagram *inbox, **inbox_end; /* [S] */
-	unsigned inbox_count;             /* [S] */
-	struct datagram *waiting;         /* [o] */
-	struct datagram *current;         /* [o] inside received() */
-	struct packet *reserved;          /* [o] */
-};
 
 /* The route of an answer lies where its headers will be, until it is sent. */
 _Static_assert(sizeof(struct route) <= PACKET_HEADERS, "a route fits into the room for headers");
@@ -70,7 +43,7 @@ static struct datagram *datagram_alloc(void)
 
 static void datagram_free(struct datagram *g)
 {
-	pbuf_free(g->bytes);
+	net_receive_done(g->bytes);
 	if (free_count >= FREE_MAX) {
 		kfree(g);
 		return;
@@ -80,7 +53,16 @@ static void datagram_free(struct datagram *g)
 	free_count++;
 }
 
-static void inbox_put(struct stream_datagrams *d, struct datagram *g)
+struct datagram *stream_datagram_new(struct stream_datagrams *d)
+{
+	struct datagram *g = d->inbox_count < WAITING_MAX ? datagram_alloc() : NULL;
+
+	if (!g)
+		counter_inc(stream_drop_datagram);
+	return g;
+}
+
+void stream_datagram_arrived(struct stream_datagrams *d, struct datagram *g)
 {
 	g->next = NULL;
 	*d->inbox_end = g;
@@ -98,16 +80,16 @@ static struct pbuf *in_one_piece(struct pbuf *p)
 static void arrived(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port)
 {
 	struct stream_datagrams *d = arg;
-	struct datagram *g = d->inbox_count < WAITING_MAX ? datagram_alloc() : NULL;
+	struct datagram *g = stream_datagram_new(d);
 
 	p = in_one_piece(p);
 	if (!g || p->next) {
-		counter_inc(stream_drop_datagram);
 		pbuf_free(p);
 		kfree(g);
 		return;
 	}
 	g->bytes = p;
+	g->short_way = NULL;
 	g->route = (struct route){ .by = d, .remote_port = port };
 	ip_addr_copy(g->route.remote, *from);
 	if (ip_addr_ismulticast(ip_current_dest_addr()) ||
@@ -115,7 +97,7 @@ static void arrived(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_add
 		ip_addr_copy(g->route.local, pcb->local_ip);
 	else
 		ip_addr_copy(g->route.local, *ip_current_dest_addr());
-	inbox_put(d, g);
+	stream_datagram_arrived(d, g);
 }
 
 /* Section: takes the inboxes over, and frees what was handed out. */
@@ -174,10 +156,15 @@ void stream_datagrams_flush(struct stream_loop *loop)
 {
 	struct output_piece *piece;
 
+	while ((piece = loop->short_answers)) {
+		loop->short_answers = piece->next;
+		stream_short_send(packet_of(piece));
+	}
 	while ((piece = loop->answers)) {
 		loop->answers = piece->next;
 		answer_send(packet_of(piece));
 	}
+	loop->short_answers_end = &loop->short_answers;
 	loop->answers_end = &loop->answers;
 }
 
@@ -226,14 +213,18 @@ void stream_datagram_commit(struct stream_datagrams *d, size_t len)
 {
 	struct packet *k = d->reserved;
 	struct stream_loop *loop = d->loop;
+	struct output_piece ***end = &loop->short_answers_end;
 
 	assert(k && len <= k->room && d->current);
 	d->reserved = NULL;
 	packet_set_len(k, len);
-	memcpy(k->headers, &d->current->route, sizeof(struct route));
+	if (unlikely(!stream_short_answer(d->current, k, len))) {
+		memcpy(k->headers, &d->current->route, sizeof(struct route));
+		end = &loop->answers_end;
+	}
 	k->piece.next = NULL;
-	*loop->answers_end = &k->piece;
-	loop->answers_end = &k->piece.next;
+	**end = &k->piece;
+	*end = &k->piece.next;
 	loop->stats.datagrams_out++;
 	loop->stats.bytes_out += len;
 }
@@ -255,6 +246,7 @@ static int open_locked(struct stream_datagrams *d, const ip_addr_t *ip, uint16_t
 	}
 	udp_recv(d->pcb, arrived, d);
 	list_push_back(&d->loop->datagrams, &d->link);
+	stream_datagrams_expect(d);
 	return 0;
 }
 
@@ -307,6 +299,7 @@ void stream_datagrams_close(struct stream_datagrams *d)
 	drop_all(d->waiting);
 	udp_remove(d->pcb);
 	list_remove(&d->link);
+	stream_datagrams_unexpect(d);
 	net_leave();
 	kfree(d);
 }

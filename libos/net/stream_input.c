@@ -79,7 +79,7 @@ void stream_input_free_used(struct stream_loop *loop)
 		next = p->next;
 		p->next = NULL;
 		p->tot_len = p->len;
-		pbuf_free(p);
+		net_receive_done(p);
 	}
 }
 

@@ -92,12 +92,14 @@ static void section(struct stream_loop *loop)
 	__atomic_store_n(&loop->is_awake, false, __ATOMIC_RELEASE);
 	collecting_loop = loop;
 	stream_carry_out_all(loop);
-	stream_datagrams_flush(loop);
+	if (loop->answers || loop->short_answers)
+		stream_datagrams_flush(loop);
 	if (!leaves_devices(loop))
 		net_poll();
 	collecting_loop = NULL;
 	stream_collect_all(loop);
-	stream_datagrams_collect(loop);
+	if (!list_is_empty(&loop->datagrams))
+		stream_datagrams_collect(loop);
 	stream_packets_restock(loop);
 	net_leave();
 }
@@ -154,7 +156,7 @@ static bool has_work(const struct stream_loop *loop)
 {
 	return __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE) || !list_is_empty(&loop->touched) ||
 	       !list_is_empty(&loop->released) || loop->used_input || loop->answers ||
-	       loop->used_datagrams || stream_turns_are_due(&loop->head);
+	       loop->short_answers ||	       loop->used_datagrams || stream_turns_are_due(&loop->head);
 }
 
 static void run_signal_handlers(void)
@@ -175,6 +177,29 @@ static uint64_t wait_deadline(const struct stream_loop *loop)
 	return deadline;
 }
 
+static void alarm_fires(struct ktimer *t)
+{
+	struct stream_loop *loop = container_of(t, struct stream_loop, alarm);
+
+	store_relaxed(&loop->alarm_ns, DEADLINE_NEVER);
+	loop_awaken(loop);
+}
+
+/*
+ * The loop's timers wake it by an alarm of its own rather than by a deadline of each wait, which would be
+ * set and cancelled with every request. One that is set too early costs a round, so it is only moved
+ * forward.
+ */
+static void set_alarm(struct stream_loop *loop)
+{
+	uint64_t deadline = wait_deadline(loop);
+
+	if (likely(deadline >= loop->alarm_ns))
+		return;
+	loop->alarm_ns = deadline;
+	ktimer_arm(&loop->alarm, deadline);
+}
+
 /* Devices are asked for interrupts only here; frames that come while the hart sleeps are taken without one. */
 static bool look(void *unused)
 {
@@ -187,12 +212,13 @@ static int block(struct stream_loop *loop)
 {
 	int err = 0;
 
+	set_alarm(loop);
 	store_relaxed(&loop->is_waiting, true);
 	thread_prepare_wait();
 	if (unlikely(__atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE)))
 		thread_cancel_wait();
 	else
-		err = thread_block_looking(wait_deadline(loop), true,
+		err = thread_block_looking(DEADLINE_NEVER, true,
 					   leaves_devices(loop) ? NULL : look, NULL);
 	store_relaxed(&loop->is_waiting, false);
 	return err;
@@ -273,10 +299,13 @@ int stream_loop_create(struct stream_loop **out)
 	loop->runner.wake = wake_runner;
 	spin_init(&loop->post_lock);
 	loop->posts_end = &loop->posts;
+	ktimer_init(&loop->alarm, alarm_fires);
+	loop->alarm_ns = DEADLINE_NEVER;
 	list_init(&loop->streams);
 	list_init(&loop->listeners);
 	list_init(&loop->datagrams);
 	loop->answers_end = &loop->answers;
+	loop->short_answers_end = &loop->short_answers;
 	list_init(&loop->ready);
 	list_init(&loop->work);
 	list_init(&loop->touched);
@@ -334,6 +363,7 @@ void stream_loop_destroy(struct stream_loop *loop)
 	net_enter();
 	stream_packets_drop(loop);
 	net_leave();
+	ktimer_cancel(&loop->alarm);
 	kfree(loop->aside);
 	kfree(loop);
 }

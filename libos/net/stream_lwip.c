@@ -99,7 +99,7 @@ void stream_mark(struct stream *s, unsigned events)
 
 void stream_touch(struct stream *s)
 {
-	if (!list_is_linked(&s->touched))
+	if (unlikely(!list_is_linked(&s->touched)))
 		list_push_back(&s->loop->touched, &s->touched);
 }
 

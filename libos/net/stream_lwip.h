@@ -136,12 +136,15 @@ struct stream_loop {
 	struct stream_post *posts, **posts_end; /* [p] */
 
 	struct packet *stock[PACKET_SIZES];        /* [o] packets to write output into */
-	unsigned stock_count[PACKET_SIZES], stock_wanted[PACKET_SIZES]; /* [o] */
+	unsigned stock_count[PACKET_SIZES], stock_least[PACKET_SIZES]; /* [o] */
 	struct datagram *used_datagrams;  /* [o] handed out, to be freed */
 	bool has_datagrams;               /* [o] collected, to be handed out */
-	struct output_piece *answers, **answers_end; /* [o] datagrams to send */
+	struct output_piece *answers, **answers_end; /* [o] datagrams to send through lwIP */
+	struct output_piece *short_answers, **short_answers_end; /* [o] and those past it */
 
 	struct stream_timer *timers;      /* [o] pairing heap */
+	struct ktimer alarm;              /* wakes the loop for them */
+	uint64_t alarm_ns;                /* [a] set by the loop's thread, DEADLINE_NEVER by the alarm itself */
 	uint8_t *aside;                   /* [o] for reservations larger than a segment; NULL: none yet */
 	bool aside_is_reserved;           /* [o] */
 	struct stream_stats stats;        /* [o] */

@@ -13,20 +13,21 @@ static void stock_put(struct stream_loop *loop, struct packet *k, enum packet_si
 	loop->stock_count[size]++;
 }
 
+static void restock_one(struct stream_loop *loop, enum packet_size size)
+{
+	struct packet *k;
+
+	while (loop->stock_count[size] < STOCK_MAX && (k = packet_alloc(size)))
+		stock_put(loop, k, size);
+}
+
 /* Sizes that the loop has used are kept in stock. S and o */
 void stream_packets_restock(struct stream_loop *loop)
 {
-	for (enum packet_size size = 0; size < PACKET_SIZES; size++) {
-		if (likely(!loop->stock_wanted[size] || loop->stock_count[size] >= loop->stock_wanted[size] / 2))
-			continue;
-		while (loop->stock_count[size] < loop->stock_wanted[size]) {
-			struct packet *k = packet_alloc(size);
-
-			if (!k)
-				break;
-			stock_put(loop, k, size);
-		}
-	}
+	if (unlikely(loop->stock_count[PACKET_SMALL] < loop->stock_least[PACKET_SMALL]))
+		restock_one(loop, PACKET_SMALL);
+	if (unlikely(loop->stock_count[PACKET_LARGE] < loop->stock_least[PACKET_LARGE]))
+		restock_one(loop, PACKET_LARGE);
 }
 
 struct packet *stream_packet_take(struct stream_loop *loop, enum packet_size size)
@@ -34,9 +35,9 @@ struct packet *stream_packet_take(struct stream_loop *loop, enum packet_size siz
 	struct packet *k = loop->stock[size];
 
 	if (unlikely(!k)) {
-		loop->stock_wanted[size] = STOCK_MAX;
+		loop->stock_least[size] = STOCK_MAX / 4;
 		net_enter();
-		stream_packets_restock(loop);
+		restock_one(loop, size);
 		net_leave();
 		k = loop->stock[size];
 		if (!k)
@@ -58,7 +59,7 @@ void stream_packet_return(struct stream_loop *loop, struct packet *k)
 void stream_packets_drop(struct stream_loop *loop)
 {
 	for (enum packet_size size = 0; size < PACKET_SIZES; size++) {
-		loop->stock_wanted[size] = 0;
+		loop->stock_least[size] = 0;
 		while (loop->stock_count[size])
 			packet_put(stream_packet_take(loop, size));
 	}

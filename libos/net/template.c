@@ -41,6 +41,8 @@ COUNTER(net_tx_templated, "segments that went past lwIP's output with headers fr
 #define LWIP_EVERY_NS (15 * NSEC_PER_SEC)
 #define PAD           2       /* before the Ethernet header, so that the IP header is aligned */
 
+typedef uint16_t __attribute__((may_alias)) half;
+
 bool net_templates = true;
 
 static struct net_template *expected;             /* learned from the next frame that fits */
@@ -64,6 +66,13 @@ static uint32_t fold(uint64_t sum)
 	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (uint32_t)((sum & 0xffff) + (sum >> 16));
+}
+
+/* The same for a sum of a few half words, and of folded ones. */
+static inline uint32_t fold_short(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
 }
 
 /* The ARP cache's index of the next hop, -1: none, or not with this address. */
@@ -151,9 +160,12 @@ void net_template_learn(struct net_interface *in, const struct pbuf *p)
 	learn(t, in, p->payload);
 }
 
-static inline bool has_mac(const struct net_template *t, const uint8_t *mac)
+/* Neighbour caches keep addresses at even places. */
+static inline bool has_mac(const struct net_template *t, const void *mac)
 {
-	return memcmp((const uint8_t *)t->words + PAD, mac, ETH_HWADDR_LEN) == 0;
+	const half *a = (const half *)t->words + PAD / 2, *b = mac;
+
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
 }
 
 static inline bool arp_is_current(const struct net_template *t)
@@ -167,6 +179,40 @@ static inline bool arp_is_current(const struct net_template *t)
 	return etharp_get_entry(t->neighbour, &hop, &netif, &eth) && netif == own && has_mac(t, eth->addr) &&
 	       (ip4_addr_eq(hop, remote) || ip4_addr_eq(hop, netif_ip4_gw(own))) &&
 	       net_now_ns - used_by_lwip_ns[t->neighbour] < LWIP_EVERY_NS;
+}
+
+/* Condition (3) for those who let lwIP send when this says no. */
+static inline bool use_neighbour(unsigned index)
+{
+	if (likely(net_now_ns - used_by_lwip_ns[index] < LWIP_EVERY_NS))
+		return true;
+	used_by_lwip_ns[index] = net_now_ns;
+	return false;
+}
+
+static inline bool is_on_link(const struct netif *netif, uint32_t address)
+{
+	return !((address ^ ip4_addr_get_u32(netif_ip4_addr(netif))) & ip4_addr_get_u32(netif_ip4_netmask(netif)));
+}
+
+bool net_neighbour_is(struct net_interface *in, uint32_t remote, const uint8_t *mac, uint8_t *hint)
+{
+	ip4_addr_t hop = { remote };
+	const ip4_addr_t *entry_ip;
+	ip4_addr_t *ip;
+	struct netif *netif;
+	struct eth_addr *eth;
+	ssize_t i;
+
+	if (!is_on_link(&in->netif, remote))
+		hop = *netif_ip4_gw(&in->netif);
+	if (likely(etharp_get_entry(*hint, &ip, &netif, &eth) && netif == &in->netif && ip4_addr_eq(ip, &hop)))
+		return memcmp(eth->addr, mac, ETH_HWADDR_LEN) == 0 && use_neighbour(*hint);
+	i = etharp_find_addr(&in->netif, &hop, &eth, &entry_ip);
+	if (i < 0 || i >= ARP_TABLE_SIZE || memcmp(eth->addr, mac, ETH_HWADDR_LEN) != 0)
+		return false;
+	*hint = (uint8_t)i;
+	return use_neighbour(*hint);
 }
 
 /* Conditions (1) to (3). */
@@ -192,16 +238,16 @@ static inline uint8_t *write_ip(const struct net_template *t, struct packet *k, 
 {
 	uint32_t *to = (uint32_t *)(k->payload - TCP_HLEN) - t->word_count, *ip = to + (PAD + SIZEOF_ETH_HDR) / 4;
 
-	for (unsigned i = 0; i < t->word_count; i++)
-		to[i] = t->words[i];
 	if (unlikely(t->is_v6)) {
+		__builtin_memcpy(to, t->words, sizeof(t->words));
 		ip[1] |= lwip_htons((u16_t)len);
 	} else {
 		uint32_t total = lwip_htons((u16_t)(len + IP_HLEN)), id = lwip_htons(identification++);
 
-		ip[0] |= total << 16;
-		ip[1] |= id;
-		ip[2] |= (0xffff & ~fold((uint64_t)t->ip_sum + total + id)) << 16;
+		__builtin_memcpy(__builtin_assume_aligned(to, 8), t->words, 9 * 4);
+		ip[0] = (t->words[4] & 0xffff) | total << 16;
+		ip[1] = t->words[5] | id;
+		ip[2] = (t->words[6] & 0xffff) | (0xffff & ~fold_short(t->ip_sum + total + id)) << 16;
 	}
 	return (uint8_t *)to + PAD;
 }
@@ -218,7 +264,7 @@ static inline void write_tcp(const struct net_template *t, struct packet *k, uns
 	tcp[3] = (tcp[3] & 0xffff) | TCP_ACK << 8 | (uint32_t)lwip_htons((u16_t)window) << 16;
 	tcp[4] = 0;
 	if (likely(device_sums))
-		tcp[4] = fold(sum);
+		tcp[4] = fold_short(sum);
 	else
 		tcp[4] = 0xffff & ~fold((uint64_t)sum + net_checksum(tcp, (int)len));
 }

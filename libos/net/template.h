@@ -15,7 +15,8 @@ struct net_template {
 	uint32_t ports;                  /* the first word of the TCP header */
 	uint8_t word_count, neighbour;   /* of words; index in the cache of neighbours */
 	bool is_v6;
-	uint32_t words[14];              /* two bytes of padding, Ethernet header, IP header */
+	/* Two bytes of padding, Ethernet header, IP header. */
+	uint32_t words[14] __attribute__((aligned(8)));
 };
 
 /* Before lwIP is made to send something for the connection: its headers are worth learning. */
@@ -30,6 +31,12 @@ void net_template_learn(struct net_interface *in, const struct pbuf *p);
  * nothing has happened, tcp_output() must see it.
  */
 bool net_template_send(struct net_template *t, struct packet *k);
+
+/*
+ * Is `mac` the link address to answer `remote` (network order) on, as the ARP cache has it? *hint is where the
+ * last answer stood. False also when it is lwIP's turn to send something there, see template.c.
+ */
+bool net_neighbour_is(struct net_interface *in, uint32_t remote, const uint8_t *mac, uint8_t *hint);
 
 /* For tests: false sends everything through lwIP. */
 extern bool net_templates;
