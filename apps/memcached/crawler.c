@@ -266,7 +266,9 @@ void crawler_second(void)
 {
 	bool started = false;
 
-	if (!settings.lru_crawler || dump.running || (running > 0 && !by_itself) || clock_now < quiet_until)
+	if (!settings.lru_crawler || !settings.lru_maintainer || clock_now < quiet_until)
+		return;
+	if (dump.running || (running > 0 && !by_itself))
 		return;
 	for (unsigned i = LRU_SEGMENTS; i < LISTS; i++) {
 		if (lru_segment_length(class_of(i), segment_of(i)) == 0 || (lists[i] && clock_now <= lists[i]->next))

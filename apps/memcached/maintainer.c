@@ -8,8 +8,8 @@
  * step at most. While pages move or a crawl runs, their steps come with it.
  *
  * When there was nothing to do the next pass is later, up to a second; and when nothing was stored
- * since then, up to a minute, or never while the cache is empty: an idle cache costs nothing. Then
- * maintainer_rests, and whoever stores something wakes it.
+ * or moved for a while, up to a minute, or never while the cache is empty: an idle cache costs
+ * nothing. Then maintainer_rests, and whoever stores something wakes it.
  */
 #include "maintainer.h"
 
@@ -29,6 +29,7 @@ enum {
 	CLASS_JUGGLES = 500,       /* and of one class in a pass */
 	CRAWLS = 200,              /* items crawled in a step */
 	DEAD_TRIES = 5,            /* dead items taken out at once */
+	QUIET_SECONDS = 30,        /* without anything stored or moved, until passes become rare */
 	CRAWLS_A_SLEEP = 1000,     /* items that lru_crawler_sleep is for, as in memcached */
 };
 
@@ -40,10 +41,12 @@ bool maintainer_rests = false;
 static struct stream_loop *loop;
 static struct stream_timer timer;
 static uint64_t pause_ns;          /* from pass to pass */
+static uint64_t next_pass_ns;
 static bool passing;               /* in the middle of a pass, */
 static unsigned class, juggled;    /* at this class, of which so many were moved */
 static bool pass_moved;
 static reltime_t last_second;
+static reltime_t active;           /* when something was last stored or moved */
 static uint64_t stored_before;     /* stats.total_items at the pass before */
 
 static void fire(struct stream_timer *t);
@@ -161,9 +164,11 @@ static uint64_t pass_end(void)
 	passing = false;
 	if (pass_moved || pause_ns == 0)
 		pause_ns = 10 * MS;
-	else if (pause_ns < S || !stored)
+	else
 		pause_ns *= 2;
-	if (stored && pause_ns > S)
+	if (stored || pass_moved)
+		active = clock_now;
+	if (pause_ns > S && clock_now - active < QUIET_SECONDS + settings.slab_automove_window)
 		pause_ns = S;
 	if (pause_ns > 64 * S)
 		pause_ns = 64 * S;
@@ -176,7 +181,8 @@ static void second(void)
 		return;
 	last_second = clock_now;
 	crawler_second();
-	mover_second();
+	if (mover_second())
+		active = clock_now;
 }
 
 /* Pages and crawls. Returns when they want the next step; UINT64_MAX: there are none. */
@@ -193,30 +199,42 @@ static uint64_t work_step(void)
 	return next < STEP_NS ? STEP_NS : next;
 }
 
+/* Goes on with the pass, or begins the next one when it is time. Returns when to come back. */
+static uint64_t juggle_step(uint64_t now)
+{
+	if (!settings.lru_maintainer) {
+		next_pass_ns = now + S; /* for crawls and automove */
+		return S;
+	}
+	if (!passing && now >= next_pass_ns)
+		pass_begin();
+	if (passing) {
+		if (pass_step())
+			return STEP_NS;
+		next_pass_ns = now + pass_end();
+	}
+	return next_pass_ns > now ? next_pass_ns - now : 0;
+}
+
 static void fire(struct stream_timer *t)
 {
-	uint64_t next, work;
+	uint64_t juggles, work;
 
 	(void)t;
 	clock_update();
 	second();
 	work = work_step();
-	if (settings.lru_maintainer && !passing)
-		pass_begin();
-	if (passing && pass_step())
-		next = STEP_NS;
-	else
-		next = pass_end();
-	maintainer_rests = next > S && work == UINT64_MAX;
-	if (maintainer_rests && table_items() == 0 && !memory_is_over_limit())
+	juggles = juggle_step(stream_now_ns());
+	maintainer_rests = juggles >= S && work == UINT64_MAX;
+	if (maintainer_rests && juggles > S && table_items() == 0 && !memory_is_over_limit())
 		return;
-	arm(work < next ? work : next);
+	arm(work < juggles ? work : juggles);
 }
 
 void maintainer_wake(void)
 {
 	maintainer_rests = false;
-	pause_ns = 0;
+	pause_ns = next_pass_ns = 0;
 	if (loop)
 		arm(STEP_NS);
 }

@@ -173,7 +173,12 @@ static bool chunk_empty(struct item *chunk)
 		unlink_if_stuck(it);
 		return false;
 	}
-	return it == chunk ? rescue_item(it) : rescue_piece((struct piece *)chunk);
+	if (it == chunk ? rescue_item(it) : rescue_piece((struct piece *)chunk))
+		return true;
+	if (it->holds > 0 || !settings.evict || lru_length(move.from) > 0)
+		return false;
+	reclaim_evict(it);          /* a class of nothing but pieces has nobody else to evict */
+	return true;
 }
 
 static void move_end(void)
@@ -196,7 +201,7 @@ static bool round_end(void)
 {
 	if (move.busy == 0) {
 		move_end();
-		return false;
+		return memory_is_over_limit();
 	}
 	stats.slab_reassign_busy_items += move.busy;
 	move.chunk = move.busy = 0;
@@ -243,11 +248,11 @@ bool mover_step(void)
 	return true;
 }
 
-void mover_second(void)
+bool mover_second(void)
 {
 	int from, to;
 
 	if (settings.slab_automove == 0 || !settings.slab_reassign || !automove_decide(&from, &to))
-		return;
-	mover_reassign(from, to);
+		return false;
+	return mover_reassign(from, to) == REASSIGN_OK;
 }

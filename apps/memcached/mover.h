@@ -24,7 +24,7 @@ bool mover_is_running(void);
 
 /* One step, for the maintainer. True: there is more to do at once. */
 bool mover_step(void);
-/* Once a second, for the maintainer: does automove want a page moved? */
-void mover_second(void);
+/* Once a second, for the maintainer: has automove got a page moving? */
+bool mover_second(void);
 
 #endif

@@ -53,11 +53,8 @@ static void show_slabs(struct conn *c)
 	stat_number(c, "total_malloced", (uint64_t)memory_pages() * memory_page_bytes());
 }
 
-static void items_of_class(struct conn *c, unsigned id)
+static void segments_of_class(struct conn *c, unsigned id)
 {
-	const struct class_stats *st = &class_stats[id];
-
-	numbered(c, "items:", id, "number", lru_length(id));
 	numbered(c, "items:", id, "number_hot", lru_segment_length(id, LRU_HOT));
 	numbered(c, "items:", id, "number_warm", lru_segment_length(id, LRU_WARM));
 	numbered(c, "items:", id, "number_cold", lru_segment_length(id, LRU_COLD));
@@ -65,6 +62,27 @@ static void items_of_class(struct conn *c, unsigned id)
 		numbered(c, "items:", id, "number_temp", lru_segment_length(id, LRU_TEMP));
 	numbered(c, "items:", id, "age_hot", lru_segment_age(id, LRU_HOT));
 	numbered(c, "items:", id, "age_warm", lru_segment_age(id, LRU_WARM));
+}
+
+static void moves_of_class(struct conn *c, unsigned id, const struct class_stats *st)
+{
+	numbered(c, "items:", id, "moves_to_cold", st->moves_to_cold);
+	numbered(c, "items:", id, "moves_to_warm", st->moves_to_warm);
+	numbered(c, "items:", id, "moves_within_lru", st->moves_within_lru);
+	numbered(c, "items:", id, "direct_reclaims", st->direct_reclaims);
+	numbered(c, "items:", id, "hits_to_hot", st->hits_to[LRU_HOT]);
+	numbered(c, "items:", id, "hits_to_warm", st->hits_to[LRU_WARM]);
+	numbered(c, "items:", id, "hits_to_cold", st->hits_to[LRU_COLD]);
+	numbered(c, "items:", id, "hits_to_temp", st->hits_to[LRU_TEMP]);
+}
+
+static void items_of_class(struct conn *c, unsigned id)
+{
+	const struct class_stats *st = &class_stats[id];
+
+	numbered(c, "items:", id, "number", lru_length(id));
+	if (settings.lru_maintainer)
+		segments_of_class(c, id);
 	numbered(c, "items:", id, "age", lru_segment_age(id, LRU_COLD));
 	numbered(c, "items:", id, "mem_requested", lru_bytes(id));
 	numbered(c, "items:", id, "evicted", st->evictions);
@@ -75,18 +93,13 @@ static void items_of_class(struct conn *c, unsigned id)
 	numbered(c, "items:", id, "reclaimed", st->reclaimed);
 	numbered(c, "items:", id, "expired_unfetched", st->expired_unfetched);
 	numbered(c, "items:", id, "evicted_unfetched", st->evicted_unfetched);
-	numbered(c, "items:", id, "evicted_active", st->evicted_active);
+	if (settings.lru_maintainer)
+		numbered(c, "items:", id, "evicted_active", st->evicted_active);
 	numbered(c, "items:", id, "crawler_reclaimed", st->crawler_reclaimed);
 	numbered(c, "items:", id, "crawler_items_checked", st->crawler_items_checked);
 	numbered(c, "items:", id, "lrutail_reflocked", st->lrutail_reflocked);
-	numbered(c, "items:", id, "moves_to_cold", st->moves_to_cold);
-	numbered(c, "items:", id, "moves_to_warm", st->moves_to_warm);
-	numbered(c, "items:", id, "moves_within_lru", st->moves_within_lru);
-	numbered(c, "items:", id, "direct_reclaims", st->direct_reclaims);
-	numbered(c, "items:", id, "hits_to_hot", st->hits_to[LRU_HOT]);
-	numbered(c, "items:", id, "hits_to_warm", st->hits_to[LRU_WARM]);
-	numbered(c, "items:", id, "hits_to_cold", st->hits_to[LRU_COLD]);
-	numbered(c, "items:", id, "hits_to_temp", st->hits_to[LRU_TEMP]);
+	if (settings.lru_maintainer)
+		moves_of_class(c, id, st);
 }
 
 static void show_items(struct conn *c)

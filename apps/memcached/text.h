@@ -40,7 +40,7 @@ extern const char TEXT_TOO_LARGE[], TEXT_NO_MEMORY[];
 /* Counts a value that cannot be stored, and says why: one of the lines above. */
 const char *text_no_room(size_t key_len, uint32_t client_flags, uint32_t value_len);
 
-/* The groups of commands: text_fetch.c, text_store.c, text_admin.c, text_stats.c. */
+/* The groups of commands: text_fetch.c, text_store.c, text_admin.c, text_storage.c, text_stats.c. */
 enum { TEXT_GET_LEN = 4 };         /* of "get " */
 
 /* A get of one key whose line is complete. Returns 0 for anything else, which takes the long way. */
@@ -66,6 +66,11 @@ void text_div(struct conn *c, struct words *w);
 void text_touch(struct conn *c, struct words *w);
 void text_delete(struct conn *c, struct words *w);
 void text_flush_all(struct conn *c, struct words *w);
+void text_slabs(struct conn *c, struct words *w);
+void text_lru(struct conn *c, struct words *w);
+void text_lru_crawler(struct conn *c, struct words *w);
+void text_cache_memlimit(struct conn *c, struct words *w);
+void text_debugtime(struct conn *c, struct words *w);
 void text_verbosity(struct conn *c, struct words *w);
 void text_version(struct conn *c, struct words *w);
 void text_quit(struct conn *c, struct words *w);
