@@ -36,13 +36,15 @@ static void packets_received(struct metric_samples *out)
 {
 	packets(out, offsetof(struct stats_proto, recv));
 }
-METRIC(kiln_net_received_packets_total, METRIC_COUNTER, "packets that reached a protocol", packets_received);
+METRIC(kiln_net_received_packets_total, METRIC_COUNTER,
+       "packets that a protocol of lwIP took; expected segments go past it (kiln_net_rx_predicted_total)", packets_received);
 
 static void packets_sent(struct metric_samples *out)
 {
 	packets(out, offsetof(struct stats_proto, xmit));
 }
-METRIC(kiln_net_sent_packets_total, METRIC_COUNTER, "packets a protocol has sent", packets_sent);
+METRIC(kiln_net_sent_packets_total, METRIC_COUNTER,
+       "packets that a protocol of lwIP sent; others go past it (kiln_net_tx_templated_total)", packets_sent);
 
 #define REASON(field, name) { name, offsetof(struct stats_proto, field) }
 

@@ -7,12 +7,12 @@ PYTHON3 ?= /usr/bin/python3
 .PHONY: run debug stop trace profile bench bench-peer bench-baseline soak
 # The variables of one run. MAKEFLAGS keep no copy: each comes from the command line as it is.
 run_knobs = 'PORT=$(PORT)' 'MEM=$(MEM)' 'HARTS=$(HARTS)' 'NET=$(NET)' 'QEMU=$(QEMU)' 'FORM=$(FORM)' \
-	'DISK=$(DISK)' 'FILES=$(FILES)' \
+	'DISK=$(DISK)' 'FILES=$(FILES)' 'MONITOR=$(MONITOR)' \
 	"ARGS=$$ARGS" "APPEND=$$APPEND"
 
 run: export ARGS := $(value ARGS)
 run: export APPEND := $(value APPEND)
-run: image ## boot the image in QEMU [PORT= MEM= HARTS= ARGS= APPEND= NET=user|tap|none QEMU= DISK=file FILES=folder]
+run: image ## boot the image in QEMU [PORT= MEM= HARTS= ARGS= APPEND= NET=user|tap|none QEMU= MONITOR=port DISK=file FILES=folder]
 	@$(PYTHON3) tools/run/run.py $(IMAGE) $(run_knobs)
 
 debug: export ARGS := $(value ARGS)

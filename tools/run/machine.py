@@ -82,6 +82,14 @@ def image_facts(name):
                  probe=text("probe").encode(), reply=text("reply").encode(), hello=section.get("hello", ""))
 
 
+def has_option(name, option, root=ROOT):
+    """Whether the image was configured with an option, e.g. MONITOR."""
+    try:
+        return f"CONFIG_{option}=y\n" in (root / "build" / name / "include/config/auto.conf").read_text()
+    except OSError:
+        return False
+
+
 def image_path(name, form="elf", root=ROOT):
     """images/<name>.elf or .img, or Trouble."""
     path = root / "images" / f"{name}.{form}"
@@ -202,6 +210,7 @@ class Machine:
     app_args: list = dataclasses.field(default_factory=list)
     net: str = "user"            # user, tap, none
     forwards: list = dataclasses.field(default_factory=list)
+    monitor: Forward = None      # how the monitor's port is reached, in images that have one
     tap: str = ""                # name of the tap, when net is tap
     nic: str = "virtio-net-device"
     legacy: bool = False         # virtio-mmio version 1
@@ -248,5 +257,5 @@ class Machine:
             backend = f"tap,id=net0,ifname={self.tap},script=no,downscript=no"
         else:
             backend = "user,id=net0" + "".join(
-                f",hostfwd={f.protocol}:127.0.0.1:{f.host_port}-:{f.guest_port}" for f in self.forwards)
+                f",hostfwd={f.protocol}:127.0.0.1:{f.host_port}-:{f.guest_port}" for f in [*self.forwards, *([self.monitor] if self.monitor else [])])
         return ["-netdev", backend, "-device", f"{self.nic},netdev=net0"]

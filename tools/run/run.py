@@ -3,7 +3,7 @@
 make run: boots an image in QEMU, says where it listens, and ends it cleanly on Ctrl-C.
 
     run.py IMAGE [PORT=n] [MEM=size] [HARTS=n] [ARGS='...'] [APPEND='...'] [NET=user|tap|none]
-                 [QEMU=program] [FORM=elf|img] [DISK='file[,serial=name][,ro] ...'] [FILES=folder]
+                 [QEMU=program] [FORM=elf|img] [MONITOR=n] [DISK='file[,serial=name][,ro] ...'] [FILES=folder]
 
 ARGS are the application's arguments, APPEND Kiln's own options; both travel in bootargs. What the
 DISK names files that become /dev/vda, /dev/vdb and so on; what lies in the folder FILES are the image's
@@ -22,11 +22,12 @@ import machine
 import netns
 import record
 from archive import archive
-from guest import Guest, port_is_free
+from guest import Guest, free_port, port_is_free
 from machine import Forward, Machine, Trouble
 from symbols import Symbolizer
 
-KNOBS = {"PORT", "MEM", "HARTS", "ARGS", "APPEND", "NET", "QEMU", "FORM", "GDB", "LEGACY", "DISK", "FILES"}
+KNOBS = {"PORT", "MEM", "HARTS", "ARGS", "APPEND", "NET", "QEMU", "FORM", "GDB", "LEGACY", "DISK", "FILES", "MONITOR"}
+MONITOR_PORT = 9100
 FIRST_REPLY_SECONDS = 60
 FIRMWARE_LINE = re.compile(r"$|OpenSBI v|[ _/\\|()<>'`.]+$|.*\| '_ |(Platform|Firmware|Runtime|Domain0|Boot HART) ")
 
@@ -55,6 +56,17 @@ def whole_number(knobs, name, default, least, most):
 
 def has_word(options, name):
     return any(o == name or o.startswith(name + "=") for o in options)
+
+
+def monitor_forward(image, knobs, options):
+    """The image's monitor, if it has one, on the same port of 127.0.0.1 or, when that is taken, any."""
+    if not machine.has_option(image, "MONITOR"):
+        return None
+    inside = next((o.partition("=")[2] for o in options if o.startswith("monitor.port=")), str(MONITOR_PORT))
+    if not inside.isdigit() or not 0 < int(inside) < 65536:
+        return None
+    wanted = whole_number(knobs, "MONITOR", inside, 1, 65535)
+    return Forward(wanted if "MONITOR" in knobs or port_is_free(wanted) else free_port(), int(inside))
 
 
 def describe(image, knobs):
@@ -88,6 +100,8 @@ def describe(image, knobs):
         m.forwards = [Forward(port, facts.guest_port(app_args) or port)]
         if facts.udp:
             m.forwards.append(Forward(port, facts.guest_port(app_args), "udp"))
+    if net == "user":
+        m.monitor = monitor_forward(image, knobs, options)
     if net == "tap":
         m.tap = netns.TAP
         if not has_word(options, "ip"):
@@ -153,6 +167,8 @@ class Run:
             return
         say(f"{self.image} listens on {host} port {port} (first reply after {seconds * 1000:.0f} ms). "
             "Ctrl-C or 'make stop' ends it.")
+        if self.machine.monitor:
+            say(f"What it is doing: http://127.0.0.1:{self.machine.monitor.host_port}/metrics, 'make trace', 'make profile'.")
         if self.facts.hello:
             inside = " ".join(self.namespace.prefix()) + " sh -c \"" if self.namespace else ""
             tail = "\"" if self.namespace else ""
