@@ -22,7 +22,7 @@ def pytest_addoption(parser):
 def pytest_generate_tests(metafunc):
     for fixture in ("server", "start"):
         if fixture in metafunc.fixturenames:
-            kinds = (metafunc.config.getoption("kinds") or "native,debian").split(",")
+            kinds = (metafunc.config.getoption("kinds") or getattr(metafunc.module, "KINDS", "native,debian")).split(",")
             if not metafunc.config.getoption("kinds") and getattr(metafunc.module, "ON_THE_IMAGE", False):
                 kinds.append("image")
             if metafunc.definition.get_closest_marker("ours"):

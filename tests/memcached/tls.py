@@ -9,6 +9,8 @@ Wire    TLS by hand over a socket, so that a test sees and sends single records
 import socket
 import ssl
 import subprocess
+import tempfile
+from pathlib import Path
 
 import servers
 
@@ -22,20 +24,24 @@ RSA = ("-newkey", "rsa:2048")
 
 
 class Pki:
-    def __init__(self, folder):
+    def __init__(self, folder, names=("server", "rsa", "chained", "expired", "client", "stranger")):
         self.folder = folder
         for ca in ("ca", "other_ca"):
             openssl("req", "-x509", *EC, "-nodes", "-keyout", f"{ca}.key", "-out", f"{ca}.pem", "-days", "30",
                     "-subj", f"/CN={ca}", folder=folder)
-        self.sign("server", "ca")
-        self.sign("rsa", "ca", RSA)
-        self.sign("expired", "ca", days="-1")
-        self.sign("client", "ca")
-        self.sign("stranger", "other_ca")
-        (folder / "ca.ext").write_text("basicConstraints=critical,CA:TRUE\n")
-        self.sign("middle", "ca", extensions="ca.ext")
-        self.sign("chained", "middle")
-        (folder / "chained.pem").write_text((folder / "chained.pem").read_text() + (folder / "middle.pem").read_text())
+        for name in names:
+            self.make(name)
+
+    def make(self, name):
+        if name == "chained":
+            (self.folder / "ca.ext").write_text("basicConstraints=critical,CA:TRUE\n")
+            self.sign("middle", "ca", extensions="ca.ext")
+            self.sign("chained", "middle")
+            chain = [(self.folder / f"{one}.pem").read_text() for one in ("chained", "middle")]
+            (self.folder / "chained.pem").write_text("".join(chain))
+        else:
+            self.sign(name, "other_ca" if name == "stranger" else "ca", key=RSA if name == "rsa" else EC,
+                      days="-1" if name == "expired" else "20")
 
     def sign(self, name, ca, key=EC, days="20", extensions=None):
         openssl("req", "-new", *key, "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj",
@@ -138,3 +144,25 @@ def records(raw):
         found.append((raw[at], length))
         at += 5 + length
     return found
+
+
+class OverTls(servers.Native):
+    """A kind of server like those of servers.py: ours, which is only spoken to over TLS."""
+
+    name = "tls"
+
+    def __init__(self, args=()):
+        self.keys = tempfile.TemporaryDirectory(prefix="memcached-test-pki-")
+        self.pki = Pki(Path(self.keys.name), names=("server",))
+        super().__init__([*args, *self.pki.options()])
+        self.context = self.pki.context()
+
+    def connect(self, **more):
+        return Talk(self.host, self.port, self.context, **more)
+
+    def close(self):
+        super().close()
+        self.keys.cleanup()
+
+
+servers.KINDS["tls"] = OverTls

@@ -1,0 +1,8 @@
+"""The conversations of the text protocol once more, over TLS: nothing of what a server says may change with it."""
+
+import tls  # noqa: F401
+from test_conversations import *   # noqa: F401, F403
+from test_meta import *            # noqa: F401, F403
+
+ON_THE_IMAGE = False
+KINDS = "tls"
