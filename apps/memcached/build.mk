@@ -7,7 +7,7 @@ objs-$(mc) += restart.o lru.o maintainer.o crawler.o mover.o automove.o
 # connections and what the protocols share
 objs-$(mc) += conn.o udp.o auth.o fetch.o value.o
 # the protocols
-objs-$(mc) += text.o text_fetch.o text_store.o text_admin.o text_storage.o text_stats.o
+objs-$(mc) += text.o text_fast.o text_answer.o text_fetch.o text_store.o text_admin.o text_storage.o text_stats.o
 objs-$(mc) += meta.o meta_set.o meta_change.o meta_flags.o
 objs-$(mc) += binary.o binary_fetch.o binary_store.o binary_admin.o
 # statistics

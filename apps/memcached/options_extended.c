@@ -154,13 +154,13 @@ static bool is_extstore(const char *name)
 
 static int check_text(void)
 {
-	static const char *const known[] = { "murmur3", "jenkins", "xxh3" };
+	static const char *const known[] = { "keyed", "murmur3", "jenkins", "xxh3" };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (!settings.hash_algorithm || strcmp(settings.hash_algorithm, known[i]) == 0)
 			return OPTIONS_GO_ON;
 	}
-	return option_refuse("-o hash_algorithm must be jenkins, murmur3 or xxh3, not", settings.hash_algorithm);
+	return option_refuse("-o hash_algorithm must be keyed, jenkins, murmur3 or xxh3, not", settings.hash_algorithm);
 }
 
 static int apply_item(char *item)

@@ -37,7 +37,7 @@ const char OPTIONS_HELP[] =
 	"   maxconns_fast          refuse connections over the limit at once (on)\n"
 	"   idle_timeout=<s>       close connections that are quiet for longer (0: never)\n"
 	"   hashpower=<12..32>     2^n buckets to begin with     no_hashexpand  for ever\n"
-	"   hash_algorithm=<name>  accepted; the hash is keyed\n"
+	"   hash_algorithm=<name>  keyed, murmur3, jenkins or xxh3 (keyed)\n"
 	"   slab_reassign, slab_automove=<0..2>, slab_automove_ratio=<n>,\n"
 	"   slab_automove_window=<n>, slab_automove_freeratio=<n>, slab_sizes=<n-n-n>,\n"
 	"   slab_chunk_max=<KiB>   pages of memory and how they move between sizes\n"

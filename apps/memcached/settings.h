@@ -72,7 +72,7 @@ struct settings {
 	unsigned verbose;          /* -v */
 	uint32_t watcher_buffer;   /* -o watcher_logbuf_size: bytes that one watcher may be behind */
 	uint32_t worker_buffer;    /* -o worker_logbuf_size */
-	const char *hash_algorithm;   /* -o hash_algorithm: accepted, and shown */
+	const char *hash_algorithm;   /* -o hash_algorithm */
 };
 
 extern struct settings settings;

@@ -46,7 +46,7 @@ int storage_start(void)
 	int err = memory_start(&settings.memory_limit, chunk_max_asked());
 
 	if (!settings.hash_algorithm)
-		settings.hash_algorithm = "murmur3";
+		settings.hash_algorithm = "keyed";
 	if (err == 0)
 		err = hash_start(settings.hash_algorithm);
 	if (err == 0)

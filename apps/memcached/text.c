@@ -5,7 +5,7 @@
  * line of a CR alone: memcached calls that an error, too), and a NUL ends it early. Words are
  * separated by blanks and by nothing else.
  *
- * The commonest of all, a get of one key, does not come here: text_get_fast() looks first.
+ * The commonest, get and set in their plain form, do not come here: text_fast() looks first.
  */
 #include "text.h"
 
@@ -156,7 +156,7 @@ static size_t long_line(struct conn *c, const char *data, size_t len)
 
 size_t text_command(struct conn *c, const char *data, size_t len)
 {
-	size_t used = text_get_fast(c, data, len), line_len;
+	size_t used = text_fast(c, data, len), line_len;
 	const char *end;
 
 	if (used > 0)

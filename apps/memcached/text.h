@@ -43,15 +43,10 @@ const char *text_no_room(size_t key_len, uint32_t client_flags, uint32_t value_l
 /* The groups of commands: text_fetch.c, text_store.c, text_admin.c, text_storage.c, text_stats.c. */
 enum { TEXT_GET_LEN = 4 };         /* of "get " */
 
-/* A get of one key whose line is complete. Returns 0 for anything else, which takes the long way. */
-size_t text_get_fast(struct conn *c, const char *data, size_t len);
-/* The length of the only key of such a get, behind TEXT_GET_LEN bytes; 0: it is something else. */
+/* The commonest commands, if they have their commonest form. 0: take the long way. */
+size_t text_fast(struct conn *c, const char *data, size_t len);
+/* The length of the only key of a get, behind TEXT_GET_LEN bytes; 0: it is something else. */
 size_t text_one_key(const char *data, size_t len);
-/* The answer to a get of one key; NULL: there is no such item. */
-void text_answer(struct conn *c, struct item *it);
-/* The same, written by the caller: its length at most, and the end of it. Not for chunked items. */
-size_t text_answer_room(const struct item *it);
-char *text_put_answer(char *to, const struct item *it);
 void text_get(struct conn *c, struct words *w);
 void text_set(struct conn *c, struct words *w);
 void text_add(struct conn *c, struct words *w);

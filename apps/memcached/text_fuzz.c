@@ -36,6 +36,12 @@ struct settings settings = {
 	.chunk_size = 48, .use_cas = true, .evict = true, .flush_enabled = true, .dump_enabled = true,
 };
 
+int option_refuse(const char *what, const char *which)
+{
+	(void)what, (void)which;
+	return -1;
+}
+
 uint64_t stream_now_ns(void)
 {
 	return 1000000000;

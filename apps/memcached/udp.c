@@ -12,7 +12,7 @@
 
 #include "conn.h"
 #include "fetch.h"
-#include "text.h"
+#include "text_answer.h"
 #include "value.h"
 
 enum {

@@ -294,6 +294,19 @@ def test_values_of_many_sizes_come_back_whole(server, size):
             assert talk.say(b"get sized\r\n") == value(b"sized", b"abc" + data + data, 9) + END
 
 
+def test_every_small_length_is_written_right(server):
+    with server.connect() as talk:
+        for size in range(0, 1030):
+            data = b"x" * size
+            talk.send(put(b"l%d" % (size % 100), data, size * 997))
+            assert talk.read(len(STORED)) == STORED
+            if size % 100 == 99:
+                keys = range(size - 99, size + 1)
+                for count in (1, 7, 8, 9, 31, 32, 33, 100):
+                    assert talk.say(b"get " + b" ".join(b"l%d" % (k % 100) for k in keys[:count]) + b"\r\n") == \
+                        b"".join(value(b"l%d" % (k % 100), b"x" * k, k * 997) for k in keys[:count]) + END
+
+
 def test_bytes_may_arrive_one_at_a_time(server):
     said = b"set slow 3 0 5\r\nab\r\nc\r\nget slow none\r\nincr slow 1\r\nnonsense\r\n"
     with server.connect() as talk:

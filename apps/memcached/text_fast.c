@@ -1,0 +1,170 @@
+/*
+ * The commonest commands, taken apart in one pass: get with well-formed keys, set with plain numbers.
+ *
+ * Each function here takes a command line that is complete and has nothing unusual in it, or leaves
+ * it untouched to the long way (text.c), which knows all that memcached accepts and refuses. So
+ * nothing here need know an error.
+ */
+#include "fetch.h"
+#include "hash.h"
+#include "stats.h"
+#include "text_answer.h"
+
+enum {
+	KEYS_MAX = 32,             /* of a get that is taken here */
+	DIGITS_MAX = 9,            /* of a number: it fits into 31 bits */
+};
+
+static uint32_t load32(const char *p)
+{
+	uint32_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+/* The first byte from p on that is a blank or control character; `end` if there is none. */
+static const char *word_end(const char *p, const char *end)
+{
+	const uint64_t ones = 0x0101010101010101, high = 0x80 * ones;
+
+	/* Eight at a time: a byte below '!' borrows from its own high bit. */
+	for (; end - p >= 8; p += 8) {
+		uint64_t x, found;
+
+		memcpy(&x, p, sizeof(x));
+		found = (x - ('!' * ones)) & ~x & high;
+		if (found && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+			return p + (__builtin_ctzll(found) >> 3);
+		if (found)
+			break;
+	}
+	while (p < end && (uint8_t)*p > ' ')
+		p++;
+	return p;
+}
+
+/* The end of the key at p, which is not too long; NULL: it is, or has no end yet, or is none. */
+static const char *key_end(const char *p, const char *end)
+{
+	const char *limit = end - p > KEY_MAX + 1 ? p + KEY_MAX + 1 : end, *e = word_end(p, limit);
+
+	return e == p || e == limit ? NULL : e;
+}
+
+static bool is_line_end(const char *p, const char *end)
+{
+	return end - p >= 2 && p[0] == '\r' && p[1] == '\n';
+}
+
+size_t text_one_key(const char *data, size_t len)
+{
+	const char *key = data + TEXT_GET_LEN, *end = data + len, *p;
+
+	if (len < TEXT_GET_LEN + 3 || load32(data) != load32("get ") || settings.verbose > 1)
+		return 0;
+	p = key_end(key, end);
+	return p && is_line_end(p, end) ? (size_t)(p - key) : 0;
+}
+
+static size_t get_keys(struct conn *c, const char *data, const char *end)
+{
+	struct word keys[KEYS_MAX];
+	unsigned count = 0;
+	const char *p = data + TEXT_GET_LEN, *e;
+
+	for (;; p = e + 1) {
+		e = key_end(p, end);
+		if (!e || count == KEYS_MAX)
+			return 0;
+		keys[count++] = (struct word){ p, (size_t)(e - p) };
+		if (*e != ' ')
+			break;
+	}
+	if (!is_line_end(e, end))
+		return 0;
+	text_answer_keys(c, keys, count);
+	return (size_t)(e + 2 - data);
+}
+
+static size_t get(struct conn *c, const char *data, size_t len)
+{
+	const char *key = data + TEXT_GET_LEN, *end = data + len, *p = key_end(key, end);
+
+	c->noreply = false;
+	c->last_command = clock_now;
+	if (!p || *p == ' ')
+		return get_keys(c, data, end);
+	if (!is_line_end(p, end))
+		return 0;
+	text_answer(c, fetch_get(c, key, (size_t)(p - key)));
+	return (size_t)(p + 2 - data);
+}
+
+/* Plain digits from *p on, as far as something else. False: none, or too many. */
+static bool digits(const char **p, const char *end, uint32_t *out)
+{
+	const char *s = *p;
+	uint32_t n = 0;
+
+	for (; s < end && (uint8_t)(*s - '0') < 10; s++)
+		n = n * 10 + (uint8_t)(*s - '0');
+	if (s == *p || s - *p > DIGITS_MAX)
+		return false;
+	*p = s;
+	*out = n;
+	return true;
+}
+
+static bool blank(const char **p, const char *end)
+{
+	return *p < end && *(*p)++ == ' ';
+}
+
+/* The value has come with its line: it goes into the item at once. */
+static void set_value(struct conn *c, struct item *it, const char *value)
+{
+	memcpy(item_value(it), value, it->value_len);
+	c->verb = STORE_SET;
+	c->item = it;
+	text_value_complete(c);
+}
+
+static size_t set(struct conn *c, const char *data, size_t len)
+{
+	const char *key = data + TEXT_GET_LEN, *end = data + len, *key_stop = key_end(key, end), *p = key_stop;
+	uint32_t flags, exptime, size;
+	struct item *it;
+
+	if (!p || !blank(&p, end) || !digits(&p, end, &flags) || !blank(&p, end) || !digits(&p, end, &exptime) ||
+	    !blank(&p, end) || !digits(&p, end, &size) || !is_line_end(p, end))
+		return 0;
+	it = item_new(key, (size_t)(key_stop - key), flags, clock_from_exptime(exptime), size + 2);
+	if (!it)
+		return 0;
+	p += 2;
+	c->noreply = false;
+	c->last_command = clock_now;
+	c->cas = 0;
+	if (!(it->flags & ITEM_CHUNKED) && (size_t)(end - p) >= it->value_len) {
+		set_value(c, it, p);
+		return (size_t)(p - data) + it->value_len;
+	}
+	c->item = it;
+	conn_expect_value(c, STORE_SET, it->value_len);
+	return (size_t)(p - data);
+}
+
+size_t text_fast(struct conn *c, const char *data, size_t len)
+{
+	uint32_t name;
+
+	if (len < TEXT_GET_LEN + 3 || settings.verbose > 1)
+		return 0;
+	name = load32(data);
+	if (name == load32("get "))
+		return get(c, data, len);
+	if (name == load32("set "))
+		return set(c, data, len);
+	return 0;
+}
