@@ -166,10 +166,11 @@ void idle_in_place(struct runqueue *rq, struct thread *t)
 {
 	bool found = false;
 
-	assert(rq->current == t && spin_is_held(&rq->lock));
+	assert(rq->current == t);
+	if (is_wanted(rq, t))
+		return;
 	sched_account(t, rq->idle);
 	store_relaxed(&rq->resting, true);
-	spin_release(&rq->lock);
 	while (!is_wanted(rq, t) && !steal(rq->hart)) {
 		sleep_once(rq, t);
 		found = finds_it_by_looking(t);
@@ -177,10 +178,9 @@ void idle_in_place(struct runqueue *rq, struct thread *t)
 			break;
 		take_interrupts();
 	}
-	spin_acquire(&rq->lock);
 	store_relaxed(&rq->resting, false);
 	if (found)
-		t->state = THREAD_RUNNING;
+		store_relaxed(&t->state, THREAD_RUNNING);
 	sched_account(rq->idle, t);
 }
 

@@ -19,7 +19,7 @@ struct runqueue {
 	struct thread *worker;    /* [I] the executor's thread, never queued while parked */
 	uint32_t tasks;           /* [executor's lock], read without it: tasks queued for the worker */
 	bool worker_parked;       /* [q] waits for tasks, and for nothing else */
-	bool resting;             /* [q] `current` waits in place: see idle.c */
+	bool resting;             /* [own hart, interrupts off], read by others as a hint: `current` waits in place */
 	uint8_t hart;             /* [I] whose it is */
 	bool slice_armed;         /* [own hart, interrupts off] */
 	bool slice_over;          /* [own hart, interrupts off] */
@@ -73,8 +73,8 @@ static inline bool runqueue_is_idle(const struct runqueue *rq)
 
 /* core/sched/idle.c */
 /*
- * Lock held, which is released while the hart rests: `t`, the current thread, is SLEEPING and nothing else is to
- * run. Returns when t was woken, or when another thread should have the hart.
+ * Interrupts off, no lock: `t`, the current thread, is SLEEPING. Returns when t was woken, or when another thread
+ * should have the hart.
  */
 void idle_in_place(struct runqueue *rq, struct thread *t);
 bool idle_claim(hart_t hart);                   /* true: it slept and the caller must send the interrupt */

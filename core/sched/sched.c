@@ -168,8 +168,8 @@ static void make_runnable(struct runqueue *home, struct thread *t)
 
 	counter_inc(sched_wakes);
 	if (home->current == t) { /* announced, but not asleep yet; or it rests in place */
-		store_relaxed(&t->state, THREAD_RUNNING);
-		if (HARTS_MAX > 1 && home->resting && home->hart != hart_id() && call_sleeper(home->hart))
+		store_release(&t->state, THREAD_RUNNING);
+		if (HARTS_MAX > 1 && home->hart != hart_id() && call_sleeper(home->hart))
 			arch_ipi(home->hart);
 		spin_release(&home->lock);
 		return;
@@ -206,8 +206,10 @@ static bool wake(struct thread *t, int result, bool interrupt)
 	flags = arch_irq_save();
 	preempt_disable();
 	home = lock_home(t);
-	if (interrupt)
-		t->interrupted = true;
+	if (interrupt) {
+		store_relaxed(&t->interrupted, true);
+		full_fence();
+	}
 	asleep = t->state == THREAD_SLEEPING && (!interrupt || t->interruptible);
 	if (asleep) {
 		t->wake_result = result;
@@ -278,7 +280,24 @@ void thread_cancel_wait(void)
 	end_wait(t);
 }
 
-/* Leaves the hart unless a wake or interrupt has come already. Returns what the wait returns. */
+/* Gives the hart to somebody else, unless a wake or interrupt has come already. Interrupts off. */
+static __attribute__((noinline)) void leave_hart(struct runqueue *rq, struct thread *t)
+{
+	spin_acquire(&rq->lock);
+	if (t->state == THREAD_SLEEPING && t->interruptible && t->interrupted) {
+		t->state = THREAD_RUNNING;
+		t->wake_result = -EINTR;
+	} else if (t->state == THREAD_SLEEPING) {
+		sched_away(rq);
+	}
+	sched_finish_switch();
+}
+
+/*
+ * Most waits begin and end in place, without the lock. That misses neither a wake nor an interruption: prepare_wait
+ * has announced SLEEPING, here follows whether it is interruptible, and wake() looks the other way round.
+ * Returns what the wait returns.
+ */
 static int sleep_until_woken(struct thread *t, bool interruptible)
 {
 	irqflags_t flags = arch_irq_save();
@@ -291,20 +310,14 @@ static int sleep_until_woken(struct thread *t, bool interruptible)
 		arch_irq_restore(flags);
 		return 0;
 	}
-	spin_acquire(&rq->lock);
-	if (t->state == THREAD_SLEEPING && interruptible && t->interrupted) {
-		t->state = THREAD_RUNNING;
-		t->wake_result = -EINTR;
-	} else if (t->state == THREAD_SLEEPING) {
-		t->interruptible = interruptible;
-		if (!runqueue_has_urgent(rq, THREAD_PRIORITIES - 1))
-			idle_in_place(rq, t);
-		if (t->state == THREAD_SLEEPING)
-			sched_away(rq);
-		t->interruptible = false;
-	}
+	store_relaxed(&t->interruptible, interruptible);
+	full_fence();
+	if (!interruptible || !thread_is_interrupted(t))
+		idle_in_place(rq, t);
+	if (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == THREAD_SLEEPING)
+		leave_hart(rq, t);
+	t->interruptible = false;
 	result = t->wake_result;
-	sched_finish_switch();
 	arch_irq_restore(flags);
 	return result;
 }

@@ -37,7 +37,7 @@ struct task;
  * Open so that the functions below can be inlined; only core/sched reads or writes the fields.
  *
  * Locks:  I set once before publication   o the thread itself   l thread-list lock
- *         q lock of the run queue of the thread's hart          b q, or the thread itself while RUNNING
+ *         q lock of the run queue of the thread's hart          b q, or the thread itself while RUNNING or resting
  */
 struct thread {
 	struct arch_thread arch;    /* first: see core/arch.h; arch.hart is [q] */
@@ -58,7 +58,7 @@ struct thread {
 	struct ktimer timer;        /* [o] ends a wait with a deadline */
 	const struct task *running_task; /* [o] the executor task it is inside */
 	void *user;                 /* [o] */
-	uint64_t ran_ticks, since_ticks; /* [q] processor time before this run; when this run began */
+	uint64_t ran_ticks, since_ticks; /* [its hart] processor time before this run; when this run began */
 	struct list all_link;       /* [l] */
 	int id;                     /* [I] */
 	bool detached;              /* [I] */
@@ -111,7 +111,8 @@ void thread_yield(void);
  * thread_prepare_wait() announces that the current thread is about to wait; then publish it where the waker
  * will look, re-check the condition, and either thread_block() or thread_cancel_wait().
  * thread_block() returns 0 after a wake, -ETIMEDOUT when `deadline_ns` (clock_ns() time, UINT64_MAX for never)
- * has passed, -EINTR when `interruptible` and thread_interrupt() was called. Not with spinlocks held.
+ * has passed, -EINTR when `interruptible` and thread_interrupt() was called. Not with spinlocks held. A 0 may be the late
+ * echo of a wake that was meant for a wait before, so the condition is checked again after it.
  */
 void thread_prepare_wait(void);
 void thread_cancel_wait(void);
