@@ -22,6 +22,7 @@
 
 #include "lwip/init.h"
 #include "lwip/netif.h"
+#include "lwip/stats.h"
 #include "stack.h"
 
 COUNTER(net_batches, "sections under the stack lock");
@@ -54,10 +55,21 @@ void net_enter(void)
 	net_timers_advance();
 }
 
+/* Packets to ourselves wait in their netif; lwIP's statistics tell whether there are any. */
+static void deliver_looped_back(void)
+{
+	static STAT_COUNTER delivered;
+
+	while (unlikely(lwip_stats.link.xmit != delivered)) {
+		delivered = lwip_stats.link.xmit;
+		netif_poll_all();
+	}
+}
+
 void net_leave(void)
 {
 	counter_inc(net_batches);
-	netif_poll_all();
+	deliver_looped_back();
 	net_interfaces_kick();
 	net_timers_settle();
 	preempt_enable();

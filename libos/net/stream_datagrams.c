@@ -44,7 +44,7 @@ static struct datagram *datagram_alloc(void)
 static void datagram_free(struct datagram *g)
 {
 	net_receive_done(g->bytes);
-	if (free_count >= FREE_MAX) {
+	if (unlikely(free_count >= FREE_MAX)) {
 		kfree(g);
 		return;
 	}
@@ -68,6 +68,7 @@ void stream_datagram_arrived(struct stream_datagrams *d, struct datagram *g)
 	*d->inbox_end = g;
 	d->inbox_end = &g->next;
 	d->inbox_count++;
+	d->loop->has_inbox = true;
 	stream_loop_mark(d->loop);
 }
 
@@ -100,19 +101,16 @@ static void arrived(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_add
 	stream_datagram_arrived(d, g);
 }
 
-/* Section: takes the inboxes over, and frees what was handed out. */
+/* Section: takes the inboxes over; what was taken before has been served. */
 void stream_datagrams_collect(struct stream_loop *loop)
 {
 	struct stream_datagrams *d;
-	struct datagram *g;
 
-	while ((g = loop->used_datagrams)) {
-		loop->used_datagrams = g->next;
-		datagram_free(g);
-	}
+	loop->has_inbox = false;
 	list_for_each(d, &loop->datagrams, link) {
-		if (!d->inbox || d->waiting)
+		if (!d->inbox)
 			continue;
+		assert(!d->waiting);
 		d->waiting = d->inbox;
 		d->inbox = NULL;
 		d->inbox_end = &d->inbox;
@@ -155,6 +153,7 @@ static void answer_send(struct packet *k)
 void stream_datagrams_flush(struct stream_loop *loop)
 {
 	struct output_piece *piece;
+	struct datagram *g;
 
 	while ((piece = loop->short_answers)) {
 		loop->short_answers = piece->next;
@@ -163,6 +162,10 @@ void stream_datagrams_flush(struct stream_loop *loop)
 	while ((piece = loop->answers)) {
 		loop->answers = piece->next;
 		answer_send(packet_of(piece));
+	}
+	while ((g = loop->used_datagrams)) {
+		loop->used_datagrams = g->next;
+		datagram_free(g);
 	}
 	loop->short_answers_end = &loop->short_answers;
 	loop->answers_end = &loop->answers;

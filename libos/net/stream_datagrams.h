@@ -20,6 +20,7 @@ struct datagram {
 	struct datagram *next;
 	struct pbuf *bytes;
 	struct net_interface *short_way;  /* where its answers leave with headers made of its own; NULL: lwIP's */
+	uint32_t address_sum;             /* of both, for the answer's checksums */
 	struct route route;               /* also for the short way, since a server may ask for it */
 };
 

@@ -83,6 +83,13 @@ static uint32_t fold(uint64_t sum)
 	return (uint32_t)((sum & 0xffff) + (sum >> 16));
 }
 
+/* The same for a sum of a few half words, and of folded ones. */
+static inline uint32_t fold_short(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
 /* The length of the datagram's bytes; negative: not plain, or a sum is wrong. */
 static int read_headers(const struct netbuf *b, const word *ip)
 {
@@ -139,6 +146,7 @@ bool net_datagram_take(struct net_interface *in, struct netbuf *b)
 	}
 	g->bytes = net_receive_lend(in, b, HEADERS, (unsigned)len);
 	g->short_way = in;
+	g->address_sum = fold((uint64_t)ip[3] + ip[4]);
 	g->route.by = d;
 	g->route.remote_port = lwip_ntohs((u16_t)ip[5]);
 	ip_addr_set_ip4_u32_val(g->route.remote, ip[3]);
@@ -148,21 +156,22 @@ bool net_datagram_take(struct net_interface *in, struct netbuf *b)
 }
 
 /* IP and UDP, from the question's; `udp_len` counts UDP's header. */
-static void write_packet(struct stream_datagrams *d, const word *asked, word *ip, unsigned udp_len, bool device_sums)
+static inline void write_packet(const struct datagram *g, const word *asked, word *ip, unsigned udp_len,
+				bool device_sums)
 {
-	uint32_t pseudo = lwip_htons(IP_PROTO_UDP) + lwip_htons((u16_t)udp_len);
+	uint32_t total = lwip_htons((u16_t)(udp_len + IP_HLEN)), id = lwip_htons(g->route.by->identification++);
+	uint32_t life = TIME_LIVED | IP_PROTO_UDP << 8;
 	uint32_t sum;
 
-	ip[0] = 0x45 | (uint32_t)lwip_htons((u16_t)(udp_len + IP_HLEN)) << 16;
-	ip[1] = lwip_htons(d->identification++);
-	ip[2] = TIME_LIVED | IP_PROTO_UDP << 8;
+	ip[0] = 0x45 | total << 16;
+	ip[1] = id;
+	ip[2] = life | (0xffff & ~fold_short(g->address_sum + 0x45 + total + id + life)) << 16;
 	ip[3] = asked[4];
 	ip[4] = asked[3];
-	ip[2] |= (0xffff & ~fold((uint64_t)ip[0] + ip[1] + ip[2] + ip[3] + ip[4])) << 16;
 	ip[5] = asked[5] << 16 | asked[5] >> 16;
 	ip[6] = lwip_htons((u16_t)udp_len);
-	sum = fold((uint64_t)pseudo + ip[3] + ip[4]);
-	if (!device_sums) {
+	sum = fold_short(g->address_sum + lwip_htons(IP_PROTO_UDP) + ip[6]);
+	if (unlikely(!device_sums)) {
 		sum = 0xffff & ~fold((uint64_t)sum + net_checksum(ip + 5, (int)udp_len));
 		sum = sum ? sum : 0xffff;
 	}
@@ -185,7 +194,7 @@ bool stream_short_answer(const struct datagram *g, struct packet *k, size_t len)
 	to[0] = asked[3], to[1] = asked[4], to[2] = asked[5];
 	to[3] = asked[0], to[4] = asked[1], to[5] = asked[2];
 	to[6] = asked[6];
-	write_packet(g->route.by, (const word *)(asked + 7), (word *)(frame + SIZEOF_ETH_HDR),
+	write_packet(g, (const word *)(asked + 7), (word *)(frame + SIZEOF_ETH_HDR),
 		     (unsigned)len + UDP_HLEN, device_sums);
 	p->payload = frame;
 	p->len = p->tot_len = (u16_t)(len + HEADERS);

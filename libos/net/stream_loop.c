@@ -2,13 +2,14 @@
  * The loops of the lwIP back end of <libos/stream.h>: rounds, waiting, posts, beginning and end.
  *
  * One round of stream_run():
- *   section (stack lock held): the log of the last round's output goes into TCP; windows are
- *       opened; closes are carried out; frames are taken from the devices, and lwIP's callbacks put
- *       streams on `ready`; the list is collected; the devices are kicked, once;
+ *   section (stack lock held): frames are taken from the devices, and the callbacks that they cause
+ *       put streams on `ready`; the list is collected;
  *   service (no lock): loans are given back, posted calls made, timers fired, and each collected
- *       stream is served: opened, received, writable, ended, closed.
- * A round that served nobody ends in waiting. So one request that finds the loop asleep costs one
- * wake-up, two sections, and one notification of the device.
+ *       stream is served: opened, received, writable, ended, closed;
+ *   section, if anybody said anything: output goes into TCP, windows are opened, closes are carried
+ *       out, what was read is given back, and the devices are kicked, once.
+ * So one request that finds the loop asleep costs one wake-up, one round, and one notification of the
+ * device.
  */
 #include <core/assert.h>
 #include <core/counter.h>
@@ -65,13 +66,12 @@ static void set_thread(struct stream_loop *loop, struct thread *t)
 	spin_unlock_irq(&loop->post_lock, flags);
 }
 
-/* Something of the loop's is ready. Its own thread will see it in the section that it is in. */
+/* Something of the loop's is ready. What happens before its section collects needs no further round. */
 void stream_loop_mark(struct stream_loop *loop)
 {
-	if (loop == collecting_loop)
-		loop->is_awake = true;
-	else
-		loop_awaken(loop);
+	if (likely(loop == collecting_loop))
+		return;
+	loop_awaken(loop);
 }
 
 /* Only a monitor's loop does. */
@@ -85,22 +85,41 @@ void net_leave_devices(struct stream_loop *loop)
 	loop->leaves_devices = true;
 }
 
-/* The section under the stack lock. */
+/* What the servers have asked for since the last section. Stack lock. */
+static void carry_out(struct stream_loop *loop)
+{
+	if (loop->used_datagrams)
+		stream_datagrams_flush(loop);
+	stream_carry_out_all(loop);
+	stream_packets_restock(loop);
+}
+
+/* The section that begins a round. */
 static void section(struct stream_loop *loop)
 {
 	net_enter();
 	__atomic_store_n(&loop->is_awake, false, __ATOMIC_RELEASE);
 	collecting_loop = loop;
-	stream_carry_out_all(loop);
-	if (loop->answers || loop->short_answers)
-		stream_datagrams_flush(loop);
+	carry_out(loop);
 	if (!leaves_devices(loop))
 		net_poll();
-	collecting_loop = NULL;
 	stream_collect_all(loop);
-	if (!list_is_empty(&loop->datagrams))
+	if (loop->has_inbox)
 		stream_datagrams_collect(loop);
-	stream_packets_restock(loop);
+	collecting_loop = NULL;
+	net_leave();
+}
+
+static bool has_output(const struct stream_loop *loop)
+{
+	return !list_is_empty(&loop->touched) || loop->used_input || loop->used_datagrams;
+}
+
+/* The section that ends a round: what the servers have said leaves. */
+static void end_section(struct stream_loop *loop)
+{
+	net_enter();
+	carry_out(loop);
 	net_leave();
 }
 
@@ -154,9 +173,8 @@ static void service(struct stream_loop *loop)
 
 static bool has_work(const struct stream_loop *loop)
 {
-	return __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE) || !list_is_empty(&loop->touched) ||
-	       !list_is_empty(&loop->released) || loop->used_input || loop->answers ||
-	       loop->short_answers ||	       loop->used_datagrams || stream_turns_are_due(&loop->head);
+	return __atomic_load_n(&loop->is_awake, __ATOMIC_ACQUIRE) || has_output(loop) ||
+	       !list_is_empty(&loop->released) || stream_turns_are_due(&loop->head);
 }
 
 static void run_signal_handlers(void)
@@ -255,6 +273,8 @@ bool stream_round(struct stream_loop *loop)
 	if (IS_ENABLED(CONFIG_TRACE_DETAIL))
 		trace_counter("network memory", net_memory_used());
 	service(loop);
+	if (likely(has_output(loop)))
+		end_section(loop);
 	return has_work(loop);
 }
 

@@ -138,6 +138,7 @@ struct stream_loop {
 	struct packet *stock[PACKET_SIZES];        /* [o] packets to write output into */
 	unsigned stock_count[PACKET_SIZES], stock_least[PACKET_SIZES]; /* [o] */
 	struct datagram *used_datagrams;  /* [o] handed out, to be freed */
+	bool has_inbox;                   /* [S] datagrams have arrived */
 	bool has_datagrams;               /* [o] collected, to be handed out */
 	struct output_piece *answers, **answers_end; /* [o] datagrams to send through lwIP */
 	struct output_piece *short_answers, **short_answers_end; /* [o] and those past it */
@@ -198,7 +199,7 @@ void stream_packets_restock(struct stream_loop *loop);     /* S and o */
 void stream_packets_drop(struct stream_loop *loop);        /* S and o */
 
 /* stream_datagrams.c */
-void stream_datagrams_flush(struct stream_loop *loop);     /* S and o: sends the answers */
+void stream_datagrams_flush(struct stream_loop *loop);     /* S and o: sends answers, frees what was answered */
 void stream_datagrams_collect(struct stream_loop *loop);   /* S and o: what arrived */
 void stream_datagrams_serve(struct stream_loop *loop);     /* o: calls received() */
 void stream_datagrams_close_all(struct stream_loop *loop);

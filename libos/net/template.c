@@ -75,6 +75,14 @@ static inline uint32_t fold_short(uint32_t sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
+/* Frames and neighbour caches have link addresses at even places. */
+static inline bool is_mac(const void *one, const void *other)
+{
+	const half *a = one, *b = other;
+
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
+}
+
 /* The ARP cache's index of the next hop, -1: none, or not with this address. */
 static int find_arp(const struct netif *netif, const ip4_addr_t *remote, const uint8_t *mac)
 {
@@ -160,12 +168,9 @@ void net_template_learn(struct net_interface *in, const struct pbuf *p)
 	learn(t, in, p->payload);
 }
 
-/* Neighbour caches keep addresses at even places. */
 static inline bool has_mac(const struct net_template *t, const void *mac)
 {
-	const half *a = (const half *)t->words + PAD / 2, *b = mac;
-
-	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
+	return is_mac((const uint8_t *)t->words + PAD, mac);
 }
 
 static inline bool arp_is_current(const struct net_template *t)
@@ -207,7 +212,7 @@ bool net_neighbour_is(struct net_interface *in, uint32_t remote, const uint8_t *
 	if (!is_on_link(&in->netif, remote))
 		hop = *netif_ip4_gw(&in->netif);
 	if (likely(etharp_get_entry(*hint, &ip, &netif, &eth) && netif == &in->netif && ip4_addr_eq(ip, &hop)))
-		return memcmp(eth->addr, mac, ETH_HWADDR_LEN) == 0 && use_neighbour(*hint);
+		return is_mac(eth->addr, mac) && use_neighbour(*hint);
 	i = etharp_find_addr(&in->netif, &hop, &eth, &entry_ip);
 	if (i < 0 || i >= ARP_TABLE_SIZE || memcmp(eth->addr, mac, ETH_HWADDR_LEN) != 0)
 		return false;

@@ -85,8 +85,10 @@ static void transmission_free(struct transmission *t)
 
 static inline void drop_reference(struct pbuf *p)
 {
-	if (likely(p->ref > 1))
+	if (p->ref > 1)
 		p->ref--;
+	else if (likely((p->flags & PBUF_FLAG_IS_CUSTOM) && !p->next))
+		((struct pbuf_custom *)p)->custom_free_function(p);
 	else
 		pbuf_free(p);
 }
