@@ -4,7 +4,8 @@
 
 int abitest_threads(void), abitest_cancel(void), abitest_pipes(void), abitest_readiness(void),
 	abitest_sockets(void), abitest_memory(void), abitest_stdio(void), abitest_clocks(void),
-	abitest_signals(void), abitest_missing(void), abitest_disk(void);
+	abitest_signals(void), abitest_missing(void), abitest_disk(void), abitest_tree(void),
+	abitest_tree_random(void);
 
 static const struct {
 	const char *name;
@@ -14,6 +15,7 @@ static const struct {
 	{ "readiness", abitest_readiness }, { "sockets", abitest_sockets }, { "memory", abitest_memory },
 	{ "stdio", abitest_stdio },         { "clocks", abitest_clocks },   { "signals", abitest_signals },
 	{ "missing", abitest_missing },       { "disk", abitest_disk },
+	{ "tree", abitest_tree }, { "tree_random", abitest_tree_random },
 };
 
 int main(int argc, char **argv)

@@ -53,6 +53,7 @@ struct virtio_blk {
 	struct spinlock lock;
 	struct virtqueue q;            /* [v] */
 	struct slot *slots;            /* [v] */
+	struct virtq_seg segs[VECS_MAX + 2]; /* [v] of the chain being made: too much for a stack */
 	struct list unsent;            /* [v] commands that met a broken device */
 	bool resetting;                /* [v] the ring is not to be touched */
 	struct task task;
@@ -90,7 +91,7 @@ static unsigned add_data(const struct blk_command *c, struct virtq_seg *segs)
 
 static int send_command(struct virtio_blk *v, struct blk_command *c)
 {
-	struct virtq_seg segs[VECS_MAX + 2];
+	struct virtq_seg *segs = v->segs;
 	struct slot *s = &v->slots[c->index];
 	bool has_range = c->op == BLK_DISCARD || c->op == BLK_WRITE_ZEROES;
 	unsigned data;

@@ -1,6 +1,9 @@
 posix-objs := start.o process.o signal.o signal_calls.o futex.o time.o memory.o fault.o fd.o descriptors.o io.o blocking.o \
-	open.o poll_calls.o itimer.o info.o random.o
+	poll_calls.o itimer.o info.o random.o
 objs-$(CONFIG_POSIX)          += $(posix-objs)
+# Paths: through the file systems, or else a few fixed places.
+path-objs := $(if $(CONFIG_VFS),where.o path_calls.o attribute_calls.o,open.o)
+objs-$(CONFIG_POSIX)          += $(path-objs)
 objs-$(CONFIG_POSIX_PIPE)     += pipe_calls.o
 objs-$(CONFIG_POSIX_EVENTFD)  += eventfd.o
 objs-$(CONFIG_POSIX_TIMERFD)  += timerfd.o
@@ -15,6 +18,6 @@ objs-$(CONFIG_NET)            += stream_signals.o etc.o
 endif
 cflags-y += -I$(O)/include/generated -Ilibos/syscall
 
-$(addprefix $(O)/obj/libos/posix/,$(posix-objs) pipe_calls.o eventfd.o timerfd.o epoll.o epoll_test.o \
+$(addprefix $(O)/obj/libos/posix/,$(posix-objs) $(path-objs) pipe_calls.o eventfd.o timerfd.o epoll.o epoll_test.o \
 	socket_calls.o): \
 	$(O)/include/generated/syscall_direct.c

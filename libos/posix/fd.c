@@ -50,6 +50,16 @@ static bool fd_is_open_locked(int fd)
 	       table.slots.files[fd];
 }
 
+bool fd_is_open(int fd)
+{
+	bool open;
+
+	spin_lock(&table.lock);
+	open = fd_is_open_locked(fd);
+	spin_unlock(&table.lock);
+	return open;
+}
+
 struct file *fd_get(int fd)
 {
 	struct file *f = NULL;

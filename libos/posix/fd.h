@@ -22,6 +22,7 @@ int fd_install(struct file *f, bool close_on_exec, int lowest);
  * -ENOMEM.
  */
 int fd_replace(int fd, struct file *f, bool close_on_exec);
+bool fd_is_open(int fd);
 int fd_close(int fd);                               /* 0 or -EBADF */
 
 int fd_flags(int fd, bool *close_on_exec);          /* 0 or -EBADF */

@@ -38,13 +38,6 @@ long sys_getsid(int pid)
 	return own_id(pid);
 }
 
-long sys_umask(unsigned mask)
-{
-	static unsigned current = 022;
-
-	return (long)__atomic_exchange_n(&current, mask & 0777, __ATOMIC_RELAXED);
-}
-
 #define UTS_FIELD 65
 
 struct abi_utsname {

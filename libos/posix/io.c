@@ -222,20 +222,15 @@ long sys_fdatasync(int fd)
 	return file_sync(fd, true);
 }
 
-long sys_sync(void)
-{
-	return 0;
-}
-
 long sys_fstat(int fd, void *st)
 {
 	struct file *f = fd_get(fd);
-	struct kstat k = { .blksize = PAGE_SIZE, .nlink = 1 };
+	struct kstat k;
 	long ret;
 
 	if (!f)
 		return -EBADF;
-	ret = f->ops->stat ? f->ops->stat(f, &k) : 0;
+	ret = file_stat(f, &k);
 	file_put(f);
 	return ret ? ret : user_write(st, &k, sizeof(k));
 }

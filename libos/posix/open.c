@@ -70,7 +70,7 @@ long sys_openat(int dirfd, const char *user_path, int flags, unsigned mode)
 long sys_newfstatat(int dirfd, const char *user_path, void *st, int flags)
 {
 	char path[PATH_BYTES];
-	struct kstat k = { .blksize = PAGE_SIZE, .nlink = 1 };
+	struct kstat k;
 	kssize_t len = user_read_string(path, user_path, sizeof(path));
 	struct file *f;
 	int ret;
@@ -82,9 +82,21 @@ long sys_newfstatat(int dirfd, const char *user_path, void *st, int flags)
 	ret = path_open(path, O_RDONLY, &f);
 	if (ret)
 		return ret;
-	ret = f->ops->stat ? f->ops->stat(f, &k) : 0;
+	ret = file_stat(f, &k);
 	file_put(f);
 	return ret ? ret : user_write(st, &k, sizeof(k));
+}
+
+long sys_umask(unsigned mask)
+{
+	static unsigned current = 022;
+
+	return (long)__atomic_exchange_n(&current, mask & 0777, __ATOMIC_RELAXED);
+}
+
+long sys_sync(void)
+{
+	return 0;
 }
 
 int open_standard_files(void)

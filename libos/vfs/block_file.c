@@ -150,13 +150,18 @@ static uint32_t block_poll(struct file *f)
 	return POLL_IN | POLL_OUT;
 }
 
+uint64_t block_number(const struct blkdev *d)
+{
+	return BLOCK_MAJOR << 8 | d->minor;
+}
+
 static int block_stat(struct file *f, struct kstat *st)
 {
 	const struct blkdev *d = f->object;
 
 	st->mode = S_IFBLK | 0660;
 	st->ino = d->minor + 1;
-	st->rdev = BLOCK_MAJOR << 8 | d->minor << 4;
+	st->rdev = block_number(d);
 	return 0;
 }
 
@@ -223,14 +228,26 @@ static struct blkdev *device_of(const char *path)
 	return str_starts_with(path, "/dev/") ? blkdev_find(path + 5) : NULL;
 }
 
-int block_open(const char *path, uint32_t flags, struct file **out)
+static int open_device(struct blkdev *d, uint32_t flags, struct file **out)
 {
-	struct blkdev *d = device_of(path);
-
-	if (!d)
-		return -ENOENT;
 	if (d->read_only && (flags & O_ACCMODE) != O_RDONLY)
 		return -EROFS;
 	*out = file_create(&block_ops, d, flags);
 	return *out ? 0 : -ENOMEM;
+}
+
+int block_open(const char *path, uint32_t flags, struct file **out)
+{
+	struct blkdev *d = device_of(path);
+
+	return d ? open_device(d, flags, out) : -ENOENT;
+}
+
+int block_open_number(uint64_t rdev, uint32_t flags, struct file **out)
+{
+	for (struct blkdev *d = blkdev_next(NULL); d; d = blkdev_next(d)) {
+		if (block_number(d) == rdev)
+			return open_device(d, flags, out);
+	}
+	return -ENXIO;
 }

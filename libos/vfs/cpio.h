@@ -35,4 +35,7 @@ static inline void cpio_open(struct cpio *a, const void *bytes, size_t size)
 /* 1 and the next member; 0 at the end; -EINVAL where the archive does not hold together. */
 int cpio_next(struct cpio *a, struct cpio_entry *e);
 
+/* The archive that this boot has: passed by the loader, else linked into the image. *size 0: none. */
+const void *initrd_archive(size_t *size);
+
 #endif

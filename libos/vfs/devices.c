@@ -84,21 +84,42 @@ static const struct file_ops devices[] = {
 	DEVICE("urandom", random_read, null_write),
 };
 
+/* What each is as a special file; the last two are the console. */
+static const struct { const char *name; uint16_t number; } names[] = {
+	{ "null", 1 << 8 | 3 }, { "zero", 1 << 8 | 5 }, { "full", 1 << 8 | 7 }, { "random", 1 << 8 | 8 },
+	{ "urandom", 1 << 8 | 9 }, { "tty", 5 << 8 }, { "console", 5 << 8 | 1 },
+};
+
+const char *device_name(unsigned i)
+{
+	return i < ARRAY_SIZE(names) ? names[i].name : NULL;
+}
+
+uint64_t device_number(unsigned i)
+{
+	return names[i].number;
+}
+
+static int open_nth(size_t i, uint32_t flags, struct file **out)
+{
+	*out = i < ARRAY_SIZE(devices) ? file_create(&devices[i], NULL, flags) : console_open();
+	return *out ? 0 : -ENOMEM;
+}
+
+int device_open_number(uint64_t rdev, uint32_t flags, struct file **out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (names[i].number == rdev)
+			return open_nth(i, flags, out);
+	}
+	return -ENXIO;
+}
+
 int device_open(const char *path, uint32_t flags, struct file **out)
 {
-	const char *name = path + 5;
-
-	if (!str_starts_with(path, "/dev/"))
-		return -ENOENT;
-	if (str_equal(name, "tty") || str_equal(name, "console")) {
-		*out = console_open();
-		return *out ? 0 : -ENOMEM;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
-		if (!str_equal(name, devices[i].kind))
-			continue;
-		*out = file_create(&devices[i], NULL, flags);
-		return *out ? 0 : -ENOMEM;
+	for (size_t i = 0; str_starts_with(path, "/dev/") && i < ARRAY_SIZE(names); i++) {
+		if (str_equal(path + 5, names[i].name))
+			return open_nth(i, flags, out);
 	}
 	return -ENOENT;
 }

@@ -2,6 +2,7 @@
 #include <core/assert.h>
 #include <core/errno.h>
 #include <core/kmem.h>
+#include <libos/abi.h>
 #include <libos/file.h>
 
 struct file *file_create(const struct file_ops *ops, void *object, uint32_t flags)
@@ -73,14 +74,27 @@ __attribute__((weak)) void epoll_file_gone(struct file *f)
 	(void)f;
 }
 
+int file_stat(struct file *f, struct kstat *st)
+{
+	*st = (struct kstat){ .blksize = PAGE_SIZE, .nlink = 1 };
+	if (f->place)
+		return f->place->ops->stat(f->place, st);
+	return f->ops->stat ? f->ops->stat(f, st) : 0;
+}
+
 void file_put(struct file *f)
 {
+	struct file_place *place;
+
 	if (__atomic_fetch_sub(&f->refs, 1, __ATOMIC_ACQ_REL) != 1)
 		return;
 	if (!list_is_empty(&f->epoll_items))
 		epoll_file_gone(f);
+	place = f->place;
 	if (f->ops->release)
 		f->ops->release(f);
 	else
 		kfree(f);
+	if (place)
+		place->ops->release(place);
 }

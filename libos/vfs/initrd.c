@@ -7,7 +7,6 @@
  * with fstat(); names are compared without leading
  * "/" and "./", and of two members of one name the later counts.
  */
-#include <core/arch.h>
 #include <core/errno.h>
 #include <core/init.h>
 #include <core/kmem.h>
@@ -17,8 +16,6 @@
 
 #include "cpio.h"
 #include "vfs.h"
-
-extern const uint8_t initrd_linked[], initrd_linked_end[]; /* archive.S */
 
 static struct { const void *bytes; size_t size; } archive; /* [I] after INIT_SERVICES */
 
@@ -137,11 +134,7 @@ static int initrd_init(void)
 	unsigned members = 0;
 	int ret;
 
-	archive.bytes = arch_initrd(&archive.size);
-	if (!archive.size) {
-		archive.bytes = initrd_linked;
-		archive.size = (size_t)(initrd_linked_end - initrd_linked);
-	}
+	archive.bytes = initrd_archive(&archive.size);
 	if (!archive.size)
 		return 0;
 	cpio_open(&a, archive.bytes, archive.size);

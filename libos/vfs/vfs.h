@@ -10,6 +10,15 @@ struct file *console_open(void);
 /* A device by its path: 0 and *out, -ENOENT, -ENXIO, -ENOMEM. */
 int device_open(const char *path, uint32_t flags, struct file **out);
 
+/* The same by the number of a special file, and what numbers there are: -ENXIO: no such device. */
+int device_open_number(uint64_t rdev, uint32_t flags, struct file **out);
+const char *device_name(unsigned i);   /* NULL: no more */
+uint64_t device_number(unsigned i);
+
+struct blkdev;
+uint64_t block_number(const struct blkdev *d);
+int block_open_number(uint64_t rdev, uint32_t flags, struct file **out);
+
 /* A block device by its path, as above; -EROFS to write to one that cannot be written to. */
 int block_open(const char *path, uint32_t flags, struct file **out);
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ MOTD = "Welcome to a file.\nSecond line.\n"
 
 def surroundings(name, folder):
     """What `disk` needs beside itself: its environment on Linux, and fields of the machine for Kiln."""
+    if name.startswith("tree"):
+        return {"TREE": tempfile.mkdtemp(dir="/dev/shm")}, {}
     if name != "disk":
         return {}, {}
     files = folder / "files" / "etc"

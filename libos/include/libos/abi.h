@@ -35,6 +35,9 @@
 #define AT_FDCWD    (-100)
 
 #define AT_SYMLINK_NOFOLLOW 0x100
+#define AT_REMOVEDIR        0x200
+#define AT_EACCESS          0x200
+#define AT_SYMLINK_FOLLOW   0x400
 #define AT_EMPTY_PATH       0x1000
 
 #define BLKROGET     0x125e
@@ -91,6 +94,18 @@ struct kstat {
 #define S_IFREG  0100000
 #define S_IFLNK  0120000
 #define S_IFSOCK 0140000
+#define S_ISUID  04000
+#define S_ISGID  02000
+#define S_ISVTX  01000
+
+#define MS_RDONLY 1u
+
+struct abi_statfs {
+	int64_t type, block_bytes;
+	uint64_t blocks, blocks_free, blocks_available, files, files_free;
+	int32_t fsid[2];
+	int64_t name_max, fragment_bytes, flags, spare[4];
+};
 
 /* Signals. */
 #define SIGHUP   1

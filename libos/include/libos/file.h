@@ -35,6 +35,15 @@ struct file_ops {
 	void (*release)(struct file *f);                          /* frees f's object, then f */
 };
 
+/* Where a file lies, if it lies in a file system; libos/vfs.h knows more. */
+struct file_place {
+	const struct file_place_ops *ops;
+};
+struct file_place_ops {
+	int (*stat)(struct file_place *p, struct kstat *st);
+	void (*release)(struct file_place *p);   /* after the file's own release() */
+};
+
 struct file {
 	const struct file_ops *ops;  /* [I] a missing operation answers as Linux does (-EINVAL, -ESPIPE, -ENOTTY...) */
 	uint32_t refs;               /* atomic */
@@ -43,11 +52,15 @@ struct file {
 	struct mutex position_lock;
 	struct list epoll_items;     /* [epoll's lock] the epolls that watch this file */
 	void *object;                /* the pipe, socket, ... */
+	struct file_place *place;    /* [I] or NULL */
 };
 
 struct file *file_create(const struct file_ops *ops, void *object, uint32_t flags); /* NULL: no memory; one reference */
 struct file *file_get(struct file *f);
 void file_put(struct file *f);
+
+/* Attributes: of its place, else as its kind has them. 0 or an errno. */
+int file_stat(struct file *f, struct kstat *st);
 
 /* lseek() of a file of `size` bytes: the new position, -EINVAL, -ENXIO, -EOVERFLOW. */
 int64_t file_seek(struct file *f, int64_t offset, int whence, int64_t size);

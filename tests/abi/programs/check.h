@@ -27,7 +27,9 @@ static inline const char *errno_name(int e)
 		{ EALREADY, "EALREADY" }, { EINPROGRESS, "EINPROGRESS" }, { EOPNOTSUPP, "EOPNOTSUPP" },
 		{ ENOPROTOOPT, "ENOPROTOOPT" }, { EPROTONOSUPPORT, "EPROTONOSUPPORT" },
 		{ EPROTOTYPE, "EPROTOTYPE" }, { ESRCH, "ESRCH" }, { ERANGE, "ERANGE" },
-		{ ENAMETOOLONG, "ENAMETOOLONG" }, { EOVERFLOW, "EOVERFLOW" }, { ENODEV, "ENODEV" },
+		{ ENAMETOOLONG, "ENAMETOOLONG" }, { EISDIR, "EISDIR" }, { ENOTEMPTY, "ENOTEMPTY" },
+		{ EXDEV, "EXDEV" }, { EFBIG, "EFBIG" }, { ENOSPC, "ENOSPC" }, { EROFS, "EROFS" }, { ENODATA, "ENODATA" },
+		{ ENXIO, "ENXIO" }, { EPERM, "EPERM" }, { EOVERFLOW, "EOVERFLOW" }, { ENODEV, "ENODEV" },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -1,0 +1,2 @@
+#define main abitest_tree
+#include "../../tests/abi/programs/tree.c"

@@ -1,0 +1,2 @@
+#define main abitest_tree_random
+#include "../../tests/abi/programs/tree_random.c"

@@ -1,0 +1,199 @@
+/*
+ * The virtual file system: inodes, names, mounts, and what a file system implements.
+ *
+ * An inode is a file of whatever type; a dentry is a name in a directory, remembered, with its
+ * inode or, when negative, the knowledge that there is none. A mount puts the root of a file system
+ * over a dentry. A struct path is a dentry seen through a mount. All three are counted.
+ *
+ * Callers (system calls) resolve paths with vfs_walk() and act with the vfs_*() functions, which
+ * check permission, lock, keep the name cache right, and call the file system's operations. A file
+ * system trusts what it is called with: names have 1 to 255 bytes, are no "." or "..", hold no '/';
+ * the directory is locked, is one, and the caller may do what is asked.
+ *
+ * Names and errnos are Linux's. All functions: threads; they may wait for a disk (libos/file.h).
+ *
+ * Locks, in order: rename_lock, the locks of directories (an ancestor before a descendant, else by
+ * address), a file's lock, tree_lock (a spinlock: the name cache, mounts, and all counts of them).
+ */
+#ifndef LIBOS_VFS_H
+#define LIBOS_VFS_H
+
+#include <core/list.h>
+#include <core/sync.h>
+#include <core/types.h>
+#include <libos/abi.h>
+#include <libos/file.h>
+
+#define VFS_NAME_MAX  255u
+#define VFS_PATH_MAX  4096u   /* with the terminating zero */
+#define VFS_LINKS_MAX 40u     /* symbolic links followed in one walk */
+
+struct inode;
+struct dentry;
+struct mount;
+struct super;
+
+struct vfs_name {
+	const char *text;  /* not terminated */
+	size_t len;
+};
+
+struct path {
+	struct mount *mount;
+	struct dentry *dentry;
+};
+
+/* ---- what a file system implements ---- */
+
+enum attr_mask { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32 };
+
+struct attr_change {
+	uint32_t mask;            /* enum attr_mask */
+	uint32_t mode, uid, gid;
+	int64_t size;
+	struct abi_timespec atime, mtime;
+};
+
+/* Called for each entry of a directory; false: no room, and the position stays before this entry. */
+struct dir_sink {
+	bool (*add)(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode, uint64_t next);
+};
+
+struct inode_ops {
+	/* Directories. *out gets a new reference. -ENOENT: no such name. */
+	int (*lookup)(struct inode *dir, const struct vfs_name *n, struct inode **out);
+	/* A new inode of inode_init_owner()'s kind, without a name yet; a symbolic link with its target. */
+	int (*make)(struct inode *dir, uint32_t mode, uint64_t rdev, const char *target, struct inode **out);
+	int (*link)(struct inode *dir, const struct vfs_name *n, struct inode *inode);
+	int (*unlink)(struct inode *dir, const struct vfs_name *n, struct inode *inode); /* rmdir, too: it is empty */
+	bool (*is_empty)(struct inode *dir);
+	/* `replaced` may be NULL, and goes; with `exchange` the two change places. */
+	int (*rename)(struct inode *from, const struct vfs_name *n, struct inode *inode, struct inode *to,
+		      const struct vfs_name *m, struct inode *replaced, bool exchange);
+	/* Entries after *position (0: the first), until the sink is full; moves *position. */
+	int (*iterate)(struct inode *dir, struct dir_sink *s, uint64_t *position);
+	/* Any. */
+	int (*change)(struct inode *inode, const struct attr_change *a); /* the inode's lock is held */
+	kssize_t (*read_link)(struct inode *inode, char *buf, size_t size);
+	kssize_t (*xattr_get)(struct inode *inode, const char *name, void *buf, size_t size);
+	int (*xattr_set)(struct inode *inode, const char *name, const void *value, size_t size, int flags);
+	kssize_t (*xattr_list)(struct inode *inode, char *buf, size_t size);
+	int (*allocate)(struct inode *inode, int mode, int64_t offset, int64_t len); /* fallocate */
+	int (*sync)(struct inode *inode, bool data_only);
+	/* The last reference is gone: frees the inode's own memory, and the file if nlink is 0. */
+	void (*forget)(struct inode *inode);
+};
+
+/*  Locks:  I set once   i inode's lock   a atomic */
+struct inode {
+	struct super *super;           /* [I] */
+	const struct inode_ops *ops;   /* [I] */
+	const struct file_ops *file;   /* [I] of regular files; f->object is the inode */
+	uint64_t ino;                  /* [I] */
+	uint32_t refs;                 /* [a] */
+	uint32_t mode, uid, gid, nlink;/* [i] */
+	uint64_t rdev;                 /* [I] */
+	int64_t size;                  /* [i] */
+	uint64_t blocks;               /* [i] of 512 bytes */
+	struct abi_timespec atime, mtime, ctime, btime; /* [i] */
+	bool dead;                     /* [i] a directory that has been removed */
+	bool linkable;                 /* [i] O_TMPFILE: it may get its first name */
+	struct mutex lock;
+};
+
+struct fs_type {
+	const char *name;
+	/* Fills in s->root (an inode with one reference) and s->ops. */
+	int (*mount)(struct super *s, const char *source, const char *options);
+};
+
+struct super_ops {
+	void (*statfs)(struct super *s, struct abi_statfs *st);
+	int (*sync)(struct super *s);         /* NULL: there is nothing to write */
+	void (*unmount)(struct super *s);     /* no inode has a reference any more */
+};
+
+struct super {
+	const struct fs_type *type;     /* [I] */
+	const struct super_ops *ops;    /* [I] */
+	struct inode *root;             /* [I] */
+	uint64_t dev;                   /* [I] st_dev */
+	uint32_t flags;                 /* MS_RDONLY, ... */
+	void *own;                      /* [I] the file system's */
+};
+
+/* File systems join by linker set: FS_TYPE(tmpfs_type). */
+#define FS_TYPE(symbol)                                                       \
+	static const struct fs_type *const fs_type_##symbol                   \
+	    __attribute__((used, section("fs_types"), aligned(8))) = &symbol
+
+/* ---- inodes ---- */
+
+/* A new inode's common part: owner and set-gid by `dir` (NULL: root's), times now, one reference. */
+void inode_init(struct inode *inode, struct super *s, const struct inode *dir, uint32_t mode);
+struct inode *inode_get(struct inode *inode);
+void inode_put(struct inode *inode);
+static inline uint32_t inode_kind(const struct inode *inode) { return inode->mode & S_IFMT; }
+static inline bool inode_is_dir(const struct inode *inode) { return inode_kind(inode) == S_IFDIR; }
+
+#define TOUCH_A 1u
+#define TOUCH_M 2u
+#define TOUCH_C 4u
+void inode_touch(struct inode *inode, unsigned which); /* times are now; TOUCH_A as relatime has it */
+struct abi_timespec vfs_now(void);
+
+/* May the caller read (4), write (2), execute or search (1)? 0, -EACCES, -EROFS. */
+int inode_permission(const struct inode *inode, unsigned wanted);
+void inode_stat(struct inode *inode, struct kstat *st);
+/* What every file system's change() does with the fields other than the size. */
+void inode_apply(struct inode *inode, const struct attr_change *a);
+
+/* ---- the caller: one for an appliance, one for each process in the shell image ---- */
+
+struct vfs_context {
+	struct path root, cwd;         /* [tree_lock] */
+	uint32_t umask, uid, gid;
+};
+struct vfs_context *vfs_context(void);
+
+/* ---- paths ---- */
+
+void path_get(const struct path *p);
+void path_put(struct path *p);
+struct inode *path_inode(const struct path *p);       /* of a path that is held and positive */
+void vfs_set_path(struct path *which, struct path *p); /* of a context: the two change places */
+bool path_is_read_only(const struct path *p);         /* its mount, or the file system */
+
+#define WALK_FOLLOW 1u    /* a symbolic link at the end is followed */
+#define WALK_DIR    2u    /* what is found is a directory */
+/* `base` NULL: the working directory. 0 and *out, to be put, or the errno. */
+int vfs_walk(const struct path *base, const char *text, unsigned flags, struct path *out);
+/* To the directory that holds the last name. *slash: the text ended in '/'. -EEXIST: there is no last name. */
+int vfs_walk_parent(const struct path *base, const char *text, struct path *parent, struct vfs_name *last,
+		    bool *slash, char **memory); /* kfree(*memory) when done with `last` */
+
+/* ---- acting ---- */
+
+int vfs_open(const struct path *base, const char *text, uint32_t flags, uint32_t mode, struct file **out);
+int vfs_create(const struct path *base, const char *text, uint32_t mode, uint64_t rdev, const char *target);
+int vfs_link(const struct path *of, const struct path *base, const char *text);
+int vfs_unlink(const struct path *base, const char *text, bool directory);
+#define RENAME_NOREPLACE 1u
+#define RENAME_EXCHANGE  2u
+int vfs_rename(const struct path *from_base, const char *from, const struct path *to_base, const char *to,
+	       unsigned flags);
+int vfs_change(const struct path *p, struct attr_change *a);
+kssize_t vfs_get_path(const struct path *p, char *buf, size_t size);   /* getcwd(): bytes with the zero */
+
+int vfs_mount(const char *type, const char *source, const struct path *at, uint32_t flags, const char *options);
+int vfs_unmount(const struct path *at); /* 0: `at`, which was the mount's root, has been put */
+int vfs_sync_all(void);
+void vfs_statfs(const struct path *p, struct abi_statfs *st);
+
+/* Where an open file lies: NULL for pipes, sockets and their like. */
+const struct path *file_path(const struct file *f);
+
+/* Opens what a character or block special file stands for. vfs.c knows no device; devices.c does. */
+int special_open(uint32_t kind, uint64_t rdev, uint32_t flags, struct file **out);
+
+#endif

@@ -1,0 +1,307 @@
+/*
+ * The name cache: which names a directory has, and has not, as far as somebody asked.
+ *
+ * Life of a dentry: made by a lookup, positive or negative -> used (references) -> unused, on the LRU
+ * list but still found -> forgotten when too many are unused, or its file system goes. A name that is
+ * removed is dropped: those who hold its dentry keep it, later lookups ask again.
+ *
+ * A dentry has a reference to its parent, so the way up from any that is held is held, too.
+ *
+ * Locks: tree_lock for everything here; a name comes and goes, and changes its inode, only under its
+ * directory's lock as well, so that cache and file system agree.
+ */
+#include <core/assert.h>
+#include <core/errno.h>
+#include <core/kmem.h>
+#include <core/string.h>
+
+#include "namei.h"
+
+#define BUCKETS    1024u
+#define UNUSED_MAX 8192u
+
+struct spinlock tree_lock = SPINLOCK_INIT;
+static struct list buckets[BUCKETS]; /* [t] initialised when first used */
+static struct list unused = LIST_INIT(unused);
+static unsigned unused_count;
+
+static uint32_t hash_name(const struct dentry *dir, const char *text, size_t len)
+{
+	uint64_t h = (uint64_t)(uintptr_t)dir >> 4;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (uint8_t)text[i]) * 0x100000001b3;
+	return (uint32_t)(h ^ h >> 32);
+}
+
+static struct list *bucket_of(uint32_t hash)
+{
+	struct list *b = &buckets[hash % BUCKETS];
+
+	if (!b->next)
+		list_init(b);
+	return b;
+}
+
+static struct dentry *dentry_new(struct dentry *dir, struct super *s, const char *text, size_t len)
+{
+	struct dentry *d = kzalloc(sizeof(*d));
+
+	if (d)
+		d->name = kmalloc(len + 1);
+	if (!d || !d->name) {
+		kfree(d);
+		return NULL;
+	}
+	memcpy(d->name, text, len);
+	d->name[len] = '\0';
+	d->len = (uint16_t)len;
+	d->name_hash = hash_name(dir, text, len);
+	d->parent = dir;
+	d->super = s;
+	d->refs = 1;
+	list_init(&d->hash);
+	list_init(&d->lru);
+	if (dir)
+		dentry_get(dir);
+	return d;
+}
+
+struct dentry *dentry_root(struct super *s)
+{
+	struct dentry *d = dentry_new(NULL, s, "/", 1);
+
+	if (d)
+		d->inode = s->root;
+	return d;
+}
+
+static void get_locked(struct dentry *d)
+{
+	if (!d->refs++ && list_is_linked(&d->lru)) {
+		list_remove(&d->lru);
+		unused_count--;
+	}
+}
+
+void dentry_get(struct dentry *d)
+{
+	spin_lock(&tree_lock);
+	get_locked(d);
+	spin_unlock(&tree_lock);
+}
+
+/* Takes an unused dentry out of the cache: whoever calls frees it. */
+static void take_out_locked(struct dentry *d)
+{
+	assert(!d->refs);
+	list_remove(&d->hash);
+	list_remove(&d->lru);
+	unused_count--;
+}
+
+/* One reference less. What has to be freed now: the dentry, or the longest unused one; or NULL. */
+static struct dentry *put_locked(struct dentry *d)
+{
+	assert(d->refs > 0);
+	if (--d->refs)
+		return NULL;
+	if (!list_is_linked(&d->hash))
+		return d;
+	list_push_back(&unused, &d->lru);
+	if (++unused_count <= UNUSED_MAX)
+		return NULL;
+	d = list_first(&unused, struct dentry, lru);
+	take_out_locked(d);
+	return d;
+}
+
+/* Returns the parent, whose reference is the caller's now. */
+static struct dentry *dentry_free(struct dentry *d)
+{
+	struct dentry *parent = d->parent;
+
+	if (d->inode)
+		inode_put(d->inode);
+	kfree(d->name);
+	kfree(d);
+	return parent;
+}
+
+void dentry_put(struct dentry *d)
+{
+	while (d) {
+		struct dentry *gone;
+
+		spin_lock(&tree_lock);
+		gone = put_locked(d);
+		spin_unlock(&tree_lock);
+		d = gone ? dentry_free(gone) : NULL;
+	}
+}
+
+static struct dentry *find(struct dentry *dir, const struct vfs_name *n)
+{
+	uint32_t hash = hash_name(dir, n->text, n->len);
+	struct list *b;
+	struct dentry *d;
+
+	spin_lock(&tree_lock);
+	b = bucket_of(hash);
+	list_for_each(d, b, hash) {
+		if (d->name_hash == hash && d->parent == dir && d->len == n->len &&
+		    !memcmp(d->name, n->text, n->len)) {
+			get_locked(d);
+			spin_unlock(&tree_lock);
+			return d;
+		}
+	}
+	spin_unlock(&tree_lock);
+	return NULL;
+}
+
+static void insert_locked(struct dentry *d)
+{
+	d->name_hash = hash_name(d->parent, d->name, d->len);
+	list_push_front(bucket_of(d->name_hash), &d->hash);
+}
+
+int dentry_lookup_locked(struct dentry *dir, const struct vfs_name *n, struct dentry **out)
+{
+	struct inode *inode = NULL;
+	int error;
+
+	*out = find(dir, n);
+	if (*out)
+		return 0;
+	if (dir->inode->dead)
+		return -ENOENT;
+	error = dir->inode->ops->lookup(dir->inode, n, &inode);
+	if (error && error != -ENOENT)
+		return error;
+	*out = dentry_new(dir, dir->super, n->text, n->len);
+	if (!*out) {
+		if (inode)
+			inode_put(inode);
+		return -ENOMEM;
+	}
+	(*out)->inode = inode;
+	spin_lock(&tree_lock);
+	insert_locked(*out);
+	spin_unlock(&tree_lock);
+	return 0;
+}
+
+int dentry_lookup(struct dentry *dir, const struct vfs_name *n, struct dentry **out)
+{
+	int error;
+
+	*out = find(dir, n);
+	if (*out)
+		return 0;
+	mutex_lock(&dir->inode->lock);
+	error = dentry_lookup_locked(dir, n, out);
+	mutex_unlock(&dir->inode->lock);
+	return error;
+}
+
+void dentry_attach(struct dentry *d, struct inode *inode)
+{
+	inode_get(inode);
+	spin_lock(&tree_lock);
+	assert(!d->inode);
+	d->inode = inode;
+	spin_unlock(&tree_lock);
+}
+
+void dentry_drop(struct dentry *d)
+{
+	spin_lock(&tree_lock);
+	list_remove(&d->hash);
+	spin_unlock(&tree_lock);
+}
+
+void dentry_move(struct dentry *d, struct dentry *to_dir, struct dentry *target)
+{
+	struct dentry *old_parent = d->parent;
+	char *name;
+
+	dentry_get(to_dir);
+	spin_lock(&tree_lock);
+	list_remove(&d->hash);
+	list_remove(&target->hash);
+	/* The dropped target keeps a name, for those who ask where they are. */
+	name = d->name;
+	d->name = target->name;
+	target->name = name;
+	target->len = d->len;
+	d->len = (uint16_t)str_length(d->name);
+	target->len = (uint16_t)str_length(target->name);
+	d->parent = to_dir;
+	insert_locked(d);
+	spin_unlock(&tree_lock);
+	dentry_put(old_parent);
+}
+
+void dentry_exchange(struct dentry *a, struct dentry *b)
+{
+	struct dentry *parent;
+	char *name;
+	uint16_t len;
+
+	spin_lock(&tree_lock);
+	list_remove(&a->hash);
+	list_remove(&b->hash);
+	parent = a->parent, name = a->name, len = a->len;
+	a->parent = b->parent, a->name = b->name, a->len = b->len;
+	b->parent = parent, b->name = name, b->len = len;
+	insert_locked(a);
+	insert_locked(b);
+	spin_unlock(&tree_lock);
+}
+
+struct dentry *dentry_nameless(struct dentry *dir, struct inode *inode)
+{
+	struct dentry *d = dentry_new(dir, dir->super, "(deleted)", 9);
+
+	if (d)
+		d->inode = inode;
+	return d;
+}
+
+bool dentry_is_above(struct dentry *above, struct dentry *d)
+{
+	bool found = false;
+
+	spin_lock(&tree_lock);
+	for (; d && !found; d = d->parent)
+		found = d == above;
+	spin_unlock(&tree_lock);
+	return found;
+}
+
+static struct dentry *unused_of(struct super *s)
+{
+	struct dentry *d;
+
+	list_for_each(d, &unused, lru) {
+		if (d->super == s) {
+			take_out_locked(d);
+			return d;
+		}
+	}
+	return NULL;
+}
+
+void dentries_forget(struct super *s)
+{
+	struct dentry *d;
+
+	do {
+		spin_lock(&tree_lock);
+		d = unused_of(s);
+		spin_unlock(&tree_lock);
+		if (d)
+			dentry_put(dentry_free(d));
+	} while (d);
+}

@@ -1,0 +1,122 @@
+/* Inodes: references, times, permission, attributes. See libos/vfs.h. */
+#include <core/assert.h>
+#include <core/errno.h>
+#include <core/time.h>
+#include <libos/vfs.h>
+
+#define DAY_S 86400
+
+struct abi_timespec vfs_now(void)
+{
+	uint64_t ns = clock_wall_ns();
+
+	return (struct abi_timespec){ (int64_t)(ns / NSEC_PER_SEC), (int64_t)(ns % NSEC_PER_SEC) };
+}
+
+void inode_init(struct inode *inode, struct super *s, const struct inode *dir, uint32_t mode)
+{
+	const struct vfs_context *c = vfs_context();
+
+	inode->super = s;
+	inode->refs = 1;
+	inode->mode = mode;
+	inode->uid = c->uid;
+	inode->gid = c->gid;
+	if (dir && dir->mode & S_ISGID) { /* the group is inherited, and by directories the bit itself */
+		inode->gid = dir->gid;
+		if ((mode & S_IFMT) == S_IFDIR)
+			inode->mode |= S_ISGID;
+	}
+	inode->atime = inode->mtime = inode->ctime = inode->btime = vfs_now();
+	mutex_init(&inode->lock);
+}
+
+struct inode *inode_get(struct inode *inode)
+{
+	uint32_t before = __atomic_fetch_add(&inode->refs, 1, __ATOMIC_RELAXED);
+
+	assert(before > 0);
+	return inode;
+}
+
+void inode_put(struct inode *inode)
+{
+	uint32_t before = __atomic_fetch_sub(&inode->refs, 1, __ATOMIC_ACQ_REL);
+
+	assert(before > 0);
+	if (before == 1)
+		inode->ops->forget(inode);
+}
+
+static int time_compare(const struct abi_timespec *a, const struct abi_timespec *b)
+{
+	if (a->sec != b->sec)
+		return a->sec < b->sec ? -1 : 1;
+	return a->nsec < b->nsec ? -1 : a->nsec > b->nsec;
+}
+
+/* relatime: reading is noted when it is news since the last change, or a day old. */
+static bool atime_is_due(const struct inode *inode, const struct abi_timespec *now)
+{
+	return time_compare(&inode->atime, &inode->mtime) <= 0 ||
+	       time_compare(&inode->atime, &inode->ctime) <= 0 || now->sec - inode->atime.sec >= DAY_S;
+}
+
+void inode_touch(struct inode *inode, unsigned which)
+{
+	struct abi_timespec now = vfs_now();
+
+	if (which & TOUCH_A && atime_is_due(inode, &now))
+		inode->atime = now;
+	if (which & TOUCH_M)
+		inode->mtime = now;
+	if (which & TOUCH_C)
+		inode->ctime = now;
+}
+
+int inode_permission(const struct inode *inode, unsigned wanted)
+{
+	const struct vfs_context *c = vfs_context();
+	unsigned shift = c->uid == inode->uid ? 6 : c->gid == inode->gid ? 3 : 0;
+	unsigned have = inode->mode >> shift & 7;
+
+	if (wanted & 2 && inode->super->flags & MS_RDONLY && (inode->mode & S_IFMT) != S_IFCHR &&
+	    (inode->mode & S_IFMT) != S_IFBLK && (inode->mode & S_IFMT) != S_IFIFO)
+		return -EROFS;
+	if (!(wanted & ~have))
+		return 0;
+	/* Root may do everything but execute what nobody may. */
+	if (c->uid == 0 && (!(wanted & 1) || inode_is_dir(inode) || inode->mode & 0111))
+		return 0;
+	return -EACCES;
+}
+
+void inode_stat(struct inode *inode, struct kstat *st)
+{
+	mutex_lock(&inode->lock);
+	*st = (struct kstat){
+		.dev = inode->super->dev, .ino = inode->ino, .mode = inode->mode, .nlink = inode->nlink,
+		.uid = inode->uid, .gid = inode->gid, .rdev = inode->rdev, .size = inode->size,
+		.blksize = PAGE_SIZE, .blocks = (int64_t)inode->blocks,
+		.atime = inode->atime, .mtime = inode->mtime, .ctime = inode->ctime,
+	};
+	mutex_unlock(&inode->lock);
+}
+
+void inode_apply(struct inode *inode, const struct attr_change *a)
+{
+	if (a->mask & ATTR_MODE)
+		inode->mode = (inode->mode & S_IFMT) | (a->mode & 07777);
+	if (a->mask & ATTR_UID)
+		inode->uid = a->uid;
+	if (a->mask & ATTR_GID)
+		inode->gid = a->gid;
+	/* A file of another owner does not run as that owner by surprise. */
+	if (a->mask & (ATTR_UID | ATTR_GID) && (inode->mode & S_IFMT) != S_IFDIR)
+		inode->mode &= ~(S_ISUID | (inode->mode & 010 ? S_ISGID : 0));
+	if (a->mask & ATTR_ATIME)
+		inode->atime = a->atime;
+	if (a->mask & ATTR_MTIME)
+		inode->mtime = a->mtime;
+	inode_touch(inode, TOUCH_C);
+}

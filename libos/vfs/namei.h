@@ -1,0 +1,60 @@
+/* Names and mounts, for the files of this directory. libos/vfs.h has the story and the order of locks. */
+#ifndef VFS_NAMEI_H
+#define VFS_NAMEI_H
+
+#include <libos/vfs.h>
+
+/*  Locks:  I set once   t tree_lock   d t, and the lock of the directory that holds the name */
+struct dentry {
+	struct list hash;        /* [t] among the names of one bucket; linked: it can be found */
+	struct list lru;         /* [t] while nobody has a reference */
+	struct dentry *parent;   /* [d] with a reference; NULL: a root */
+	struct super *super;     /* [I] */
+	struct inode *inode;     /* [d] with a reference; NULL: there is no such name */
+	uint32_t refs;           /* [t] */
+	uint32_t covers;         /* [t] mounts over it */
+	uint32_t name_hash;      /* [d] */
+	uint16_t len;            /* [d] */
+	char *name;              /* [d] */
+};
+
+struct mount {
+	struct list link;        /* [t] */
+	struct path at;          /* [I] what it covers; mount NULL: the first root */
+	struct dentry *root;     /* [I] */
+	struct super *super;     /* [I] */
+	uint32_t refs;           /* [t] the list's, one for each path */
+	uint32_t flags;          /* [I] MS_* */
+};
+
+extern struct spinlock tree_lock;
+
+/* ---- dentry.c ---- */
+
+struct dentry *dentry_root(struct super *s);             /* for s->root, whose reference it takes over; or NULL */
+void dentry_get(struct dentry *d);
+void dentry_put(struct dentry *d);                       /* no spinlock held */
+/* The name in a directory that the caller has locked, from the cache or the file system: 0 and *out, errno. */
+int dentry_lookup_locked(struct dentry *dir, const struct vfs_name *n, struct dentry **out);
+int dentry_lookup(struct dentry *dir, const struct vfs_name *n, struct dentry **out);
+void dentry_attach(struct dentry *d, struct inode *inode); /* a negative name gets an inode (and a reference) */
+void dentry_drop(struct dentry *d);                      /* cannot be found any more; holders keep it */
+/* After the file system has renamed. Both directories are locked. */
+void dentry_move(struct dentry *d, struct dentry *to_dir, struct dentry *target);
+void dentry_exchange(struct dentry *a, struct dentry *b);
+struct dentry *dentry_nameless(struct dentry *dir, struct inode *inode); /* O_TMPFILE: takes the inode over */
+bool dentry_is_above(struct dentry *above, struct dentry *d);            /* or the same; rename_lock is held */
+void dentries_forget(struct super *s);                   /* what nobody uses of a file system */
+
+/* ---- mount.c ---- */
+
+/* The topmost mount over a path, which is put and replaced by that mount's root. */
+void path_enter_mounts(struct path *p);
+/* From a mount's root to what it covers. False: this is no root, or the first one. */
+bool path_leave_mount(struct path *p);
+
+/* ---- open_file.c ---- */
+
+int open_inode(const struct path *p, uint32_t flags, struct file **out); /* p gets a reference of its own */
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * Open files of file systems: what open() makes of an inode, and directories to be read.
+ *
+ * A regular file is what its file system says (inode->file); a directory is read through iterate(); a
+ * character or block special file is the device; O_PATH gives a file that only names its place.
+ */
+#include <core/errno.h>
+#include <core/kmem.h>
+#include <core/string.h>
+
+#include "namei.h"
+
+/* The place of an open file; f->place points to the first member. */
+struct lies_at {
+	struct file_place place;
+	struct path path;
+};
+
+static void place_release(struct file_place *place)
+{
+	struct lies_at *l = container_of(place, struct lies_at, place);
+
+	path_put(&l->path);
+	kfree(l);
+}
+
+static int place_stat(struct file_place *place, struct kstat *st)
+{
+	inode_stat(path_inode(&container_of(place, struct lies_at, place)->path), st);
+	return 0;
+}
+
+static const struct file_place_ops place_ops = { .stat = place_stat, .release = place_release };
+
+const struct path *file_path(const struct file *f)
+{
+	return f->place ? &container_of(f->place, struct lies_at, place)->path : NULL;
+}
+
+static kssize_t dir_read(struct file *f, struct uio *u)
+{
+	(void)f, (void)u;
+	return -EISDIR;
+}
+
+/* Only places that iterate() gave mean anything; a seek back to 0 begins anew. */
+static int64_t dir_seek(struct file *f, int64_t offset, int whence)
+{
+	return file_seek(f, offset, whence, INT64_MAX);
+}
+
+static uint32_t always_ready(struct file *f)
+{
+	(void)f;
+	return POLL_IN | POLL_OUT;
+}
+
+static int node_sync(struct file *f, bool data_only)
+{
+	struct inode *inode = f->object;
+
+	return inode->ops->sync ? inode->ops->sync(inode, data_only) : 0;
+}
+
+static const struct file_ops dir_ops = {
+	.kind = "directory", .read = dir_read, .seek = dir_seek, .poll = always_ready, .sync = node_sync,
+};
+
+static const struct file_ops name_ops = { .kind = "path" };
+
+/* rootfs.c, where there are devices. */
+__attribute__((weak)) int special_open(uint32_t kind, uint64_t rdev, uint32_t flags, struct file **out)
+{
+	(void)kind, (void)rdev, (void)flags, (void)out;
+	return -ENXIO;
+}
+
+static int file_of(struct inode *inode, uint32_t flags, struct file **out)
+{
+	const struct file_ops *ops = flags & O_PATH ? &name_ops : NULL;
+	uint32_t kind = inode_kind(inode);
+
+	if (!ops && (kind == S_IFCHR || kind == S_IFBLK))
+		return special_open(kind, inode->rdev, flags, out);
+	if (!ops)
+		ops = kind == S_IFDIR ? &dir_ops : kind == S_IFREG ? inode->file : NULL;
+	if (!ops)
+		return -ENXIO; /* a socket, or a pipe with a name */
+	*out = file_create(ops, inode, flags);
+	return *out ? 0 : -ENOMEM;
+}
+
+int open_inode(const struct path *p, uint32_t flags, struct file **out)
+{
+	const uint32_t kept = O_ACCMODE | O_NONBLOCK | O_APPEND | O_SYNC | O_PATH | O_DIRECT | O_NOATIME;
+	struct lies_at *l = kmalloc(sizeof(*l));
+	int error;
+
+	if (!l)
+		return -ENOMEM;
+	error = file_of(path_inode(p), flags & kept, out);
+	if (error) {
+		kfree(l);
+		return error;
+	}
+	path_get(p);
+	l->path = *p;
+	l->place.ops = &place_ops;
+	(*out)->place = &l->place;
+	return 0;
+}

@@ -1,0 +1,10 @@
+/* The first root; see rootfs.c. */
+#ifndef VFS_ROOTFS_H
+#define VFS_ROOTFS_H
+
+#include <core/types.h>
+
+/* Unpacks a cpio archive into the tree: 0, -EINVAL for a damaged one, -EIO when members could not be made. */
+int rootfs_unpack(const void *bytes, size_t size);
+
+#endif
