@@ -53,6 +53,12 @@ $(NATIVE)/stream_test: tests/stream/stream_test.c $(filter $(NATIVE)/asan/libos/
 	$(call say,CC,$@)
 	$(Q)$(NATIVE_CC) $(native_flags) $(native_asan) -o $@ $^
 
+# Who talks to a server and to a model of memcached's meaning, and finds no difference.
+$(NATIVE)/memcached_model: tests/memcached/model.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(NATIVE_CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -Wno-format-truncation -o $@ $<
+
 -include $(native_objects:.o=.d) $(native_asan_objects:.o=.d)
 
 .PHONY: native
