@@ -50,6 +50,7 @@ PLANS = {
 }
 PEER_PLANS = {
     "memcached": [
+        ("boot beside Linux", boot.boot_beside_linux),
         ("instructions beside Linux", instr.beside_linux),
         ("rates beside Linux", rates.beside_linux),
     ],
@@ -108,6 +109,7 @@ def main(argv):
              for image in PLANS if (RESULTS / f"{image}.json").exists()}
     setting = f"QEMU {instruments.qemu_version()} on {platform.machine()}, {time.strftime('%Y-%m-%d')}"
     report.write(RESULTS, taken, setting)
+    print("\n".join(report.peers([figure for figures in taken.values() for figure in figures])), file=sys.stderr)
     print(f"Results are in {RESULTS.relative_to(instruments.ROOT)}, after {time.monotonic() - begin:.0f} s.",
           file=sys.stderr)
     return 1 if failures else 0

@@ -123,19 +123,22 @@ def per_request(tell, runs=3):
     return [figure_of(measure, values) for measure, values in taken.items()]
 
 
-def beside_linux(tell, runs=3):
+def beside_linux(tell, runs=2):
     build(tell)
     ours = take_all(tell, [on_tap] * runs, PLAIN)
-    theirs = take_all(tell, [lambda namespace: counted(LinuxGuest("tap", namespace))], PLAIN)
-    made = []
-    for measure, values in ours.items():
-        peer = None
-        if measure in theirs:
-            guest = LinuxGuest("tap", None)
-            peer = Peer(rounded(theirs[measure][0]), "the same load on the Linux guest, counted by the same plugin",
-                        guest.command_line(), guest.versions())
-        made.append(figure_of(measure, values, peer))
-    return made
+    known = []
+
+    def linux(namespace):
+        known.append(counted(LinuxGuest("tap", namespace)))
+        return known[-1]
+
+    def peer(values):
+        return Peer(rounded(values[0]), "the same load on the Linux guest, counted by the same plugin",
+                    known[0].command_line(), known[0].versions())
+
+    theirs = take_all(tell, [linux], PLAIN)
+    return [figure_of(measure, values, peer(theirs[measure]) if measure in theirs else None)
+            for measure, values in ours.items()]
 
 
 def ten_thousand(tell):
