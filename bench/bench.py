@@ -44,6 +44,7 @@ PLANS = {
         ("instructions with TLS", instr.with_tls),
         ("10,000 connections", instr.ten_thousand),
         ("notifications", counters.kicks_per_batch),
+        ("copies", counters.value_copies),
         ("bytes per item", counters.item_overhead),
         ("rates", rates.alone),
     ],

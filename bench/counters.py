@@ -88,3 +88,25 @@ def kicks_per_batch(tell):
     return Figure("kicks_per_batch", round((kicks[1] - kicks[0]) / (long - short), 2), "notifications",
                   f"notifications of the network card (net_kicks) for each round of {at_once} gets that arrive at once from "
                   f"as many connections, their replies and acknowledgements included, {long} rounds", aim=1.05)
+
+
+def copies_per_value(image, value_bytes, gets):
+    """How often a byte of a value is moved on its way out, by memcached or by the network stack."""
+    load = ["-c", 10, "-k", 100, "-v", value_bytes, "-w", 0]
+    loadgen(image, *load, "-n", 10)
+    before = stats(image.ask, b"kiln")
+    loadgen(image, *load, "-F", "-n", gets)
+    after = stats(image.ask, b"kiln")
+    moved = sum(int(after[name]) - int(before[name]) for name in ("value_bytes_copied", "output_bytes_copied"))
+    return moved / (gets * value_bytes)
+
+
+def value_copies(tell, gets=5000):
+    tell("small and large values")
+    made = []
+    with wire() as namespace, Image("memcached", net="tap", namespace=namespace) as image:
+        for suffix, value_bytes, aim in (("", VALUE_BYTES, 1), ("_large", 100_000, 0)):
+            made.append(Figure(f"value_copies_per_get{suffix}", round(copies_per_value(image, value_bytes, gets), 2), "copies",
+                               f"bytes that memcached and the network stack have copied (stats kiln: value_bytes_copied, "
+                               f"output_bytes_copied), per byte of value, {gets:,} gets of {value_bytes:,} bytes", aim=aim))
+    return made

@@ -70,7 +70,7 @@ def shares(figures):
     found = []
     for f in figures:
         got = aimed_at(f)
-        if got:
+        if got and f["aim"]:
             found.append((f["name"], f["aim"] / got if f["better"] == "higher" else got / f["aim"]))
     return found
 
@@ -104,7 +104,7 @@ def plot(path, image, figures):
 def plot_beside(path, image, figures):
     """Rates and instructions beside the Linux guest's, on a scale of powers of ten."""
     pairs = [(f["name"], f["value"], f["peer"]["value"], f["ratio"]) for f in figures
-             if f["peer"] and "memcached" in (f["peer"].get("versions") or {})]
+             if f["peer"] and "kernel" in (f["peer"].get("versions") or {})]
     if not pairs:
         return False
     try:
