@@ -1,8 +1,10 @@
 /*
  * The 16550 UART (National Semiconductor PC16550D data sheet), the serial port of most machines.
  *
- * Found as /chosen stdout-path or the first ns16550a. The firmware has set its speed. Output is
- * polled: an empty transmitter takes a whole FIFO of 16 bytes at once. Input comes by interrupt.
+ * Found as /chosen stdout-path or the first ns16550a, and taken only if its scratch register keeps what
+ * is written: a console that swallows everything would be worse than the firmware's, which it replaces.
+ * The firmware has set its speed. Output is polled: an empty transmitter takes a whole FIFO of 16
+ * bytes at once. Input comes by interrupt.
  */
 #include <core/boot.h>
 #include <core/errno.h>
@@ -13,7 +15,7 @@
 #include <core/vm.h>
 #include "console.h"
 
-enum { REG_DATA = 0, REG_IER = 1, REG_FCR = 2, REG_MCR = 4, REG_LSR = 5 };
+enum { REG_DATA = 0, REG_IER = 1, REG_FCR = 2, REG_MCR = 4, REG_LSR = 5, REG_SCRATCH = 7 };
 
 #define IER_RECEIVE   0x01
 #define FCR_ENABLE    0x01
@@ -95,6 +97,19 @@ static fdt_node_t find_node(const struct fdt *f)
 	return fdt_next_compatible(f, -1, "ns16550a");
 }
 
+/* Is there a UART behind the registers? */
+static bool answers(void)
+{
+	static const uint8_t patterns[] = { 0x55, 0xaa };
+
+	for (size_t i = 0; i < ARRAY_SIZE(patterns); i++) {
+		reg_write(REG_SCRATCH, patterns[i]);
+		if (reg_read(REG_SCRATCH) != patterns[i])
+			return false;
+	}
+	return true;
+}
+
 static int ns16550_init(void)
 {
 	const struct fdt *f = boot_fdt();
@@ -111,6 +126,11 @@ static int ns16550_init(void)
 	if (!registers)
 		return -ENOMEM;
 	shift = reg_shift;
+	if (!answers()) {
+		log_warn("uart: nothing answers at 0x%lx; the firmware's console goes on", (unsigned long)addr);
+		registers = NULL;
+		return 0;
+	}
 	reg_write(REG_FCR, FCR_ENABLE);
 	console_register(&driver);
 	return 0;
