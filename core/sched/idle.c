@@ -116,21 +116,18 @@ static void sleep_with_others(struct runqueue *rq, const struct thread *resting)
 	__atomic_fetch_and(&sleeping, ~bit, __ATOMIC_SEQ_CST);
 }
 
-static void sleep_alone(const struct runqueue *rq, const struct thread *resting)
-{
-	if (is_wanted(rq, resting))
-		return;
-	counter_inc(sched_sleeps);
-	arch_idle();
-}
-
-/* Another hart can only be started by a thread on this one, so a hart that is alone stays so while it sleeps. */
+/*
+ * Another hart can only be started by a thread on this one, so a hart that is alone stays so while it sleeps; and
+ * alone with interrupts off, what the caller has just seen still holds.
+ */
 static inline void sleep_once(struct runqueue *rq, const struct thread *resting)
 {
-	if (hart_count() > 1)
+	if (hart_count() > 1) {
 		sleep_with_others(rq, resting);
-	else
-		sleep_alone(rq, resting);
+	} else {
+		counter_inc(sched_sleeps);
+		arch_idle();
+	}
 }
 
 static inline void take_interrupts(void)
@@ -162,34 +159,25 @@ static bool finds_it_by_looking(struct thread *t)
 	return t->look && t->look(t->look_arg);
 }
 
-void idle_in_place(struct runqueue *rq, struct thread *t)
+__attribute__((noinline)) void idle_in_place(struct runqueue *rq, struct thread *t)
 {
-	bool found = false;
-
 	assert(rq->current == t);
 	if (is_wanted(rq, t))
 		return;
 	sched_account(t, rq->idle);
 	store_relaxed(&rq->resting, true);
-	while (!is_wanted(rq, t) && !steal(rq->hart)) {
-		sleep_once(rq, t);
-		found = finds_it_by_looking(t);
-		if (found)
+	do {
+		if (hart_count() > 1 && steal(rq->hart))
 			break;
+		sleep_once(rq, t);
+		if (finds_it_by_looking(t)) {
+			store_relaxed(&t->state, THREAD_RUNNING);
+			break;
+		}
 		take_interrupts();
-	}
+	} while (!is_wanted(rq, t));
 	store_relaxed(&rq->resting, false);
-	if (found)
-		store_relaxed(&t->state, THREAD_RUNNING);
 	sched_account(rq->idle, t);
-}
-
-/* What ended before the current thread's turn began was, but for rare cases, the hart's sleep. */
-bool sched_was_idle(uint64_t ticks)
-{
-	const struct runqueue *rq = runqueue_here();
-
-	return runqueue_is_idle(rq) || ticks < rq->current->since_ticks;
 }
 
 void sched_hart_main(void)

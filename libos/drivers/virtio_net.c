@@ -259,18 +259,25 @@ static unsigned net_poll(struct netdev *d, unsigned budget)
 	return net_rx_poll(n, budget);
 }
 
-static int net_transmit(struct netdev *d, struct netbuf *b)
+static __attribute__((noinline)) int transmit_closer(struct virtio_net *n, struct netbuf *b)
 {
-	struct virtio_net *n = net_of(d);
-
 	if (unlikely(!n->started || virtio_is_broken(n->dev))) {
 		if (n->started)
-			d->upper->wake(d); /* poll() resets */
-		d->tx_dropped++;
+			n->netdev.upper->wake(&n->netdev); /* poll() resets */
+		n->netdev.tx_dropped++;
 		netbuf_done(b);
 		return 0;
 	}
 	return net_tx_transmit(n, b);
+}
+
+static int net_transmit(struct netdev *d, struct netbuf *b)
+{
+	struct virtio_net *n = net_of(d);
+
+	if (likely(n->started && !virtio_is_broken(n->dev)) && net_tx_in_place(n, b))
+		return 0;
+	return transmit_closer(n, b);
 }
 
 static void *net_send_room(struct netdev *d, size_t len)

@@ -89,6 +89,7 @@ struct net_tx {
 	unsigned lent;                     /* outstanding frames whose pieces belong to the stack */
 	bool stack_waits;                  /* transmit() said -EAGAIN */
 	bool one_piece;                    /* negotiated: header and frame may share a descriptor */
+	bool in_place;                     /* the same, and the header is NET_HDR_BYTES long */
 };
 
 struct virtio_net {
@@ -122,6 +123,36 @@ int net_tx_transmit(struct virtio_net *n, struct netbuf *b);
 void net_tx_reap(struct virtio_net *n);
 void *net_tx_room(struct virtio_net *n, size_t len);
 void net_tx_written(struct virtio_net *n, size_t len, uint16_t csum_start, uint16_t csum_offset);
+/*
+ * What net_tx_transmit() does for a frame that needs nothing else: one piece of the direct map that nobody waits for,
+ * with room for the header before it, while slots abound. False: not such a frame, or not now.
+ */
+static inline bool net_tx_in_place(struct virtio_net *n, struct netbuf *b)
+{
+	struct net_tx *tx = &n->tx;
+	struct net_tx_slot *s = tx->free;
+	struct virtio_net_hdr h = { .flags = b->needs_csum ? NET_HDR_F_NEEDS_CSUM : 0 };
+	uint8_t *at = (uint8_t *)b->frags[0].base - NET_HDR_BYTES;
+
+	if (unlikely(!b->patient || b->frag_count != 1 || b->gso_size || b->headroom < NET_HDR_BYTES ||
+		     !tx->in_place || !s || tx->q.free_count <= tx->q.size / 2 ||
+		     b->len - ETH_HEADER_BYTES > n->netdev.mtu + 4u || !virtq_is_direct(at)))
+		return false;
+	if (likely(b->needs_csum)) {
+		if (unlikely(!(n->netdev.features & NETDEV_TX_CSUM) || b->csum_offset < b->csum_start))
+			return false;
+		h.csum_start = b->csum_start;
+		h.csum_offset = b->csum_offset - b->csum_start;
+	}
+	__builtin_memcpy(at, &h, NET_HDR_BYTES);
+	s->netbuf = b;
+	tx->free = s->next_free;
+	virtq_add_one(&tx->q, arch_direct_unmap(at), NET_HDR_BYTES + (uint32_t)b->len, 0, s);
+	n->netdev.tx_packets++;
+	n->netdev.tx_bytes += b->len;
+	return true;
+}
+
 bool net_tx_arm_closer(struct virtio_net *n);
 /* Asks for an interrupt if anybody waits. False: reap first. */
 static inline bool net_tx_arm(struct virtio_net *n)

@@ -97,14 +97,17 @@ TEST(net_sends_in_place_what_has_room_for_the_header)
 		struct rig *r = rig_start(kinds[k]);
 		bool one_piece = r->model.accepted & (VIRTIO_F_VERSION_1 | VIRTIO_F_ANY_LAYOUT);
 		struct rig_sent *s = &r->sent[0];
-		uint8_t *frame = r->payload + 100, wire[2048];
+		uint8_t *frame = r->payload + 100, wire[2048] __attribute__((aligned(8)));
+		bool csum = r->model.accepted & NET_F_CSUM;
 		struct model_chain c;
+		struct virtio_net_hdr *h = (struct virtio_net_hdr *)wire;
 
 		CHECK(r != NULL);
 		rig_poll_all(r);
 		*s = (struct rig_sent){ .rig = r, .busy = true };
 		s->netbuf = (struct netbuf){ .done = rig_sent_done, .frag_count = 1, .len = 1000,
-					     .headroom = 12, .patient = true };
+					     .headroom = 12, .patient = true,
+					     .needs_csum = csum, .csum_start = 34, .csum_offset = 50 };
 		s->netbuf.frags[0].base = frame;
 		s->netbuf.frags[0].len = 1000;
 		CHECK_EQ(r->dev->ops->transmit(r->dev, &s->netbuf), 0);
@@ -114,7 +117,9 @@ TEST(net_sends_in_place_what_has_room_for_the_header)
 		CHECK_EQ(c.count, one_piece ? 1 : 2);
 		CHECK_EQ(model_read(&c, wire, sizeof(wire)), 1000 + r->net->hdr_bytes);
 		CHECK(!memcmp(wire + r->net->hdr_bytes, frame, 1000));
-		CHECK(!wire[0] && !wire[1]);
+		CHECK_EQ(h->flags, csum ? NET_HDR_F_NEEDS_CSUM : 0);
+		CHECK(!csum || (h->csum_start == 34 && h->csum_offset == 16));
+		CHECK(!h->gso_type && !h->gso_size);
 		model_push(&r->model, RIG_TX, c.head, 0);
 		CHECK(!model_interrupt(&r->model));
 		for (unsigned i = 0; i < r->net->tx.slot_count; i++) {

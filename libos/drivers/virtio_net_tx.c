@@ -61,6 +61,7 @@ int net_tx_setup(struct virtio_net *n)
 	tx->lent = 0;
 	tx->stack_waits = false;
 	tx->one_piece = virtio_has(n->dev, VIRTIO_F_VERSION_1 | VIRTIO_F_ANY_LAYOUT);
+	tx->in_place = tx->one_piece && n->hdr_bytes == NET_HDR_BYTES;
 	return virtq_setup(&tx->q, n->dev, 1, tx->slot_count,
 			   tso ? NET_TX_PIECES : TX_PIECES_PLAIN);
 }
