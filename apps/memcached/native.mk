@@ -59,6 +59,14 @@ $(NATIVE)/memcached_model: tests/memcached/model.c
 	$(call say,CC,$@)
 	$(Q)$(NATIVE_CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -Wno-format-truncation -o $@ $<
 
+# Parts of the storage on their own.
+$(NATIVE)/table_test: tests/memcached/table_test.c apps/memcached/table.c
+$(NATIVE)/hash_test: tests/memcached/hash_test.c apps/memcached/hash_named.c
+$(NATIVE)/table_test $(NATIVE)/hash_test: $(wildcard apps/memcached/*.h)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(NATIVE_CC) $(native_flags) $(native_asan) -o $@ $(filter %.c,$^)
+
 -include $(native_objects:.o=.d) $(native_asan_objects:.o=.d)
 
 .PHONY: native
