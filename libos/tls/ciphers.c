@@ -2,6 +2,11 @@
  * Choosing cipher suites by name. The names are OpenSSL's, because that is what operators have in
  * their configurations. As there, a list speaks of TLS 1.2; the suites of 1.3 are always offered,
  * unless the list names some of them.
+ *
+ * In TLS 1.3 Mbed TLS takes the first suite of the client's list that it has, and clients put AES first,
+ * because they have instructions for it. The server's wish counts for more here: when the ClientHello
+ * shows that the client knows the suite we like best, the handshake begins with a configuration that
+ * has no other of TLS 1.3.
  */
 #include "tls_parts.h"
 
@@ -95,4 +100,47 @@ bool tls_ciphers_choose(const char *names, int suites[TLS_SUITES_MAX])
 	}
 	suites[count] = 0;
 	return true;
+}
+
+static bool is_of_1_3(int id)
+{
+	for (int i = 0; i < SUITES_OF_1_3; i++) {
+		if (SUITES[i].id == id)
+			return true;
+	}
+	return false;
+}
+
+void tls_ciphers_first(const int suites[TLS_SUITES_MAX], int first[TLS_SUITES_MAX])
+{
+	int count = 0;
+
+	first[count++] = suites[0];
+	for (int i = 1; suites[i]; i++) {
+		if (!is_of_1_3(suites[i]))
+			first[count++] = suites[i];
+	}
+	first[count] = 0;
+}
+
+/* A record (RFC 8446, 5.1), in it a handshake message (4), in it the ClientHello (4.1.2). */
+bool tls_hello_offers(const uint8_t *hello, size_t len, int suite)
+{
+	enum { MESSAGE_AT = 5, SESSION_ID_AT = MESSAGE_AT + 4 + 2 + 32 };
+	size_t at, end;
+
+	if (len <= SESSION_ID_AT || hello[0] != MBEDTLS_SSL_MSG_HANDSHAKE ||
+	    hello[MESSAGE_AT] != MBEDTLS_SSL_HS_CLIENT_HELLO)
+		return false;
+	at = SESSION_ID_AT + 1 + hello[SESSION_ID_AT];
+	if (at + 2 > len)
+		return false;
+	end = at + 2 + (size_t)(hello[at] << 8 | hello[at + 1]);
+	if (end > len)
+		end = len;
+	for (at += 2; at + 2 <= end; at += 2) {
+		if ((hello[at] << 8 | hello[at + 1]) == suite)
+			return true;
+	}
+	return false;
 }

@@ -63,6 +63,7 @@ static void handshake_leave(struct tls_connection *c)
 static bool handshake_begin(struct tls_connection *c)
 {
 	struct tls_server *server = c->server;
+	bool likes;
 	int err;
 
 	if (server->handshakes >= server->handshakes_max) {
@@ -73,8 +74,9 @@ static bool handshake_begin(struct tls_connection *c)
 	c->stage = TLS_HANDSHAKE;
 	c->credentials = server->credentials;
 	c->credentials->refs++;
+	likes = tls_hello_offers(c->in, c->in_len, server->first_suites[0]);
 	mbedtls_ssl_init(&c->ssl);
-	err = mbedtls_ssl_setup(&c->ssl, &c->credentials->config[c->verify]);
+	err = mbedtls_ssl_setup(&c->ssl, &c->credentials->config[c->verify][likes]);
 	if (err) {
 		tls_connection_fail(c, err);
 		return false;

@@ -93,21 +93,13 @@ static int parse_ticket(void *tickets, mbedtls_ssl_session *session, unsigned ch
 	return err;
 }
 
-static int configure_tickets(mbedtls_ssl_config *config, struct tls_tickets *tickets)
-{
-	int err = mbedtls_ssl_ticket_setup(&tickets->context, tls_random, NULL, MBEDTLS_CIPHER_AES_256_GCM,
-					   TICKET_LIFETIME_S);
-
-	mbedtls_ssl_conf_session_tickets_cb(config, write_ticket, parse_ticket, tickets);
-	return err;
-}
-
-static int configure(struct tls_credentials *c, const struct tls_server *server, enum tls_verify verify)
+static int configure(struct tls_credentials *c, const struct tls_server *server, enum tls_verify verify,
+		     bool first)
 {
 	static const int modes[TLS_VERIFY_MODES] = {
 		MBEDTLS_SSL_VERIFY_NONE, MBEDTLS_SSL_VERIFY_OPTIONAL, MBEDTLS_SSL_VERIFY_REQUIRED,
 	};
-	mbedtls_ssl_config *config = &c->config[verify];
+	mbedtls_ssl_config *config = &c->config[verify][first];
 	int err = mbedtls_ssl_config_defaults(config, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM,
 					      MBEDTLS_SSL_PRESET_DEFAULT);
 
@@ -116,13 +108,27 @@ static int configure(struct tls_credentials *c, const struct tls_server *server,
 	mbedtls_ssl_conf_min_tls_version(config, server->min_version == TLS_1_3 ?
 						 MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
 	mbedtls_ssl_conf_rng(config, tls_random, NULL);
-	mbedtls_ssl_conf_ciphersuites(config, server->suites);
+	mbedtls_ssl_conf_ciphersuites(config, first ? server->first_suites : server->suites);
 	mbedtls_ssl_conf_authmode(config, modes[verify]);
 	if (c->client_ca.raw.p)
 		mbedtls_ssl_conf_ca_chain(config, &c->client_ca, NULL);
 	err = mbedtls_ssl_conf_own_cert(config, &c->chain, &c->key);
 	if (!err && c->resume)
-		err = configure_tickets(config, &c->tickets[verify]);
+		mbedtls_ssl_conf_session_tickets_cb(config, write_ticket, parse_ticket, &c->tickets[verify]);
+	return err;
+}
+
+static int configure_mode(struct tls_credentials *c, const struct tls_server *server, enum tls_verify verify)
+{
+	int err = 0;
+
+	if (c->resume)
+		err = mbedtls_ssl_ticket_setup(&c->tickets[verify].context, tls_random, NULL,
+					       MBEDTLS_CIPHER_AES_256_GCM, TICKET_LIFETIME_S);
+	if (!err)
+		err = configure(c, server, verify, false);
+	if (!err)
+		err = configure(c, server, verify, true);
 	return err;
 }
 
@@ -140,13 +146,14 @@ int tls_credentials_create(struct tls_server *server, const struct tls_credentia
 	mbedtls_x509_crt_init(&c->client_ca);
 	mbedtls_pk_init(&c->key);
 	for (int i = 0; i < TLS_VERIFY_MODES; i++) {
-		mbedtls_ssl_config_init(&c->config[i]);
+		mbedtls_ssl_config_init(&c->config[i][0]);
+		mbedtls_ssl_config_init(&c->config[i][1]);
 		mbedtls_ssl_ticket_init(&c->tickets[i].context);
 		c->tickets[i].server = server;
 	}
 	err = load_all(c, text, why, why_len);
 	for (int i = 0; i < TLS_VERIFY_MODES && !err; i++) {
-		if (configure(c, server, i) != 0)
+		if (configure_mode(c, server, i) != 0)
 			err = -ENOMEM;
 	}
 	if (err) {
@@ -162,7 +169,8 @@ void tls_credentials_put(struct tls_credentials *c)
 	if (--c->refs > 0)
 		return;
 	for (int i = 0; i < TLS_VERIFY_MODES; i++) {
-		mbedtls_ssl_config_free(&c->config[i]);
+		mbedtls_ssl_config_free(&c->config[i][0]);
+		mbedtls_ssl_config_free(&c->config[i][1]);
 		mbedtls_ssl_ticket_free(&c->tickets[i].context);
 	}
 	mbedtls_pk_free(&c->key);

@@ -46,6 +46,7 @@ int tls_server_create(const struct tls_options *options, struct tls_server **out
 		snprintf(why, why_len, "the ciphers: none of \"%s\" is known", options->ciphers);
 		goto fail;
 	}
+	tls_ciphers_first(server->suites, server->first_suites);
 	err = tls_credentials_create(server, &options->credentials, &server->credentials, why, why_len);
 	if (err)
 		goto fail;

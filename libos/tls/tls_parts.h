@@ -28,7 +28,8 @@ struct tls_credentials {
 	mbedtls_x509_crt chain, client_ca;
 	mbedtls_pk_context key;
 	bool resume;
-	mbedtls_ssl_config config[TLS_VERIFY_MODES];
+	/* [1]: of the suites of TLS 1.3, only the one that the server likes best. See ciphers.c. */
+	mbedtls_ssl_config config[TLS_VERIFY_MODES][2];
 	/* One for each mode: a session may not be resumed where more is asked of clients. */
 	struct tls_tickets {
 		mbedtls_ssl_ticket_context context;
@@ -57,6 +58,7 @@ struct tls_server {
 	struct tls_door doors[TLS_VERIFY_MODES];
 	struct tls_credentials *credentials;
 	int suites[TLS_SUITES_MAX];      /* ends with 0 */
+	int first_suites[TLS_SUITES_MAX];
 	enum tls_version min_version;
 	bool resume;
 	unsigned handshake_ms, handshakes_max;
@@ -123,6 +125,10 @@ void tls_credentials_put(struct tls_credentials *c);
 
 /* ciphers.c: fills `suites`; false when none of the names is known. */
 bool tls_ciphers_choose(const char *names, int suites[TLS_SUITES_MAX]);
+/* The same without those of TLS 1.3 behind the first. */
+void tls_ciphers_first(const int suites[TLS_SUITES_MAX], int first[TLS_SUITES_MAX]);
+/* Whether a client offers a suite, as far as the beginning of its first record shows it. */
+bool tls_hello_offers(const uint8_t *hello, size_t len, int suite);
 
 /* connection.c */
 extern const struct stream_filter tls_stream_filter;

@@ -89,6 +89,18 @@ def test_the_ciphers_and_groups_of_1_3(start, pki, cipher, group):
     assert f"Cipher is {cipher}".encode() in done.stdout
 
 
+@pytest.mark.ours
+def test_the_cipher_that_the_server_likes_best_is_taken(start, pki):
+    server = start(*pki.options())
+    for version in (V12, V13):
+        with talk(server, pki.context(version)) as t:
+            assert "CHACHA20" in t.socket.cipher()[0]
+    server = start(*pki.options(more="ssl_ciphers=TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"))
+    for version in (V12, V13):
+        with talk(server, pki.context(version)) as t:
+            assert "AES" in t.socket.cipher()[0] and "128" in t.socket.cipher()[0]
+
+
 def test_a_list_of_ciphers_is_kept_to(start, pki):
     server = start(*pki.options(more="ssl_ciphers=ECDHE-ECDSA-AES256-GCM-SHA384"))
     with talk(server, pki.context(V12)) as t:

@@ -10,6 +10,9 @@
 
 /* The platform: a C library, a clock, and libos/tls/entropy.c as the only source of randomness. */
 #define MBEDTLS_HAVE_ASM
+#ifdef CONFIG_MISALIGNED_FAST          /* words of any address are one load here */
+#define MBEDTLS_EFFICIENT_UNALIGNED_ACCESS
+#endif
 #define MBEDTLS_HAVE_TIME
 #define MBEDTLS_HAVE_TIME_DATE
 #define MBEDTLS_DEPRECATED_REMOVED
