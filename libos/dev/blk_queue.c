@@ -50,7 +50,7 @@ static int request_check(const struct blkdev *d, const struct blkreq *r)
 {
 	uint64_t in_blocks = (r->offset | r->len) & (d->block_bytes - 1);
 
-	if (d->dead)
+	if (d->whole ? d->whole->dead : d->dead)
 		return -EIO;
 	if (r->op == BLK_FLUSH)
 		return 0;
@@ -132,7 +132,7 @@ static bool can_follow(const struct blkdev *d, const struct blk_command *c, cons
 		       const struct blkreq *r)
 {
 	return is_transfer(r) && r->op == first->op && !r->flushing && !r->progress &&
-	       r->offset == c->offset + c->len && !((r->flags ^ first->flags) & BLK_FUA) &&
+	       r->at == c->offset + c->len && !((r->flags ^ first->flags) & BLK_FUA) &&
 	       c->len + r->len <= d->max_bytes && c->vec_count + r->vec_count <= d->max_vecs;
 }
 
@@ -180,7 +180,7 @@ static void command_begin(struct blkdev *d, struct blk_command *c, struct blkreq
 {
 	c->op = op_now(r);
 	c->flags = r->flags & (d->has_fua && d->write_cache ? BLK_FUA | BLK_UNMAP : BLK_UNMAP);
-	c->offset = r->offset + (r->flushing ? 0 : r->progress);
+	c->offset = r->at + (r->flushing ? 0 : r->progress);
 	c->len = 0;
 	c->vec_count = 0;
 	if (c->op == BLK_FLUSH) {
@@ -268,6 +268,9 @@ void blkdev_submit(struct blkdev *d, struct blkreq *r)
 {
 	int error = request_check(d, r);
 
+	r->at = r->offset + d->start;
+	if (d->whole)
+		d = d->whole;
 	if (error || (r->op == BLK_FLUSH && !d->write_cache && !d->lost_writes)) {
 		r->done(r, error);
 		return;
@@ -287,6 +290,8 @@ void blkdev_kick(struct blkdev *d)
 {
 	struct list ended = LIST_INIT(ended);
 
+	if (d->whole)
+		d = d->whole;
 	spin_lock(&d->lock);
 	dispatch(d, &ended);
 	spin_unlock(&d->lock);

@@ -45,6 +45,18 @@ static int commands_create(struct blkdev *d)
 	return 0;
 }
 
+static void list_add(struct blkdev *d)
+{
+	spin_lock(&devices_lock);
+	d->minor = device_count++;
+	if (!d->name[0] && letter_count < 26)
+		fmt_print(d->name, sizeof(d->name), "vd%c", 'a' + letter_count++);
+	else if (!d->name[0])
+		fmt_print(d->name, sizeof(d->name), "vd%u", letter_count++);
+	list_push_back(&devices, &d->link);
+	spin_unlock(&devices_lock);
+}
+
 int blkdev_register(struct blkdev *d)
 {
 	int error;
@@ -58,14 +70,22 @@ int blkdev_register(struct blkdev *d)
 	error = blk_queue_init() ? -ENOMEM : commands_create(d);
 	if (error)
 		return error;
-	spin_lock(&devices_lock);
-	d->minor = device_count++;
-	if (!d->name[0] && letter_count < 26)
-		fmt_print(d->name, sizeof(d->name), "vd%c", 'a' + letter_count++);
-	else if (!d->name[0])
-		fmt_print(d->name, sizeof(d->name), "vd%u", letter_count++);
-	list_push_back(&devices, &d->link);
-	spin_unlock(&devices_lock);
+	list_add(d);
+	return 0;
+}
+
+int blkdev_register_part(struct blkdev *d)
+{
+	const struct blkdev *w = d->whole;
+
+	if (d->start > w->bytes || d->bytes > w->bytes - d->start ||
+	    (d->start | d->bytes) & (w->block_bytes - 1))
+		return -EINVAL;
+	d->block_bytes = w->block_bytes;
+	d->read_only = w->read_only;
+	d->write_cache = w->write_cache;
+	d->max_discard_bytes = w->max_discard_bytes;
+	list_add(d);
 	return 0;
 }
 

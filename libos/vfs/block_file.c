@@ -9,6 +9,7 @@
  * Locks: transfers, a mutex, held from reading a block that is to be changed in part to writing it.
  */
 #include <core/errno.h>
+#include <core/kmem.h>
 #include <core/page.h>
 #include <core/string.h>
 #include <libos/abi.h>
@@ -170,7 +171,8 @@ static int block_range(struct file *f, enum blk_op op, uintptr_t arg)
 {
 	struct blkdev *d = f->object;
 	uint64_t range[2];
-	struct blkreq r = { .op = op };
+	struct blkreq *r;
+	int error;
 
 	if (user_read(range, (void *)arg, sizeof(range)) < 0)
 		return -EFAULT;
@@ -179,9 +181,15 @@ static int block_range(struct file *f, enum blk_op op, uintptr_t arg)
 	if ((range[0] | range[1]) & (d->block_bytes - 1) || range[0] > d->bytes ||
 	    range[1] > d->bytes - range[0])
 		return -EINVAL;
-	r.offset = range[0];
-	r.len = range[1];
-	return r.len ? blkdev_wait(d, &r) : 0;
+	if (!range[1])
+		return 0;
+	r = kzalloc(sizeof(*r)); /* not on the stack, of which callers have little */
+	if (!r)
+		return -ENOMEM;
+	*r = (struct blkreq){ .op = op, .offset = range[0], .len = range[1] };
+	error = blkdev_wait(d, r);
+	kfree(r);
+	return error;
 }
 
 static int block_ioctl(struct file *f, unsigned long request, uintptr_t arg)

@@ -18,6 +18,7 @@ HOSTILE = {
     ("libos/drivers", "virtq_"): ["VIRTQ_INDEX", "VIRTQ_ID", "VIRTQ_OUTSTANDING", "VIRTQ_LENGTH"],
     ("libos/drivers", "net_"): ["NET_SHORT_HEADER", "NET_NUM_BUFFERS", "NET_MTU"],
     ("libos/drivers", "blk_"): ["BLK_SHORT_READ", "BLK_CAPACITY"],
+    ("libos/dev", "partition"): ["PARTITION_END", "PARTITION_CRC"],
     ("libos/vfs", "cpio_"): ["CPIO_NAME", "CPIO_TERMINATOR", "CPIO_DATA"],
     ("libos/net", "net_malformed_frames"): ["NET_FRAME_SHORT", "NET_TCP_HEADER", "NET_TCP6_HEADER",
                                             "NET_TCP_OPTIONS"],

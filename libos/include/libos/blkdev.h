@@ -46,6 +46,7 @@ struct blkreq {
 	void *user;                                /* [I] */
 	/* the queue's own */
 	struct list link;                          /* [d] */
+	uint64_t at;                               /* [d] where it begins on the whole disk */
 	uint64_t progress;                         /* [d] bytes of it that are done or under way */
 	size_t vec_at, vec_done;                   /* [d] where the next piece begins */
 	bool flushing;                             /* [d] written, and now its flush is under way */
@@ -97,6 +98,8 @@ struct blkdev {
 	uint32_t depth;                 /* [I] commands under way at most */
 	const struct blkdev_ops *ops;   /* [I] */
 	void *driver;                   /* [I] */
+	struct blkdev *whole;           /* [I] of a partition: the disk whose queue it uses; else NULL */
+	uint64_t start;                 /* [I] of a partition: where it begins */
 
 	struct spinlock lock;
 	struct list waiting[2];         /* [d] requests: those somebody waits for, background ones */
@@ -113,6 +116,8 @@ struct blkdev {
 
 /* Drivers, threads: makes the device known. 0, -EINVAL for impossible limits, -ENOMEM. It stays for ever. */
 int blkdev_register(struct blkdev *d);
+/* A part of a disk (whole, start, bytes and name are filled in): 0, -EINVAL. */
+int blkdev_register_part(struct blkdev *d);
 /*
  * Drivers, thread or task: a command has ended; its requests' done() are called from here. After a
  * bunch of these, blkdev_kick() sends on what has waited.
