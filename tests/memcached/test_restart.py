@@ -4,10 +4,11 @@ import os
 import random
 import shutil
 import struct
+import sys
 import time
 
 import pytest
-from servers import Native, Process
+from servers import ROOT, Native, Process, Server
 
 HEADER, BLOCK = 4096, 64 * 1024
 
@@ -227,3 +228,47 @@ def test_items_that_cannot_be_are_refused(path):
         assert len(server.said) == 1 and "starting with an empty cache" in server.said[0], number
         assert server.stats()["curr_items"] == "0"
         server.stop()
+
+
+class Disk:
+    """The image with a disk, whose first bytes are what restart.h says."""
+
+    def __init__(self, path, *args):
+        sys.path.insert(0, str(ROOT / "tests/qemu"))
+        import kiln
+        import machine
+        if not path.exists():
+            path.write_bytes(b"")
+            os.truncate(path, 32 << 20)
+        self.image = kiln.Image("memcached", args=["-e", "/dev/vda", *args], disks=[machine.Disk(path)])
+        self.image.boot()
+        self.host, self.port = self.image.host, self.image.port
+
+    connect, ask, stats = Server.connect, Server.ask, Server.stats
+
+    def stop(self):
+        assert self.image.stop(30) == 0
+
+
+def test_the_cache_of_an_image_survives_a_clean_stop(path):
+    contents = items(200, seed=5)
+    first = Disk(path)
+    assert "is not a memory file: starting with an empty cache" in first.image.console
+    fill(first, contents)
+    first.stop()
+    second = Disk(path)
+    assert "starting with an empty cache" not in second.image.console
+    holds(second, contents)
+    second.image.close()           # no clean stop: the power goes
+    third = Disk(path)
+    assert "holds no cache of a clean stop: starting with an empty cache" in third.image.console
+    assert third.stats()["curr_items"] == "0"
+    third.stop()
+
+
+def test_a_disk_smaller_than_the_cache_says_so(path):
+    path.write_bytes(bytes(64 << 10))
+    server = Disk(path)
+    fill(server, items(200, seed=6))
+    server.stop()
+    assert "nothing saved" in server.image.console
