@@ -9,7 +9,8 @@
  *
  * TCP is apart: its functions look at every connection. While all connections are quiet (nothing in
  * flight, nothing owed) they are not called at all; lwIP's clock tcp_ticks is moved by what
- * elapsed, and the next tick is set to the earliest keep-alive or TIME_WAIT deadline.
+ * elapsed, and the next tick is set to the earliest keep-alive or TIME_WAIT deadline. Otherwise they are
+ * shown only the connections that are not quiet.
  *
  * All under the stack lock, except the firing of the timer, which only wakes a runner.
  */
@@ -166,49 +167,86 @@ void net_timer_tcp_active(void)
 	must_settle |= !tcp.ticking;
 }
 
-static bool pcb_is_quiet(const struct tcp_pcb *pcb)
+static inline bool pcb_is_quiet(const struct tcp_pcb *pcb)
 {
-	if (pcb->unacked || pcb->unsent || pcb->ooseq || pcb->refused_data || pcb->persist_backoff)
+	const unsigned quiet_states = 1u << ESTABLISHED | 1u << CLOSE_WAIT | 1u << FIN_WAIT_2;
+	const unsigned owing = TF_ACK_DELAY | TF_ACK_NOW | TF_CLOSEPEND | TF_NAGLEMEMERR;
+
+	if ((uintptr_t)pcb->unacked | (uintptr_t)pcb->unsent | (uintptr_t)pcb->ooseq |
+	    (uintptr_t)pcb->refused_data | (pcb->flags & owing) | pcb->persist_backoff)
 		return false;
-	if (pcb->flags & (TF_ACK_DELAY | TF_ACK_NOW | TF_CLOSEPEND | TF_NAGLEMEMERR))
-		return false;
-	return pcb->state == ESTABLISHED || pcb->state == CLOSE_WAIT || pcb->state == FIN_WAIT_2;
+	return quiet_states >> pcb->state & 1;
 }
 
 /* Ticks after pcb->tmr at which lwIP will do something about a quiet connection; 0: never. */
-static uint32_t quiet_ticks(const struct tcp_pcb *pcb)
+static inline uint32_t quiet_ticks(const struct tcp_pcb *pcb)
 {
-	if (pcb->state == FIN_WAIT_2)
+	if (unlikely(pcb->state == FIN_WAIT_2))
 		return pcb->flags & TF_RXCLOSED ? TCP_FIN_WAIT_TIMEOUT / TCP_SLOW_INTERVAL + 1 : 0;
 	if (!ip_get_option(pcb, SOF_KEEPALIVE))
 		return 0;
 	return (pcb->keep_idle + pcb->keep_cnt_sent * pcb->keep_intvl) / TCP_SLOW_INTERVAL + 1;
 }
 
-static uint64_t tick_deadline(uint32_t pcb_tmr, uint32_t ticks)
+static uint64_t ticks_ahead(int32_t left)
 {
-	int32_t left = (int32_t)(pcb_tmr + ticks - tcp_ticks);
-
 	return tcp.last_ns + (left > 0 ? (uint64_t)left : 0) * TCP_SLOW_NS;
 }
 
-/* DEADLINE_NEVER or when to tick again; 0 when a connection is not quiet. */
+/* Ticks until lwIP will do something about the connection; INT32_MAX: never, 0: it is not quiet. */
+static inline int32_t quiet_for(const struct tcp_pcb *pcb)
+{
+	uint32_t ticks;
+
+	if (!pcb_is_quiet(pcb))
+		return 0;
+	ticks = quiet_ticks(pcb);
+	return ticks ? (int32_t)(pcb->tmr + ticks - tcp_ticks) : INT32_MAX;
+}
+
+/*
+ * Takes the connections off lwIP's list that its timers have nothing to do for, and returns them in a
+ * list of their own: with ten thousand of them open, going through all for each tick would cost more than
+ * the traffic of the few that talk. *soonest is the least quiet_for() among them.
+ */
+static struct tcp_pcb *set_quiet_aside(int32_t *soonest)
+{
+	struct tcp_pcb *quiet = NULL, **quiet_end = &quiet, **at = &tcp_active_pcbs, *pcb;
+
+	*soonest = INT32_MAX;
+	while ((pcb = *at)) {
+		int32_t left = quiet_for(pcb);
+
+		if (left <= 1) {         /* the tick that comes counts before it looks */
+			at = &pcb->next;
+			continue;
+		}
+		*soonest = MIN(*soonest, left);
+		*at = pcb->next;
+		*quiet_end = pcb;
+		quiet_end = &pcb->next;
+	}
+	*quiet_end = NULL;
+	return quiet;
+}
+
+/* DEADLINE_NEVER or when to tick again, as far as the connections on lwIP's list go; 0: one is not quiet. */
 static uint64_t tcp_quiet_deadline(void)
 {
 	uint64_t deadline = DEADLINE_NEVER;
 	const struct tcp_pcb *pcb;
 
 	for (pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
-		uint32_t ticks;
+		int32_t left = quiet_for(pcb);
 
 		if (!pcb_is_quiet(pcb))
 			return 0;
-		ticks = quiet_ticks(pcb);
-		if (ticks)
-			deadline = MIN(deadline, tick_deadline(pcb->tmr, ticks));
+		if (left != INT32_MAX)
+			deadline = MIN(deadline, ticks_ahead(left));
 	}
 	for (pcb = tcp_tw_pcbs; pcb; pcb = pcb->next)
-		deadline = MIN(deadline, tick_deadline(pcb->tmr, 2 * TCP_MSL / TCP_SLOW_INTERVAL + 1));
+		deadline = MIN(deadline, ticks_ahead((int32_t)(pcb->tmr + 2 * TCP_MSL / TCP_SLOW_INTERVAL + 1 -
+							       tcp_ticks)));
 	return deadline;
 }
 
@@ -240,11 +278,22 @@ static void unstick(void)
 
 static void tcp_tick(void)
 {
+	struct tcp_pcb *quiet, **end = &tcp_active_pcbs;
+	int32_t soonest;
+
 	counter_inc(net_tcp_ticks);
-	unstick();
 	net_connections_expire();
+	quiet = set_quiet_aside(&soonest);
+	unstick();
 	tcp_tmr();
+	time_wait_bound();
 	tcp.last_ns += TCP_TICK_NS;
+	tcp.quiet_until_ns = tcp_quiet_deadline();
+	if (soonest != INT32_MAX)
+		tcp.quiet_until_ns = MIN(tcp.quiet_until_ns, ticks_ahead(soonest));
+	while (*end)
+		end = &(*end)->next;
+	*end = quiet;
 }
 
 static void tcp_advance(void)
@@ -256,8 +305,6 @@ static void tcp_advance(void)
 	for (int i = 0; i < 4 && tcp.ticking && net_now_ns - tcp.last_ns >= TCP_TICK_NS; i++) {
 		tcp.active = false;
 		tcp_tick();
-		time_wait_bound();
-		tcp.quiet_until_ns = tcp_quiet_deadline();
 		tcp.ticking = tcp.active || !tcp.quiet_until_ns;
 		must_settle = true;
 	}
