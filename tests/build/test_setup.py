@@ -31,7 +31,7 @@ SHELL = ("sh", "sed", "tr", "grep", "id", "env", "cat", "dirname", "awk")
 
 def test_a_machine_that_has_everything_is_left_alone(tmp_path):
     path = path_of(tmp_path / "bin", *SHELL, "riscv64-linux-gnu-gcc", "kconfig-conf", "dpkg-source", "xz",
-                   apt_get="echo CALLED; exit 1\n")
+                   "bzip2", apt_get="echo CALLED; exit 1\n")
     done = run("tools/setup", "build", PATH=path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
