@@ -4,6 +4,7 @@
 #include <libos/abi.h>
 
 #include "fd.h"
+#include "lock_calls.h"
 #include "syscalls.h"
 
 #define F_DUPFD         0
@@ -11,8 +12,6 @@
 #define F_SETFD         2
 #define F_GETFL         3
 #define F_SETFL         4
-#define F_GETLK         5
-#define F_SETLKW        7
 #define F_DUPFD_CLOEXEC 1030
 #define F_SETPIPE_SZ    1031
 #define F_GETPIPE_SZ    1032
@@ -20,9 +19,28 @@
 
 #define SETTABLE_FLAGS (O_APPEND | O_NONBLOCK)
 
+/* lock_calls.c, where there are file systems. */
+__attribute__((weak)) long fcntl_lock(struct file *f, int command, void *user)
+{
+	(void)f, (void)command, (void)user;
+	return -EINVAL;
+}
+
+__attribute__((weak)) void locks_descriptor_closed(struct file *f)
+{
+	(void)f;
+}
+
 long sys_close(int fd)
 {
-	return fd_close(fd);
+	struct file *f = IS_ENABLED(CONFIG_VFS) ? fd_get(fd) : NULL;
+	int ret = fd_close(fd);
+
+	if (f) {
+		locks_descriptor_closed(f);
+		file_put(f);
+	}
+	return ret;
 }
 
 long sys_dup(int fd)
@@ -88,6 +106,13 @@ static long fcntl_file(struct file *f, int fd, int command, unsigned long arg)
 	case F_SETPIPE_SZ:
 	case F_GETPIPE_SZ:
 		return pipe_size(f, command == F_SETPIPE_SZ ? arg : 0);
+	case F_GETLK:
+	case F_SETLK:
+	case F_SETLKW:
+	case F_OFD_GETLK:
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+		return fcntl_lock(f, command, (void *)arg);
 	case F_SETFL:
 		return file_set_flags(f, (uint32_t)arg);
 	default:

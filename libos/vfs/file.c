@@ -96,5 +96,5 @@ void file_put(struct file *f)
 	else
 		kfree(f);
 	if (place)
-		place->ops->release(place);
+		place->ops->release(place, f);
 }

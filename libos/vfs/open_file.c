@@ -7,6 +7,7 @@
 #include <core/errno.h>
 #include <core/kmem.h>
 #include <core/string.h>
+#include <libos/locks.h>
 
 #include "namei.h"
 
@@ -16,10 +17,12 @@ struct lies_at {
 	struct path path;
 };
 
-static void place_release(struct file_place *place)
+/* `was` is the file's address, the name of its locks' owner. */
+static void place_release(struct file_place *place, const void *was)
 {
 	struct lies_at *l = container_of(place, struct lies_at, place);
 
+	lock_forget(path_inode(&l->path), was);
 	path_put(&l->path);
 	kfree(l);
 }

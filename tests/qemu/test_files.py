@@ -72,3 +72,22 @@ def test_wrong_disks_are_told_in_a_sentence(text, sentence):
                           capture_output=True, timeout=30, stdin=subprocess.DEVNULL)
     assert done.returncode == 1
     assert sentence in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_memcached_keeps_its_items_on_a_disk(tmp_path):
+    disk = tmp_path / "disk"
+    with open(disk, "wb") as f:
+        f.truncate(16 << 20)
+    fields = {"args": ["-e", "/dev/disk/by-id/virtio-items"], "disks": [machine.Disk(disk, serial="items")], "mem": "64M"}
+    value = b"x" * 5000
+    with Image("memcached", **fields) as image:
+        for number in range(100):
+            assert image.ask(b"set key-%d 7 0 5000\r\n%s\r\n" % (number, value)) == b"STORED\r\n"
+        assert image.stop() == 0
+    with Image("memcached", **fields) as image:
+        for number in range(100):
+            answer = image.ask(b"get key-%d\r\n" % number, until=b"END\r\n")
+            assert answer == b"VALUE key-%d 7 5000\r\n%s\r\nEND\r\n" % (number, value)
+        image.close()                       # the power goes
+    with Image("memcached", **fields) as image:
+        assert image.ask(b"get key-1\r\n", until=b"END\r\n") == b"END\r\n"    # what was not stopped keeps nothing

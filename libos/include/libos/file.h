@@ -41,7 +41,8 @@ struct file_place {
 };
 struct file_place_ops {
 	int (*stat)(struct file_place *p, struct kstat *st);
-	void (*release)(struct file_place *p);   /* after the file's own release() */
+	/* After the file's own release(); `was` is where the file lay. */
+	void (*release)(struct file_place *p, const void *was);
 };
 
 struct file {

@@ -1,0 +1,2 @@
+#define main abitest_locks
+#include "../../tests/abi/programs/locks.c"
