@@ -128,12 +128,11 @@ void irq_external(void)
 		handle_claimed(irq);
 }
 
-/* The controller interrupts the boot hart only. */
 void irq_take(unsigned irq, void (*quiet)(void *arg), void *arg)
 {
 	unsigned claimed;
 
-	if (hart_id() != 0 || !chip)
+	if (hart_id() != IRQ_HART || !chip)
 		return;
 	claimed = chip->claim();
 	if (likely(claimed == irq)) {

@@ -101,6 +101,17 @@ static struct runqueue *lock_home(struct thread *t)
 }
 
 /*
+ * A thread that looks at devices (thread_block_looking()) does so best on the hart that they interrupt: anywhere else
+ * each of its waits costs an interrupt there and a call from there to here. So when that hart is idle it
+ * does not rest in place, and is woken over there.
+ */
+static inline bool belongs_elsewhere(const struct thread *t, hart_t hart)
+{
+	return HARTS_MAX > 1 && hart != IRQ_HART && t->look && t->pinned < 0 &&
+	       runqueue_is_idle(&runqueues[IRQ_HART]);
+}
+
+/*
  * Where a woken thread should run: at home if home is idle or about to be (a kernel thread with nobody
  * behind it soon waits again), else on any sleeping hart, else at home.
  */
@@ -110,6 +121,8 @@ static hart_t choose_hart(const struct thread *t, const struct runqueue *home)
 	bool soon_free = runqueue_is_idle(home) ||
 			 home->current->priority <= THREAD_PRIORITY_KERNEL;
 
+	if (belongs_elsewhere(t, hart))
+		return IRQ_HART;
 	if (t->pinned < 0 && (home->levels || !soon_free))
 		idle_find(&hart);
 	return hart;
@@ -193,7 +206,8 @@ static void make_runnable(struct runqueue *home, struct thread *t)
 	t->arch.hart = hart;
 	spin_release(&home->lock);
 	sched_enqueue(t);
-	arch_ipi(hart); /* claimed by idle_find(), so attract() did not call it */
+	if (hart != hart_id())
+		arch_ipi(hart); /* if claimed by idle_find(), attract() did not call it */
 }
 
 static bool wake(struct thread *t, int result, bool interrupt)
@@ -312,7 +326,7 @@ static int sleep_until_woken(struct thread *t, bool interruptible)
 	}
 	store_relaxed(&t->interruptible, interruptible);
 	full_fence();
-	if (!interruptible || !thread_is_interrupted(t))
+	if ((!interruptible || !thread_is_interrupted(t)) && !belongs_elsewhere(t, rq->hart))
 		idle_in_place(rq, t);
 	if (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == THREAD_SLEEPING)
 		leave_hart(rq, t);

@@ -83,16 +83,18 @@ def test_the_host_merges_what_it_sends_on_a_wire_with_offloads(wire):
         assert (after["eth0_rx_bytes"] - before["eth0_rx_bytes"]) / frames > 3000
 
 
-def test_one_request_at_a_time_costs_neither_an_interrupt_nor_a_switch(memcached):
-    """The server waits in place and looks at the device by itself when the hart wakes."""
-    store_and_fetch(memcached, [100])
-    before = memcached.counters()
-    with memcached.connect() as s:
-        for _ in range(500):
-            s.sendall(b"get k\r\n")
-            read_until(s, b"END\r\n")
-    after = assert_no_lies(memcached)
-    grown = {name: after[name] - before[name] for name in after}
+@pytest.mark.parametrize("harts", [1, 4])
+def test_one_request_at_a_time_costs_neither_an_interrupt_nor_a_switch(harts):
+    """The server waits in place, on the hart that devices interrupt, and looks at them by itself when that wakes."""
+    with Image("memcached", harts=harts) as image:
+        store_and_fetch(image, [100], rounds=20)
+        before = image.counters()
+        with image.connect() as s:
+            for _ in range(500):
+                s.sendall(b"get k\r\n")
+                read_until(s, b"END\r\n")
+        after = assert_no_lies(image)
+    grown = {name: after[name] - before[name] for name in after if name in before}
     assert grown["stream_wakeups"] > 400
     assert grown["eth0_irqs"] < 100, grown
-    assert grown["sched_switches"] < 100, grown
+    assert grown["sched_switches"] < 200, grown

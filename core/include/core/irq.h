@@ -8,6 +8,8 @@
 
 #include <core/types.h>
 
+#define IRQ_HART 0 /* the hart that devices interrupt */
+
 typedef void (*irq_handler_t)(void *arg);
 
 /* 0, -EINVAL for a number the controller does not have, -EBUSY when taken. Threads. Enabled on return. */
