@@ -297,24 +297,25 @@ void stream_output_run_releases(struct stream_loop *loop)
 	}
 }
 
-static bool is_writable(const struct stream *s)
+static inline bool is_writable(const struct stream *s)
 {
 	return !s->is_closing && !s->is_aborting && !s->is_dead && !(s->seen & STREAM_GONE);
 }
 
 /* Bytes that the packet still has room for, within one segment of this connection. */
-static size_t room_in(const struct stream *s, const struct packet *k)
+static inline size_t room_in(const struct stream *s, const struct packet *k)
 {
 	size_t room = MIN(k->room, s->segment_room);
 
 	return room > packet_len(k) ? room - packet_len(k) : 0;
 }
 
-static void appended(struct stream *s, size_t len)
+static inline void appended(struct stream *s, size_t len)
 {
 	s->appended += len;
 	s->loop->stats.bytes_out += len;
-	stream_touch(s);
+	if (unlikely(!list_is_linked(&s->touched)))
+		stream_touch(s);
 }
 
 /* A packet for at least `len` bytes at the end of the queue; NULL: no memory. */
@@ -358,18 +359,32 @@ static void *reserve_aside(struct stream *s, size_t len)
 	return loop->aside;
 }
 
-void *stream_reserve(struct stream *s, size_t len)
+static __attribute__((noinline)) void *reserve_elsewhere(struct stream *s, size_t len)
 {
-	struct packet *k = s->open;
+	struct packet *k;
 
-	if (unlikely(!is_writable(s)))
+	if (!is_writable(s))
 		return NULL;
-	if (likely(k && room_in(s, k) >= len))
-		return k->payload + packet_len(k);
 	if (unlikely(len > s->segment_room))
 		return reserve_aside(s, len);
 	k = open_packet(s, len);
 	return k ? k->payload : NULL;
+}
+
+void *stream_reserve(struct stream *s, size_t len)
+{
+	struct packet *k = s->open;
+
+	if (likely(k && room_in(s, k) >= len && is_writable(s)))
+		return k->payload + packet_len(k);
+	return reserve_elsewhere(s, len);
+}
+
+static __attribute__((noinline)) void commit_aside(struct stream *s, size_t len)
+{
+	s->loop->aside_is_reserved = false;
+	if (stream_write(s, s->loop->aside, len) < 0)
+		stream_abort(s);              /* memory went between the two calls */
 }
 
 void stream_commit(struct stream *s, size_t len)
@@ -377,9 +392,7 @@ void stream_commit(struct stream *s, size_t len)
 	struct packet *k = s->open;
 
 	if (unlikely(s->loop->aside_is_reserved)) {
-		s->loop->aside_is_reserved = false;
-		if (stream_write(s, s->loop->aside, len) < 0)
-			stream_abort(s);      /* memory went between the two calls */
+		commit_aside(s, len);
 		return;
 	}
 	assert(k && len <= room_in(s, k));
