@@ -230,6 +230,28 @@ def test_items_that_cannot_be_are_refused(path):
         server.stop()
 
 
+def test_files_made_up_at_random_harm_nobody(path):
+    """The checksums are right, so every byte of every item is looked at; a load is all or nothing."""
+    first = Warm(path)
+    fill(first, {b"key-%d" % i: b"v" * (i * i * 50) for i in range(40)})
+    first.stop()
+    saved = path.read_bytes()
+    payload = b"".join(saved[at + 16:at + 16 + struct.unpack("<I", saved[at + 12:at + 16])[0]]
+                       for at in range(HEADER, len(saved), BLOCK))
+    rng = random.Random(9)
+    for _ in range(20):
+        bad = bytearray(payload)
+        for _ in range(rng.choice([1, 1, 2, 10])):
+            at = rng.choice([rng.randrange(len(bad)), rng.randrange(400)])
+            bad[at:at + rng.choice([1, 1, 4])] = rng.choice([rng.randbytes(1), bytes(4), b"\xff" * 4, b""])
+        path.write_bytes(with_sums(saved[:64], bytes(bad)))
+        server = Warm(path)
+        count = int(server.stats()["curr_items"])
+        assert count == 0 if server.said else count <= 40
+        assert server.ask(b"set x 0 0 1\r\nx\r\nget x\r\n") == b"STORED\r\nVALUE x 0 1\r\nx\r\nEND\r\n"
+        server.stop()
+
+
 class Disk:
     """The image with a disk, whose first bytes are what restart.h says."""
 
