@@ -120,7 +120,7 @@ static bool is_known(struct word name, struct word password)
 			fprintf(stderr, "memcached: %s could not be read again\n", settings.auth_file);
 	}
 	for (unsigned i = 0; i < users_count; i++)
-		known |= words_are_equal(users[i].name, name) & words_are_equal(users[i].password, password);
+		known |= (int)words_are_equal(users[i].name, name) & (int)words_are_equal(users[i].password, password);
 	return known;
 }
 

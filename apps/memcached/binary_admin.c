@@ -2,6 +2,7 @@
  * The binary commands about the server rather than about items.
  */
 #include "binary.h"
+#include "prefix.h"
 #include "report.h"
 #include "settings.h"
 #include "stats.h"
@@ -59,14 +60,30 @@ static bool begins_with(const struct binary_request *r, const char *word)
 	return r->key_len >= len && memcmp(r->key, word, len) == 0;
 }
 
+/* Each prefix in a packet of its own; memcached puts all of them into one. */
+static void detail_line(struct conn *c, const char *line)
+{
+	binary_stat(c, "detailed", line, strlen(line));
+}
+
+static void detail_dump(struct conn *c)
+{
+	prefix_each(detail_line, c);
+}
+
 void binary_show_stats(struct conn *c, const struct binary_request *r)
 {
 	if (r->key_len == 0) {
 		stats_show_general(c);
 	} else if (begins_with(r, "reset")) {
 		stats_reset();
+		prefix_clear();
 	} else if (begins_with(r, "settings")) {
 		stats_show_settings(c);
+	} else if (begins_with(r, "detail dump")) {
+		detail_dump(c);
+	} else if (begins_with(r, "detail on") || begins_with(r, "detail off")) {
+		settings.detail_enabled = r->key[8] == 'n';
 	} else if (!stats_show(c, r->key, r->key_len)) {
 		binary_refuse(c, BINARY_NOT_FOUND, NULL);
 		return;

@@ -19,6 +19,7 @@
 #include "slab.h"
 #include "stats.h"
 #include "table.h"
+#include "watch.h"
 
 /* Longer values are no numbers: memcached's bound, which is where its chunked items begin. */
 enum { NUMBER_VALUE_MAX = 512 * 1024 - 512 };
@@ -80,15 +81,18 @@ static void replace(struct item *old, struct item *it, uint64_t cas, uint32_t ha
 struct item *cache_find(const char *key, size_t len, uint32_t hash)
 {
 	struct item *it = table_find(key, len, hash);
+	enum watch_found found = it ? WATCH_FOUND : WATCH_NOT_FOUND;
 
-	if (!it || !cache_is_dead(it))
-		return it;
-	if (is_flushed(it))
-		stats.get_flushed++;
-	else
-		stats.get_expired++;
-	unlink_hashed(it, hash);
-	return NULL;
+	if (it && cache_is_dead(it)) {
+		found = is_flushed(it) ? WATCH_FLUSHED : WATCH_EXPIRED;
+		stats.get_flushed += found == WATCH_FLUSHED;
+		stats.get_expired += found == WATCH_EXPIRED;
+		unlink_hashed(it, hash);
+		it = NULL;
+	}
+	if (watched(WATCH_FETCHERS))
+		watch_fetch(key, len, it, found);
+	return it;
 }
 
 void cache_used(struct item *it)
@@ -218,7 +222,7 @@ void cache_set_last_cas(uint64_t cas)
 	cas_last = cas;
 }
 
-enum store_result cache_store(struct item *it, enum store_verb verb, struct store_terms *t, uint32_t hash)
+static enum store_result store(struct item *it, enum store_verb verb, struct store_terms *t, uint32_t hash)
 {
 	struct item *old = cache_find(item_key(it), it->key_len, hash);
 
@@ -262,6 +266,15 @@ static struct item *number_store(struct item *it, uint64_t number, uint32_t hash
 	}
 	item_release(it);
 	return fresh;
+}
+
+enum store_result cache_store(struct item *it, enum store_verb verb, struct store_terms *t, uint32_t hash)
+{
+	enum store_result result = store(it, verb, t, hash);
+
+	if (watched(WATCH_MUTATIONS))
+		watch_store(result == STORE_DONE ? t->stored : it, verb, result);
+	return result;
 }
 
 static uint64_t counted(uint64_t n, const struct count_terms *t)

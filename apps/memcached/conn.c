@@ -8,12 +8,15 @@
 #include "conn.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 
 #include "auth.h"
 #include "binary.h"
+#include "dump.h"
 #include "stats.h"
 #include "text.h"
+#include "watch.h"
 
 enum { ANSWERS_MAX = 256 * 1024 }; /* bytes waiting in one stream before its input has to wait */
 
@@ -105,6 +108,7 @@ static void idle_check(struct stream_timer *t)
 
 		if (c->state == CONN_COMMAND && quiet > settings.idle_timeout) {
 			stats.idle_kicks++;
+			c->idle = true;
 			conn_quit(c);
 		} else if (c->state == CONN_COMMAND && quiet > longest) {
 			longest = quiet;
@@ -112,6 +116,23 @@ static void idle_check(struct stream_timer *t)
 	}
 	if (conns)
 		idle_arm(settings.idle_timeout - longest + 1);
+}
+
+static void peer_remember(struct conn *c)
+{
+	struct sockaddr_storage addr;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&addr;
+	const struct sockaddr_in *four = (const struct sockaddr_in *)&addr;
+	socklen_t len;
+
+	if (stream_peer_address(c->stream, &addr, &len) < 0)
+		return;
+	c->peer_is_six = addr.ss_family == AF_INET6;
+	c->peer_port = ntohs(c->peer_is_six ? six->sin6_port : four->sin_port);
+	if (c->peer_is_six)
+		memcpy(c->peer_ip, &six->sin6_addr, sizeof(c->peer_ip));
+	else
+		memcpy(c->peer_ip, &four->sin_addr, sizeof(four->sin_addr));
 }
 
 /* Over the limit: one line, and goodbye. */
@@ -137,6 +158,7 @@ static int conn_opened(struct stream *s)
 		return -ENOMEM;
 	clock_update();
 	c->stream = s;
+	peer_remember(c);
 	c->protocol = (uint8_t)settings.protocol;
 	c->authenticated = !settings.auth_file;
 	c->last_command = clock_now;
@@ -150,6 +172,8 @@ static int conn_opened(struct stream *s)
 	if (stats.curr_connections > stats.connections_max)
 		stats.connections_max = stats.curr_connections;
 	stream_set_user(s, c);
+	if (watched(WATCH_CONNECTIONS))
+		watch_opened(c);
 	if (settings.idle_timeout && !idle_timer.armed)
 		idle_arm(settings.idle_timeout + 1);
 	return 0;
@@ -157,6 +181,9 @@ static int conn_opened(struct stream *s)
 
 void conn_clear(struct conn *c)
 {
+	if (c->state == CONN_WATCH)
+		watch_forget(c);
+	dump_forget(c);
 	if (c->item)
 		item_release(c->item);
 	c->item = NULL;
@@ -168,9 +195,10 @@ static void conn_closed(struct stream *s, int error)
 {
 	struct conn *c = stream_user(s);
 
-	(void)error;
 	if (!c)
 		return;
+	if (watched(WATCH_CONNECTIONS) && c->state != CONN_WATCH)
+		watch_closed(c, c->idle ? "idle_timeout" : error < 0 ? "error" : "normal");
 	conn_clear(c);
 	*c->link = c->next;
 	if (c->next)
@@ -256,6 +284,9 @@ size_t conn_step(struct conn *c, const char *data, size_t len)
 		return text_keys(c, data, len);
 	case CONN_SWALLOW_LINE:
 		return swallow_line(c, data, len);
+	case CONN_DUMP:
+		return 0;
+	case CONN_WATCH:
 	case CONN_CLOSING:
 		break;
 	}
@@ -269,6 +300,7 @@ static size_t conn_received(struct stream *s, const uint8_t *data, size_t len)
 
 	if (!c)
 		return len;
+	watch_client = c;
 	clock_update();
 	while (done < len && n > 0 && !conn_is_backed_up(c)) {
 		n = conn_step(c, (const char *)data + done, len - done);

@@ -16,6 +16,8 @@ enum conn_state {
 	CONN_SWALLOW,      /* conn->left bytes of a refused value are thrown away */
 	CONN_KEYS,         /* in the middle of a get line that is longer than the buffer */
 	CONN_SWALLOW_LINE, /* as far as the end of the line */
+	CONN_WATCH,        /* it watches, and is not listened to */
+	CONN_DUMP,         /* a dump is on its way; what comes next waits */
 	CONN_CLOSING,
 };
 
@@ -28,11 +30,15 @@ struct conn {
 	uint32_t left;             /* [CONN_VALUE, CONN_SWALLOW] bytes still to come */
 	uint32_t opaque;           /* of the binary command being answered */
 	reltime_t last_command;
+	uint8_t peer_ip[16];       /* for who watches connections: told also when it is gone */
+	uint16_t peer_port;
+	bool peer_is_six;
 	uint8_t state;
 	uint8_t verb;              /* [CONN_VALUE] enum store_verb */
 	uint8_t protocol;          /* AUTO until the first byte has come */
 	uint8_t opcode;            /* of the binary command being answered */
 	uint8_t fetch;             /* [CONN_KEYS] enum fetch_flag */
+	bool idle;                 /* it is closed for being so */
 	bool authenticated;        /* or there is no need to be */
 	bool noreply;              /* the command wants no answer */
 	reltime_t expires;         /* [CONN_KEYS] for gat */

@@ -6,6 +6,7 @@
 #include "number.h"
 #include "settings.h"
 #include "stats.h"
+#include "watch.h"
 
 static const char BAD_FLAG[] = "CLIENT_ERROR invalid or duplicate flag\r\n";
 
@@ -62,6 +63,8 @@ static const char *delete_item(const struct meta *m, uint32_t hash)
 		return "HD";
 	}
 	stats_of(it)->delete_hits++;
+	if (watched(WATCH_DELETIONS))
+		watch_deletion(it, "md");
 	if (!m->remove_value)
 		cache_remove(it, hash);
 	return "HD";

@@ -72,33 +72,46 @@ $(NATIVE)/table_test $(NATIVE)/hash_test: $(wildcard apps/memcached/*.h)
 .PHONY: native
 native: $(NATIVE)/memcached $(NATIVE)/memcached-asan $(NATIVE)/stream_test ## memcached as a program of this machine, plain and with sanitizers
 
-# ---- fuzzing the text protocol (clang's libFuzzer) ----
+# ---- fuzzing the protocols (clang's libFuzzer) ----
 
 FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 600
 fuzz_flags   := -std=gnu11 -O1 -g -Wall -Wextra -Ilibos/include -Iapps/memcached -D__SANITIZE_ADDRESS__ \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-fuzz_sources := apps/memcached/text_fuzz.c apps/memcached/tls_none.c $(filter-out %/tls.c %/main.c %/listen.c %/options.c %/options_extended.c %/options_help.c %/metrics.c,$(filter apps/%,$(native_sources)))
+fuzz_absent  := tls main listen options options_extended options_help metrics
+fuzz_sources := apps/memcached/stream_fuzz.c apps/memcached/tls_none.c \
+	$(filter-out $(fuzz_absent:%=apps/memcached/%.c),$(filter apps/%,$(native_sources)))
+fuzzers      := text binary udp
 
-$(NATIVE)/text_fuzz: $(fuzz_sources) $(wildcard apps/memcached/*.h)
+$(fuzzers:%=$(NATIVE)/%_fuzz): $(NATIVE)/%_fuzz: apps/memcached/%_fuzz.c $(fuzz_sources) $(wildcard apps/memcached/*.h)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
-	$(Q)$(FUZZ_CC) $(fuzz_flags) -o $@ $(fuzz_sources)
+	$(Q)$(FUZZ_CC) $(fuzz_flags) -o $@ $< $(fuzz_sources)
 
-# A build with a bug in it, which the fuzzer must find: a word that does not end with its line.
-$(NATIVE)/planted/text_fetch.c: apps/memcached/text_fetch.c
-	@mkdir -p $(@D)
-	$(Q)sed 's/for (e = s; e < end && /for (e = s; /' $< > $@
-	$(Q)! cmp -s $< $@
-$(NATIVE)/text_fuzz_planted: $(NATIVE)/planted/text_fetch.c $(fuzz_sources) $(wildcard apps/memcached/*.h)
-	$(call say,FUZZ,$@)
-	$(Q)$(FUZZ_CC) $(fuzz_flags) -o $@ $< $(filter-out %/text_fetch.c,$(fuzz_sources))
+# Builds with a bug in them, which the fuzzers must find: a word that does not end with its line; a
+# packet whose header is read before it is there; a frame taken for granted.
+planted_text   := s/for (e = s; e < end && /for (e = s; /
+planted_binary := s/if (len < BINARY_HEADER)$$/if (len < 12)/
+planted_udp    := s/if (len <= FRAME || /if (/
+# $(call planted_rules,fuzzer,file)
+define planted_rules
+$(NATIVE)/planted/$(2).c: apps/memcached/$(2).c apps/memcached/native.mk
+	@mkdir -p $$(@D)
+	$$(Q)sed '$$(planted_$(1))' $$< > $$@
+	$$(Q)! cmp -s $$< $$@
+$(NATIVE)/$(1)_fuzz_planted: $(NATIVE)/planted/$(2).c apps/memcached/$(1)_fuzz.c $(fuzz_sources) $(wildcard apps/memcached/*.h)
+	$$(call say,FUZZ,$$@)
+	$$(Q)$(FUZZ_CC) $(fuzz_flags) -o $$@ $$< apps/memcached/$(1)_fuzz.c $$(filter-out %/$(2).c,$(fuzz_sources))
+endef
+$(eval $(call planted_rules,text,text_fetch))
+$(eval $(call planted_rules,binary,binary))
+$(eval $(call planted_rules,udp,udp))
 
-.PHONY: fuzz fuzz-text
-fuzz: fuzz-text ## every fuzzer, for FUZZ_SECONDS (600) each
-fuzz-text: $(NATIVE)/text_fuzz ## memcached's text protocol alone
-	$(Q)mkdir -p $(NATIVE)/corpus
+.PHONY: fuzz $(fuzzers:%=fuzz-%)
+fuzz: $(fuzzers:%=fuzz-%) ## every fuzzer, for FUZZ_SECONDS (600) each
+$(fuzzers:%=fuzz-%): fuzz-%: $(NATIVE)/%_fuzz ## fuzz-text fuzz-binary fuzz-udp: one of memcached's protocols
+	$(Q)mkdir -p $(NATIVE)/corpus/$*
 	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -max_len=60000 -timeout=20 -dict=tests/fuzz/text.dict \
-		-artifact_prefix=$(NATIVE)/ $(NATIVE)/corpus tests/fuzz/text
+		-artifact_prefix=$(NATIVE)/ $(NATIVE)/corpus/$* tests/fuzz/$*
 
 include libos/tls/fuzz.mk

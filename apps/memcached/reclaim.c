@@ -17,6 +17,7 @@
 #include "settings.h"
 #include "slab.h"
 #include "stats.h"
+#include "watch.h"
 
 enum {
 	TAIL_TRIES = 5,     /* old items looked at before giving up a list */
@@ -41,6 +42,8 @@ void reclaim_evict(struct item *it)
 	st->evicted_time = item_idle(it);
 	st->evicted_unfetched += !(it->flags & ITEM_FETCHED);
 	st->evicted_active += (it->flags & ITEM_ACTIVE) != 0;
+	if (watched(WATCH_EVICTIONS))
+		watch_eviction(it);
 	cache_unlink(it);
 }
 

@@ -21,5 +21,6 @@ void stat_end(struct conn *c);
 bool stats_show(struct conn *c, const char *section, size_t len);
 void stats_show_general(struct conn *c);
 void stats_show_settings(struct conn *c);
+void stats_show_kiln(struct conn *c);
 
 #endif

@@ -11,6 +11,7 @@ void stats_reset(void)
 	struct stats zero = {
 		.curr_connections = stats.curr_connections,
 		.connections_max = stats.connections_max,
+		.log_watchers = stats.log_watchers,
 	};
 
 	stats = zero;

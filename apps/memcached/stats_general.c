@@ -113,8 +113,11 @@ static void stats_server(struct conn *c)
 	}
 	if (settings.lru_maintainer)
 		COUNTER(c, lru_maintainer_juggles);
-	ZEROS(c, "malloc_fails", "log_worker_dropped", "log_worker_written", "log_watcher_skipped",
-	      "log_watcher_sent", "log_watchers");
+	ZEROS(c, "malloc_fails", "log_worker_dropped");
+	COUNTER(c, log_worker_written);
+	COUNTER(c, log_watcher_skipped);
+	COUNTER(c, log_watcher_sent);
+	COUNTER(c, log_watchers);
 	tls_show_stats(c);
 	ZEROS(c, "unexpected_napi_ids", "round_robin_fallback");
 }

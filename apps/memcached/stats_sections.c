@@ -156,6 +156,9 @@ static const char *state_name(const struct conn *c)
 	case CONN_SWALLOW:
 	case CONN_SWALLOW_LINE:
 		return "conn_swallow";
+	case CONN_WATCH:
+	case CONN_DUMP:
+		return "conn_watch";
 	case CONN_CLOSING:
 		break;
 	}
@@ -190,7 +193,7 @@ bool stats_show(struct conn *c, const char *section, size_t len)
 		void (*show)(struct conn *c);
 	} sections[] = {
 		{ "settings", stats_show_settings }, { "slabs", show_slabs }, { "items", show_items },
-		{ "sizes", show_sizes }, { "conns", show_conns },
+		{ "sizes", show_sizes }, { "conns", show_conns }, { "kiln", stats_show_kiln },
 	};
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {

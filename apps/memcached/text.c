@@ -13,6 +13,7 @@
 
 #include "meta.h"
 #include "settings.h"
+#include "watch.h"
 
 enum { LINE_MAX_BYTES = 2048 };    /* without an LF by then, it is a long get, or nothing sensible */
 
@@ -48,6 +49,7 @@ static const struct command commands[] = {
 	COMMAND("verbosity", 2, 3, text_verbosity),
 	COMMAND("flush_all", 1, 3, text_flush_all),
 	COMMAND("refresh_certs", 1, WORDS_MAX, text_refresh_certs),
+	COMMAND("watch", 1, WORDS_MAX, text_watch),
 	COMMAND("slabs", 1, WORDS_MAX, text_slabs),
 	COMMAND("lru", 2, WORDS_MAX, text_lru),
 	COMMAND("lru_crawler", 2, WORDS_MAX, text_lru_crawler),

@@ -159,7 +159,7 @@ size_t text_fast(struct conn *c, const char *data, size_t len)
 {
 	uint32_t name;
 
-	if (len < TEXT_GET_LEN + 3 || settings.verbose > 1)
+	if (len < TEXT_GET_LEN + 3 || settings.verbose > 1 || settings.detail_enabled)
 		return 0;
 	name = load32(data);
 	if (name == load32("get "))

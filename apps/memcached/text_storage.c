@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "crawler.h"
+#include "dump.h"
 #include "mover.h"
 #include "number.h"
 #include "settings.h"
@@ -196,10 +197,33 @@ static const char *crawler_switch(struct word how)
 	return OK_LINE;
 }
 
+/* metadump, mgdump. */
+static void dump(struct conn *c, const struct words *w)
+{
+	bool as_commands = word_is(w->word[1], "mgdump");
+	enum crawl_result result;
+
+	if (!settings.lru_crawler) {
+		conn_reply(c, "CLIENT_ERROR lru crawler disabled\r\n");
+		return;
+	}
+	if (!settings.dump_enabled || !c->stream) {
+		conn_reply(c, as_commands ? "ERROR key dump not allowed\r\n" : "ERROR metadump not allowed\r\n");
+		return;
+	}
+	result = dump_start(c, w->word[2].text, w->word[2].len, as_commands);
+	if (result != CRAWL_OK)
+		conn_reply(c, crawl_answer(result));
+}
+
 void text_lru_crawler(struct conn *c, struct words *w)
 {
 	const char *answer = ERROR_LINE;
 
+	if (w->count == 3 && (word_is(w->word[1], "metadump") || word_is(w->word[1], "mgdump"))) {
+		dump(c, w);
+		return;
+	}
 	text_take_noreply(c, w);
 	if (w->count == 2)
 		answer = crawler_switch(w->word[1]);

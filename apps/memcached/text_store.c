@@ -4,9 +4,11 @@
 #include "hash.h"
 #include "meta.h"
 #include "number.h"
+#include "prefix.h"
 #include "settings.h"
 #include "stats.h"
 #include "text.h"
+#include "watch.h"
 
 const char TEXT_TOO_LARGE[] = "SERVER_ERROR object too large for cache\r\n";
 const char TEXT_NO_MEMORY[] = "SERVER_ERROR out of memory storing object\r\n";
@@ -62,6 +64,7 @@ static void store(struct conn *c, const struct words *w, enum store_verb verb)
 		conn_reply(c, BAD_FORMAT);
 		return;
 	}
+	prefix_note(r.key.text, r.key.len, PREFIX_SET);
 	c->item = item_new(r.key.text, r.key.len, r.client_flags, clock_from_exptime(r.exptime),
 			   (uint32_t)r.len + 2);
 	if (!c->item) {
@@ -240,10 +243,13 @@ void text_delete(struct conn *c, struct words *w)
 		conn_reply(c, BAD_FORMAT);
 		return;
 	}
+	prefix_note(key.text, key.len, PREFIX_DELETE);
 	hash = key_hash(key.text, key.len);
 	it = cache_find(key.text, key.len, hash);
 	if (it) {
 		stats_of(it)->delete_hits++;
+		if (watched(WATCH_DELETIONS))
+			watch_deletion(it, "delete");
 		cache_remove(it, hash);
 		conn_reply(c, "DELETED\r\n");
 	} else {

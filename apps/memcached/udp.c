@@ -14,6 +14,7 @@
 #include "fetch.h"
 #include "text_answer.h"
 #include "value.h"
+#include "watch.h"
 
 enum {
 	FRAME = 8,
@@ -133,6 +134,7 @@ static void received(struct stream_datagrams *d, const uint8_t *data, size_t len
 	if (len <= FRAME || data[4] != 0 || data[5] != 1)
 		return;
 	clock_update();
+	watch_client = &udp_conn;
 	udp_conn.state = CONN_COMMAND;
 	udp_conn.protocol = (uint8_t)settings.protocol;
 	udp_conn.authenticated = true;

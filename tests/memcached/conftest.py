@@ -53,6 +53,7 @@ def start(request):
         started.append(make(request.param, args))
         return started[-1]
 
+    begin.kind = request.param
     yield begin
     for it in started:
         it.close()

@@ -1,4 +1,4 @@
-"""The fuzzer of the text protocol: it finds nothing in a short run, and it finds the bug that is planted for it."""
+"""The fuzzers of the protocols: they find nothing in a short run, and each finds the bug that is planted for it."""
 
 import shutil
 import subprocess
@@ -9,21 +9,23 @@ from servers import ROOT
 pytestmark = pytest.mark.skipif(not shutil.which("clang"), reason="clang is not installed")
 
 
-def fuzz(program, runs, folder):
+def fuzz(protocol, program, runs, folder):
     subprocess.run(["make", "-s", f"build/native/{program}"], cwd=ROOT, check=True)
-    done = subprocess.run([ROOT / "build/native" / program, f"-runs={runs}", "-seed=1", "-max_len=60000", "-timeout=20",
+    done = subprocess.run([ROOT / "build/native" / program, f"-runs={runs}", "-seed=1", "-max_len=20000", "-timeout=20",
                            f"-dict={ROOT}/tests/fuzz/text.dict", f"-artifact_prefix={folder}/", folder,
-                           ROOT / "tests/fuzz/text"], capture_output=True, text=True, errors="replace", timeout=300)
+                           ROOT / "tests/fuzz" / protocol], capture_output=True, text=True, errors="replace", timeout=300)
     return done.returncode, done.stderr
 
 
-def test_the_text_protocol_withstands_a_short_fuzzing(tmp_path):
-    code, out = fuzz("text_fuzz", 20_000, tmp_path)
+@pytest.mark.parametrize("protocol,runs", [("text", 5000), ("binary", 8000), ("udp", 20000)])
+def test_a_protocol_withstands_a_short_fuzzing(tmp_path, protocol, runs):
+    code, out = fuzz(protocol, f"{protocol}_fuzz", runs, tmp_path)
     assert code == 0, out[-3000:]
-    assert "Done 20000 runs" in out
+    assert f"Done {runs} runs" in out
 
 
-def test_a_planted_bug_is_found(tmp_path):
-    code, out = fuzz("text_fuzz_planted", 200_000, tmp_path)
+@pytest.mark.parametrize("protocol,where", [("text", "next_word"), ("binary", "binary_command"), ("udp", "received")])
+def test_a_planted_bug_is_found(tmp_path, protocol, where):
+    code, out = fuzz(protocol, f"{protocol}_fuzz_planted", 200_000, tmp_path)
     assert code != 0
-    assert "AddressSanitizer: heap-buffer-overflow" in out and "next_word" in out
+    assert "AddressSanitizer: heap-buffer-overflow" in out and where in out
