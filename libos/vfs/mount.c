@@ -170,6 +170,8 @@ int vfs_mount(const char *type_name, const char *source, const struct path *at, 
 		return -ENODEV;
 	if (at && !inode_is_dir(path_inode(at)))
 		return -ENOTDIR;
+	if (!at && appliance.root.mount)
+		return -EBUSY;
 	mutex_lock(&mount_lock);
 	m = mount_create(type, source, flags, options, &error);
 	if (m && at) {

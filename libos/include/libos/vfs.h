@@ -185,6 +185,7 @@ int vfs_rename(const struct path *from_base, const char *from, const struct path
 int vfs_change(const struct path *p, struct attr_change *a);
 kssize_t vfs_get_path(const struct path *p, char *buf, size_t size);   /* getcwd(): bytes with the zero */
 
+/* `at` NULL: the first root, once. 0, -ENODEV (no such type), -ENOTDIR, -EBUSY, or what the file system says. */
 int vfs_mount(const char *type, const char *source, const struct path *at, uint32_t flags, const char *options);
 int vfs_unmount(const struct path *at); /* 0: `at`, which was the mount's root, has been put */
 int vfs_sync_all(void);
