@@ -3,10 +3,10 @@
  * their configurations. As there, a list speaks of TLS 1.2; the suites of 1.3 are always offered,
  * unless the list names some of them.
  *
- * In TLS 1.3 Mbed TLS takes the first suite of the client's list that it has, and clients put AES first,
- * because they have instructions for it. The server's wish counts for more here: when the ClientHello
- * shows that the client knows the suite we like best, the handshake begins with a configuration that
- * has no other of TLS 1.3.
+ * In TLS 1.3 Mbed TLS takes the first suite of the client's list that it has, and clients put AES
+ * first, because they have instructions for it. The server's wish counts for more here: when the
+ * ClientHello shows that the client knows the suite we like best, the handshake begins with a
+ * configuration that has no other of TLS 1.3.
  */
 #include "tls_parts.h"
 

@@ -17,7 +17,7 @@ enum {
 	TICKET_LIFETIME_S = 3600,
 };
 
-/* By what they cost here: a handshake with P-256 takes three quarters of the instructions of one with X25519. */
+/* By what they cost here: a handshake with P-256 takes three quarters of one with X25519. */
 static const uint16_t GROUPS[] = {
 	MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
 	MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_NONE,
@@ -90,7 +90,8 @@ static int write_ticket(void *tickets, const mbedtls_ssl_session *session, unsig
 					len, lifetime);
 }
 
-static int parse_ticket(void *tickets, mbedtls_ssl_session *session, unsigned char *ticket, size_t len)
+static int parse_ticket(void *tickets, mbedtls_ssl_session *session, unsigned char *ticket,
+			size_t len)
 {
 	struct tls_tickets *t = tickets;
 	int err = mbedtls_ssl_ticket_parse(&t->context, session, ticket, len);
@@ -99,8 +100,8 @@ static int parse_ticket(void *tickets, mbedtls_ssl_session *session, unsigned ch
 	return err;
 }
 
-static int configure(struct tls_credentials *c, const struct tls_server *server, enum tls_verify verify,
-		     bool first)
+static int configure(struct tls_credentials *c, const struct tls_server *server,
+		     enum tls_verify verify, bool first)
 {
 	static const int modes[TLS_VERIFY_MODES] = {
 		MBEDTLS_SSL_VERIFY_NONE, MBEDTLS_SSL_VERIFY_OPTIONAL, MBEDTLS_SSL_VERIFY_REQUIRED,
@@ -125,7 +126,8 @@ static int configure(struct tls_credentials *c, const struct tls_server *server,
 	return err;
 }
 
-static int configure_mode(struct tls_credentials *c, const struct tls_server *server, enum tls_verify verify)
+static int configure_mode(struct tls_credentials *c, const struct tls_server *server,
+			  enum tls_verify verify)
 {
 	int err = 0;
 

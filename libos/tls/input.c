@@ -3,7 +3,8 @@
  *
  * During received() of the network, Mbed TLS takes a record at a time from `in` into its own buffer,
  * decrypts it there, and copies the plain bytes into the one buffer that all connections of a server
- * share, where the server sees them. What it leaves over is held by the connection until more has come.
+ * share, where the server sees them. What it leaves over is held by the connection until more has
+ * come.
  *
  * A server that may not be called just now (paused, or too much output waits) stops the connection
  * between two records: the rest stays with the network, which is paused.
@@ -63,7 +64,7 @@ static bool held_append(struct tls_connection *c, const uint8_t *data, size_t le
 	return true;
 }
 
-/* Calls the server for as long as it takes something. Returns how much it took; *waits: it wants more. */
+/* Calls the server while it takes something. Returns how much it took; *waits: it wants more. */
 static size_t present(struct tls_connection *c, const uint8_t *data, size_t len, bool *waits)
 {
 	const struct stream_ops *ops = stream_filter_server(c->stream);
@@ -100,7 +101,7 @@ static void present_held(struct tls_connection *c)
 		tls_connection_fail(c, -EMSGSIZE);
 }
 
-/* The plain bytes of a record. They lie in the server's shared buffer, which the next record needs. */
+/* The plain bytes of a record, in the server's shared buffer, which the next record needs. */
 static void take_record(struct tls_connection *c, const uint8_t *data, size_t len)
 {
 	size_t used = 0;

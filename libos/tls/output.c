@@ -1,10 +1,10 @@
 /*
  * Output: from the server's bytes to records.
  *
- * What the server writes gathers in segments, and is encrypted when the batch ends: one record for
- * all answers of a batch, as far as they fit. References are encrypted from where they lie, and given
- * back when that is done; short ones are copied among the answers around them, since a record costs
- * more than a copy. Encryption runs ahead of the network by WIRE_AHEAD bytes and no more, so
+ * What the server writes gathers in segments, and is encrypted when the batch ends: one record for all
+ * answers of a batch, as far as they fit. References are encrypted from where they lie, and given back
+ * when that is done; short ones are copied among the answers around them, since a record costs more
+ * than a copy. Encryption runs ahead of the network by WIRE_AHEAD bytes and no more, so
  * that a slow reader holds items by reference and not their ciphertext.
  */
 #include "tls_parts.h"

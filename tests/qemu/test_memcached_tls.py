@@ -83,26 +83,43 @@ def start(images, pki):
     return begin
 
 
+LATE = 5
+
+
+def settled_errors(server, pki):
+    """
+    How many connections have failed so far, once those that looked whether it listens are gone. Up to
+    LATE more may come: user networking keeps what it could not deliver while the image booted.
+    """
+    found = -1
+    while (now := int(test_tls.stats(server, pki.context())["ssl_handshake_errors"])) != found:
+        found = now
+        time.sleep(0.5)
+    return found
+
+
 def test_garbage_leaves_nothing_behind(start, pki):
     server = start("-v", *pki.options())
     cases = test_tls.garbage(pki)
+    probes = settled_errors(server, pki)
     for data in cases.values():
         test_tls.send_and_drain(server, data)
     with test_tls.talk(server, pki.context()) as t:
         assert t.say(b"version\r\n").startswith(b"VERSION")
     assert int(test_tls.stats(server, pki.context())["ssl_handshake_errors"]) > len(cases) / 2
-    assert server.image.console.count("TLS with") <= len(cases) + 1      # the probe of start()
+    assert server.image.console.count("TLS with") <= len(cases) + probes + LATE
 
 
 def test_handshakes_one_after_the_other_keep_no_memory(start, pki):
     server = start(*pki.options())
+    before = settled_errors(server, pki)
     for version in (test_tls.V12, test_tls.V13):
         context = pki.context(version)
         for _ in range(12):
             with test_tls.talk(server, context) as t:
                 assert t.say(b"version\r\n").startswith(b"VERSION")
     shown = test_tls.stats(server, pki.context())
-    assert int(shown["ssl_handshake_errors"]) <= 1           # the probe of start()
+    assert int(shown["ssl_handshake_errors"]) <= before + LATE
     assert int(shown["curr_connections"]) <= 2
 
 
