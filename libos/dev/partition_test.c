@@ -172,6 +172,7 @@ TEST(partitions_of_an_mbr_are_found_with_the_logical_ones)
 	CHECK(found[2].number == 6 && found[2].offset == 301 * 512);
 	mbr_entry(t.bytes + 300 * 512 + 462, 0x05, 0, 100); /* a chain without end */
 	CHECK_EQ(read_table(&t, found), -EINVAL);
+	memset(t.bytes + 300 * 512 + 462, 0, 16);
 	mbr_entry(t.bytes + 446, 0x83, 2000, 100);          /* beyond the disk */
 	CHECK_EQ(read_table(&t, found), -EINVAL);
 }
