@@ -14,6 +14,7 @@
 #include "auth.h"
 #include "binary.h"
 #include "dump.h"
+#include "listen.h"
 #include "stats.h"
 #include "text.h"
 #include "watch.h"
@@ -147,6 +148,18 @@ static int conn_refuse(struct stream *s)
 	return 0;
 }
 
+/* -o no_maxconns_fast: who comes when there is no room waits until somebody has gone. */
+static void listen_while_there_is_room(void)
+{
+	bool full = !settings.refuse_fast && stats.curr_connections >= settings.connections;
+
+	if (full == stats.listen_is_paused)
+		return;
+	stats.listen_is_paused = full;
+	stats.listen_disabled_num += full;
+	listen_pause(full);
+}
+
 static int conn_opened(struct stream *s)
 {
 	struct conn *c;
@@ -169,6 +182,7 @@ static int conn_opened(struct stream *s)
 	conns = c;
 	stats.curr_connections++;
 	stats.total_connections++;
+	listen_while_there_is_room();
 	if (stats.curr_connections > stats.connections_max)
 		stats.connections_max = stats.curr_connections;
 	stream_set_user(s, c);
@@ -204,6 +218,7 @@ static void conn_closed(struct stream *s, int error)
 	if (c->next)
 		c->next->link = c->link;
 	stats.curr_connections--;
+	listen_while_there_is_room();
 	free(c);
 }
 

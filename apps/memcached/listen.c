@@ -19,6 +19,11 @@
 #include "tls.h"
 #include "udp.h"
 
+enum { LISTENERS_MAX = 64 };
+
+static struct stream_listener *listeners[LISTENERS_MAX];
+static unsigned listeners_count;
+
 struct place {
 	struct stream_loop *loop;
 	bool udp;
@@ -50,6 +55,8 @@ static int listen_tcp(const struct place *at, const struct sockaddr *addr, sockl
 	struct stream_listener *l;
 	int err = stream_listen(at->loop, addr, len, &conn_ops, &options, NULL, &l);
 
+	if (err == 0 && listeners_count < LISTENERS_MAX)
+		listeners[listeners_count++] = l;
 	if (err == 0 && stream_listener_address(l, &bound, &len) == 0)
 		port_file_write(false, &bound);
 	return err;
@@ -157,6 +164,12 @@ static int listen_kind(struct stream_loop *loop, bool udp)
 		fprintf(stderr, "memcached: failed to listen on %s port %d: %s\n", udp ? "UDP" : "TCP", port,
 			strerror(-err));
 	return err;
+}
+
+void listen_pause(bool paused)
+{
+	for (unsigned i = 0; i < listeners_count; i++)
+		stream_listener_pause(listeners[i], paused);
 }
 
 int listen_start(struct stream_loop *loop)

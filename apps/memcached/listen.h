@@ -4,6 +4,8 @@
 #ifndef MEMCACHED_LISTEN_H
 #define MEMCACHED_LISTEN_H
 
+#include <stdbool.h>
+
 #include <libos/stream.h>
 
 /*
@@ -11,5 +13,8 @@
  * line on stderr that says what could not be had.
  */
 int listen_start(struct stream_loop *loop);
+
+/* Stops or resumes accepting; connections wait meanwhile. */
+void listen_pause(bool paused);
 
 #endif

@@ -12,6 +12,7 @@ void stats_reset(void)
 		.curr_connections = stats.curr_connections,
 		.connections_max = stats.connections_max,
 		.log_watchers = stats.log_watchers,
+		.listen_is_paused = stats.listen_is_paused,
 	};
 
 	stats = zero;

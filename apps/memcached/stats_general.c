@@ -98,8 +98,9 @@ static void stats_server(struct conn *c)
 	stat_number(c, "bytes_read", net.bytes_in);
 	stat_number(c, "bytes_written", net.bytes_out);
 	stat_number(c, "limit_maxbytes", settings.memory_limit);
-	stat_number(c, "accepting_conns", 1);
-	ZEROS(c, "listen_disabled_num", "time_in_listen_disabled_us");
+	stat_number(c, "accepting_conns", !stats.listen_is_paused);
+	COUNTER(c, listen_disabled_num);
+	stat_number(c, "time_in_listen_disabled_us", 0);
 	stat_number(c, "threads", settings.threads);
 	stat_number(c, "conn_yields", 0);
 	stat_number(c, "hash_power_level", table_power());

@@ -14,6 +14,7 @@
 
 #include "clock.h"
 #include "conn.h"
+#include "listen.h"
 #include "settings.h"
 #include "storage.h"
 
@@ -152,6 +153,11 @@ int stream_write_ref(struct stream *s, const void *data, size_t len, void (*rele
 	s->references = r;
 	output(s, data, len);
 	return 0;
+}
+
+void listen_pause(bool paused)
+{
+	(void)paused;
 }
 
 void stream_pause(struct stream *s, bool paused)

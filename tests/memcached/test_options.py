@@ -110,3 +110,18 @@ def answers(host, port):
             return talk.say(b"version\r\n").startswith(b"VERSION")
     except ConnectionRefusedError:
         return False
+
+
+@pytest.mark.ours
+def test_without_maxconns_fast_who_comes_late_waits(start):
+    server = start("-c", "2", "-o", "no_maxconns_fast")
+    with server.connect() as one, server.connect() as two, server.connect() as late:
+        assert one.say(b"version\r\n") and two.say(b"version\r\n")
+        late.send(b"mn\r\n")
+        late.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            late.read(1)
+        assert b"STAT accepting_conns 0\r\nSTAT listen_disabled_num 1\r\n" in one.say(b"stats\r\n")
+        two.socket.close()
+        late.socket.settimeout(10)
+        assert late.read(4) == b"MN\r\n"
