@@ -334,3 +334,33 @@ def test_an_idle_cache_sleeps(start):
         fill(talk, b"x", 10, 10)
         time.sleep(0.3)
         assert int(server.stats()["lru_maintainer_juggles"]) > before
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("command, classes", [(b"metadump", b"all"), (b"mgdump", b"all"), (b"metadump", b"hash"), (b"mgdump", b"hash")])
+def test_a_dump_shows_what_is_there_all_the_time(start, command, classes):
+    """While a slow client reads it, items come and go, move from list to list and from page to page, and the table grows."""
+    server = start("-m", "128", "-o", "no_lru_crawler,slab_automove=0")
+    if server.name == "image":
+        pytest.skip("too much memory for the image")
+    rng = random.Random(11)
+    with server.connect(timeout=30) as talk, server.connect(receive_buffer=8192, timeout=30) as reader:
+        fill(talk, b"stay", 20_000, 50)
+        assert talk.say(b"lru_crawler enable\r\n") == OK
+        reader.send(b"lru_crawler %s %s\r\n" % (command, classes))
+        got, n = bytearray(), 0
+        while not got.endswith((b"\nEND\r\n", b"\nEN\r\n")):
+            got += reader.socket.recv(16_384)
+            assert not got.startswith(b"BUSY")
+            talk.send(b"".join(put(b"come%d" % (n + i), b"w" * rng.randrange(1500), 0, b" noreply") for i in range(60)))
+            talk.send(b"".join(b"delete come%d noreply\r\n" % rng.randrange(n + 60) for _ in range(20)))
+            n += 60
+            talk.say(b"slabs reassign -1 3\r\n")
+        there = {b"stay%d" % i for i in range(20_000) if talk.say(b"mg stay%d\r\n" % i) == b"HD\r\n"}
+    assert len(there) > 19_000          # a page that moves may cost its class some of the oldest
+    words = [line.split() for line in bytes(got).splitlines()[:-1]]
+    keys = [w[0][4:] if command == b"metadump" else w[1] for w in words]
+    stayed = [key for key in keys if key.startswith(b"stay")]
+    assert there <= set(stayed)
+    if classes == b"hash":
+        assert len(stayed) == len(set(stayed))
