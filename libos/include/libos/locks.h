@@ -11,6 +11,7 @@
 #ifndef LIBOS_LOCKS_H
 #define LIBOS_LOCKS_H
 
+#include <core/types.h>
 #include <libos/vfs.h>
 
 enum lock_kind { LOCK_RANGE, LOCK_WHOLE };
