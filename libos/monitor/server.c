@@ -18,14 +18,14 @@
 #include "monitor.h"
 
 #define CLIENTS_MAX  8
-#define BACKLOG_MAX  8192u
+#define BACKLOG_MAX  4096u
 #define PIECE_ROOM   16384u
-#define PIECE_ENOUGH 4096u
+#define PIECE_ENOUGH 2048u
 #define CHUNK_HEAD   8u              /* the size in hexadecimal, and CR LF */
 #define CHUNK_TAIL   2u
 
 #define NS_PER_MS    1000000ull
-#define TICK_NS      (10 * NS_PER_MS)
+#define TICK_NS      (5 * NS_PER_MS)
 #define HEAD_NS      (10000 * NS_PER_MS)
 #define ANSWER_NS    (60000 * NS_PER_MS)
 #define IDLE_NS      (75000 * NS_PER_MS)
