@@ -10,6 +10,7 @@ guest that runs Debian's memcached. Figures of a step that was not run stay, tho
 are dropped: what stands there was measured. Progress goes to standard error.
 """
 
+import dataclasses
 import json
 import platform
 import sys
@@ -93,6 +94,12 @@ def merge(old, new):
     return list(names.values())
 
 
+def read(path):
+    """The figures written there, as far as they have the form of today."""
+    fields = {field.name for field in dataclasses.fields(Figure)}
+    return [figure for figure in json.loads(path.read_text()) if fields <= figure.keys()] if path.exists() else []
+
+
 def main(argv):
     only = argv[argv.index("--only") + 1] if "--only" in argv else None
     plans = PEER_PLANS if "--peer" in argv else PLANS
@@ -104,10 +111,9 @@ def main(argv):
         figures, failed = run_plan(image, plans[image], only)
         failures += failed
         path = RESULTS / f"{image}.json"
-        keep = path.exists() and (only or plans is PEER_PLANS)
-        path.write_text(json.dumps(merge(json.loads(path.read_text()) if keep else [], figures), indent=2) + "\n")
-    taken = {image: json.loads((RESULTS / f"{image}.json").read_text())
-             for image in PLANS if (RESULTS / f"{image}.json").exists()}
+        keep = only or plans is PEER_PLANS
+        path.write_text(json.dumps(merge(read(path) if keep else [], figures), indent=2) + "\n")
+    taken = {image: read(RESULTS / f"{image}.json") for image in PLANS}
     setting = f"QEMU {instruments.qemu_version()} on {platform.machine()}, {time.strftime('%Y-%m-%d')}"
     report.write(RESULTS, taken, setting)
     print("\n".join(report.peers([figure for figures in taken.values() for figure in figures])), file=sys.stderr)

@@ -133,7 +133,7 @@ def plot_beside(path, image, figures):
 def write(folder, taken, setting):
     lines = ["# Measured figures", "", f"Taken by `make bench` and `make bench-peer`: {setting}. How each is taken "
              "is told below it and in [bench](../README.md).", ""]
-    for image, figures in taken.items():
+    for image, figures in ((image, figures) for image, figures in taken.items() if figures):
         lines += [f"## {image}", "", *table(figures), ""]
         for name, draw in ((f"{image}.svg", plot), (f"{image}-peer.svg", plot_beside)):
             (folder / name).unlink(missing_ok=True)
