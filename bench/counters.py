@@ -102,11 +102,7 @@ def copies_per_value(image, value_bytes, gets):
 
     asked = [moved(), moved()]              # asking moves bytes, too
     loadgen(image, *load, "-F", "-n", gets)
-<<<<<<< Updated upstream
     return (moved() - asked[1] - (asked[1] - asked[0])) / (gets * (value_bytes + LINE_END))
-=======
-    return (moved() - asked[1] - (asked[1] - asked[0])) / (gets * value_bytes)
->>>>>>> Stashed changes
 
 
 def value_copies(tell, gets=5000):
