@@ -180,6 +180,14 @@ __attribute__((noinline)) void idle_in_place(struct runqueue *rq, struct thread 
 	sched_account(rq->idle, t);
 }
 
+/* What ended before the current thread's turn began was, but for rare cases, the hart's sleep. */
+bool sched_was_idle(uint64_t ticks)
+{
+	const struct runqueue *rq = runqueue_here();
+
+	return runqueue_is_idle(rq) || ticks < rq->current->since_ticks;
+}
+
 void sched_hart_main(void)
 {
 	arch_irq_disable();

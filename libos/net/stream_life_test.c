@@ -281,6 +281,19 @@ TEST(stream_input_stops_while_output_is_backed_up)
 	tear_down();
 }
 
+/* Written from a timer, say, and acknowledged at once, with no round of the loop in between. */
+TEST(stream_is_writable_again_after_a_backlog_that_no_round_saw)
+{
+	struct stream_options options = { .high_water = KIB(8), .low_water = KIB(8) };
+
+	CHECK(pair_up(7124, &ops, &options));
+	CHECK_EQ(stream_write(server.s, lent_bytes, KIB(8) + 100), 0);
+	lab_run(NSEC_PER_SEC);
+	CHECK_EQ(client.got, KIB(8) + 100);
+	CHECK_EQ(server.writable, 1);
+	tear_down();
+}
+
 TEST(stream_close_sends_what_was_written_then_ends)
 {
 	CHECK(pair_up(7109, &ops, NULL));

@@ -282,6 +282,16 @@ void stream_tcp_output(struct stream *s)
 		tcp_output(s->pcb);
 }
 
+/*
+ * Is more waiting than the server wants? Asked before acknowledgements are collected, which may come all at
+ * once: then nobody else sees the backlog that they end.
+ */
+static inline void note_backlog(struct stream *s)
+{
+	if (unlikely(stream_backlog(s) > s->class->options.high_water))
+		s->is_over_high = true;
+}
+
 /* What the server asked of a stream during the last round. */
 static void carry_out(struct stream *s)
 {
@@ -294,6 +304,7 @@ static void carry_out(struct stream *s)
 		return;
 	}
 	credit_consumed(s);
+	note_backlog(s);
 	stream_output_push(s);
 	if (s->is_closing)
 		stream_do_close(s);
@@ -388,9 +399,8 @@ static void serve_backlog(struct stream *s)
 {
 	const struct stream_options *o = &s->class->options;
 
-	if (stream_backlog(s) > o->high_water) {
-		s->is_over_high = true;
-	} else if (s->is_over_high && stream_backlog(s) < o->low_water) {
+	note_backlog(s);
+	if (s->is_over_high && stream_backlog(s) < o->low_water) {
 		s->is_over_high = false;
 		if (s->class->ops.writable)
 			s->class->ops.writable(s);
