@@ -194,7 +194,7 @@ def check_profile(stacks):
     assert share(stacks, "main") > 0.9
     assert share(stacks, "stream_run") > 0.8
     assert 0.02 < share(stacks, "conn_received") < 0.8
-    assert share(stacks, "net_poll") > 0.02
+    assert share(stacks, "net_template_send") > 0.03
     assert share(stacks, "virtq_kick") + share(stacks, "net_leave") > 0.05
     under = [frames for frames in stacks if "conn_received" in frames and "stream_run" in frames]
     assert under and all(frames.index("stream_run") < frames.index("conn_received") for frames in under)
