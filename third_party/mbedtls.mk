@@ -26,10 +26,11 @@ $(MBEDTLS)/.kiln-lock: third_party/sources.lock | $(setup)
 	$(Q)tools/fetch mbedtls
 	$(Q)touch $@
 
-# $(call mbedtls_rules,object directory,compiler variable,flags,word): objects of Mbed TLS.
+# $(call mbedtls_rules,object directory,compiler variable,flags,word): objects of Mbed TLS. They want
+# the C library's headers, which in an image come with the library.
 define mbedtls_rule
 $(2)/third_party/mbedtls/$(1:.c=.o): third_party/mbedtls/config.h $(MBEDTLS)/.kiln-lock \
-		$(2)/third_party/mbedtls/flags
+		$(2)/third_party/mbedtls/flags | $(libraries)
 	$$(call say,$(5),mbedtls/$(1))
 	$$(Q)$$($(3)) $(4) $(if $(filter $(1),$(mbedtls_hot)),-O3) $$(call lto_flags,$(1)) -w -c -o $$@ \
 		$(MBEDTLS)/library/$(1)
