@@ -326,7 +326,8 @@ static int sleep_until_woken(struct thread *t, bool interruptible)
 	}
 	store_relaxed(&t->interruptible, interruptible);
 	full_fence();
-	if ((!interruptible || !thread_is_interrupted(t)) && !belongs_elsewhere(t, rq->hart))
+	/* Beside other harts a wake-up can be lost on a thread that rests; there it leaves its hart. */
+	if (hart_count() == 1 && (!interruptible || !thread_is_interrupted(t)))
 		idle_in_place(rq, t);
 	if (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == THREAD_SLEEPING)
 		leave_hart(rq, t);
