@@ -1,0 +1,132 @@
+/*
+ * The journal: changes of many blocks that happen together or not at all. Its format on disk is
+ * jbd2's (Linux, Documentation/filesystems/ext4/journal.rst), so Linux's tools replay ours and we
+ * replay theirs.
+ *
+ * An operation opens a handle, declares how many blocks it may change at most, announces each buffer
+ * before it changes it, and closes the handle. Handles of many threads join the running transaction.
+ * A commit closes it to new handles (they join the next), waits for those in it, lets ordered data
+ * reach the disk, copies the blocks into the log behind a descriptor, flushes, and writes the commit
+ * block durably: that is the commit point. Later, checkpointing writes the blocks home, and their
+ * part of the log becomes free. Who wants durability waits for the commit of a transaction's number.
+ *
+ * Rules for callers. A handle belongs to one thread and is not nested. Locks of inodes and
+ * directories are taken before journal_start(), which may wait for room in the log; locks of groups
+ * and of buffers after it. Between start and stop nobody waits for pages of file bytes to be
+ * written, since their write-back opens handles of its own.
+ *
+ * After an I/O error of the log, or journal_abort(), nothing is written any more: journal_start()
+ * and all waits answer the error, and the file system turns read-only.
+ */
+#ifndef LIBOS_JOURNAL_H
+#define LIBOS_JOURNAL_H
+
+#include <core/list.h>
+#include <core/types.h>
+#include <libos/buffer.h>
+
+struct journal;
+struct journal_handle;
+
+typedef uint32_t journal_tid; /* of a transaction; wraps: compare by journal_tid_reached() */
+
+/* Where the log lies: its blocks need not be neighbours. */
+struct journal_place {
+	struct buffer_cache *buffers;  /* of the file system whose blocks are journaled */
+	struct blkdev *dev;            /* of the log: the same, or an external journal's */
+	uint32_t block_bytes;
+	uint32_t blocks;               /* of the log, its superblock with them */
+	/* The place on `dev` of the log's block `index`: 0, -EIO. */
+	int (*map)(void *arg, uint32_t index, uint64_t *block);
+	void *arg;
+	uint8_t uuid[16];              /* of the file system: among the log's users */
+};
+
+struct journal_options {
+	uint32_t commit_interval_ms;   /* the oldest a running transaction gets; 0: 5000 */
+	bool no_barrier;               /* the device loses no power: flushes are left out */
+	bool read_only;                /* a log that needs replay is -EROFS */
+	void (*aborted)(void *arg, int error); /* once; threads and tasks */
+	void *arg;
+};
+
+/*
+ * Reads the log's superblock, checks it (features it does not know are -EOPNOTSUPP, damage is
+ * -EUCLEAN, each with a line in the log), replays what is committed, and starts the commit thread.
+ * Reads nothing of the disk but the log.
+ */
+int journal_open(const struct journal_place *p, const struct journal_options *o, struct journal **out);
+/* Only the replay, for checkers: how many transactions and blocks it took. */
+struct journal_replay { uint32_t transactions, blocks, revoked; journal_tid first, last; };
+int journal_replay(const struct journal_place *p, struct journal_replay *out);
+/* Commits, checkpoints everything, marks the log empty. 0, or the first error; the journal is gone in any case. */
+int journal_close(struct journal *j);
+
+/* ---- operations ---- */
+
+/* May change `blocks` buffers. 0, -ENOSPC (more than the log can ever hold), -EIO, -EROFS (aborted), -ENOMEM. */
+int journal_start(struct journal *j, unsigned blocks, struct journal_handle **out);
+/* What was changed is in the transaction. 0, or the journal's error. */
+int journal_stop(struct journal_handle *h);
+journal_tid journal_handle_tid(const struct journal_handle *h);
+unsigned journal_credits(const struct journal_handle *h);   /* blocks that may still be changed */
+/* More room without leaving the transaction: false when there is none, then journal_restart(). */
+bool journal_extend(struct journal_handle *h, unsigned blocks);
+/* Ends this transaction's part and goes on in the running one: the caller's structures must be whole here. */
+int journal_restart(struct journal_handle *h, unsigned blocks);
+
+/*
+ * Before a change of b->data. Takes one credit the first time in a transaction. 0, -ENOMEM, the journal's
+ * error. The buffer then is changed at will until journal_stop(); it is part of the transaction in any case.
+ */
+int journal_write(struct journal_handle *h, struct buffer *b);
+/* The same for a block that was just allocated, whose old contents nobody needs. */
+int journal_create(struct journal_handle *h, struct buffer *b);
+/*
+ * The block was freed as metadata: its changes need not be written, and a replay must not bring back older ones
+ * (a revoke record). `b` may be NULL when it is not in memory. The buffer is discarded.
+ */
+int journal_forget(struct journal_handle *h, uint64_t block, struct buffer *b);
+
+/* ---- commits ---- */
+
+bool journal_tid_reached(journal_tid now, journal_tid wanted);
+void journal_commit_soon(struct journal *j);                     /* starts one, waits for nothing */
+int journal_wait(struct journal *j, journal_tid tid);            /* until it is durable; starts its commit if need be */
+int journal_commit(struct journal *j);                           /* everything stopped before is durable */
+int journal_checkpoint(struct journal *j);                       /* commits, and everything is in its place, flushed */
+
+/*
+ * Called when a transaction is durable (error 0) or will never be. In the commit thread, which must not wait
+ * for handles: blocks that were freed become free for others, for instance. The memory is the caller's.
+ */
+struct journal_callback {
+	struct list link;
+	void (*committed)(struct journal_callback *c, int error);
+};
+void journal_on_commit(struct journal_handle *h, struct journal_callback *c);
+
+/*
+ * Ordered data: write() is called in the commit thread before the log is written, once for each transaction it was
+ * added to; it writes the file's bytes that the transaction makes reachable, waits for them, and opens no handle.
+ */
+struct journal_ordered {
+	struct list link;              /* the journal's */
+	journal_tid tid;               /* the journal's: the last transaction it was added to */
+	int (*write)(struct journal_ordered *o);
+};
+void journal_ordered_init(struct journal_ordered *o, int (*write)(struct journal_ordered *o));
+void journal_add_ordered(struct journal_handle *h, struct journal_ordered *o);
+/* The file goes: on return the journal does not know it (waits for a commit that is calling write()). */
+void journal_drop_ordered(struct journal *j, struct journal_ordered *o);
+
+void journal_abort(struct journal *j, int error);
+int journal_error(const struct journal *j);                      /* 0: well */
+
+struct journal_stats {
+	uint64_t commits, blocks, handles, revokes, checkpoints;
+	uint64_t commit_ns;            /* all commits together */
+};
+void journal_stats(const struct journal *j, struct journal_stats *out);
+
+#endif
