@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
-#include <sys/inotify.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,7 +16,7 @@ static void show(const char *call, long result)
 int abitest_missing(void)
 {
 	for (int i = 0; i < 3; i++)
-		show("inotify_init", inotify_init());
+		show("signalfd", signalfd(-1, &(sigset_t){ 0 }, 0));
 	show("fork", fork());
 	show("call 499", syscall(499));
 	printf("by number: %s\n", syscall(SYS_getpid) == getpid() ? "yes" : "no");

@@ -6,6 +6,7 @@
 #include <core/kmem.h>
 #include <core/string.h>
 #include <libos/abi.h>
+#include <libos/notify.h>
 #include <libos/uio.h>
 #include <libos/vfs.h>
 
@@ -235,6 +236,8 @@ long sys_fallocate(int fd, int mode, long offset, long len)
 	mutex_lock(&inode->lock);
 	error = inode->ops->allocate ? inode->ops->allocate(inode, mode, offset, len) : -EOPNOTSUPP;
 	mutex_unlock(&inode->lock);
+	if (!error)
+		notify_path(&p, NOTIFY_MODIFY);
 	path_put(&p);
 	return error;
 }
@@ -285,6 +288,8 @@ static long xattr_set(int error, struct path *p, const char *user_name, const vo
 		if (!error)
 			inode_touch(inode, TOUCH_C);
 		mutex_unlock(&inode->lock);
+		if (!error)
+			notify_path(p, NOTIFY_ATTRIB);
 	}
 	kfree(value);
 	path_put(p);

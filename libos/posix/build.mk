@@ -8,10 +8,12 @@ objs-$(CONFIG_POSIX_PIPE)     += pipe_calls.o
 objs-$(CONFIG_POSIX_EVENTFD)  += eventfd.o
 objs-$(CONFIG_POSIX_TIMERFD)  += timerfd.o
 objs-$(CONFIG_POSIX_EPOLL)    += epoll.o
+objs-$(CONFIG_POSIX_INOTIFY)  += inotify.o
 objs-$(CONFIG_POSIX_SOCKETS)  += socket_calls.o
 tests-$(CONFIG_POSIX)         += fd_test.o
 tests-$(CONFIG_POSIX_EPOLL)   += epoll_test.o
-host-y += fd.o fd_test.o epoll.o eventfd.o epoll_test.o blocking.o time.o signal.o process.o futex.o
+tests-$(CONFIG_POSIX_INOTIFY) += inotify_test.o
+host-y += where.o inotify.o inotify_test.o fd.o fd_test.o epoll.o eventfd.o epoll_test.o blocking.o time.o signal.o process.o futex.o
 ifdef CONFIG_POSIX
 objs-$(CONFIG_OPERATOR)       += operator_stop.o
 objs-$(CONFIG_NET)            += stream_signals.o etc.o
@@ -19,5 +21,5 @@ endif
 cflags-y += -I$(O)/include/generated -Ilibos/syscall
 
 $(addprefix $(O)/obj/libos/posix/,$(posix-objs) $(path-objs) pipe_calls.o eventfd.o timerfd.o epoll.o epoll_test.o \
-	socket_calls.o): \
+	inotify.o inotify_test.o socket_calls.o): \
 	$(O)/include/generated/syscall_direct.c

@@ -7,6 +7,7 @@
 #include <core/errno.h>
 #include <core/kmem.h>
 #include <libos/abi.h>
+#include <libos/notify.h>
 #include <libos/uio.h>
 
 #include "blocking.h"
@@ -73,7 +74,9 @@ static kssize_t file_transfer(struct file *f, struct uio *u, bool reading)
 	} else {
 		n = reading ? file_read(f, u) : file_write(f, u);
 	}
-	if (n == -EPIPE && !reading)
+	if (n > 0)
+		notify_file(f, reading ? NOTIFY_ACCESS : NOTIFY_MODIFY);
+	else if (n == -EPIPE && !reading)
 		signal_raise_pipe();
 	return n;
 }

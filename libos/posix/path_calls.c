@@ -6,6 +6,7 @@
 #include <core/kmem.h>
 #include <core/string.h>
 #include <libos/abi.h>
+#include <libos/notify.h>
 #include <libos/uio.h>
 #include <libos/vfs.h>
 
@@ -196,6 +197,7 @@ struct dirent_sink {
 	struct dir_sink sink;
 	uint8_t *bytes;
 	size_t size, used;
+	bool full;  /* there was an entry more */
 };
 
 static bool add_dirent(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode,
@@ -205,7 +207,8 @@ static bool add_dirent(struct dir_sink *s, const char *name, size_t len, uint64_
 	size_t bytes = ALIGN_UP(offsetof(struct abi_dirent, name) + len + 1, 8ul);
 	struct abi_dirent *e = (struct abi_dirent *)(d->bytes + d->used);
 
-	if (bytes > d->size - d->used)
+	d->full = bytes > d->size - d->used;
+	if (d->full)
 		return false;
 	memset(e, 0, bytes);
 	e->ino = ino;
@@ -229,10 +232,12 @@ static long read_dir(struct file *f, struct inode *dir, struct dirent_sink *d)
 	if (!error)
 		inode_touch(dir, TOUCH_A);
 	mutex_unlock(&dir->lock);
-	if (!error && !d->used && position == (uint64_t)f->position && d->size < 280)
-		error = -EINVAL; /* not even one entry fits, or there is none: the next look tells */
+	if (!error && !d->used && d->full)
+		error = -EINVAL; /* not even one entry fits */
 	f->position = (int64_t)position;
 	mutex_unlock(&f->position_lock);
+	if (!error || error == -EINVAL)
+		notify_file(f, NOTIFY_ACCESS);
 	return error ? error : (long)d->used;
 }
 

@@ -10,6 +10,7 @@
 #include <core/errno.h>
 #include <core/kmem.h>
 #include <core/string.h>
+#include <libos/notify.h>
 
 #include "namei.h"
 
@@ -117,6 +118,7 @@ static int create_at(struct place *p, uint32_t mode, uint64_t rdev, const char *
 	if (!error) {
 		dentry_attach(p->d, inode);
 		dir_changed(dir);
+		notify_name(dir, &p->last, NOTIFY_CREATE, inode_is_dir(inode));
 	}
 	inode_put(inode);
 	return error;
@@ -285,6 +287,8 @@ int vfs_open(const struct path *base, const char *text, uint32_t flags, uint32_t
 	}
 	if (!error)
 		error = open_inode(&p, flags, out);
+	if (!error && !(flags & O_PATH))
+		notify_path(&p, NOTIFY_OPEN);
 	path_put(&p);
 	return error;
 }
@@ -315,6 +319,8 @@ int vfs_link(const struct path *of, const struct path *base, const char *text)
 		dentry_attach(p.d, inode);
 		inode_touch(inode, TOUCH_C);
 		dir_changed(dir_of(&p));
+		notify_inode(inode, NOTIFY_ATTRIB);
+		notify_name(dir_of(&p), &p.last, NOTIFY_CREATE, false);
 	}
 	place_close(&p);
 	return error;
@@ -380,6 +386,11 @@ int vfs_unlink(const struct path *base, const char *text, bool directory)
 		inode_touch(p.d->inode, TOUCH_C);
 		dir_changed(dir_of(&p));
 		dentry_drop(p.d);
+		if (!directory)
+			notify_inode(p.d->inode, NOTIFY_ATTRIB);
+		dentry_put(p.d); /* who watches the file learns of its end first, then who watches the directory */
+		p.d = NULL;
+		notify_name(dir_of(&p), &p.last, NOTIFY_DELETE, directory);
 	}
 	place_close(&p);
 	return error;
@@ -494,6 +505,9 @@ static int rename_act(struct place *from, struct place *to, bool exchange)
 		inode_touch(target, TOUCH_C);
 	dir_changed(dir_of(from));
 	dir_changed(dir_of(to));
+	notify_move(dir_of(from), &from->last, dir_of(to), &to->last, source, exchange ? NULL : target);
+	if (exchange)
+		notify_move(dir_of(to), &to->last, dir_of(from), &from->last, target, NULL);
 	return 0;
 }
 
@@ -569,6 +583,19 @@ static int may_change(const struct path *p, const struct attr_change *a)
 	return c->uid == inode->uid ? 0 : -EPERM;
 }
 
+/* Setting one time alone looks like the act that sets it. */
+static uint32_t event_of_change(const struct attr_change *a)
+{
+	const uint32_t both = ATTR_ATIME | ATTR_MTIME;
+	uint32_t event = a->mask & ATTR_SIZE ? NOTIFY_MODIFY : 0;
+
+	if (a->mask & (ATTR_MODE | ATTR_UID | ATTR_GID) || (a->mask & both) == both)
+		event |= NOTIFY_ATTRIB;
+	else if (a->mask & both)
+		event |= a->mask & ATTR_ATIME ? NOTIFY_ACCESS : NOTIFY_MODIFY;
+	return event;
+}
+
 int vfs_change(const struct path *p, struct attr_change *a)
 {
 	struct inode *inode = path_inode(p);
@@ -581,5 +608,7 @@ int vfs_change(const struct path *p, struct attr_change *a)
 	mutex_lock(&inode->lock);
 	error = inode->ops->change(inode, a);
 	mutex_unlock(&inode->lock);
+	if (!error)
+		notify_path(p, event_of_change(a));
 	return error;
 }

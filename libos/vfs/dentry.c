@@ -12,6 +12,7 @@
  */
 #include <core/assert.h>
 #include <core/errno.h>
+#include <core/fmt.h>
 #include <core/kmem.h>
 #include <core/string.h>
 
@@ -262,7 +263,9 @@ void dentry_exchange(struct dentry *a, struct dentry *b)
 
 struct dentry *dentry_nameless(struct dentry *dir, struct inode *inode)
 {
-	struct dentry *d = dentry_new(dir, dir->super, "(deleted)", 9);
+	char name[24];
+	size_t len = fmt_print(name, sizeof(name), "#%llu", (unsigned long long)inode->ino);
+	struct dentry *d = dentry_new(dir, dir->super, name, len);
 
 	if (d)
 		d->inode = inode;

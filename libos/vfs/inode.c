@@ -2,6 +2,7 @@
 #include <core/assert.h>
 #include <core/errno.h>
 #include <core/time.h>
+#include <libos/notify.h>
 #include <libos/vfs.h>
 
 #define DAY_S 86400
@@ -41,8 +42,13 @@ struct inode *inode_get(struct inode *inode)
 
 void inode_put(struct inode *inode)
 {
-	uint32_t before = __atomic_fetch_sub(&inode->refs, 1, __ATOMIC_ACQ_REL);
+	uint32_t before;
 
+	if (IS_ENABLED(CONFIG_POSIX_INOTIFY) && unlikely(inode->watches)) {
+		notify_inode_put_now(inode);
+		return;
+	}
+	before = __atomic_fetch_sub(&inode->refs, 1, __ATOMIC_ACQ_REL);
 	assert(before > 0);
 	if (before == 1)
 		inode->ops->forget(inode);

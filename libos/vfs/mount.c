@@ -11,6 +11,7 @@
 #include <core/kmem.h>
 #include <core/log.h>
 #include <core/string.h>
+#include <libos/notify.h>
 
 #include "namei.h"
 
@@ -210,6 +211,7 @@ static void mount_free(struct mount *m)
 {
 	struct super *s = m->super;
 
+	notify_unmount(s);
 	dentries_forget(s);
 	dentry_put(m->root);
 	path_put(&m->at);

@@ -8,6 +8,7 @@
 #include <core/kmem.h>
 #include <core/string.h>
 #include <libos/locks.h>
+#include <libos/notify.h>
 
 #include "namei.h"
 
@@ -15,6 +16,7 @@
 struct lies_at {
 	struct file_place place;
 	struct path path;
+	uint32_t flags; /* that it was opened with */
 };
 
 /* `was` is the file's address, the name of its locks' owner. */
@@ -23,6 +25,8 @@ static void place_release(struct file_place *place, const void *was)
 	struct lies_at *l = container_of(place, struct lies_at, place);
 
 	lock_forget(path_inode(&l->path), was);
+	if (!(l->flags & O_PATH))
+		notify_path(&l->path, (l->flags & O_ACCMODE) == O_RDONLY ? NOTIFY_CLOSE_NOWRITE : NOTIFY_CLOSE_WRITE);
 	path_put(&l->path);
 	kfree(l);
 }
@@ -108,6 +112,7 @@ int open_inode(const struct path *p, uint32_t flags, struct file **out)
 	}
 	path_get(p);
 	l->path = *p;
+	l->flags = flags;
 	l->place.ops = &place_ops;
 	(*out)->place = &l->place;
 	return 0;

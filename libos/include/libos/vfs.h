@@ -32,6 +32,7 @@ struct inode;
 struct dentry;
 struct mount;
 struct super;
+struct watch;
 
 struct vfs_name {
 	const char *text;  /* not terminated */
@@ -98,6 +99,7 @@ struct inode {
 	struct abi_timespec atime, mtime, ctime, btime; /* [i] */
 	bool dead;                     /* [i] a directory that has been removed */
 	bool linkable;                 /* [i] O_TMPFILE: it may get its first name */
+	struct watch *watches;         /* libos/notify.h */
 	struct mutex lock;
 };
 

@@ -1,0 +1,2 @@
+#define main abitest_inotify
+#include "../../tests/abi/programs/inotify.c"
