@@ -4,6 +4,7 @@ import signal
 import time
 
 import pytest
+from servers import SECONDS
 
 UNAUTHENTICATED = b"CLIENT_ERROR unauthenticated\r\n"
 FAILURE = b"CLIENT_ERROR authentication failure\r\n"
@@ -71,7 +72,7 @@ def test_the_file_is_read_again_after_sighup(start, users):
     server = start("-Y", str(users))
     users.write_bytes(b"carl:new\n")
     server.process.send_signal(signal.SIGHUP)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         with server.connect() as talk:
             talk.send(login(b"carl new"))

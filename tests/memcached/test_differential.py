@@ -89,7 +89,7 @@ class Side:
 
     def __init__(self, server):
         self.server = server
-        self.talk = server.connect(timeout=5)
+        self.talk = server.connect()
         self.numbers = []
 
     def say(self, said):
@@ -98,18 +98,23 @@ class Side:
             answer = self.talk.say(said.replace(b"<CAS>", last))
         except (AssertionError, ConnectionError):
             self.talk.socket.close()
-            self.talk = self.server.connect(timeout=5)
+            self.talk = self.server.connect()
             return b"(closed)"
         if said.startswith(b"m"):
-            # The line before a value; times are compared to ten seconds, sizes are each server's own.
+            # The line before a value; sizes are each server's own.
             line, rest = answer.split(b"\r\n", 1) if b"\r\n" in answer else (answer, b"")
             line = re.sub(rb"( c| cas=)(\d+)", lambda m: m[1] + b"#%d" % self.index(int(m[2])), line)
-            line = re.sub(rb"( t| exp=)(\d+)", lambda m: m[1] + (b"%d" % -(-int(m[2]) // 10) if len(m[2]) < 4 else b"far"), line)
+            line = re.sub(rb"( t| exp=)(\d+)", lambda m: m[1] + self.about(int(m[2])), line)
             line = re.sub(rb"la=\d+|cls=\d+|size=\d+", b"", line)
             return line + b"\r\n" + rest
         if not said.startswith(b"gets ") and not said.startswith(b"gats "):
             return answer
         return re.sub(rb"(VALUE \S+ \d+ \d+) (\d+)\r\n", self.rename, answer)
+
+    @staticmethod
+    def about(seconds):
+        """Which of the times to live that were asked for: 100 seconds, of which some have passed, or far more."""
+        return b"far" if seconds > 1000 else b"near" if seconds else b"0"
 
     def rename(self, match):
         return match[1] + b" #%d\r\n" % self.index(int(match[2]))
@@ -182,7 +187,7 @@ class BinarySide:
         self.open()
 
     def open(self):
-        self.talk = packets.Packets(self.server.connect(timeout=5))
+        self.talk = packets.Packets(self.server.connect())
 
     def say(self, request):
         if request.get("cas") == "last":

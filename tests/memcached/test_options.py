@@ -15,7 +15,7 @@ def built():
 
 
 def run(*args):
-    done = subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -75,7 +75,7 @@ def test_options_change_what_they_say(start):
         assert talk.say(b"shutdown never\r\n") == b"CLIENT_ERROR invalid shutdown mode\r\n"
         talk.send(b"shutdown\r\n")
         assert talk.read_to_close() == b""
-    assert server.process.wait(20) == 0
+    assert server.process.wait(60) == 0
 
 
 def test_one_protocol_only(start):
@@ -123,5 +123,5 @@ def test_without_maxconns_fast_who_comes_late_waits(start):
             late.read(1)
         assert b"STAT accepting_conns 0\r\nSTAT listen_disabled_num 1\r\n" in one.say(b"stats\r\n")
         two.socket.close()
-        late.socket.settimeout(10)
+        late.socket.settimeout(60)
         assert late.read(4) == b"MN\r\n"

@@ -3,7 +3,7 @@
 import re
 import socket
 
-SECONDS = 20
+SECONDS = 60
 
 
 class Http:

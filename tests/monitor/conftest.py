@@ -31,7 +31,7 @@ class Native:
 
     def wait(self):
         import socket
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 for port in (self.port, self.monitor[1]):
@@ -44,7 +44,7 @@ class Native:
 
     def close(self):
         self.process.terminate()
-        status = self.process.wait(20)
+        status = self.process.wait(60)
         self.report.seek(0)
         text = self.report.read().decode(errors="replace")
         assert status == 0 and "ERROR" not in text and "runtime error" not in text, text

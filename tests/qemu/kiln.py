@@ -28,7 +28,7 @@ from guest import Guest, free_port  # noqa: E402
 from machine import Forward, Machine  # noqa: E402
 
 BOOT_SECONDS = 60
-IO_SECONDS = 20
+IO_SECONDS = 60
 
 started = []      # every Image of the running test, for its report
 
@@ -189,7 +189,7 @@ class Image:
         """A command at the operator's door; its lines of answer."""
         return door.ask(f"{self.folder}/door", command, timeout)
 
-    def stop(self, timeout=10):
+    def stop(self, timeout=IO_SECONDS):
         """A clean stop through the door; QEMU's exit status."""
         door.ask(f"{self.folder}/door", "stop", timeout, reply_wanted=False)
         return self.wait_exit(timeout)
@@ -233,7 +233,7 @@ def read_exactly(s, count):
     return b"".join(parts)
 
 
-def eventually(condition, timeout=20, every=0.1):
+def eventually(condition, timeout=IO_SECONDS, every=0.1):
     """Waits until condition() is true; whether it became so."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -74,7 +74,7 @@ class RelayedConnection(socketserver.BaseRequestHandler):
 
 def loadgen(port, *args):
     done = subprocess.run([instruments.OUT / "loadgen", "-p", str(port), *map(str, args)], capture_output=True, text=True,
-                          timeout=60)
+                          timeout=180)
     return done.returncode, json.loads(done.stdout) if done.stdout else {}
 
 

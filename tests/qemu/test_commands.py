@@ -40,7 +40,7 @@ class Running:
     def __exit__(self, *_):
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(60)
 
     def read_until(self, text):
         for line in self.process.stdout:
@@ -51,7 +51,7 @@ class Running:
 
     def wait(self):
         self.output += self.process.stdout.read()
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 def test_make_run_says_where_it_listens_and_make_stop_ends_it(own_runs):
@@ -60,7 +60,7 @@ def test_make_run_says_where_it_listens_and_make_stop_ends_it(own_runs):
     with Running("IMAGE=memcached", f"PORT={port}", "MEM=64M", "ARGS=-m 16 -c 100") as run:
         line = run.read_until("listens on")
         assert f"127.0.0.1 port {port}" in line
-        with socket.create_connection(("127.0.0.1", port), 10) as s:
+        with socket.create_connection(("127.0.0.1", port), 60) as s:
             s.sendall(b"stats\r\n")
             got = b""
             while not got.endswith(b"END\r\n"):
@@ -137,7 +137,7 @@ def test_a_port_in_use_is_named(own_runs):
 
 
 def test_a_missing_image_is_named():
-    done = subprocess.run([sys.executable, RUN, "nosuch"], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, RUN, "nosuch"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "There is no image images/nosuch.elf" in done.stderr
 

@@ -23,7 +23,7 @@ def test_a_text_that_never_comes_fails_in_time():
         begin = time.monotonic()
         with pytest.raises(AssertionError, match="did not print"):
             image.expect("full payload", timeout=1.5)
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 30
 
 
 def test_a_connect_without_a_reply_is_no_boot():
@@ -47,7 +47,7 @@ def test_a_guest_is_gone_after_its_block():
 
 def test_qemu_that_cannot_start_is_reported_with_its_words():
     with empty(extra=["-device", "no-such-device"], wait=False) as image:
-        assert image.wait_exit(10) == 1
+        assert image.wait_exit(60) == 1
         assert "no-such-device" in image.console
 
 

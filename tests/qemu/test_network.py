@@ -58,15 +58,18 @@ def test_a_static_address_answers_on_a_tap(wire):
 def test_frames_of_no_interest_do_not_delay_what_follows(wire):
     """What arrives behind a frame that concerns nobody is noticed at once, not at the next tick."""
     with Image("memcached", net="tap", namespace=wire) as image, packet_socket(wire) as s, image.connect() as c:
-        times = []
-        for _ in range(50):
-            s.send(frames.GUEST_MAC + frames.HOST_MAC + b"\x08\x00" + bytes(60))
-            time.sleep(0.002)
-            begin = time.monotonic()
-            c.sendall(b"version\r\n")
-            read_until(c, b"\r\n")
-            times.append(time.monotonic() - begin)
-        assert sorted(times)[len(times) // 2] < 0.01, times
+        def delays():
+            times = []
+            for _ in range(50):
+                s.send(frames.GUEST_MAC + frames.HOST_MAC + b"\x08\x00" + bytes(60))
+                time.sleep(0.002)
+                begin = time.monotonic()
+                c.sendall(b"version\r\n")
+                read_until(c, b"\r\n")
+                times.append(time.monotonic() - begin)
+            return times
+        # A tick is 50 ms away; a machine that does much else may take long now and then, but not always.
+        assert eventually(lambda: sorted(delays())[25] < 0.01)
 
 
 def test_ipv6_answers_on_its_link_local_address(wire):
@@ -101,7 +104,7 @@ def test_ipv6_makes_an_address_from_a_routers_prefix(wire):
                 return ask6(image, wire, address).startswith(b"VERSION ")
             except OSError:
                 return False
-        assert eventually(answers, timeout=20)
+        assert eventually(answers)
 
 
 def test_without_ipv4_only_ipv6_answers(wire):
@@ -112,7 +115,7 @@ def test_without_ipv4_only_ipv6_answers(wire):
                 return ask6(image, wire, netns.GUEST_IP6).startswith(b"VERSION ")
             except OSError:
                 return False
-        assert eventually(answers, timeout=20)
+        assert eventually(answers)
         with pytest.raises(OSError):
             image.connect(timeout=3)
 
@@ -131,7 +134,7 @@ def echo_request(sequence):
     return head[:10] + struct.pack(">H", frames.checksum(head)) + head[12:] + icmp
 
 
-def wait_barrier(s, host_mac, sequence, timeout=30):
+def wait_barrier(s, host_mac, sequence, timeout=60):
     """Every frame sent before has been taken in when the guest answers an echo sent after them."""
     want = struct.pack(">HH", 0x4b4c, sequence & 0xffff)
     deadline = time.monotonic() + timeout
@@ -150,7 +153,7 @@ def wait_barrier(s, host_mac, sequence, timeout=30):
     return False
 
 
-def throw_frames(image, wire, count, seed, patience=30):
+def throw_frames(image, wire, count, seed, patience=60):
     maker = frames.Frames(seed, netns.GUEST_IP4, ipaddress.IPv6Address(link_local()).packed,
                           [image.port, image.port, 7, 80, 65535])
     mac = host_mac(wire)

@@ -41,7 +41,7 @@ def test_a_client_of_the_door_may_leave_in_the_middle(memcached):
     for _ in range(10):
         with door.connect(f"{memcached.folder}/door", 5) as s:
             s.sendall(b"stats\nstats\nhe")
-    assert eventually(lambda: any("stop" in line for line in memcached.door("help")), timeout=10)
+    assert eventually(lambda: any("stop" in line for line in memcached.door("help")))
 
 
 def test_stop_powers_the_machine_off():

@@ -7,8 +7,10 @@ the tool and not the emulator. A thread reads the console into memory and hands 
 dies with its parent (PR_SET_PDEATHSIG), so no guest outlives a test that was killed.
 """
 
+import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -24,10 +26,17 @@ def _die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_port():
+    """
+    A port of 127.0.0.1 that nobody uses, for TCP or UDP. Not one of those that the system chooses for clients (32768 and
+    up): a client could have it before the guest that it is meant for.
+    """
+    while True:
+        port = random.randrange(20000, 32768)
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+            return port
 
 
 def port_is_free(port):
@@ -139,7 +148,7 @@ class Guest:
         self.process.wait(20)
         self._reader.join(5)
 
-    def stop(self, timeout=10):
+    def stop(self, timeout=30):
         """A clean stop through the operator's door, then by pid. True when the guest went by itself."""
         clean = False
         if self.is_running() and self.machine.door:

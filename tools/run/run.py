@@ -182,7 +182,7 @@ class Run:
                 return status
         say(f"\nStopping {self.image}.")
         if not self.guest.stop():
-            say(f"{self.image} did not stop by itself within 10 seconds; its QEMU was ended.")
+            say(f"{self.image} did not stop by itself within half a minute; its QEMU was ended.")
         return 0
 
     def close(self):

@@ -4,7 +4,7 @@ make stop: asks the running image, through its door, to flush, unmount and power
 
     stop.py [IMAGE]      without a name: every running image of this tree
 
-A guest that has not gone after ten seconds is ended by the pid that make run wrote down.
+A guest that has not gone after half a minute is ended by the pid that make run wrote down.
 """
 
 import os
@@ -16,7 +16,7 @@ import door
 import record
 from machine import Trouble
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 30      # a cache that is written to a disk takes some
 
 
 def wait_gone(running):
