@@ -78,9 +78,10 @@ static void replace(struct item *old, struct item *it, uint64_t cas, uint32_t ha
 	link_done(it, cas);
 }
 
-struct item *cache_find(const char *key, size_t len, uint32_t hash)
+/* Nothing was found, or what was found is dead, or somebody watches. */
+static __attribute__((noinline)) struct item *found_closer(const char *key, size_t len, struct item *it,
+							   uint32_t hash)
 {
-	struct item *it = table_find(key, len, hash);
 	enum watch_found found = it ? WATCH_FOUND : WATCH_NOT_FOUND;
 
 	if (it && cache_is_dead(it)) {
@@ -95,6 +96,15 @@ struct item *cache_find(const char *key, size_t len, uint32_t hash)
 	return it;
 }
 
+struct item *cache_find(const char *key, size_t len, uint32_t hash)
+{
+	struct item *it = table_find(key, len, hash);
+
+	if (__builtin_expect(it && !cache_is_dead(it) && !watched(WATCH_FETCHERS), 1))
+		return it;
+	return found_closer(key, len, it, hash);
+}
+
 void cache_used(struct item *it)
 {
 	lru_touch(it);
@@ -107,6 +117,16 @@ struct item *cache_get(const char *key, size_t len, uint32_t hash)
 	if (it)
 		lru_touch(it);
 	return it;
+}
+
+struct item *cache_get_again(const char *key, size_t len, uint32_t hash)
+{
+	struct item *it = table_find(key, len, hash);
+
+	if (it && !cache_is_dead(it) && (it->flags & (ITEM_ACTIVE | ITEM_CHUNKED)) == ITEM_ACTIVE &&
+	    !watched(WATCH_FETCHERS))
+		return it;
+	return NULL;
 }
 
 struct item *cache_touch(const char *key, size_t len, uint32_t hash, reltime_t expires)

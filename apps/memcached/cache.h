@@ -46,6 +46,11 @@ void cache_start(void);
 struct item *cache_find(const char *key, size_t len, uint32_t hash);
 /* As cache_find(), and remembers that it was used. */
 struct item *cache_get(const char *key, size_t len, uint32_t hash);
+/*
+ * As cache_get() for the commonest case: the item is known to be in use, is in one piece, and nobody watches. NULL:
+ * cache_get() has to look. Made to be inlined.
+ */
+struct item *cache_get_again(const char *key, size_t len, uint32_t hash);
 /* Remembers that the item was used. */
 void cache_used(struct item *it);
 /* As cache_get(), with a new expiry time. */

@@ -286,7 +286,8 @@ static size_t command(struct conn *c, const char *data, size_t len)
 	return text_command(c, data, len);
 }
 
-size_t conn_step(struct conn *c, const char *data, size_t len)
+/* Whatever is not the next command of a client that is known to speak text. */
+static __attribute__((noinline)) size_t other_step(struct conn *c, const char *data, size_t len)
 {
 	switch ((enum conn_state)c->state) {
 	case CONN_COMMAND:
@@ -306,6 +307,13 @@ size_t conn_step(struct conn *c, const char *data, size_t len)
 		break;
 	}
 	return len;
+}
+
+size_t conn_step(struct conn *c, const char *data, size_t len)
+{
+	if (__builtin_expect(c->state == CONN_COMMAND && c->protocol == PROTOCOL_ASCII && c->authenticated, 1))
+		return text_command(c, data, len);
+	return other_step(c, data, len);
 }
 
 static size_t conn_received(struct stream *s, const uint8_t *data, size_t len)

@@ -12,9 +12,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum algorithm { MURMUR3, JENKINS, XXH3, KEYED, ALGORITHMS };
+enum hash_algorithm hash_algorithm;
 
-static enum algorithm algorithm;
 static uint64_t secret[4];
 
 static int secrets_draw(void)
@@ -59,17 +58,17 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 int hash_start(const char *name)
 {
 	static const char *const names[] = {
-		[MURMUR3] = "murmur3", [JENKINS] = "jenkins", [XXH3] = "xxh3", [KEYED] = "keyed",
+		[HASH_MURMUR3] = "murmur3", [HASH_JENKINS] = "jenkins", [HASH_XXH3] = "xxh3", [HASH_KEYED] = "keyed",
 	};
 
-	for (algorithm = 0; algorithm < ALGORITHMS; algorithm++) {
-		if (strcmp(names[algorithm], name) == 0)
+	for (hash_algorithm = 0; hash_algorithm < HASH_ALGORITHMS; hash_algorithm++) {
+		if (strcmp(names[hash_algorithm], name) == 0)
 			return secrets_draw();
 	}
 	return -EINVAL;
 }
 
-static uint32_t hash_keyed(const char *key, size_t len)
+uint32_t hash_keyed(const char *key, size_t len)
 {
 	uint64_t state = secret[0] ^ len, a, b;
 	size_t left = len;
@@ -92,17 +91,11 @@ static uint32_t hash_keyed(const char *key, size_t len)
 }
 
 /* Apart, so that their registers and stack are no cost of the keyed one. */
-__attribute__((noinline))
-static uint32_t hash_named(const char *key, size_t len)
+__attribute__((noinline)) uint32_t hash_named(const char *key, size_t len)
 {
-	if (algorithm == MURMUR3)
+	if (hash_algorithm == HASH_MURMUR3)
 		return hash_murmur3(key, len, (uint32_t)secret[0]);
-	if (algorithm == JENKINS)
+	if (hash_algorithm == HASH_JENKINS)
 		return hash_jenkins(key, len, (uint32_t)secret[0]);
 	return hash_xxh3(key, len, secret[0]);
-}
-
-uint32_t key_hash(const char *key, size_t len)
-{
-	return __builtin_expect(algorithm == KEYED, 1) ? hash_keyed(key, len) : hash_named(key, len);
 }

@@ -12,8 +12,18 @@
 
 /* Chooses the function and the random constants. 0, -EINVAL for an unknown name, or another errno. */
 int hash_start(const char *algorithm);
-/* len is at least 1. */
-uint32_t key_hash(const char *key, size_t len);
+enum hash_algorithm { HASH_MURMUR3, HASH_JENKINS, HASH_XXH3, HASH_KEYED, HASH_ALGORITHMS };
+extern enum hash_algorithm hash_algorithm;         /* the one chosen */
+
+/* By `keyed`, and by one of the others. len is at least 1. */
+uint32_t hash_keyed(const char *key, size_t len);
+uint32_t hash_named(const char *key, size_t len);
+
+/* By the one chosen. */
+static inline uint32_t key_hash(const char *key, size_t len)
+{
+	return __builtin_expect(hash_algorithm == HASH_KEYED, 1) ? hash_keyed(key, len) : hash_named(key, len);
+}
 
 /* The functions themselves. */
 uint32_t hash_murmur3(const char *key, size_t len, uint32_t seed);

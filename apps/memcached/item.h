@@ -150,19 +150,42 @@ static inline char *item_value(const struct item *it)
 	return (char *)item_key(it) + it->key_len + (it->flags & ITEM_CLIENT_FLAGS ? 4 : 0);
 }
 
-/* Compares by words, the last of which may overlap the one before: keys are short, and equal. */
-static inline bool keys_are_equal(const char *a, const char *b, size_t len)
+/* 1 to 7 bytes. */
+static inline bool few_are_equal(const char *a, const char *b, size_t len)
+{
+	uint32_t x[2], y[2];
+
+	if (len < sizeof(x[0]))
+		return a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1];
+	memcpy(&x[0], a, sizeof(x[0]));
+	memcpy(&y[0], b, sizeof(y[0]));
+	memcpy(&x[1], a + len - sizeof(x[1]), sizeof(x[1]));
+	memcpy(&y[1], b + len - sizeof(y[1]), sizeof(y[1]));
+	return x[0] == y[0] && x[1] == y[1];
+}
+
+/* Eight bytes. */
+static inline bool eight_are_equal(const char *a, const char *b)
 {
 	uint64_t x, y;
 
-	if (len < sizeof(x))
-		return memcmp(a, b, len) == 0;
-	for (size_t i = 0; i < len; i += sizeof(x)) {
-		size_t at = i + sizeof(x) <= len ? i : len - sizeof(x);
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x == y;
+}
 
-		memcpy(&x, a + at, sizeof(x));
-		memcpy(&y, b + at, sizeof(y));
-		if (x != y)
+/*
+ * Compares by words. The last one, which may overlap the one before, comes first: keys that share a bucket
+ * mostly begin alike and end differently.
+ */
+static inline bool keys_are_equal(const char *a, const char *b, size_t len)
+{
+	if (len < sizeof(uint64_t))
+		return few_are_equal(a, b, len);
+	if (!eight_are_equal(a + len - sizeof(uint64_t), b + len - sizeof(uint64_t)))
+		return false;
+	for (size_t i = 0; i + sizeof(uint64_t) < len; i += sizeof(uint64_t)) {
+		if (!eight_are_equal(a + i, b + i))
 			return false;
 	}
 	return true;

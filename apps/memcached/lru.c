@@ -164,7 +164,7 @@ void lru_update(struct item *it)
 	}
 }
 
-void lru_touch_slow(struct item *it)
+__attribute__((noinline)) void lru_touch_slow(struct item *it)
 {
 	if (!settings.lru_segmented) {
 		it->flags |= ITEM_FETCHED;

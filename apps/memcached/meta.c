@@ -152,7 +152,6 @@ static void count_get(const struct meta *m, const struct item *it)
 		stats_of(it)->touch_hits++;
 		return;
 	}
-	stats.cmd_get++;
 	if (it)
 		stats_hit(it);
 	else

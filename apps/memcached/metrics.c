@@ -35,7 +35,7 @@ static void commands(struct metric_samples *out)
 {
 	struct class_stats sum = stats_sum();
 
-	command(out, "get", "hit", stats_get_hits(&sum));
+	command(out, "get", "hit", stats_get_hits());
 	command(out, "get", "miss", stats.get_misses);
 	command(out, "set", "hit", sum.cmd_set);
 	command(out, "delete", "hit", sum.delete_hits);

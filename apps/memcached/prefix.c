@@ -37,7 +37,7 @@ static struct prefix *prefix_new(struct prefix **bucket, const char *name, size_
 	return p;
 }
 
-void prefix_count(const char *key, size_t len, enum prefix_event event)
+__attribute__((noinline)) void prefix_count(const char *key, size_t len, enum prefix_event event)
 {
 	const char *end = memchr(key, settings.prefix_delimiter, len);
 	size_t name_len = end ? (size_t)(end - key) : 0;

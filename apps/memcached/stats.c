@@ -5,6 +5,7 @@
 
 struct stats stats;
 struct class_stats class_stats[SLAB_CLASSES_MAX + 1];
+uint64_t stats_hits[UINT8_MAX + 1];
 
 void stats_reset(void)
 {
@@ -17,6 +18,25 @@ void stats_reset(void)
 
 	stats = zero;
 	memset(class_stats, 0, sizeof(class_stats));
+	memset(stats_hits, 0, sizeof(stats_hits));
+}
+
+uint64_t stats_class_hits(unsigned class)
+{
+	uint64_t sum = 0;
+
+	for (unsigned s = 0; s < LRU_SEGMENTS; s++)
+		sum += stats_hits_to(class, (enum lru_segment)s);
+	return sum;
+}
+
+uint64_t stats_get_hits(void)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i <= UINT8_MAX; i++)
+		sum += stats_hits[i];
+	return sum;
 }
 
 void stats_count(const struct count_terms *t, bool hit)

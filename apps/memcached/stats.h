@@ -11,7 +11,7 @@
 #include "slab.h"
 
 struct stats {
-	uint64_t cmd_get, cmd_flush, cmd_touch, cmd_meta;
+	uint64_t cmd_flush, cmd_touch, cmd_meta;
 	uint64_t get_misses, get_expired, get_flushed;
 	uint64_t delete_misses, incr_misses, decr_misses, cas_misses, touch_misses;
 	uint64_t store_too_large, store_no_memory;
@@ -37,11 +37,12 @@ struct class_stats {
 	uint64_t expired_unfetched, evicted_unfetched, evicted_active, lrutail_reflocked;
 	uint64_t tailrepairs, crawler_reclaimed, crawler_items_checked;
 	uint64_t moves_to_cold, moves_to_warm, moves_within_lru, direct_reclaims;
-	uint64_t hits_to[LRU_SEGMENTS];    /* gets; their sum is get_hits */
 };
 
 extern struct stats stats;
 extern struct class_stats class_stats[SLAB_CLASSES_MAX + 1];
+/* Gets that found an item, by class and segment as they stand in item->class_segment. */
+extern uint64_t stats_hits[UINT8_MAX + 1];
 
 /* Those of an item's class: large items count for the largest. */
 static inline struct class_stats *stats_of(const struct item *it)
@@ -55,18 +56,17 @@ void stats_count(const struct count_terms *t, bool hit);
 /* A get found the item. */
 static inline void stats_hit(const struct item *it)
 {
-	stats_of(it)->hits_to[item_segment(it)]++;
+	stats_hits[lru_class_of(it) | item_segment(it) << CLASS_BITS]++;
 }
 
-/* get_hits */
-static inline uint64_t stats_get_hits(const struct class_stats *st)
+static inline uint64_t stats_hits_to(unsigned class, enum lru_segment segment)
 {
-	uint64_t sum = 0;
-
-	for (unsigned s = 0; s < LRU_SEGMENTS; s++)
-		sum += st->hits_to[s];
-	return sum;
+	return stats_hits[class | (unsigned)segment << CLASS_BITS];
 }
+
+/* get_hits of a class, and of all. Whoever did not hit has missed, so cmd_get is the sum. */
+uint64_t stats_class_hits(unsigned class);
+uint64_t stats_get_hits(void);
 
 /* The sum over all classes, except evicted_time. */
 struct class_stats stats_sum(void);

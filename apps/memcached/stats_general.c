@@ -50,12 +50,12 @@ static void stats_commands(struct conn *c)
 {
 	struct class_stats sum = stats_sum();
 
-	COUNTER(c, cmd_get);
+	stat_number(c, "cmd_get", stats_get_hits() + stats.get_misses);
 	SUM(c, cmd_set);
 	COUNTER(c, cmd_flush);
 	COUNTER(c, cmd_touch);
 	COUNTER(c, cmd_meta);
-	stat_number(c, "get_hits", stats_get_hits(&sum));
+	stat_number(c, "get_hits", stats_get_hits());
 	COUNTER(c, get_misses);
 	COUNTER(c, get_expired);
 	COUNTER(c, get_flushed);

@@ -40,7 +40,7 @@ static void show_slabs(struct conn *c)
 		numbered(c, "", id, "used_chunks", slab_chunks_used(id));
 		numbered(c, "", id, "free_chunks", chunks - slab_chunks_used(id));
 		numbered(c, "", id, "free_chunks_end", 0);
-		numbered(c, "", id, "get_hits", stats_get_hits(st));
+		numbered(c, "", id, "get_hits", stats_class_hits(id));
 		numbered(c, "", id, "cmd_set", st->cmd_set);
 		numbered(c, "", id, "delete_hits", st->delete_hits);
 		numbered(c, "", id, "incr_hits", st->incr_hits);
@@ -70,10 +70,10 @@ static void moves_of_class(struct conn *c, unsigned id, const struct class_stats
 	numbered(c, "items:", id, "moves_to_warm", st->moves_to_warm);
 	numbered(c, "items:", id, "moves_within_lru", st->moves_within_lru);
 	numbered(c, "items:", id, "direct_reclaims", st->direct_reclaims);
-	numbered(c, "items:", id, "hits_to_hot", st->hits_to[LRU_HOT]);
-	numbered(c, "items:", id, "hits_to_warm", st->hits_to[LRU_WARM]);
-	numbered(c, "items:", id, "hits_to_cold", st->hits_to[LRU_COLD]);
-	numbered(c, "items:", id, "hits_to_temp", st->hits_to[LRU_TEMP]);
+	numbered(c, "items:", id, "hits_to_hot", stats_hits_to(id, LRU_HOT));
+	numbered(c, "items:", id, "hits_to_warm", stats_hits_to(id, LRU_WARM));
+	numbered(c, "items:", id, "hits_to_cold", stats_hits_to(id, LRU_COLD));
+	numbered(c, "items:", id, "hits_to_temp", stats_hits_to(id, LRU_TEMP));
 }
 
 static void items_of_class(struct conn *c, unsigned id)

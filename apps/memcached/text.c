@@ -5,7 +5,7 @@
  * line of a CR alone: memcached calls that an error, too), and a NUL ends it early. Words are
  * separated by blanks and by nothing else.
  *
- * The commonest, get and set in their plain form, do not come here: text_fast() looks first.
+ * The commonest, get and set in their plain form, do not come here: text_command() (text_fast.c) looks first.
  */
 #include "text.h"
 
@@ -156,14 +156,11 @@ static size_t long_line(struct conn *c, const char *data, size_t len)
 	return len;
 }
 
-size_t text_command(struct conn *c, const char *data, size_t len)
+size_t text_line(struct conn *c, const char *data, size_t len)
 {
-	size_t used = text_fast(c, data, len), line_len;
-	const char *end;
+	const char *end = memchr(data, '\n', len);
+	size_t line_len;
 
-	if (used > 0)
-		return used;
-	end = memchr(data, '\n', len);
 	if (!end)
 		return long_line(c, data, len);
 	line_len = (size_t)(end - data);

@@ -43,8 +43,8 @@ const char *text_no_room(size_t key_len, uint32_t client_flags, uint32_t value_l
 /* The groups of commands: text_fetch.c, text_store.c, text_admin.c, text_storage.c, text_stats.c. */
 enum { TEXT_GET_LEN = 4 };         /* of "get " */
 
-/* The commonest commands, if they have their commonest form. 0: take the long way. */
-size_t text_fast(struct conn *c, const char *data, size_t len);
+/* What text_command() does about any line, usual or not. */
+size_t text_line(struct conn *c, const char *data, size_t len);
 /* The length of the only key of a get, behind TEXT_GET_LEN bytes; 0: it is something else. */
 size_t text_one_key(const char *data, size_t len);
 void text_get(struct conn *c, struct words *w);

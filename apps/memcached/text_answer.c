@@ -14,6 +14,7 @@ enum {
 	HEADER_CAS = HEADER_PLAIN + 1 + NUMBER_MAX,
 	END_LEN = 5,
 	KEYS_AT_ONCE = 8,          /* answered in one reservation */
+	TAILS = 1000,              /* of lengths with up to three digits */
 };
 
 _Static_assert(HEADER_CAS + KEY_MAX + VALUE_COPY_MAX + END_LEN <= STREAM_RESERVE_MAX, "one answer, one piece");
@@ -24,50 +25,58 @@ static char *put(char *to, const char *text, size_t len)
 	return to + len;
 }
 
-/* Flags and lengths are mostly small: up to three digits without a loop or a division. */
-static char *put_number(char *to, uint64_t n)
+/*
+ * What follows the key in most headers, " 0 <bytes>" and the line's end: up to eight characters, the first in
+ * the lowest byte. Made when first needed; 0: not yet.
+ */
+static uint64_t tails[TAILS];
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first character lies first in memory");
+
+static __attribute__((noinline)) uint64_t tail_make(uint32_t bytes)
 {
-	uint32_t rest = (uint32_t)n, tens;
+	char text[3 + NUMBER_MAX + 2] = " 0 ", *end = number_format(text + 3, bytes);
+	uint64_t tail = 0;
 
-	if (n >= 1000)
-		return number_format(to, n);
-	if (n >= 100) {
-		uint32_t hundreds = rest * 41 >> 12;
+	*end++ = '\r';
+	*end++ = '\n';
+	while (end > text)
+		tail = tail << 8 | (uint8_t)*--end;
+	return tail;
+}
 
-		*to++ = (char)('0' + hundreds);
-		rest -= hundreds * 100;
-	}
-	tens = rest * 103 >> 10;
-	if (n >= 10)
-		*to++ = (char)('0' + tens);
-	*to = (char)('0' + rest - tens * 10);
-	return to + 1;
+static inline char *put_tail(char *to, uint32_t bytes)
+{
+	uint64_t tail = tails[bytes];
+
+	if (__builtin_expect(!tail, 0))
+		tail = tails[bytes] = tail_make(bytes);
+	memcpy(to, &tail, sizeof(tail));
+	return to + sizeof(tail) - __builtin_clzll(tail) / 8;
 }
 
 /* Keys are short: words, the last of which may overlap the one before. */
-static char *put_key(char *to, const char *key, size_t len)
+static inline char *put_key(char *to, const char *key, size_t len)
 {
-	uint64_t word;
+	const size_t word = sizeof(uint64_t);
+	size_t i = 0;
 
-	if (len < sizeof(word))
+	if (len < word)
 		return put(to, key, len);
-	for (size_t i = 0; i < len; i += sizeof(word)) {
-		size_t at = i + sizeof(word) <= len ? i : len - sizeof(word);
-
-		memcpy(&word, key + at, sizeof(word));
-		memcpy(to + at, &word, sizeof(word));
-	}
+	do {
+		memcpy(to + i, key + i, word);
+		i += word;
+	} while (i + word < len);
+	memcpy(to + len - word, key + len - word, word);
 	return to + len;
 }
 
-static char *put_header(char *to, const struct item *it, unsigned fetch)
+/* What follows the key, in any header. */
+static char *put_long_tail(char *to, const struct item *it, unsigned fetch)
 {
-	to = put(to, "VALUE ", 6);
-	to = put_key(to, item_key(it), it->key_len);
 	*to++ = ' ';
-	to = put_number(to, item_client_flags(it));
+	to = number_format(to, item_client_flags(it));
 	*to++ = ' ';
-	to = put_number(to, it->value_len - 2);
+	to = number_format(to, it->value_len - 2);
 	if (fetch & FETCH_CAS) {
 		*to++ = ' ';
 		to = number_format(to, item_cas(it));
@@ -75,9 +84,31 @@ static char *put_header(char *to, const struct item *it, unsigned fetch)
 	return put(to, "\r\n", 2);
 }
 
-static char *put_item(char *to, const struct item *it, unsigned fetch)
+static inline char *put_name(char *to, const struct item *it)
 {
-	return value_copy(put_header(to, it, fetch), item_value(it), it->value_len);
+	memcpy(to, "VALUE   ", sizeof(uint64_t));
+	return put_key(to + 6, item_key(it), it->key_len);
+}
+
+static __attribute__((noinline)) char *put_header(char *to, const struct item *it, unsigned fetch)
+{
+	return put_long_tail(put_name(to, it), it, fetch);
+}
+
+/*
+ * Header and value. What is asked of the item is read before anything is written, since to the compiler the
+ * answer might lie in the item. A tail may write two bytes more than it has, where the value follows.
+ */
+static inline char *put_item(char *to, const struct item *it, unsigned fetch)
+{
+	uint32_t len = it->value_len, bytes = len - 2;
+	const char *value = item_value(it);
+
+	if (__builtin_expect(it->flags & ITEM_CLIENT_FLAGS || bytes >= TAILS || fetch & FETCH_CAS, 0))
+		to = put_header(to, it, fetch);
+	else
+		to = put_tail(put_name(to, it), bytes);
+	return value_copy(to, value, len);
 }
 
 static size_t room_of(const struct item *it)
@@ -91,7 +122,7 @@ void text_send_end(struct conn *c)
 		conn_fail(c);
 }
 
-static void send_large(struct conn *c, struct item *it, unsigned fetch)
+static __attribute__((noinline)) void send_large(struct conn *c, struct item *it, unsigned fetch, bool last)
 {
 	char *start = conn_reserve(c, HEADER_CAS + KEY_MAX);
 
@@ -99,6 +130,8 @@ static void send_large(struct conn *c, struct item *it, unsigned fetch)
 		conn_commit(c, (size_t)(put_header(start, it, fetch) - start));
 	if (!start || value_send(c, it, it->value_len) < 0)
 		conn_fail(c);
+	else if (last)
+		text_send_end(c);
 }
 
 void text_send_item(struct conn *c, struct item *it, unsigned fetch, bool last)
@@ -106,9 +139,7 @@ void text_send_item(struct conn *c, struct item *it, unsigned fetch, bool last)
 	char *start, *p;
 
 	if (!value_is_small(it)) {
-		send_large(c, it, fetch);
-		if (last)
-			text_send_end(c);
+		send_large(c, it, fetch, last);
 		return;
 	}
 	start = conn_reserve(c, room_of(it) + HEADER_CAS - HEADER_PLAIN + END_LEN);

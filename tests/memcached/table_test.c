@@ -48,7 +48,15 @@ static uint32_t mix(uint64_t key)
 	return (uint32_t)(key >> 32);
 }
 
-uint32_t key_hash(const char *key, size_t len)
+enum hash_algorithm hash_algorithm = HASH_KEYED;
+
+uint32_t hash_named(const char *key, size_t len)
+{
+	(void)key, (void)len;
+	abort();
+}
+
+uint32_t hash_keyed(const char *key, size_t len)
 {
 	uint64_t number;
 
