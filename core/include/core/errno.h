@@ -80,6 +80,7 @@
 #define EALREADY        114
 #define EINPROGRESS     115
 #define ESTALE          116
+#define EUCLEAN         117
 #define ECANCELED       125
 #define EOWNERDEAD      130
 #define ENOTRECOVERABLE 131
