@@ -11,7 +11,9 @@
  * successor's predecessor wrong; that is checked (`before->next == pcb`), repaired where it is
  * plain, and otherwise the list is walked once.
  *
- * lwIP frees a connection in TIME_WAIT without telling its owner; the same record tells (`gone`).
+ * lwIP frees a connection in TIME_WAIT without telling its owner; the same record tells (`gone`). And lwIP answers the
+ * SYN of a client that uses its port again with an acknowledgement of the old connection, on and on until
+ * TIME_WAIT has passed; here the old one makes room at once, as RFC 1122, 4.2.2.13 allows.
  *
  * All under the stack lock.
  */
@@ -39,6 +41,7 @@ COUNTER(net_lookup_walk, "times the list of connections had to be walked");
 COUNTER(net_drop_tcp_header, "segments dropped: TCP header or options do not fit");
 COUNTER(net_drop_closing, "closing connections reset: their peers took nothing for two minutes");
 COUNTER(net_lookup_none, "segments of no known connection");
+COUNTER(net_reopened, "connections in TIME_WAIT that made room for a new one of the same ports");
 
 #define REASSEMBLY_NS (20 * NSEC_PER_SEC)
 #define CLOSING_NS    (120 * NSEC_PER_SEC)
@@ -66,6 +69,13 @@ struct flow {
 
 /* No address of a connection: a limited broadcast at both ends. */
 #define NOT_IP4 UINT64_MAX
+
+/* What the connection that takes the place of one in TIME_WAIT has to know of it. */
+static struct {
+	struct flow flow;
+	uint32_t sequence;
+	bool is_set;
+} reopened;
 
 static struct connection **buckets;
 static size_t bucket_count, connection_count;
@@ -363,29 +373,65 @@ static void move_to_front(struct connection *c)
 	list_push_front(&order, &c->order);
 }
 
-static void look_up(const struct flow *f)
+static uint16_t read16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static uint32_t read32(const uint8_t *p)
+{
+	return (uint32_t)read16(p) << 16 | read16(p + 2);
+}
+
+/*
+ * A segment for a connection in TIME_WAIT. A SYN behind all that the old connection has said cannot be a late one
+ * of it: the old one goes, and a listener gets the SYN. The new one's numbers begin behind the old one's, so
+ * that segments of the old one that are still on their way are nothing to it.
+ */
+static void reopen(struct connection *c, const struct flow *f, const uint8_t *tcp)
+{
+	uint32_t sequence = read32(tcp + 4);
+
+	if ((tcp[13] & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN ||
+	    TCP_SEQ_LT(sequence, c->pcb->rcv_nxt))
+		return;
+	reopened.flow = *f;
+	reopened.sequence = c->pcb->snd_nxt + UINT16_MAX;
+	reopened.is_set = true;
+	counter_inc(net_reopened);
+	tcp_abort(c->pcb);               /* says nothing to the peer in this state */
+}
+
+uint32_t net_connection_sequence(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
+				 uint16_t remote_port, uint32_t sequence)
+{
+	const struct flow *f = &reopened.flow;
+
+	if (likely(!reopened.is_set) || f->local_port != local_port || f->remote_port != remote_port ||
+	    !ip_addr_eq(&f->local, local) || !ip_addr_eq(&f->remote, remote))
+		return sequence;
+	reopened.is_set = false;
+	return TCP_SEQ_LT(sequence, reopened.sequence) ? reopened.sequence : sequence;
+}
+
+static void look_up(const struct flow *f, const uint8_t *tcp)
 {
 	struct connection *c;
 
 	net_timer_tcp_active();
-	if (!tcp_active_pcbs)
-		return;
-	if (is_flow_of(tcp_active_pcbs, f)) {
+	if (tcp_active_pcbs && is_flow_of(tcp_active_pcbs, f)) {
 		counter_inc(net_lookup_front);
 		return;
 	}
 	c = find(f);
 	if (!c || c->pcb->state == TIME_WAIT) {
 		counter_inc(net_lookup_none);
+		if (c)
+			reopen(c, f, tcp);
 		return;
 	}
 	counter_inc(net_lookup_hash);
 	move_to_front(c);
-}
-
-static uint16_t read16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
 /*
@@ -440,7 +486,7 @@ static int look_up_ip4(struct pbuf *p, const struct ip_hdr *ip)
 	ip_addr_copy_from_ip4(f.local, ip->dest);
 	f.remote_port = read16(tcp);
 	f.local_port = read16(tcp + 2);
-	look_up(&f);
+	look_up(&f, tcp);
 	return 0;
 }
 
@@ -482,7 +528,7 @@ static int look_up_ip6(struct pbuf *p, const struct ip6_hdr *ip, struct netif *i
 	copy_ip6(&f.local, &ip->dest, in);
 	f.remote_port = read16(tcp);
 	f.local_port = read16(tcp + 2);
-	look_up(&f);
+	look_up(&f, tcp);
 	return 0;
 }
 

@@ -6,6 +6,8 @@
 
 #include <core/types.h>
 
+#include "lwip/ip_addr.h"
+
 struct tcp_pcb;
 struct net_template;
 
@@ -22,6 +24,12 @@ void net_connection_watch(struct tcp_pcb *pcb, void (*gone)(void *owner), void *
 void net_connection_closing(struct tcp_pcb *pcb);
 void net_connections_expire(void);             /* looks, at most once a second */
 size_t net_connection_count(void);
+/*
+ * The first sequence number of a connection: `sequence`, or a later one where it takes the place of one that
+ * was in TIME_WAIT and has used numbers up to there.
+ */
+uint32_t net_connection_sequence(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
+				 uint16_t remote_port, uint32_t sequence);
 struct net_template *net_connection_template(struct tcp_pcb *pcb); /* of a tracked one */
 
 /*

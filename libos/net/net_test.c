@@ -170,6 +170,90 @@ static unsigned time_wait_count(void)
 	return n;
 }
 
+/* Sums of a frame of IPv4 and TCP. */
+static void seal_tcp4(uint8_t *f, size_t len)
+{
+	uint32_t sum;
+	uint16_t folded;
+
+	memset(f + 24, 0, 2);
+	folded = (uint16_t)~net_checksum(f + 14, 20);
+	memcpy(f + 24, &folded, 2);
+	memset(f + 50, 0, 2);
+	sum = (uint32_t)net_checksum(f + 26, 8) + lwip_htons((u16_t)(len - 34)) + lwip_htons(6) +
+	      net_checksum(f + 34, (int)len - 34);
+	sum = (sum & 0xffff) + (sum >> 16);
+	folded = (uint16_t)~((sum & 0xffff) + (sum >> 16));
+	memcpy(f + 50, &folded, 2);
+}
+
+static uint8_t answer_flags;
+static uint32_t answer_sequence;
+
+static void note_answer(const uint8_t *f, size_t len, const struct netbuf *b)
+{
+	(void)b;
+	if (len < 54 || f[23] != 6 || answer_flags)
+		return;
+	answer_flags = f[47];
+	answer_sequence = (uint32_t)f[38] << 24 | (uint32_t)f[39] << 16 | (uint32_t)f[40] << 8 | f[41];
+}
+
+/* A SYN with the names of a connection in TIME_WAIT. Returns the flags of the answer. */
+static uint8_t syn_again(uint16_t remote_port, uint32_t sequence)
+{
+	uint8_t f[] = {
+		2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 8, 0,
+		0x45, 0, 0, 40, 1, 2, 0, 0, 64, 6, 0, 0, 10, 0, 0, 9, 10, 0, 0, 1,
+		(uint8_t)(remote_port >> 8), (uint8_t)remote_port, 7302 >> 8, 7302 & 255,
+		(uint8_t)(sequence >> 24), (uint8_t)(sequence >> 16), (uint8_t)(sequence >> 8), (uint8_t)sequence,
+		0, 0, 0, 0, 0x50, TCP_SYN, 0xff, 0xff, 0, 0, 0, 0,
+	};
+
+	seal_tcp4(f, sizeof(f));
+	answer_flags = 0;
+	lab_tap = note_answer;
+	lab_inject(f, sizeof(f));
+	lab_run(NSEC_PER_MSEC);
+	lab_tap = NULL;
+	return answer_flags;
+}
+
+/* A client that uses its port again need not wait until its old connection is forgotten (RFC 1122, 4.2.2.13). */
+TEST(net_a_new_connection_takes_the_place_of_one_in_time_wait)
+{
+	static const uint8_t own[16] = { 2, 0, 7302 >> 8, 7302 & 255 }, far[16] = { 2, 0, 7302 >> 8, 7302 & 255, 10, 0, 0, 9 };
+	struct stream_listener *listener;
+	struct stream_loop *loop;
+	struct tcp_pcb *pcb;
+	struct stream *s;
+	uint32_t theirs, used;
+	uint16_t port;
+
+	lab_start();
+	CHECK_EQ(stream_loop_create(&loop), 0);
+	lab_use(loop);
+	CHECK_EQ(stream_listen(loop, (const struct sockaddr *)own, 16, &closing_ops, NULL, NULL, &listener), 0);
+	CHECK_EQ(stream_connect(loop, (const struct sockaddr *)far, 16, &client_ops, NULL, NULL, &s), 0);
+	lab_run(NSEC_PER_SEC);
+	for (pcb = tcp_tw_pcbs; pcb && pcb->local_port != 7302; pcb = pcb->next)
+		continue;
+	CHECK(pcb != NULL);
+	port = pcb->remote_port;
+	theirs = pcb->rcv_nxt;
+	pcb->snd_nxt += 100000000;      /* as if it had sent more than the clock has counted since */
+	used = pcb->snd_nxt;
+	CHECK_EQ(syn_again(port, theirs - 100), TCP_ACK);          /* perhaps a late one */
+	CHECK_EQ(time_wait_count(), 1);
+	CHECK_EQ(syn_again(port, theirs + 1000), TCP_SYN | TCP_ACK);
+	CHECK(TCP_SEQ_GT(answer_sequence, used));
+	CHECK_EQ(time_wait_count(), 0);
+	stream_loop_destroy(loop);
+	lab_use(NULL);
+	lab_run(40 * NSEC_PER_SEC);
+	CHECK_EQ(lab_counts.lent, 0);
+}
+
 TEST(net_time_wait_is_bounded_and_ends)
 {
 	static const uint8_t own[16] = { 2, 0, 7301 >> 8, 7301 & 255 }, far[16] = { 2, 0, 7301 >> 8, 7301 & 255, 10, 0, 0, 9 };

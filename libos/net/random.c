@@ -7,6 +7,7 @@
  */
 #include <libos/rng.h>
 
+#include "connections.h"
 #include "lwip_hooks.h"
 #include "lwip/ip_addr.h"
 #include "stack.h"
@@ -99,11 +100,13 @@ uint32_t net_initial_sequence(const void *local_ip, uint16_t local_port, const v
 			      uint16_t remote_port)
 {
 	uint64_t words[5];
+	uint32_t sequence;
 
 	if (unlikely(isn_key_state != KEY_STRONG))
 		isn_key_draw();
 	address_words(&words[0], local_ip);
 	address_words(&words[2], remote_ip);
 	words[4] = (uint64_t)local_port << 16 | remote_port;
-	return (uint32_t)(siphash(words, ARRAY_SIZE(words), isn_key) + net_now_ns / 4000);
+	sequence = (uint32_t)(siphash(words, ARRAY_SIZE(words), isn_key) + net_now_ns / 4000);
+	return net_connection_sequence(local_ip, local_port, remote_ip, remote_port, sequence);
 }

@@ -165,6 +165,15 @@ class Image:
         s.connect(address or (self.host, self.port))
         return s
 
+    def connect_from(self, port, timeout=IO_SECONDS):
+        """From a port of the client's choice."""
+        s = self._socket()
+        s.settimeout(timeout)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("", port))
+        s.connect((self.host, self.port))
+        return s
+
     def connect_many(self, count, **options):
         """
         `count` connections, each known to be served. QEMU's user networking lets one client wait to

@@ -115,6 +115,17 @@ def test_clients_that_vanish_leave_nothing_behind(memcached):
     assert eventually(lambda: int(stats(memcached)["curr_connections"]) <= before + 1)
 
 
+def test_a_client_may_use_its_port_again_at_once(memcached):
+    """The image has closed first and remembers the connection; the next one with the same ports is answered all the same."""
+    port = 0
+    for _ in range(5):
+        with memcached.connect_from(port) as s:
+            port = s.getsockname()[1]
+            s.sendall(b"version\r\nquit\r\n")
+            assert read_until(s, b"\r\n").startswith(b"VERSION ")
+            assert s.recv(1) == b""
+
+
 def test_half_open_connections_still_get_their_answers(memcached):
     for _ in range(20):
         with memcached.connect() as s:
