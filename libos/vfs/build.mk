@@ -2,14 +2,19 @@ objs-y += poll.o uio.o
 objs-$(CONFIG_POSIX) += file.o console.o devices.o pipe.o
 objs-$(and $(CONFIG_POSIX),$(CONFIG_BLOCK)) += block_file.o
 objs-$(CONFIG_INITRD) += cpio.o archive_find.o archive.o $(if $(CONFIG_VFS),,initrd.o)
-objs-$(CONFIG_VFS) += cache.o dentry.o mount.o inode.o walk.o change.o open_file.o locks.o rootfs.o unpack.o
+objs-$(CONFIG_VFS) += dentry.o mount.o inode.o walk.o change.o open_file.o locks.o rootfs.o unpack.o
 objs-$(CONFIG_POSIX_INOTIFY) += notify.o
 tests-$(CONFIG_VFS) += unpack_test.o
 tests-$(CONFIG_INITRD) += cpio_test.o
 tests-$(and $(CONFIG_POSIX),$(CONFIG_BLOCK)) += block_file_test.o
 tests-$(CONFIG_POSIX) += pipe_test.o poll_test.o
 host-y += file.o poll.o uio.o pipe.o pipe_test.o poll_test.o cpio.o cpio_test.o block_file.o block_file_test.o \
-	cache.o dentry.o mount.o inode.o walk.o change.o open_file.o locks.o unpack.o unpack_test.o notify.o
+	dentry.o mount.o inode.o walk.o change.o open_file.o locks.o unpack.o unpack_test.o notify.o
+
+# The page cache.
+objs-$(CONFIG_VFS) += cache.o cache_index.o
+tests-$(CONFIG_VFS) += cache_index_test.o
+host-y += cache.o cache_index.o cache_index_test.o
 
 # The archive that is linked into the image: empty, unless the configuration names one.
 nolto-y += archive.o

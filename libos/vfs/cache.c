@@ -1,17 +1,22 @@
-/* Cached bytes of files. See libos/cache.h. */
+/*
+ * Cached bytes of files: pages, reading, cutting. See libos/cache.h.
+ *
+ * A read of cached bytes takes the cache's spinlock once for each page, to find it and to hold it, and copies
+ * without it. What is not there goes through cache_fill.c when there is a backing, and is zeroes when not.
+ */
 #include <core/assert.h>
 #include <core/errno.h>
 #include <core/kmem.h>
 #include <core/page.h>
 #include <core/string.h>
-#include <libos/cache.h>
 
-void cache_init(struct cache *c, struct cache_budget *budget)
+#include "cache_parts.h"
+
+void cache_init(struct cache *c, const int64_t *size, struct cache_budget *budget)
 {
-	mutex_init(&c->lock);
-	tree_init(&c->pages);
-	c->count = 0;
-	c->budget = budget;
+	*c = (struct cache){ .size = size, .budget = budget };
+	spin_init(&c->lock);
+	list_init(&c->dirty_link);
 }
 
 /* ---- pages ---- */
@@ -32,59 +37,48 @@ static void budget_give(struct cache_budget *b)
 		__atomic_fetch_sub(&b->used, 1, __ATOMIC_RELAXED);
 }
 
-static int page_compare(const void *key, const struct tree_node *node)
+struct cache_page *cache_page_find_locked(struct cache *c, uint64_t index)
 {
-	uint64_t index = *(const uint64_t *)key, at = tree_entry(node, struct cache_page, node)->index;
+	struct cache_page *p = cache_index_find(c, index);
 
-	return index < at ? -1 : index > at;
+	if (p)
+		cache_page_hold(p);
+	return p;
 }
 
-static bool page_less(const struct tree_node *a, const struct tree_node *b)
+static struct cache_page *page_new(struct cache *c, uint64_t index, uint32_t state)
 {
-	return tree_entry(a, struct cache_page, node)->index < tree_entry(b, struct cache_page, node)->index;
+	struct cache_page *p = kmalloc(sizeof(*p));
+
+	if (!p)
+		return NULL;
+	*p = (struct cache_page){ .index = index, .refs = 2, .state = state, .cache = c };
+	list_init(&p->link);
+	p->bytes = state & CACHE_VALID ? page_alloc_zero(0, PAGE_CACHE) : page_alloc(0, PAGE_CACHE);
+	if (p->bytes)
+		return p;
+	kfree(p);
+	return NULL;
 }
 
-static struct cache_page *page_find_locked(struct cache *c, uint64_t index)
-{
-	struct tree_node *n = tree_find(&c->pages, &index, page_compare);
-
-	return n ? tree_entry(n, struct cache_page, node) : NULL;
-}
-
-static struct cache_page *page_next_locked(struct cache *c, uint64_t index)
-{
-	struct tree_node *n = tree_find_at_or_after(&c->pages, &index, page_compare);
-
-	return n ? tree_entry(n, struct cache_page, node) : NULL;
-}
-
-/* A new page of zeroes in the cache: 0, -ENOSPC, -ENOMEM. */
-static int page_add_locked(struct cache *c, uint64_t index, struct cache_page **out)
+/* A new page, which reads as zeroes if `state` says that it is valid: 0, -ENOSPC, -ENOMEM. */
+int cache_page_add_locked(struct cache *c, uint64_t index, uint32_t state, struct cache_page **out)
 {
 	struct cache_page *p;
 
 	if (!budget_take(c->budget))
 		return -ENOSPC;
-	p = kmalloc(sizeof(*p));
-	if (p)
-		p->bytes = page_alloc_zero(0, PAGE_CACHE);
-	if (!p || !p->bytes) {
+	p = page_new(c, index, state);
+	if (!p || cache_index_insert(c, p)) {
+		if (p)
+			page_free(p->bytes, 0);
 		kfree(p);
 		budget_give(c->budget);
 		return -ENOMEM;
 	}
-	p->index = index;
-	p->refs = 1;
-	tree_node_init(&p->node);
-	tree_insert(&c->pages, &p->node, page_less);
 	c->count++;
 	*out = p;
 	return 0;
-}
-
-static void page_take(struct cache_page *p)
-{
-	__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
 }
 
 void cache_page_put(struct cache_page *p)
@@ -98,75 +92,77 @@ void cache_page_put(struct cache_page *p)
 	kfree(p);
 }
 
-static void page_drop_locked(struct cache *c, struct cache_page *p)
+void cache_page_drop_locked(struct cache *c, struct cache_page *p)
 {
-	tree_remove(&c->pages, &p->node);
+	cache_index_remove(c, p);
+	p->state |= CACHE_GONE;
 	c->count--;
 	budget_give(c->budget);
 	cache_page_put(p);
 }
 
-struct cache_page *cache_page_get(struct cache *c, uint64_t index)
+static struct cache_page *page_find(struct cache *c, uint64_t index)
 {
 	struct cache_page *p;
 
-	mutex_lock(&c->lock);
-	p = page_find_locked(c, index);
-	if (p)
-		page_take(p);
-	mutex_unlock(&c->lock);
+	spin_lock(&c->lock);
+	p = cache_page_find_locked(c, index);
+	spin_unlock(&c->lock);
 	return p;
+}
+
+int cache_page_get(struct cache *c, uint64_t index, struct file_view *view, struct cache_page **out)
+{
+	(void)view;
+	*out = page_find(c, index);
+	return 0;
 }
 
 static int page_get_or_add(struct cache *c, uint64_t index, struct cache_page **out)
 {
 	int error = 0;
 
-	mutex_lock(&c->lock);
-	*out = page_find_locked(c, index);
+	spin_lock(&c->lock);
+	*out = cache_page_find_locked(c, index);
 	if (!*out)
-		error = page_add_locked(c, index, out);
-	if (!error)
-		page_take(*out);
-	mutex_unlock(&c->lock);
+		error = cache_page_add_locked(c, index, CACHE_VALID, out);
+	spin_unlock(&c->lock);
 	return error;
 }
 
 void cache_destroy(struct cache *c)
 {
 	cache_cut(c, 0, INT64_MAX);
-	assert(tree_is_empty(&c->pages));
+	assert(!c->root && !c->count);
 }
 
 /* ---- bytes ---- */
 
-static size_t in_page(int64_t offset)
+static kssize_t read_page(struct cache *c, struct uio *u, struct file_view *view, size_t len)
 {
-	return (size_t)offset & (PAGE_SIZE - 1);
-}
+	struct cache_page *p;
+	kssize_t n = cache_page_get(c, (uint64_t)u->offset >> PAGE_SHIFT, view, &p);
 
-static kssize_t read_page(struct cache *c, struct uio *u, size_t len)
-{
-	struct cache_page *p = cache_page_get(c, (uint64_t)u->offset >> PAGE_SHIFT);
-	kssize_t n;
-
+	if (n < 0)
+		return n;
 	if (!p)
 		return uio_zero_out(u, len);
-	n = uio_copy_out(u, p->bytes + in_page(u->offset), len);
+	n = uio_copy_out(u, p->bytes + cache_in_page(u->offset), len);
 	cache_page_put(p);
 	return n;
 }
 
-kssize_t cache_read(struct cache *c, struct uio *u, int64_t size)
+kssize_t cache_read(struct cache *c, struct uio *u, struct file_view *view)
 {
 	size_t done = 0;
+	int64_t size;
 
-	while (u->left && u->offset < size) {
-		size_t len = MIN(u->left, PAGE_SIZE - in_page(u->offset));
+	while (u->left && u->offset < (size = cache_size(c))) {
+		size_t len = MIN(u->left, PAGE_SIZE - cache_in_page(u->offset));
 		kssize_t n;
 
 		len = (size_t)MIN((int64_t)len, size - u->offset);
-		n = read_page(c, u, len);
+		n = read_page(c, u, view, len);
 		if (n <= 0)
 			return done ? (kssize_t)done : n;
 		done += (size_t)n;
@@ -181,12 +177,12 @@ kssize_t cache_write(struct cache *c, struct uio *u)
 	size_t done = 0;
 
 	while (u->left) {
-		size_t len = MIN(u->left, PAGE_SIZE - in_page(u->offset));
+		size_t len = MIN(u->left, PAGE_SIZE - cache_in_page(u->offset));
 		struct cache_page *p;
 		kssize_t n = page_get_or_add(c, (uint64_t)u->offset >> PAGE_SHIFT, &p);
 
 		if (n == 0) {
-			n = uio_copy_in(u, p->bytes + in_page(u->offset), len);
+			n = uio_copy_in(u, p->bytes + cache_in_page(u->offset), len);
 			cache_page_put(p);
 		}
 		if (n <= 0)
@@ -200,7 +196,7 @@ kssize_t cache_write(struct cache *c, struct uio *u)
 
 int cache_reserve(struct cache *c, int64_t from, int64_t to)
 {
-	for (uint64_t i = (uint64_t)from >> PAGE_SHIFT; (int64_t)(i << PAGE_SHIFT) < to; i++) {
+	for (uint64_t i = (uint64_t)from >> PAGE_SHIFT; cache_page_start(i) < to; i++) {
 		struct cache_page *p;
 		int error = page_get_or_add(c, i, &p);
 
@@ -214,10 +210,10 @@ int cache_reserve(struct cache *c, int64_t from, int64_t to)
 /* A page of which only a part is cut keeps the rest. */
 static void cut_page_locked(struct cache *c, struct cache_page *p, int64_t from, int64_t to)
 {
-	int64_t start = (int64_t)(p->index << PAGE_SHIFT), end = start + (int64_t)PAGE_SIZE;
+	int64_t start = cache_page_start(p->index), end = start + (int64_t)PAGE_SIZE;
 
 	if (from <= start && to >= end) {
-		page_drop_locked(c, p);
+		cache_page_drop_locked(c, p);
 		return;
 	}
 	from = MAX(from, start);
@@ -229,12 +225,12 @@ void cache_cut(struct cache *c, int64_t from, int64_t to)
 	uint64_t index = (uint64_t)from >> PAGE_SHIFT;
 	struct cache_page *p;
 
-	mutex_lock(&c->lock);
-	while (from < to && (p = page_next_locked(c, index)) && (int64_t)(p->index << PAGE_SHIFT) < to) {
+	spin_lock(&c->lock);
+	while (from < to && (p = cache_index_next(c, index, false)) && cache_page_start(p->index) < to) {
 		index = p->index + 1;
 		cut_page_locked(c, p, from, to);
 	}
-	mutex_unlock(&c->lock);
+	spin_unlock(&c->lock);
 }
 
 int64_t cache_seek(struct cache *c, int64_t from, bool data)
@@ -243,18 +239,15 @@ int64_t cache_seek(struct cache *c, int64_t from, bool data)
 	struct cache_page *p;
 	int64_t found;
 
-	mutex_lock(&c->lock);
-	p = page_next_locked(c, index);
+	spin_lock(&c->lock);
 	if (data) {
-		found = p ? MAX(from, (int64_t)(p->index << PAGE_SHIFT)) : INT64_MAX;
+		p = cache_index_next(c, index, false);
+		found = p ? MAX(from, cache_page_start(p->index)) : INT64_MAX;
 	} else {
-		for (; p && p->index == index; index++) {
-			struct tree_node *n = tree_next(&p->node);
-
-			p = n ? tree_entry(n, struct cache_page, node) : NULL;
-		}
-		found = MAX(from, (int64_t)(index << PAGE_SHIFT));
+		while (cache_index_find(c, index))
+			index++;
+		found = MAX(from, cache_page_start(index));
 	}
-	mutex_unlock(&c->lock);
+	spin_unlock(&c->lock);
 	return found;
 }

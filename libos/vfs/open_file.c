@@ -115,5 +115,7 @@ int open_inode(const struct path *p, uint32_t flags, struct file **out)
 	l->flags = flags;
 	l->place.ops = &place_ops;
 	(*out)->place = &l->place;
+	if ((*out)->ops->opened)
+		(*out)->ops->opened(*out);
 	return 0;
 }

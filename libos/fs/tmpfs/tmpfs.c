@@ -32,7 +32,7 @@ static void count_blocks(struct tmpfs_inode *t)
 static kssize_t file_read(struct file *f, struct uio *u)
 {
 	struct tmpfs_inode *t = tmpfs_of(f->object);
-	kssize_t n = cache_read(&t->bytes, u, t->inode.size);
+	kssize_t n = cache_read(&t->bytes, u, NULL);
 
 	if (n > 0 && !(f->flags & O_NOATIME))
 		inode_touch(&t->inode, TOUCH_A);
@@ -148,7 +148,7 @@ static int prepare(struct tmpfs_inode *t, const char *target)
 {
 	switch (inode_kind(&t->inode)) {
 	case S_IFREG:
-		cache_init(&t->bytes, &super_of(t->inode.super)->budget);
+		cache_init(&t->bytes, &t->inode.size, &super_of(t->inode.super)->budget);
 		t->inode.file = &tmpfs_file_ops;
 		return 0;
 	case S_IFDIR:

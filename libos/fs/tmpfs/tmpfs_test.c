@@ -247,12 +247,13 @@ TEST(cache_lends_pages_that_outlive_the_file)
 	CHECK_EQ(vfs_open(NULL, "/t/f", O_CREAT | O_RDWR, 0644, &f), 0);
 	CHECK_EQ(transfer(f, "lent", 4, 0, false), 4);
 	struct cache c;
-	cache_init(&c, NULL);
+	cache_init(&c, &(int64_t){ 2 * PAGE_SIZE }, NULL);
 	struct uio_vec vec = { "lent", 4 };
 	struct uio u = { .vecs = &vec, .vec_count = 1, .left = 4, .offset = PAGE_SIZE, .from_kernel = true };
 	CHECK_EQ(cache_write(&c, &u), 4);
-	p = cache_page_get(&c, 1);
-	CHECK(p && !cache_page_get(&c, 0));
+	CHECK_EQ(cache_page_get(&c, 0, NULL, &p), 0);
+	CHECK(!p);
+	CHECK_EQ(cache_page_get(&c, 1, NULL, &p), 0);
 	cache_cut(&c, 0, INT64_MAX);
 	cache_destroy(&c);
 	CHECK(!memcmp(p->bytes, "lent", 4));

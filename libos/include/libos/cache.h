@@ -1,62 +1,208 @@
 /*
  * Cached bytes: the pages of one file, found by their place in it.
  *
- * A cache holds pages of a file sparsely: what has no page reads as zeroes. Whoever looks at a page
- * holds a reference, so that truncation takes a page out of its file at once while a reader, or the
- * network, still finishes with its bytes; the last reference frees it. Copies from and to callers
- * happen without the cache's lock, since they may fault.
+ * A cache holds pages of a file sparsely. Without a backing the pages are the file (tmpfs): what has
+ * no page reads as zeroes, and a budget bounds how many there are. With one, pages are copies of what
+ * the disk has or will have: they are filled when they are read, ahead of sequential readers, go to
+ * the disk by age and pressure, and may be forgotten when memory is short and they are clean.
  *
- * Today the pages are the file (tmpfs). The budget bounds how many there are.
+ * Whoever looks at a page holds a reference, so that truncation takes a page out of its file at once
+ * while a reader, or the network, still finishes with its bytes; the last reference frees it. Copies
+ * from and to callers happen without locks, since they may fault.
  *
- * Threads. Locks: the cache's lock, a mutex; under it only the allocator.
+ * A backing says where bytes lie; the cache does the transfers itself. Blocks of the backing may be
+ * smaller than pages (512 bytes at least), not larger. One cache of a block device and one for each file use the
+ * same memory and the same rules.
+ *
+ * Writers. Those of one file come one at a time (the file's lock). A page under way to the disk may be
+ * changed meanwhile: it is dirty again and will be written again (pages are not stable).
+ *
+ * Durability. cache_sync() writes what was dirty when it was called and waits; the device's own cache is not
+ * flushed. Each error of a write is told once to each opener (cache_error_check()), also of writes in the
+ * background. A page whose write failed stays readable and is clean.
+ *
+ * Locks, in order: whatever lock the file's writers take, the cache's lock, the lock of the lists that
+ * reclaim walks. The last two are spinlocks, under which only the allocator is called; the backing's functions
+ * are called with neither.
  */
 #ifndef LIBOS_CACHE_H
 #define LIBOS_CACHE_H
 
+#include <core/list.h>
 #include <core/sync.h>
-#include <core/tree.h>
 #include <core/types.h>
+#include <libos/file.h>
 #include <libos/uio.h>
+
+struct blkdev;
+struct cache;
+struct cache_node;
 
 /* What several caches may have together, in pages. */
 struct cache_budget {
 	uint64_t used, max;  /* used is atomic; max 0: no bound */
 };
 
-/*  Locks:  I set once   c the cache's lock   a atomic */
+struct cache_extent {
+	enum { CACHE_HOLE, CACHE_UNWRITTEN, CACHE_MAPPED } kind; /* the first two read as zeroes */
+	uint64_t disk;   /* CACHE_MAPPED, CACHE_UNWRITTEN: where it begins on the device, in bytes */
+	int64_t len;     /* bytes, > 0 */
+};
+
+/*
+ * What a backing implements, in threads; all may wait for the disk. Offsets and lengths are multiples of
+ * block_bytes, and may go beyond the file's end by less than a page. Results are 0 or an errno.
+ */
+struct cache_backing_ops {
+	/* What lies at `offset`: at most `len` bytes, as far as it goes in one piece. Changes nothing. */
+	int (*map)(struct cache *c, int64_t offset, int64_t len, struct cache_extent *e);
+	/*
+	 * Bytes [offset, offset + len) (here not rounded) are about to change: the backing allocates, or promises
+	 * room, so that write-back cannot fail for lack of it. -ENOSPC, -EROFS, -EIO. The writer holds the file's
+	 * lock; pages are in memory already, so a journal's handle may stay open until finish(), which comes
+	 * exactly once after each prepare() that succeeded, when [offset, offset + done) is in dirty pages; the file's
+	 * size may grow there. `done` may be less than `len`, or 0. *token is the backing's.
+	 */
+	int (*prepare)(struct cache *c, int64_t offset, int64_t len, void **token);
+	void (*finish)(struct cache *c, int64_t offset, int64_t done, void *token);
+	/* As map(), for write-back of what was prepared: never a hole. It may allocate (delayed allocation). */
+	int (*place)(struct cache *c, int64_t offset, int64_t len, struct cache_extent *e);
+	/*
+	 * The bytes are on the device (error 0), or are not: an unwritten extent becomes written. Called before who waits
+	 * for the pages goes on, only when place() said CACHE_UNWRITTEN. May be NULL. Its error is one of writing.
+	 */
+	int (*written)(struct cache *c, int64_t offset, int64_t len, int error);
+	/*
+	 * Instead of the cache's own transfers, for files whose bytes do not lie in extents of their own (inline
+	 * data, data journaling): fill or write one page. NULL: the cache does it through map() and place().
+	 * `len`: how much of the page lies before the file's end.
+	 */
+	int (*read_page)(struct cache *c, uint64_t index, uint8_t *bytes);
+	int (*write_page)(struct cache *c, uint64_t index, const uint8_t *bytes, size_t len);
+};
+
+#define CACHE_VALID   1u  /* the bytes are the file's */
+#define CACHE_FILLING 2u  /* somebody reads or makes its bytes: others wait */
+#define CACHE_DIRTY   4u  /* differs from the disk */
+#define CACHE_WRITING 8u  /* under way to the disk */
+#define CACHE_GONE    16u /* out of its file */
+#define CACHE_FAILED  32u /* GONE since it could not be read: `error` */
+#define CACHE_USED    64u /* looked at since reclaim came by */
+#define CACHE_ACTIVE  128u /* on the list of pages in use */
+
+/*  Locks:  I set once   c the cache's lock   l the lists' lock   a atomic   f who fills or writes it */
 struct cache_page {
-	struct tree_node node;   /* [c] by index */
-	uint64_t index;          /* [I] */
 	uint8_t *bytes;          /* [I] PAGE_SIZE of them */
+	uint64_t index;          /* [I] */
 	uint32_t refs;           /* [a] one of them the cache's, while it has the page */
+	uint32_t state;          /* [c] CACHE_*; read without it, too */
+	struct cache *cache;     /* [c] valid until GONE */
+	struct list link;        /* [l] one of reclaim's lists; alone without a backing */
+	uint32_t transfers;      /* [a] of the fill under way */
+	int16_t error;           /* [f] */
+	uint8_t dirty;           /* [c] a bit for each 512 bytes */
+	uint8_t writing;         /* [f] the same, of those under way */
 };
 
 struct cache {
-	struct mutex lock;
-	struct tree pages;             /* [c] */
-	uint64_t count;                /* [c] */
+	struct spinlock lock;
+	struct cache_node *root;       /* [c] pages by index (cache_index.c) */
+	unsigned height;               /* [c] */
+	uint64_t count;                /* [c] pages */
+	const int64_t *size;           /* [I] where the file's owner keeps its size */
 	struct cache_budget *budget;   /* [I] or NULL */
+
+	/* With a backing: */
+	const struct cache_backing_ops *ops; /* [file's lock] NULL: none */
+	struct blkdev *dev;            /* [I] */
+	uint32_t block_bytes;          /* [I] */
+	uint32_t errors;               /* [c] writes that failed, counted */
+	int error;                     /* [c] the last one's errno */
+	uint64_t dirty;                /* [c] pages */
+	uint64_t dirty_since_ns;       /* [c] the oldest change that is not on its way; an estimate never too late */
+	uint32_t fills;                /* [c] under way */
+	uint32_t cuts;                 /* [c] nobody may begin a fill */
+	uint32_t pins;                 /* [a] reclaim and write-back that are at it */
+	struct list dirty_link;        /* [dirty caches' lock] */
 };
 
-void cache_init(struct cache *c, struct cache_budget *budget);
-void cache_destroy(struct cache *c);   /* lets go of every page */
+/* `size` is read whenever the cache must know where the file ends, without a lock. */
+void cache_init(struct cache *c, const int64_t *size, struct cache_budget *budget);
+void cache_init_backed(struct cache *c, const int64_t *size, const struct cache_backing_ops *ops, struct blkdev *dev,
+		       uint32_t block_bytes);
+/* Lets go of every page, dirty ones too, and waits for what is under way. */
+void cache_destroy(struct cache *c);
 
-/* Copies at u->offset, at most to `size`, the file's end: bytes, 0 at or behind it, -EFAULT. */
-kssize_t cache_read(struct cache *c, struct uio *u, int64_t size);
-/* Copies to u->offset: bytes, -EFAULT, -ENOSPC (budget), -ENOMEM. Who writes tells the file's new end. */
+/*
+ * Copies at u->offset, at most to the file's end: bytes, 0 at or behind it, -EFAULT, -EIO, -ENOMEM. `view` is the
+ * open file's (read-ahead), or NULL.
+ */
+kssize_t cache_read(struct cache *c, struct uio *u, struct file_view *view);
+/*
+ * Copies to u->offset: bytes, -EFAULT, -ENOMEM, -ENOSPC (the budget) and what prepare() says. Without a backing, who
+ * writes sets the file's new size after it; with one, finish() does. Waits while too much is dirty, so nobody
+ * comes with a journal's handle open.
+ */
 kssize_t cache_write(struct cache *c, struct uio *u);
-/* Makes pages for [from, to) that read as zeroes: 0, -ENOSPC, -ENOMEM. */
+
+/* Without a backing: makes pages for [from, to) that read as zeroes: 0, -ENOSPC, -ENOMEM. */
 int cache_reserve(struct cache *c, int64_t from, int64_t to);
-/* [from, to) reads as zeroes from now on; whole pages are given back. `to` may be INT64_MAX. */
-void cache_cut(struct cache *c, int64_t from, int64_t to);
-/* The first byte at or after `from` that has a page (or has none); INT64_MAX: there is none such. */
+/* Without a backing: the first byte at or after `from` that has a page (or has none); INT64_MAX: there is none. */
 int64_t cache_seek(struct cache *c, int64_t from, bool data);
 
 /*
- * A page for somebody who lends its bytes on, or NULL where there is none. cache_page_put() may come from any
- * thread, and after the cache has ended.
+ * [from, to) reads as zeroes from now on; whole pages are given back. `to` may be INT64_MAX. With a backing this
+ * waits for reads and writes of the range under way, marks nothing dirty, and until cache_cut_end() no page is filled, so that
+ * the backing can free blocks in between:
+ *
+ *   file's lock; set the new size (truncation); cache_cut_begin(); journal handles, blocks freed; cache_cut_end()
+ *
+ * Not with a journal's handle open. Bytes of pages that are cut in part are zero in memory; the backing sees to them on the
+ * disk, for instance by cache_zero() before. cache_cut() is both, for where there is nothing to do in between.
  */
-struct cache_page *cache_page_get(struct cache *c, uint64_t index);
+void cache_cut_begin(struct cache *c, int64_t from, int64_t to);
+void cache_cut_end(struct cache *c);
+void cache_cut(struct cache *c, int64_t from, int64_t to);
+/* Writes zeroes as cache_write() would, within one page: 0 or an errno. */
+int cache_zero(struct cache *c, int64_t from, int64_t to);
+
+/* ---- to the disk ---- */
+
+/* Starts writing what is dirty in [from, to), and waits for it if asked: 0, or an error of those writes. */
+int cache_sync(struct cache *c, int64_t from, int64_t to, bool wait);
+/* Every cache of a device (NULL: of all): those of the files of a file system. The first error. */
+int cache_sync_device(struct blkdev *dev, bool wait);
+bool cache_is_dirty(struct cache *c);       /* or something is under way to the disk */
+/* Has a write failed since this opener asked last (or opened: cache_error_open())? 0 or its errno, once. */
+void cache_error_open(struct cache *c, struct file_view *view);
+int cache_error_check(struct cache *c, struct file_view *view);
+
+/* ---- hints ---- */
+
+/* Starts reading pages that will be wanted; waits for no page. */
+void cache_read_ahead(struct cache *c, int64_t from, int64_t to);
+/* Forgets clean pages of [from, to) that nobody holds; whole pages only. */
+void cache_drop(struct cache *c, int64_t from, int64_t to);
+bool cache_has_page(struct cache *c, uint64_t index); /* mincore() */
+
+/* ---- lending ---- */
+
+/*
+ * A page for somebody who lends its bytes on, read if need be: 0 and *out with a reference; *out NULL: a hole, of a cache
+ * without backing. -EIO, -ENOMEM. cache_page_put() may come from any thread or task, and after the cache has ended.
+ */
+int cache_page_get(struct cache *c, uint64_t index, struct file_view *view, struct cache_page **out);
 void cache_page_put(struct cache_page *p);
+
+/* ---- memory ---- */
+
+struct cache_stats {
+	uint64_t pages, dirty, writing;              /* with a backing; pages now */
+	uint64_t filled, read_ahead, written, reclaimed; /* pages since boot */
+	uint64_t throttled;                          /* times that a writer waited */
+};
+void cache_stats(struct cache_stats *out);
+/* Forgets clean pages that were not used lately, at most `count`: how many. Threads. */
+size_t cache_reclaim(size_t count);
 
 #endif

@@ -32,6 +32,7 @@ struct file_ops {
 	int (*stat)(struct file *f, struct kstat *st);
 	int (*sync)(struct file *f, bool data_only);
 	uint64_t (*timeout_ns)(struct file *f, bool reading);     /* of one wait; 0: none */
+	void (*opened)(struct file *f);                           /* by a path, before anybody has it; may be missing */
 	void (*release)(struct file *f);                          /* frees f's object, then f */
 };
 
@@ -45,6 +46,16 @@ struct file_place_ops {
 	void (*release)(struct file_place *p, const void *was);
 };
 
+/* What the page cache remembers of an open file. Threads that read one file together only spoil its guesses. */
+struct file_view {
+	uint64_t next;        /* the page behind the last one read */
+	uint64_t trigger;     /* who reads this page asks for the next window */
+	uint64_t asked;       /* pages before this one have been asked for */
+	uint32_t window;      /* pages, 0: reads are in no order */
+	uint32_t errors_seen; /* cache_error_check() */
+	uint32_t advice;      /* POSIX_FADV_NORMAL, _RANDOM, _SEQUENTIAL */
+};
+
 struct file {
 	const struct file_ops *ops;  /* [I] a missing operation answers as Linux does (-EINVAL, -ESPIPE, -ENOTTY...) */
 	uint32_t refs;               /* atomic */
@@ -53,6 +64,7 @@ struct file {
 	struct mutex position_lock;
 	struct list epoll_items;     /* [epoll's lock] the epolls that watch this file */
 	void *object;                /* the pipe, socket, ... */
+	struct file_view view;       /* files with pages */
 	struct file_place *place;    /* [I] or NULL */
 };
 

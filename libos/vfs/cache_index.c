@@ -1,0 +1,226 @@
+/*
+ * The pages of a file by their index: a radix tree, 64 ways wide.
+ *
+ * A node knows by bits which of its slots are taken, and below which there are dirty pages, so the next page and the
+ * next dirty page are found without looking at empty slots. The tree is as high as the largest
+ * index asks for; a file of one page has no node at all (height 0: the root is the page).
+ *
+ * Everything happens under the cache's lock.
+ */
+#include <core/assert.h>
+#include <core/atomic.h>
+#include <core/errno.h>
+#include <core/kmem.h>
+
+#include "cache_parts.h"
+
+#define WAYS_SHIFT 6u
+#define WAYS       (1u << WAYS_SHIFT)
+#define HEIGHT_MAX 9u /* 9 * 6 bits hold every index of a file below 2^63 bytes */
+
+struct cache_node {
+	uint64_t taken, dirty; /* bit per slot */
+	void *slot[WAYS];      /* nodes, or pages on the lowest level */
+};
+
+static unsigned lowest(uint64_t word)
+{
+	return (uint32_t)word ? bit_lowest((uint32_t)word) : 32 + bit_lowest((uint32_t)(word >> 32));
+}
+
+static unsigned slot_of(uint64_t index, unsigned level)
+{
+	return (unsigned)(index >> (level * WAYS_SHIFT)) & (WAYS - 1);
+}
+
+static bool fits(const struct cache *c, uint64_t index)
+{
+	return c->height * WAYS_SHIFT >= 64 || !(index >> (c->height * WAYS_SHIFT));
+}
+
+struct cache_page *cache_index_find(const struct cache *c, uint64_t index)
+{
+	void *at = c->root;
+
+	if (unlikely(!fits(c, index)))
+		return NULL;
+	for (unsigned level = c->height; at && level--;)
+		at = ((struct cache_node *)at)->slot[slot_of(index, level)];
+	return at;
+}
+
+/* ---- the next one ---- */
+
+static uint64_t wanted_slots(const struct cache_node *n, bool dirty)
+{
+	return dirty ? n->dirty : n->taken;
+}
+
+/* The first wanted page at or after `index` below a node of `level`; *index: where it lies within the node. */
+static struct cache_page *next_below(const struct cache_node *n, unsigned level, uint64_t index, bool dirty)
+{
+	uint64_t inside = level * WAYS_SHIFT < 64 ? index & ((1ull << (level * WAYS_SHIFT)) - 1) : index;
+	uint64_t slots = wanted_slots(n, dirty) & ~0ull << slot_of(index, level);
+
+	while (slots) {
+		unsigned slot = lowest(slots);
+		struct cache_page *p;
+
+		if (slot != slot_of(index, level))
+			inside = 0;
+		if (!level)
+			return n->slot[slot];
+		p = next_below(n->slot[slot], level - 1, inside, dirty);
+		if (p)
+			return p;
+		slots &= slots - 1;
+	}
+	return NULL;
+}
+
+struct cache_page *cache_index_next(const struct cache *c, uint64_t index, bool dirty)
+{
+	struct cache_page *only = (struct cache_page *)c->root;
+
+	if (!c->root || !fits(c, index))
+		return NULL;
+	if (!c->height)
+		return dirty && !(only->state & CACHE_DIRTY) ? NULL : only;
+	return next_below(c->root, c->height - 1, index, dirty);
+}
+
+/* ---- insertion ---- */
+
+static void node_take(struct cache_node *n, unsigned slot, void *what, bool dirty)
+{
+	n->slot[slot] = what;
+	n->taken |= 1ull << slot;
+	if (dirty)
+		n->dirty |= 1ull << slot;
+}
+
+/* One level more: what there is becomes the new root's first slot. */
+static int grow(struct cache *c)
+{
+	struct cache_node *n;
+
+	if (c->height && !c->root->taken) { /* an empty node serves on any level */
+		c->height++;
+		return 0;
+	}
+	n = kzalloc(sizeof(*n));
+	if (!n)
+		return -ENOMEM;
+	if (c->root && !c->height)
+		node_take(n, 0, c->root, ((struct cache_page *)c->root)->state & CACHE_DIRTY);
+	else if (c->root)
+		node_take(n, 0, c->root, c->root->dirty);
+	c->root = n;
+	c->height++;
+	return 0;
+}
+
+/* Frees the nodes on the way to `index` that hold nothing: is this one empty now? */
+static bool prune(struct cache_node *n, unsigned level, uint64_t index)
+{
+	unsigned slot = slot_of(index, level);
+
+	if (level && n->slot[slot] && prune(n->slot[slot], level - 1, index)) {
+		n->slot[slot] = NULL;
+		n->taken &= ~(1ull << slot);
+		n->dirty &= ~(1ull << slot);
+	}
+	if (n->taken)
+		return false;
+	kfree(n);
+	return true;
+}
+
+static void prune_from_root(struct cache *c, uint64_t index)
+{
+	if (c->height && prune(c->root, c->height - 1, index)) {
+		c->root = NULL;
+		c->height = 0;
+	}
+}
+
+/* The lowest node on the way to `index`, made if need be. */
+static struct cache_node *leaf_make(struct cache *c, uint64_t index)
+{
+	struct cache_node *n = c->root;
+
+	for (unsigned level = c->height - 1; level; level--) {
+		unsigned slot = slot_of(index, level);
+
+		if (!n->slot[slot]) {
+			struct cache_node *below = kzalloc(sizeof(*below));
+
+			if (!below)
+				return NULL;
+			node_take(n, slot, below, false);
+		}
+		n = n->slot[slot];
+	}
+	return n;
+}
+
+int cache_index_insert(struct cache *c, struct cache_page *p)
+{
+	struct cache_node *leaf = NULL;
+
+	assert(!cache_index_find(c, p->index));
+	while (!fits(c, p->index)) {
+		if (grow(c))
+			break;
+	}
+	assert(c->height <= HEIGHT_MAX + 1);
+	if (!c->height && !p->index) {
+		c->root = (struct cache_node *)p;
+		return 0;
+	}
+	if (fits(c, p->index))
+		leaf = leaf_make(c, p->index);
+	if (!leaf) {
+		prune_from_root(c, p->index);
+		return -ENOMEM;
+	}
+	node_take(leaf, slot_of(p->index, 0), p, false);
+	return 0;
+}
+
+/* ---- marks and removal ---- */
+
+static bool mark_below(struct cache_node *n, unsigned level, uint64_t index, bool dirty)
+{
+	unsigned slot = slot_of(index, level);
+	bool below = level ? mark_below(n->slot[slot], level - 1, index, dirty) : dirty;
+
+	if (below)
+		n->dirty |= 1ull << slot;
+	else
+		n->dirty &= ~(1ull << slot);
+	return n->dirty;
+}
+
+void cache_index_mark(struct cache *c, struct cache_page *p, bool dirty)
+{
+	if (c->height)
+		mark_below(c->root, c->height - 1, p->index, dirty);
+}
+
+void cache_index_remove(struct cache *c, struct cache_page *p)
+{
+	struct cache_node *n = c->root;
+
+	assert(cache_index_find(c, p->index) == p);
+	if (!c->height) {
+		c->root = NULL;
+		return;
+	}
+	cache_index_mark(c, p, false);
+	for (unsigned level = c->height - 1; level; level--)
+		n = n->slot[slot_of(p->index, level)];
+	n->slot[slot_of(p->index, 0)] = NULL;
+	n->taken &= ~(1ull << slot_of(p->index, 0));
+	prune_from_root(c, p->index);
+}
