@@ -176,7 +176,6 @@ __attribute__((noinline)) void idle_in_place(struct runqueue *rq, struct thread 
 		}
 		take_interrupts();
 	} while (!is_wanted(rq, t));
-	store_relaxed(&rq->resting, false);
 	sched_account(rq->idle, t);
 }
 

@@ -34,6 +34,21 @@ static inline void full_fence(void)
 		__asm__ volatile("" ::: "memory");
 }
 
+/*
+ * A hart that went to sleep while we queued elsewhere has not seen it: let it steal. Not from a hart that is idle,
+ * which takes what is queued itself; when that begins to run something else instead, it asks again.
+ */
+static void attract_thief(const struct runqueue *rq)
+{
+	hart_t thief;
+
+	if (HARTS_MAX == 1)
+		return;
+	full_fence();
+	if (!runqueue_is_idle(rq) && idle_find(&thief))
+		arch_ipi(thief);
+}
+
 /* --- switching: irqs off, rq->lock held --- */
 
 /* A slice runs only while somebody of the same urgency waits. */
@@ -57,6 +72,7 @@ void sched_account(struct thread *from, struct thread *to)
 void sched_away(struct runqueue *rq)
 {
 	struct thread *from = rq->current, *to = runqueue_pick(rq);
+	bool was_idle = runqueue_is_idle(rq);
 
 	assert(!arch_irq_is_enabled() && from == thread_current());
 	from->resched = false;
@@ -65,9 +81,12 @@ void sched_away(struct runqueue *rq)
 		start_slice(rq, to);
 	}
 	to->state = THREAD_RUNNING;
+	store_relaxed(&rq->resting, false);
 	if (to == from)
 		return;
 	rq->current = to;
+	if (was_idle && rq->ready)
+		attract_thief(rq);
 	sched_account(from, to);
 	counter_inc(sched_switches);
 	arch_thread_switch(from, to);
@@ -113,18 +132,20 @@ static inline bool belongs_elsewhere(const struct thread *t, hart_t hart)
 
 /*
  * Where a woken thread should run: at home if home is idle or about to be (a kernel thread with nobody
- * behind it soon waits again), else on any sleeping hart, else at home.
+ * behind it soon waits again), else on any sleeping hart, else at home. *claimed: the hart slept, and is owed an
+ * interrupt; that may be home itself, whose thread needs no lock to go to rest.
  */
-static hart_t choose_hart(const struct thread *t, const struct runqueue *home)
+static hart_t choose_hart(const struct thread *t, const struct runqueue *home, bool *claimed)
 {
 	hart_t hart = home->hart;
 	bool soon_free = runqueue_is_idle(home) ||
 			 home->current->priority <= THREAD_PRIORITY_KERNEL;
 
+	*claimed = false;
 	if (belongs_elsewhere(t, hart))
 		return IRQ_HART;
 	if (t->pinned < 0 && (home->levels || !soon_free))
-		idle_find(&hart);
+		*claimed = idle_find(&hart);
 	return hart;
 }
 
@@ -151,18 +172,6 @@ static void attract(struct runqueue *rq, const struct thread *t)
 	}
 }
 
-/* A hart that went to sleep while we queued elsewhere has not seen it: let it steal. */
-static void attract_thief(const struct runqueue *rq)
-{
-	hart_t thief;
-
-	if (HARTS_MAX == 1 || runqueue_is_idle(rq))
-		return;
-	full_fence();
-	if (idle_find(&thief))
-		arch_ipi(thief);
-}
-
 void sched_enqueue(struct thread *t)
 {
 	struct runqueue *rq = &runqueues[HARTS_MAX > 1 ? t->arch.hart : 0];
@@ -178,6 +187,7 @@ void sched_enqueue(struct thread *t)
 static void make_runnable(struct runqueue *home, struct thread *t)
 {
 	hart_t hart;
+	bool claimed;
 
 	counter_inc(sched_wakes);
 	if (home->current == t) { /* announced, but not asleep yet; or it rests in place */
@@ -194,20 +204,20 @@ static void make_runnable(struct runqueue *home, struct thread *t)
 		spin_release(&home->lock);
 		return;
 	}
-	hart = choose_hart(t, home);
+	hart = choose_hart(t, home, &claimed);
 	if (hart == home->hart) {
 		runqueue_add(home, t);
 		attract(home, t);
 		attract_thief(home);
 		spin_release(&home->lock);
-		return;
+	} else {
+		t->state = THREAD_READY;
+		t->arch.hart = hart;
+		spin_release(&home->lock);
+		sched_enqueue(t);
 	}
-	t->state = THREAD_READY;
-	t->arch.hart = hart;
-	spin_release(&home->lock);
-	sched_enqueue(t);
-	if (hart != hart_id())
-		arch_ipi(hart); /* if claimed by idle_find(), attract() did not call it */
+	if (claimed)
+		arch_ipi(hart);
 }
 
 static bool wake(struct thread *t, int result, bool interrupt)
@@ -294,6 +304,19 @@ void thread_cancel_wait(void)
 	end_wait(t);
 }
 
+/*
+ * A thread that rested goes on. Whoever was queued here meanwhile was offered to nobody, since the hart looked idle,
+ * and has no slice of time running for it. rq->lock held.
+ */
+static void share_queue(struct runqueue *rq, struct thread *t)
+{
+	if (!rq->ready)
+		return;
+	if (IS_ENABLED(CONFIG_PREEMPT) && !rq->slice_armed)
+		start_slice(rq, t);
+	attract_thief(rq);
+}
+
 /* Gives the hart to somebody else, unless a wake or interrupt has come already. Interrupts off. */
 static __attribute__((noinline)) void leave_hart(struct runqueue *rq, struct thread *t)
 {
@@ -301,10 +324,26 @@ static __attribute__((noinline)) void leave_hart(struct runqueue *rq, struct thr
 	if (t->state == THREAD_SLEEPING && t->interruptible && t->interrupted) {
 		t->state = THREAD_RUNNING;
 		t->wake_result = -EINTR;
-	} else if (t->state == THREAD_SLEEPING) {
+	}
+	if (t->state == THREAD_SLEEPING) {
 		sched_away(rq);
+	} else {
+		store_relaxed(&rq->resting, false);
+		share_queue(rq, t);
 	}
 	sched_finish_switch();
+}
+
+/* The thread was woken where it rested: nothing is to be switched. Interrupts off. */
+static inline void end_rest(struct runqueue *rq, struct thread *t)
+{
+	store_relaxed(&rq->resting, false);
+	full_fence();
+	if ((HARTS_MAX == 1 && !IS_ENABLED(CONFIG_PREEMPT)) || likely(!rq->ready))
+		return;
+	spin_acquire(&rq->lock);
+	share_queue(rq, t);
+	spin_release(&rq->lock);
 }
 
 /*
@@ -326,14 +365,17 @@ static int sleep_until_woken(struct thread *t, bool interruptible)
 	}
 	store_relaxed(&t->interruptible, interruptible);
 	full_fence();
-	/* Beside other harts a wake-up can be lost on a thread that rests; there it leaves its hart. */
-	if (hart_count() == 1 && (!interruptible || !thread_is_interrupted(t)))
+	if ((!interruptible || !thread_is_interrupted(t)) && !belongs_elsewhere(t, rq->hart))
 		idle_in_place(rq, t);
 	if (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == THREAD_SLEEPING)
 		leave_hart(rq, t);
+	else
+		end_rest(rq, t);
 	t->interruptible = false;
 	result = t->wake_result;
 	arch_irq_restore(flags);
+	if (unlikely(result == -EINTR && !interruptible))
+		return 0; /* the late echo of an interruption that the wait before has reported */
 	return result;
 }
 

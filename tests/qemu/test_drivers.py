@@ -83,7 +83,7 @@ def test_the_host_merges_what_it_sends_on_a_wire_with_offloads(wire):
         assert (after["eth0_rx_bytes"] - before["eth0_rx_bytes"]) / frames > 3000
 
 
-@pytest.mark.parametrize("harts", [1])
+@pytest.mark.parametrize("harts", [1, 4])
 def test_one_request_at_a_time_costs_neither_an_interrupt_nor_a_switch(harts):
     """The server waits in place, on the hart that devices interrupt, and looks at them by itself when that wakes."""
     with Image("memcached", harts=harts) as image:
