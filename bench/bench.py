@@ -48,6 +48,7 @@ PLANS = {
         ("copies", counters.value_copies),
         ("bytes per item", counters.item_overhead),
         ("rates", rates.alone),
+        ("rates of the generator", rates.of_the_generator),
     ],
 }
 PEER_PLANS = {

@@ -163,7 +163,9 @@ class LinuxGuest(Image):
                          raw_append=" ".join(words), extra=["-initrd", str(CACHE / "initramfs")], **fields)
 
     def command_line(self):
-        words = [word.replace(str(CACHE) + "/", "").replace(self.folder + "/", "") for word in self.machine.command()]
+        words = self.machine.command()
+        for folder in (CACHE, self.folder, ROOT):        # where things lie on this machine is nobody's business
+            words = [word.replace(f"{folder}/", "") for word in words]
         return " ".join(machine.quote_word(word) for word in words) + "; memcached " + " ".join(MEMCACHED)
 
     @staticmethod

@@ -11,6 +11,7 @@ import contextlib
 import os
 import subprocess
 
+from counters import NativePeer
 from figure import Figure, Peer, median, rounded
 from instruments import USER_IP, Image, can_use_tap, loadgen, wire
 from linux_guest import LinuxGuest, build
@@ -22,9 +23,14 @@ SECONDS, ROUNDS = 3, 5
 KILN, LINUX = "Kiln", "Linux"
 
 
-def pin(guest, core):
-    """Ties every thread of the guest's emulator to a core."""
-    subprocess.run(["taskset", "-a", "-c", "-p", str(core), str(guest.guest.pid)], check=True, timeout=20,
+def pid_of(server):
+    """Of the emulator, or of a memcached on this machine."""
+    return server.process.pid if isinstance(server, NativePeer) else server.guest.pid
+
+
+def pin(server, core):
+    """Ties every thread of the server's process to a core."""
+    subprocess.run(["taskset", "-a", "-c", "-p", str(core), str(pid_of(server))], check=True, timeout=20,
                    capture_output=True)
 
 
@@ -35,7 +41,7 @@ def take(guest, depth, seconds):
         pin(guest, cores[0])
         os.sched_setaffinity(0, cores[1:2])      # the generator inherits it
     try:
-        return loadgen(guest, *LOAD, "-d", depth, "-t", seconds, "-P", guest.guest.pid)
+        return loadgen(guest, *LOAD, "-d", depth, "-t", seconds, "-P", pid_of(guest))
     finally:
         os.sched_setaffinity(0, cores)
 
@@ -51,12 +57,12 @@ def running(who, net):
         yield stack.enter_context(guest)
 
 
-def shares(rounds):
-    """Who was busy, as the median over rounds: QEMU's busiest thread, its others, the generator."""
+def shares(rounds, server="QEMU"):
+    """Who was busy, as the median over rounds: the server's busiest thread, its others, the generator."""
     by_name = {}
     for got in rounds:
         busy = sorted((t["share"] for t in got["threads"]), reverse=True)
-        for name, share in [("the busiest thread of QEMU", busy[0]), ("its others", sum(busy[1:])),
+        for name, share in [(f"the busiest thread of {server}", busy[0]), ("its others", sum(busy[1:])),
                             ("the generator", got["own_share"])]:
             by_name.setdefault(name, []).append(share)
     return ", ".join(f"{name} {median(values):.2f}" for name, values in by_name.items()) + " of a core"
@@ -103,6 +109,23 @@ def compare(tell, net, who, rounds, seconds):
 def alone(tell, rounds=3, seconds=SECONDS):
     return [figure for net in ["tap", "user"] if net == "user" or can_use_tap()
             for figure in compare(tell, net, [KILN], rounds, seconds)]
+
+
+def of_the_generator(tell, rounds=3, seconds=SECONDS):
+    """What the generator finds where no emulator is in the way: rates above are not limited by it as long as they are lower."""
+    made = []
+    with NativePeer() as native:
+        for depth in DEPTHS:
+            got = []
+            for i in range(rounds):
+                got.append(take(native, depth, seconds))
+                tell(f"{depth} in flight, round {i + 1} of {rounds}: {got[-1]['ops']:,.0f}/s")
+            values = [one["ops"] for one in got]
+            made.append(Figure("ops_generator" + (f"_pipelined{depth}" if depth > 1 else ""), rounded(median(values)), "requests/s",
+                               f"the load of ops_tap with {depth} in flight against {native.version} on this machine, over loopback: "
+                               f"how much the generator can do; median of {rounds} rounds of {seconds} s", better="higher",
+                               spread=[rounded(min(values)), rounded(max(values))], note=shares(got, "memcached")))
+    return made
 
 
 def beside_linux(tell, rounds=ROUNDS, seconds=SECONDS):

@@ -24,6 +24,7 @@
 
 #define EVENTS        256
 #define GIVE_UP_MS    10000
+#define LOST_MS       1000      /* a datagram without an answer */
 #define SPARE_FILES   64
 #define MANY          1000      /* connections that end by reset, or the next run would lack their ports */
 #define RESETS        64        /* that a queue of frames has room for */
@@ -36,6 +37,7 @@ static int epoll_fd;
 static const struct addrinfo *address;
 static size_t request_stride;
 static uint64_t received_ns;
+static struct connection *watched;
 
 /* More descriptors than a shell allows, where the machine lets us. */
 static void raise_limit(void)
@@ -72,6 +74,16 @@ struct request *request_at(struct connection *c, unsigned place)
 	return (struct request *)(c->queue + (c->head + place) % c->depth * request_stride);
 }
 
+/* The oldest requests are over, one way or the other. */
+static void forget(struct connection *c, unsigned count)
+{
+	c->values_seen = c->keys_passed = 0;
+	c->head = (c->head + count) % c->depth;
+	c->in_flight -= count;
+	c->frame_id = (uint16_t)(c->frame_id + count);
+	c->frames_seen = 0;
+}
+
 void request_done(struct connection *c)
 {
 	struct request *r = request_at(c, 0);
@@ -83,10 +95,15 @@ void request_done(struct connection *c)
 		result.hits += c->values_seen;
 		result.misses += opt.multiget - c->values_seen;
 	}
-	c->values_seen = c->keys_passed = 0;
-	c->head = (c->head + 1) % c->depth;
-	c->in_flight--;
+	forget(c, 1);
 	result.done++;
+}
+
+void requests_lost(struct connection *c, unsigned count)
+{
+	forget(c, count);
+	c->in_len = 0;
+	result.lost += count;
 }
 
 /* ---- sending ---- */
@@ -104,8 +121,8 @@ char *out_room(struct connection *c, size_t len)
 
 static void put_frame(struct connection *c)
 {
-	uint16_t slot = (uint16_t)((c->head + c->in_flight) % c->depth);
-	uint16_t frame[FRAME_BYTES / 2] = { htons(slot), 0, htons(1), 0 };
+	uint16_t request = (uint16_t)(c->frame_id + c->in_flight);
+	uint16_t frame[FRAME_BYTES / 2] = { htons(request), 0, htons(1), 0 };
 	memcpy(out_room(c, sizeof(frame)), frame, sizeof(frame));
 	c->out_len += sizeof(frame);
 }
@@ -201,13 +218,48 @@ static bool receive(struct connection *c)
 	return true;
 }
 
+void connections_watch(struct connection *all)
+{
+	watched = all;
+}
+
+/* Those that have waited for too long, all of what arrived having been read. How many connections that were. */
+static unsigned give_up_lost(void (*drained)(struct connection *c))
+{
+	uint64_t now = now_ns();
+	unsigned found = 0;
+	for (unsigned i = 0; i < opt.connections; i++) {
+		struct connection *c = &watched[i];
+		unsigned sent = c->in_flight - c->unsent;
+		if (!sent || now - request_at(c, 0)->sent_ns < LOST_MS * 1000000ull)
+			continue;
+		requests_lost(c, sent);
+		found++;
+		if (!c->in_flight)
+			drained(c);
+	}
+	return found;
+}
+
+/* A connection that lost something waits, while others go on or, in lockstep, wait for it. */
+static void look_for_lost(void (*drained)(struct connection *c), int events)
+{
+	static uint64_t looked_ns;
+	uint64_t now = now_ns();
+	bool is_time = !opt.lockstep && events < EVENTS && now - looked_ns > LOST_MS * 1000000ull;
+	if (!watched || !opt.udp || (events && !is_time))
+		return;
+	looked_ns = now;
+	give_up_lost(drained);
+}
+
 void connections_pump(void (*drained)(struct connection *c))
 {
 	struct epoll_event events[EVENTS];
-	int n = epoll_wait(epoll_fd, events, EVENTS, GIVE_UP_MS);
+	int n = epoll_wait(epoll_fd, events, EVENTS, watched && opt.udp ? LOST_MS : GIVE_UP_MS);
 	if (n < 0 && errno != EINTR)
 		die("epoll_wait");
-	if (n == 0) {
+	if (n == 0 && !(watched && opt.udp)) {
 		errno = ETIMEDOUT;
 		die("no reply");
 	}
@@ -222,6 +274,7 @@ void connections_pump(void (*drained)(struct connection *c))
 		if (!c->in_flight)
 			drained(c);
 	}
+	look_for_lost(drained, n);
 }
 
 /* ---- opening and closing ---- */

@@ -79,7 +79,7 @@ struct connection {
 	unsigned depth, head, in_flight;
 	unsigned unsent;                        /* the last ones in flight; over UDP only */
 	unsigned keys_passed, values_seen;      /* of the get at the head */
-	uint16_t frame_id, frames_seen;         /* of the datagrams that answer the oldest request */
+	uint16_t frame_id, frames_seen;         /* of the oldest request; of the datagrams that answer it */
 	char *out;
 	size_t out_len, out_sent, out_cap;
 	char *in;
@@ -88,9 +88,12 @@ struct connection {
 
 struct request *request_at(struct connection *c, unsigned place);   /* 0 is the oldest in flight */
 void request_done(struct connection *c);        /* the reply to the oldest is whole */
+void requests_lost(struct connection *c, unsigned count);       /* the oldest ones will not be answered (UDP) */
 char *out_room(struct connection *c, size_t len);
 
 void connections_begin(void);
+/* Those that connections_pump() looks after. */
+void connections_watch(struct connection *all);
 /* Connects, and waits for the reply to a greeting, so that the server is known to serve it. */
 void connection_open(struct connection *c, const struct transport *t, unsigned depth);
 void connection_close(struct connection *c);
@@ -106,7 +109,7 @@ void connection_issue_get(struct connection *c, uint64_t now_ns);
 void connection_send(struct connection *c);     /* what was issued, as far as the socket takes it */
 /*
  * Waits for replies and takes them; calls drained() for each connection that has none left to wait
- * for. Ends the program when nothing comes for ten seconds.
+ * for. Ends the program when nothing comes for ten seconds; over UDP, what has no answer after one is lost.
  */
 void connections_pump(void (*drained)(struct connection *c));
 
@@ -123,7 +126,7 @@ bool value_matches(unsigned key, const char *bytes);
 /* ---- result.c ---- */
 
 struct result {
-	uint64_t issued, done, gets, sets, hits, misses, mismatches, errors, bytes_in;
+	uint64_t issued, done, lost, gets, sets, hits, misses, mismatches, errors, bytes_in;
 };
 extern struct result result;
 void result_clear(void);

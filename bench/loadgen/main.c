@@ -138,6 +138,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < opt.connections; i++)
 		connection_open(&all[i], opt.udp ? &transport_udp : opt.tls ? &transport_tls : &transport_tcp,
 				opt.pipeline);
+	connections_watch(all);
 	if (opt.stall)
 		staller_begin();
 	if (opt.warm_up)

@@ -84,10 +84,10 @@ static double percentile_us(double fraction)
 
 void result_print(double seconds)
 {
-	printf("{\"requests\": %lu, \"seconds\": %.6f, \"ops\": %.1f, \"gets\": %lu, \"sets\": %lu, \"hits\": %lu, "
+	printf("{\"requests\": %lu, \"lost\": %lu, \"seconds\": %.6f, \"ops\": %.1f, \"gets\": %lu, \"sets\": %lu, \"hits\": %lu, "
 	       "\"misses\": %lu, \"mismatches\": %lu, \"errors\": %lu, \"bytes_in\": %lu, \"p50_us\": %.1f, "
 	       "\"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f",
-	       result.done, seconds, (double)result.done / seconds, result.gets, result.sets, result.hits,
+	       result.done, result.lost, seconds, (double)result.done / seconds, result.gets, result.sets, result.hits,
 	       result.misses, result.mismatches, result.errors, result.bytes_in, percentile_us(0.5),
 	       percentile_us(0.99), percentile_us(0.999), (double)slowest_ns / 1000.0);
 	guest_print(seconds, (double)result.done);

@@ -1,10 +1,11 @@
 /*
  * How bytes travel: over TCP as they are, inside TLS, or as UDP datagrams.
  *
- * A datagram carries one request. Its header of 16-bit fields names the request by its place in the
- * connection's queue; the reply may be several datagrams, numbered from 0 and all saying how many
- * there are. Datagrams of a reply that come out of order count as an error: on a wire without loss
- * none does.
+ * A datagram carries one request. Its header of 16-bit fields names the request by a running number;
+ * the reply may be several datagrams, numbered from 0 and all saying how many there are. Replies come
+ * in order, so what the next datagram is not an answer to was lost, on the way there or back; it is counted,
+ * not repeated, and does not end the run. (memcached sends each value of a get of several keys as such a
+ * reply of its own, with the same number.)
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -84,28 +85,45 @@ static ssize_t tls_receive(struct connection *c, char *room, size_t len)
 
 /* ---- UDP ---- */
 
+static ssize_t udp_nothing(void)
+{
+	errno = EAGAIN;
+	return -1;
+}
+
+/* Gives up what the datagram shows to be lost. False: it answers one that was given up. */
+static bool is_awaited(struct connection *c, uint16_t request, uint16_t sequence)
+{
+	uint16_t ahead = (uint16_t)(request - c->frame_id);
+	if (ahead >= c->in_flight - c->unsent)
+		return false;
+	if (ahead > 0)
+		requests_lost(c, ahead);
+	if (sequence == c->frames_seen)
+		return true;
+	requests_lost(c, 1);
+	return false;
+}
+
+/* Into c->in, as far as that is filled by then: what is lost empties it. */
 static ssize_t udp_receive(struct connection *c, char *room, size_t len)
 {
+	(void)room, (void)len;
 	char datagram[65536];
 	uint16_t frame[FRAME_BYTES / 2];        /* request, sequence, count, 0 */
 	ssize_t n = recv(c->fd, datagram, sizeof(datagram), 0);
 	if (n < 0)
 		return n;
 	size_t payload = (size_t)n - FRAME_BYTES;
-	if (n <= FRAME_BYTES || payload > len) {
+	if (n <= FRAME_BYTES || payload > c->in_cap) {
 		result_error("datagram of odd length", datagram, (size_t)n);
-		errno = EAGAIN;
-		return -1;
+		return udp_nothing();
 	}
 	memcpy(frame, datagram, sizeof(frame));
-	if (ntohs(frame[0]) != c->frame_id || ntohs(frame[1]) != c->frames_seen)
-		result_error("datagram out of order", datagram, (size_t)n);
-	c->frames_seen++;
-	if (c->frames_seen >= ntohs(frame[2])) {
-		c->frames_seen = 0;
-		c->frame_id = (uint16_t)((c->frame_id + 1u) % c->depth);
-	}
-	memcpy(room, datagram + FRAME_BYTES, payload);
+	if (!is_awaited(c, ntohs(frame[0]), ntohs(frame[1])) || payload > c->in_cap - c->in_len)
+		return udp_nothing();
+	c->frames_seen = (uint16_t)(c->frames_seen + 1u < ntohs(frame[2]) ? c->frames_seen + 1u : 0);
+	memcpy(c->in + c->in_len, datagram + FRAME_BYTES, payload);
 	return (ssize_t)payload;
 }
 

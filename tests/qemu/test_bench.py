@@ -124,6 +124,48 @@ def test_loadgen_notices_a_missing_value():
     assert status == 1 and got["misses"] > 0 and got["hits"] + got["misses"] == 200
 
 
+class LossyRelay(threading.Thread):
+    """Passes datagrams on in both directions, except each `period`th."""
+
+    def __init__(self, port, period):
+        super().__init__(daemon=True)
+        self.front, self.behind, self.period, self.seen = socket.socket(type=socket.SOCK_DGRAM), {}, period, 0
+        self.front.bind(("127.0.0.1", 0))
+        self.server = ("127.0.0.1", port)
+        self.start()
+
+    def is_lost(self):
+        self.seen += 1
+        return self.seen % self.period == 0
+
+    def run(self):
+        while True:
+            data, client = self.front.recvfrom(65536)
+            if client not in self.behind:
+                self.behind[client] = socket.socket(type=socket.SOCK_DGRAM)
+                self.behind[client].connect(self.server)
+                threading.Thread(target=self.answer, args=(self.behind[client], client), daemon=True).start()
+            if not self.is_lost():
+                self.behind[client].send(data)
+
+    def answer(self, behind, client):
+        while True:
+            data = behind.recv(65536)
+            if not self.is_lost():
+                self.front.sendto(data, client)
+
+
+@pytest.mark.parametrize("args", ["-c 4 -d 4", "-c 3 -v 5000 -d 2", "-L 2 -c 4"])
+def test_loadgen_goes_on_when_datagrams_are_lost(args):
+    """The keys are stored over TCP before, past the relay."""
+    with memcached() as port:
+        assert loadgen(port, "-n", 1, "-k", 50, *(["-v", 5000] if "5000" in args else []))[0] == 0
+        relay = LossyRelay(port, 40)
+        status, got = loadgen(relay.front.getsockname()[1], "--udp", "-F", "-n", 200, "-k", 50, *args.split())
+    assert status == 0 and got["lost"] > 0 and got["requests"] + got["lost"] == 200
+    assert got["hits"] == got["gets"] > 0
+
+
 def test_the_same_seed_asks_the_same_questions():
     with memcached() as port:
         runs = [loadgen(port, "-n", 300, "-L", 1, "-S", 7, "-k", 100)[1] for _ in range(2)]
