@@ -78,6 +78,10 @@ struct ext4_super {
 
 	struct ext4_group *group;        /* [I] array; its owner is group.c */
 	uint64_t free_blocks, free_inodes, dirs; /* [a] sums over the groups, kept by who changes a group */
+	struct spinlock space_lock;      /* balloc.c */
+	struct list freed;               /* [space_lock] blocks whose freeing is durable, or failed */
+	struct list reserves;            /* [space_lock] of inodes: blocks set aside */
+	uint64_t freeing;                /* [a] blocks that are free, but not for others yet */
 	struct ext4_orphans *orphans;    /* [I] orphan.c's own */
 
 	struct spinlock icache_lock;
@@ -115,10 +119,12 @@ struct ext4_inode {
 	struct cache bytes;              /* regular files: their pages */
 	struct journal_ordered ordered;
 	journal_tid sync_tid, datasync_tid; /* [m] transactions of the last change, of the last that matters to fdatasync() */
+	bool map_is_checked;             /* [m] the root of the extent tree was */
 	struct {                         /* balloc.c: blocks set aside for the file's growth */
+		struct list link;        /* while there are any */
 		uint64_t block;
-		uint32_t at, len;
-	} reserve;                       /* [m] */
+		uint32_t len;
+	} reserve;                       /* [space_lock] */
 };
 
 static inline struct ext4_inode *ext4_of(const struct inode *inode)
@@ -217,8 +223,12 @@ struct ext4_group {
 	struct ext4_disk_group *desc;    /* [g] in it */
 	uint64_t block_bitmap, inode_bitmap, inode_table; /* [I] blocks, checked */
 	uint32_t free_blocks, free_inodes, dirs, itable_unused; /* [g] as in the descriptor; read without it as hints */
-	uint32_t largest_run;            /* [g] balloc.c: no free run is longer */
-	void *own;                       /* [g] balloc.c: blocks freed but not committed */
+	/* balloc.c's, once the group was used: */
+	struct buffer *bitmap;           /* [g] of blocks, held */
+	uint8_t *taken;                  /* [g] what is used or nobody may take yet; NULL: not there */
+	uint32_t available;              /* [g] free in `taken` */
+	uint32_t largest_run;            /* [g] no run in `taken` is longer; read without it as a hint */
+	uint32_t next;                   /* [g] behind what was taken last; read without it as a hint */
 };
 
 /* The inode bitmap, checked, computed where it is uninitialised; the group's lock is held. */
@@ -243,12 +253,14 @@ static inline uint64_t ext4_group_first_block(const struct ext4_super *s, uint32
 
 /*
  * Up to *count blocks in a row, at `goal` or near it: 0, *block and *count, -ENOSPC. EXT4_CREDITS_BALLOC. The inode's block
- * count is kept by the caller.
+ * count is kept by the caller. `i` NULL: for metadata.
  */
 int ext4_balloc(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint64_t *block, uint32_t *count);
 /* They become free for others once the transaction is durable. `metadata`: buffers of them are revoked and forgotten. */
 int ext4_bfree(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint32_t count, bool metadata);
 uint64_t ext4_inode_goal(const struct ext4_inode *i);       /* where a file's first block should be */
+/* After -ENOSPC, without a handle: are there blocks that a commit would make free for others? */
+bool ext4_is_freeing(const struct ext4_super *s);
 
 /* ---- map.c (extents and old block maps) ---- */
 

@@ -1,0 +1,17 @@
+/* Changing extent trees: see extent_change.c. */
+#ifndef EXT4_EXTENT_CHANGE_H
+#define EXT4_EXTENT_CHANGE_H
+
+#include "extent.h"
+
+/*
+ * Blocks [first, first + len) of the file, which lie in one extent or in one hole, become `with` (NULL: a hole). The
+ * blocks of the disk are the caller's affair, and so is the inode, which it writes. map_lock is held. 0; -ENOSPC,
+ * -EFBIG, -EIO, -EUCLEAN, -ENOMEM: nothing has changed; or an error of the journal.
+ */
+int extent_replace(struct ext4_handle *h, struct ext4_inode *i, uint32_t first, uint32_t len,
+		   const struct extent_run *with);
+/* Buffers that one extent_replace() changes at most, and the inode. */
+unsigned extent_credits(const struct ext4_inode *i);
+
+#endif
