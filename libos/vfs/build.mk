@@ -16,6 +16,11 @@ objs-$(CONFIG_VFS) += cache.o cache_index.o
 tests-$(CONFIG_VFS) += cache_index_test.o
 host-y += cache.o cache_index.o cache_index_test.o
 
+# Metadata buffers.
+objs-$(CONFIG_BUFFERS) += buffer.o buffer_write.o
+tests-$(CONFIG_BUFFERS) += buffer_test.o
+host-y += buffer.o buffer_write.o buffer_test.o
+
 # The archive that is linked into the image: empty, unless the configuration names one.
 nolto-y += archive.o
 $(O)/obj/libos/vfs/archive.o: private cflags/libos/vfs += -Wa,-I$(O)

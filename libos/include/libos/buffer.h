@@ -31,19 +31,20 @@
 #define BUFFER_VALID    1u /* the contents are the block's: read, or made anew */
 #define BUFFER_VERIFIED 2u /* its owner has checked them */
 #define BUFFER_DIRTY    4u /* differs from the disk, and may go home */
+#define BUFFER_BUSY     8u /* a transfer is under way */
 
 struct journal_block;
+struct kmem_cache;
 
 /*  Locks:  I set once   c the cache's lock   a atomic   j the journal's lock */
 struct buffer {
 	struct tree_node node;         /* [c] by block */
-	struct list unused;            /* [c] while nobody holds it and nothing keeps it */
+	struct list link;              /* [c] in the cache's dirty or unused list */
 	struct buffer_cache *cache;    /* [I] */
 	uint64_t block;                /* [I] */
 	uint8_t *data;                 /* [I] block_bytes of them, aligned to as many */
-	uint32_t refs;                 /* [a] */
-	uint32_t flags;                /* [a] BUFFER_* */
-	struct mutex io;               /* held while the block is read or written */
+	uint32_t refs;                 /* [a] dirty ones have one for that */
+	uint32_t flags;                /* [a] BUFFER_*; DIRTY changes under [c] */
 	struct journal_block *journal; /* [j] NULL: no transaction knows it */
 };
 
@@ -51,12 +52,15 @@ struct buffer_cache {
 	struct blkdev *dev;            /* [I] */
 	uint32_t block_bytes;          /* [I] 1024, 2048 or 4096 */
 	uint64_t blocks;               /* [I] the file system's size; what lies behind is -EIO, and never asked of the disk */
-	struct mutex lock;
+	struct kmem_cache *memory;     /* [I] of contents smaller than a page */
+	struct spinlock lock;
 	struct tree buffers;           /* [c] */
-	struct list unused;            /* [c] oldest first */
-	uint64_t count, unused_count;  /* [c] */
+	struct list unused, dirty;     /* [c] oldest first */
+	uint64_t count, unused_count, dirty_count; /* [c] */
+	struct waitq ended;            /* transfers */
 };
 
+/* 0, -EINVAL for a block size that is none or smaller than the device's, -ENOMEM. */
 int buffers_init(struct buffer_cache *c, struct blkdev *d, uint32_t block_bytes, uint64_t blocks);
 /* Nobody holds a buffer any more, none is dirty (asserted): frees all. */
 void buffers_destroy(struct buffer_cache *c);
@@ -74,9 +78,15 @@ void buffer_put(struct buffer *b); /* NULL is harmless */
 
 /* No journal: the change may go home from now on. */
 void buffer_mark_dirty(struct buffer *b);
-/* Forgets contents and changes: the block was freed. Its next reader finds what the disk has. */
+/*
+ * Forgets contents and changes: the block was freed. Its next reader finds what the disk has. Waits for a transfer
+ * that is under way, so that what is written there next is not overwritten.
+ */
 void buffer_discard(struct buffer *b);
-/* Writes one buffer, or all dirty ones, and waits; the device's cache is not flushed. 0 or the first error. */
+/*
+ * Writes one buffer, or all dirty ones, and waits; the device's cache is not flushed. 0 or the first error. What
+ * could not be written counts as clean afterwards: the error is told once, to who can act on it.
+ */
 int buffer_write(struct buffer *b, uint32_t blk_flags);
 int buffers_write(struct buffer_cache *c);
 /* Memory is short: frees unused clean buffers, at most `count`; how many. */
