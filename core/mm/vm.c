@@ -84,6 +84,19 @@ void vm_range_remove(struct vm_range *r)
 	first_gap = MIN(first_gap, r->start - PAGE_SIZE);
 }
 
+void vm_for_each(void (*visit)(vaddr_t start, vaddr_t end, enum vm_kind kind, unsigned prot, void *arg), void *arg)
+{
+	irqflags_t flags = spin_lock_irq(&vm_lock);
+
+	for (struct tree_node *n = tree_first(&ranges); n; n = tree_next(n)) {
+		const struct vm_range *r = range_of(n);
+
+		if (!r->dying)
+			visit(r->start, r->end, r->kind, r->prot, arg);
+	}
+	spin_unlock_irq(&vm_lock, flags);
+}
+
 bool vm_in_area(vaddr_t va, size_t len_bytes)
 {
 	size_t area_len;

@@ -43,7 +43,7 @@ struct abi_statx {
 	uint64_t ino, size, blocks, attributes_mask;
 	struct abi_statx_time atime, btime, ctime, mtime;
 	uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
-	uint64_t spare[14];
+	uint64_t mount_id, spare[13];
 };
 _Static_assert(sizeof(struct abi_statx) == 256, "struct statx has 256 bytes");
 
@@ -55,6 +55,7 @@ static struct abi_statx_time statx_time(struct abi_timespec t)
 long sys_statx(int dirfd, const char *path, int flags, unsigned mask, void *out)
 {
 	const int sync_hints = 0x6000;
+	const uint64_t is_mount_root = 0x2000;
 	struct abi_statx x = { 0 };
 	struct kstat k;
 	struct path p;
@@ -65,12 +66,14 @@ long sys_statx(int dirfd, const char *path, int flags, unsigned mask, void *out)
 		return error;
 	inode_stat(path_inode(&p), &k);
 	x = (struct abi_statx){
-		.mask = 0xfff, .blksize = (uint32_t)k.blksize, .nlink = k.nlink, .uid = k.uid, .gid = k.gid,
+		.mask = 0x1fff, .blksize = (uint32_t)k.blksize, .nlink = k.nlink, .uid = k.uid, .gid = k.gid,
 		.mode = (uint16_t)k.mode, .ino = k.ino, .size = (uint64_t)k.size, .blocks = (uint64_t)k.blocks,
 		.atime = statx_time(k.atime), .btime = statx_time(path_inode(&p)->btime),
 		.ctime = statx_time(k.ctime), .mtime = statx_time(k.mtime),
 		.rdev_major = (uint32_t)(k.rdev >> 8), .rdev_minor = k.rdev & 0xff,
 		.dev_major = (uint32_t)(k.dev >> 8), .dev_minor = k.dev & 0xff,
+		.mount_id = vfs_mount_id(&p), .attributes_mask = is_mount_root,
+		.attributes = vfs_is_mount_root(&p) ? is_mount_root : 0,
 	};
 	path_put(&p);
 	return user_write(out, &x, sizeof(x));
@@ -87,6 +90,10 @@ long sys_faccessat2(int dirfd, const char *path, int mode, int flags)
 	if (error)
 		return error;
 	error = mode ? inode_permission(path_inode(&p), (unsigned)mode) : 0;
+	if (!error && mode & 1 && inode_kind(path_inode(&p)) == S_IFREG && vfs_mount_flags(&p) & MS_NOEXEC)
+		error = -EACCES;
+	if (!error && mode & 2 && path_is_read_only(&p))
+		error = -EROFS;
 	path_put(&p);
 	return error;
 }
@@ -389,7 +396,7 @@ long sys_fstatfs(int fd, void *out)
 	return statfs_out(where_of(fd, &p), &p, out);
 }
 
-#define MOUNT_TEXT 256u
+#define MOUNT_TEXT 1024u
 
 struct mount_texts {
 	char source[MOUNT_TEXT], type[MOUNT_TEXT], options[MOUNT_TEXT];
@@ -413,19 +420,66 @@ static int read_texts(struct mount_texts *t, const char *source, const char *typ
 	return error ? error : optional_text(t->options, options);
 }
 
+/* Times of access are relative unless the caller says otherwise; the upper half may be an old magic number. */
+static uint32_t mount_flags(unsigned long flags)
+{
+	const unsigned long magic = 0xc0ed0000, mask = 0xffff0000;
+
+	if ((flags & mask) == magic)
+		flags &= ~mask;
+	if (!(flags & (MS_NOATIME | MS_STRICTATIME)))
+		flags |= MS_RELATIME;
+	else
+		flags &= ~(unsigned long)MS_RELATIME;
+	return (uint32_t)flags;
+}
+
+/* With a second place as the source: bind or move. */
+static int mount_place(const char *source, const struct path *at, uint32_t flags)
+{
+	struct path from;
+	int error;
+
+	if (!source || !*source)
+		return -EINVAL;
+	error = vfs_walk(NULL, source, WALK_FOLLOW, &from);
+	if (error)
+		return error;
+	if (flags & MS_BIND)
+		error = vfs_bind(&from, at, flags & MS_REC);
+	else
+		error = vfs_move_mount(&from, at);
+	path_put(&from);
+	return error;
+}
+
+static int mount_at(const struct mount_texts *t, const char *source, const struct path *at, uint32_t flags)
+{
+	const uint32_t propagation = 0x1a0000; /* unbindable, slave, shared */
+
+	if (flags & MS_REMOUNT)
+		return vfs_remount(at, flags, t->options, flags & MS_BIND);
+	if (flags & (MS_BIND | MS_MOVE))
+		return mount_place(source ? t->source : NULL, at, flags);
+	if (flags & propagation)
+		return -EINVAL;
+	if (flags & MS_PRIVATE)
+		return 0; /* as they all are */
+	return *t->type ? vfs_mount(t->type, t->source, at, flags, t->options) : -EINVAL;
+}
+
 long sys_mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)
 {
-	const unsigned long known = MS_RDONLY | 0xfffffe; /* nosuid and the like have no meaning here */
 	struct mount_texts *t = kmalloc(sizeof(*t));
 	struct path at = { 0 };
 	int error = t ? read_texts(t, source, type, data) : -ENOMEM;
 
-	if (!error && flags & ~known)
-		error = -EINVAL;
+	if (!error && vfs_context()->uid)
+		error = -EPERM;
 	if (!error)
 		error = where_find(AT_FDCWD, target, 0, &at);
 	if (!error)
-		error = vfs_mount(t->type, t->source, &at, flags & MS_RDONLY, t->options);
+		error = mount_at(t, source, &at, mount_flags(flags));
 	path_put(&at);
 	kfree(t);
 	return error;
@@ -433,16 +487,16 @@ long sys_mount(const char *source, const char *target, const char *type, unsigne
 
 long sys_umount2(const char *target, int flags)
 {
-	const int nofollow = 8;
+	const int force = 1, detach = 2, nofollow = 8;
 	struct path at;
 	int error;
 
-	if (flags & ~nofollow)
+	if (flags & ~(force | detach | nofollow))
 		return -EINVAL;
 	error = where_find(AT_FDCWD, target, flags & nofollow ? AT_SYMLINK_NOFOLLOW : 0, &at);
 	if (error)
 		return error;
-	error = vfs_unmount(&at);
+	error = vfs_context()->uid ? -EPERM : flags & detach ? vfs_detach(&at) : vfs_unmount(&at);
 	if (error)
 		path_put(&at);
 	return error;

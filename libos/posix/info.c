@@ -12,6 +12,7 @@
 #include <libos/uio.h>
 
 #include "fd.h"
+#include "info.h"
 #include "process.h"
 #include "syscalls.h"
 #include "time.h"
@@ -47,7 +48,7 @@ struct abi_utsname {
 
 long sys_uname(void *name)
 {
-	struct abi_utsname u = { "Kiln", "kiln", "6.1.0", "#1 appliance", "riscv64", "(none)" };
+	struct abi_utsname u = { SYSTEM_NAME, "kiln", SYSTEM_RELEASE, SYSTEM_VERSION, "riscv64", "(none)" };
 
 	return user_write(name, &u, sizeof(u));
 }

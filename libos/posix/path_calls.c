@@ -230,7 +230,7 @@ static long read_dir(struct file *f, struct inode *dir, struct dirent_sink *d)
 	position = (uint64_t)f->position;
 	error = dir->dead ? -ENOENT : dir->ops->iterate(dir, &d->sink, &position);
 	if (!error)
-		inode_touch(dir, TOUCH_A);
+		file_accessed(f);
 	mutex_unlock(&dir->lock);
 	if (!error && !d->used && d->full)
 		error = -EINVAL; /* not even one entry fits */

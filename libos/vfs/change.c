@@ -155,8 +155,10 @@ static int open_last(struct place *p, uint32_t flags, uint32_t mode, struct path
 		if (error)
 			return error;
 	} else if (inode_kind(inode) == S_IFLNK) {
-		if (flags & O_NOFOLLOW)
+		if (flags & O_NOFOLLOW || vfs_mount_flags(&p->dir) & MS_NOSYMFOLLOW)
 			return -ELOOP;
+		if (inode->ops->leads && inode->ops->leads(inode))
+			return inode->ops->jump(inode, found);
 		*target = kzalloc(VFS_PATH_MAX);
 		n = *target ? inode->ops->read_link(inode, *target, VFS_PATH_MAX - 1) : -ENOMEM;
 		return n < 0 ? (int)n : 1;
@@ -257,6 +259,8 @@ static int may_open(const struct path *p, uint32_t flags, bool created)
 		return 0;
 	if (wanted & 2 && path_is_read_only(p) && inode_kind(inode) == S_IFREG)
 		return -EROFS;
+	if ((inode_kind(inode) == S_IFCHR || inode_kind(inode) == S_IFBLK) && vfs_mount_flags(p) & MS_NODEV)
+		return -EACCES;
 	return inode_permission(inode, wanted);
 }
 

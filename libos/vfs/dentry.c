@@ -187,6 +187,8 @@ int dentry_lookup_locked(struct dentry *dir, const struct vfs_name *n, struct de
 		return -ENOMEM;
 	}
 	(*out)->inode = inode;
+	if (dir->inode->transient)
+		return 0;
 	spin_lock(&tree_lock);
 	insert_locked(*out);
 	spin_unlock(&tree_lock);

@@ -72,7 +72,7 @@ void inode_touch(struct inode *inode, unsigned which)
 {
 	struct abi_timespec now = vfs_now();
 
-	if (which & TOUCH_A && atime_is_due(inode, &now))
+	if (which & TOUCH_A_ALWAYS || (which & TOUCH_A && atime_is_due(inode, &now)))
 		inode->atime = now;
 	if (which & TOUCH_M)
 		inode->mtime = now;

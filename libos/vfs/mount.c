@@ -1,10 +1,11 @@
 /*
- * Mounts: file systems put over directories, one tree for all.
+ * Mounts: file systems, or parts of them, put over directories, one tree for all.
  *
  * A mount holds the path it covers, so nothing under it can go first; each path holds its mount, so
- * a file system in use is not taken away (EBUSY).
+ * a file system in use is not taken away (EBUSY). One that is detached leaves the tree at once and ends with the
+ * last path into it. A file system may have several mounts (mount_change.c) and ends with the last of them.
  *
- * Locks: mount_lock orders those who mount and unmount; the list itself is tree_lock's.
+ * Locks: mount_lock orders those who change the tree of mounts; the list itself is tree_lock's.
  */
 #include <core/assert.h>
 #include <core/errno.h>
@@ -18,9 +19,10 @@
 extern const struct fs_type *const __start_fs_types[] __attribute__((weak));
 extern const struct fs_type *const __stop_fs_types[] __attribute__((weak));
 
-static struct list mounts = LIST_INIT(mounts); /* [t] */
-static struct mutex mount_lock = MUTEX_INIT(mount_lock);
+struct list mounts = LIST_INIT(mounts);        /* [t] */
+struct mutex mount_lock = MUTEX_INIT(mount_lock);
 static uint64_t next_dev = 0x20;               /* [mount_lock] */
+static unsigned next_id = 1;                   /* [mount_lock] */
 
 static struct vfs_context appliance = { .umask = 022 };
 
@@ -48,15 +50,49 @@ void path_get(const struct path *p)
 	spin_unlock(&tree_lock);
 }
 
+/* What is left of a mount that nobody has a path into; with the last one of its file system that ends, too. */
+static void mount_free(struct mount *m)
+{
+	struct super *s = m->super;
+	bool last;
+
+	spin_lock(&tree_lock);
+	last = !--s->mounts;
+	spin_unlock(&tree_lock);
+	if (last)
+		notify_unmount(s);
+	dentry_put(m->root);
+	path_put(&m->at);
+	kfree(m);
+	if (!last)
+		return;
+	dentries_forget(s);
+	if (s->ops->sync)
+		s->ops->sync(s);
+	s->ops->unmount(s);
+	kfree(s->source);
+	kfree(s->options);
+	kfree(s);
+}
+
+void mount_put(struct mount *m)
+{
+	bool last;
+
+	spin_lock(&tree_lock);
+	assert(m->refs > 0);
+	last = !--m->refs;
+	spin_unlock(&tree_lock);
+	if (last)
+		mount_free(m);
+}
+
 void path_put(struct path *p)
 {
 	if (!p->dentry)
 		return;
 	dentry_put(p->dentry);
-	spin_lock(&tree_lock);
-	assert(p->mount->refs > 1);
-	p->mount->refs--;
-	spin_unlock(&tree_lock);
+	mount_put(p->mount);
 	*p = (struct path){ 0 };
 }
 
@@ -102,11 +138,19 @@ void path_enter_mounts(struct path *p)
 
 bool path_leave_mount(struct path *p)
 {
-	struct path below = p->mount->at;
+	struct path below;
 
-	if (p->dentry != p->mount->root || !below.mount)
+	if (p->dentry != p->mount->root)
 		return false;
-	path_get(&below);
+	spin_lock(&tree_lock);
+	below = p->mount->at;
+	if (below.mount) {
+		below.mount->refs++;
+		below.dentry->refs++; /* held by the mount */
+	}
+	spin_unlock(&tree_lock);
+	if (!below.mount)
+		return false;
 	path_put(p);
 	*p = below;
 	return true;
@@ -121,33 +165,87 @@ static const struct fs_type *type_of(const char *name)
 	return NULL;
 }
 
-static struct mount *mount_create(const struct fs_type *type, const char *source, uint32_t flags,
-				  const char *options, int *error)
+const struct fs_type *vfs_type(unsigned i)
+{
+	return i < (size_t)(__stop_fs_types - __start_fs_types) ? __start_fs_types[i] : NULL;
+}
+
+static char *copy_text(const char *text)
+{
+	size_t len = text ? str_length(text) : 0;
+	char *copy = kmalloc(len + 1);
+
+	if (copy) {
+		memcpy(copy, text ? text : "", len);
+		copy[len] = '\0';
+	}
+	return copy;
+}
+
+struct mount *mount_new(struct super *s, struct dentry *root, uint32_t flags)
 {
 	struct mount *m = kzalloc(sizeof(*m));
-	struct super *s = kzalloc(sizeof(*s));
 
-	*error = -ENOMEM;
-	if (m && s) {
+	if (!m)
+		return NULL;
+	m->super = s;
+	m->root = root;
+	m->flags = flags & MOUNT_FLAGS;
+	m->id = next_id++;
+	m->refs = 1;
+	list_init(&m->link);
+	spin_lock(&tree_lock);
+	s->mounts++;
+	spin_unlock(&tree_lock);
+	return m;
+}
+
+static int super_create(const struct fs_type *type, const char *source, uint32_t flags, const char *options,
+			struct super **out)
+{
+	struct super *s = kzalloc(sizeof(*s));
+	int error = -ENOMEM;
+
+	if (s) {
 		s->type = type;
 		s->dev = next_dev++;
-		s->flags = flags & MS_RDONLY;
-		*error = type->mount(s, source, options);
+		s->flags = flags & SUPER_FLAGS;
+		s->source = copy_text(source);
+		s->options = copy_text(options);
 	}
-	if (!*error && !(m->root = dentry_root(s))) {
-		inode_put(s->root);
-		s->ops->unmount(s);
-		*error = -ENOMEM;
-	}
-	if (*error) {
-		kfree(m);
+	if (s && s->source && s->options)
+		error = type->mount(s, source, options);
+	if (error && s) {
+		kfree(s->source);
+		kfree(s->options);
 		kfree(s);
-		return NULL;
 	}
-	m->super = s;
-	m->flags = flags;
-	m->refs = 1;
-	return m;
+	*out = s;
+	return error;
+}
+
+static int mount_create(const struct fs_type *type, const char *source, uint32_t flags, const char *options,
+			struct mount **out)
+{
+	struct dentry *root;
+	struct super *s;
+	int error = super_create(type, source, flags, options, &s);
+
+	if (error)
+		return error;
+	root = dentry_root(s);
+	if (!root)
+		inode_put(s->root);
+	*out = root ? mount_new(s, root, flags) : NULL;
+	if (*out)
+		return 0;
+	if (root)
+		dentry_put(root);
+	s->ops->unmount(s);
+	kfree(s->source);
+	kfree(s->options);
+	kfree(s);
+	return -ENOMEM;
 }
 
 /* The first mount becomes the root of everybody. */
@@ -158,6 +256,21 @@ static void become_root_locked(struct mount *m)
 	appliance.root = appliance.cwd = root;
 	m->refs += 2;
 	m->root->refs += 2;
+}
+
+void mount_attach(struct mount *m, const struct path *at)
+{
+	if (at) {
+		m->at = *at;
+		path_get(at);
+	}
+	spin_lock(&tree_lock);
+	if (at)
+		at->dentry->covers++;
+	list_push_front(&mounts, &m->link);
+	if (!appliance.root.mount)
+		become_root_locked(m);
+	spin_unlock(&tree_lock);
 }
 
 int vfs_mount(const char *type_name, const char *source, const struct path *at, uint32_t flags,
@@ -174,69 +287,50 @@ int vfs_mount(const char *type_name, const char *source, const struct path *at, 
 	if (!at && appliance.root.mount)
 		return -EBUSY;
 	mutex_lock(&mount_lock);
-	m = mount_create(type, source, flags, options, &error);
-	if (m && at) {
-		m->at = *at;
-		path_get(at);
-	}
-	if (m) {
-		spin_lock(&tree_lock);
-		if (at)
-			at->dentry->covers++;
-		list_push_front(&mounts, &m->link);
-		if (!appliance.root.mount)
-			become_root_locked(m);
-		spin_unlock(&tree_lock);
-	}
+	error = at && path_inode(at)->dead ? -ENOENT : mount_create(type, source, flags, options, &m);
+	if (!error)
+		mount_attach(m, at);
 	mutex_unlock(&mount_lock);
 	return error;
 }
 
-static bool detach(struct mount *m)
+void mount_leave_locked(struct mount *m)
+{
+	list_remove(&m->link);
+	m->at.dentry->covers--;
+}
+
+/* Takes a mount out of the tree if nobody but the caller's path uses it. */
+static bool leave_if_unused(struct mount *m)
 {
 	bool busy;
 
 	spin_lock(&tree_lock);
 	busy = m->refs > 2 || !m->at.mount; /* the list's and the caller's path */
-	if (!busy) {
-		list_remove(&m->link);
-		m->at.dentry->covers--;
-	}
+	if (!busy)
+		mount_leave_locked(m);
 	spin_unlock(&tree_lock);
 	return !busy;
 }
 
-/* `at` is a root of a mount; the caller's path to it is put here. */
-static void mount_free(struct mount *m)
-{
-	struct super *s = m->super;
-
-	notify_unmount(s);
-	dentries_forget(s);
-	dentry_put(m->root);
-	path_put(&m->at);
-	s->ops->unmount(s);
-	kfree(s);
-	kfree(m);
-}
-
 int vfs_unmount(const struct path *at)
 {
+	struct path p = *at;
 	struct mount *m = at->mount;
 	int error = 0;
 
-	if (at->dentry != m->root)
+	if (at->dentry != m->root || !list_is_linked(&m->link))
 		return -EINVAL;
 	mutex_lock(&mount_lock);
 	if (m->super->ops->sync)
 		error = m->super->ops->sync(m->super);
-	if (!error && !detach(m))
+	if (!error && !leave_if_unused(m))
 		error = -EBUSY;
-	if (!error) {
-		dentry_put(at->dentry);
-		mount_free(m);
-	}
 	mutex_unlock(&mount_lock);
+	if (!error) {
+		mount_put(m); /* the list's */
+		path_put(&p);
+	}
 	return error;
 }
 
@@ -265,12 +359,21 @@ int vfs_sync_all(void)
 	return error;
 }
 
+/* What statfs() says of a mount's flags: Linux's ST_*, most of which are those of mount(). */
+static int64_t statfs_flags(const struct mount *m)
+{
+	const uint32_t same = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS | MS_NOATIME | MS_NODIRATIME;
+	uint32_t flags = m->flags | m->super->flags;
+
+	return 0x20 | (flags & same) | (flags & MS_RELATIME ? 0x1000 : 0) | (flags & MS_NOSYMFOLLOW ? 0x2000 : 0);
+}
+
 void vfs_statfs(const struct path *p, struct abi_statfs *st)
 {
 	struct super *s = p->mount->super;
 
 	*st = (struct abi_statfs){ .name_max = VFS_NAME_MAX, .block_bytes = PAGE_SIZE,
 				   .fragment_bytes = PAGE_SIZE, .fsid = { (int)s->dev } };
-	st->flags = 0x20 | ((p->mount->flags | s->flags) & MS_RDONLY ? 1 : 0); /* ST_VALID, ST_RDONLY */
+	st->flags = statfs_flags(p->mount);
 	s->ops->statfs(s, st);
 }

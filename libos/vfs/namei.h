@@ -19,15 +19,23 @@ struct dentry {
 };
 
 struct mount {
-	struct list link;        /* [t] */
-	struct path at;          /* [I] what it covers; mount NULL: the first root */
-	struct dentry *root;     /* [I] */
+	struct list link;        /* [t] linked: it is in the tree */
+	struct path at;          /* [t] what it covers; mount NULL: the first root */
+	struct dentry *root;     /* [I] with a reference */
 	struct super *super;     /* [I] */
 	uint32_t refs;           /* [t] the list's, one for each path */
-	uint32_t flags;          /* [I] MS_* */
+	uint32_t flags;          /* [t] MOUNT_FLAGS; read without it */
+	uint32_t writers;        /* atomic: regular files that are open for writing */
+	unsigned id;             /* [I] */
 };
 
+/* What a mount decides, and what its file system does. */
+#define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW | MS_NOATIME | MS_NODIRATIME | MS_RELATIME)
+#define SUPER_FLAGS (MS_RDONLY | MS_SYNCHRONOUS | MS_DIRSYNC)
+
 extern struct spinlock tree_lock;
+extern struct mutex mount_lock;
+extern struct list mounts;
 
 /* ---- dentry.c ---- */
 
@@ -52,6 +60,12 @@ void dentries_forget(struct super *s);                   /* what nobody uses of 
 void path_enter_mounts(struct path *p);
 /* From a mount's root to what it covers. False: this is no root, or the first one. */
 bool path_leave_mount(struct path *p);
+
+/* With mount_lock: a further mount of a file system, outside of the tree; takes over `root`. NULL: no memory. */
+struct mount *mount_new(struct super *s, struct dentry *root, uint32_t flags);
+void mount_attach(struct mount *m, const struct path *at);
+void mount_leave_locked(struct mount *m); /* mount_lock and tree_lock: out of the tree; then mount_put() */
+void mount_put(struct mount *m);
 
 /* ---- open_file.c ---- */
 

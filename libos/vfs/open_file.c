@@ -19,12 +19,20 @@ struct lies_at {
 	uint32_t flags; /* that it was opened with */
 };
 
+/* It keeps its mount from becoming read-only. */
+static bool is_writer(const struct path *p, uint32_t flags)
+{
+	return (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH) && inode_kind(path_inode(p)) == S_IFREG;
+}
+
 /* `was` is the file's address, the name of its locks' owner. */
 static void place_release(struct file_place *place, const void *was)
 {
 	struct lies_at *l = container_of(place, struct lies_at, place);
 
 	lock_forget(path_inode(&l->path), was);
+	if (is_writer(&l->path, l->flags))
+		__atomic_fetch_sub(&l->path.mount->writers, 1, __ATOMIC_RELAXED);
 	if (!(l->flags & O_PATH))
 		notify_path(&l->path, (l->flags & O_ACCMODE) == O_RDONLY ? NOTIFY_CLOSE_NOWRITE : NOTIFY_CLOSE_WRITE);
 	path_put(&l->path);
@@ -42,6 +50,20 @@ static const struct file_place_ops place_ops = { .stat = place_stat, .release = 
 const struct path *file_path(const struct file *f)
 {
 	return f->place ? &container_of(f->place, struct lies_at, place)->path : NULL;
+}
+
+void file_accessed(struct file *f)
+{
+	const struct path *p = file_path(f);
+	uint32_t flags = p ? vfs_mount_flags(p) : MS_NOATIME;
+	struct inode *inode;
+
+	if (f->flags & O_NOATIME || flags & (MS_NOATIME | MS_RDONLY))
+		return;
+	inode = path_inode(p);
+	if (inode_is_dir(inode) && flags & MS_NODIRATIME)
+		return;
+	inode_touch(inode, flags & MS_RELATIME ? TOUCH_A : TOUCH_A_ALWAYS);
 }
 
 static kssize_t dir_read(struct file *f, struct uio *u)
@@ -114,6 +136,8 @@ int open_inode(const struct path *p, uint32_t flags, struct file **out)
 	l->path = *p;
 	l->flags = flags;
 	l->place.ops = &place_ops;
+	if (is_writer(p, flags))
+		__atomic_fetch_add(&p->mount->writers, 1, __ATOMIC_RELAXED);
 	(*out)->place = &l->place;
 	if ((*out)->ops->opened)
 		(*out)->ops->opened(*out);

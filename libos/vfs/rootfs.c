@@ -24,6 +24,17 @@ static void make_disk(const struct blkdev *d)
 	vfs_create(NULL, path, S_IFLNK | 0777, 0, target);
 }
 
+static void mount_proc(void)
+{
+	struct path at;
+
+	vfs_create(NULL, "/proc", S_IFDIR | 0555, 0, NULL);
+	if (vfs_walk(NULL, "/proc", WALK_DIR, &at))
+		return;
+	vfs_mount("proc", "proc", &at, MS_RELATIME | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	path_put(&at);
+}
+
 static int make_devices(void)
 {
 	struct path dev;
@@ -61,7 +72,7 @@ static int rootfs_init(void)
 {
 	size_t size = 0;
 	const void *archive;
-	int error = vfs_mount("tmpfs", "rootfs", NULL, 0, NULL);
+	int error = vfs_mount("tmpfs", "rootfs", NULL, MS_RELATIME, NULL);
 
 	if (error)
 		return error;
@@ -71,6 +82,8 @@ static int rootfs_init(void)
 		if (size)
 			rootfs_unpack(archive, size);
 	}
+	if (IS_ENABLED(CONFIG_PROCFS))
+		mount_proc();
 	return make_devices();
 }
 INIT(INIT_SERVICES, rootfs_init);

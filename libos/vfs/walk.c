@@ -33,7 +33,7 @@ static void set_path(struct path *p, const struct path *to)
 	path_put(&old);
 }
 
-static void context_path(const struct path *which, struct path *out)
+void vfs_get_context_path(const struct path *which, struct path *out)
 {
 	spin_lock(&tree_lock);
 	*out = *which;
@@ -50,12 +50,12 @@ static int walker_begin(struct walker *w, const struct path *base, const char *t
 	if (!*text || !c->root.dentry)
 		return -ENOENT;
 	if (*text == '/') {
-		context_path(&c->root, &w->at);
+		vfs_get_context_path(&c->root, &w->at);
 	} else if (base) {
 		path_get(base);
 		w->at = *base;
 	} else {
-		context_path(&c->cwd, &w->at);
+		vfs_get_context_path(&c->cwd, &w->at);
 	}
 	return 0;
 }
@@ -103,6 +103,18 @@ static bool is_dots(const struct vfs_name *n)
 	return n->len == 2 && n->text[0] == '.' && n->text[1] == '.';
 }
 
+static int jump(struct walker *w, struct inode *link)
+{
+	struct path to;
+	int error = link->ops->jump(link, &to);
+
+	if (!error) {
+		path_put(&w->at);
+		w->at = to;
+	}
+	return error;
+}
+
 /* The rest of the walk becomes the link's target and then what was left. The link is in the directory w->at. */
 static int follow(struct walker *w, struct inode *link)
 {
@@ -110,8 +122,10 @@ static int follow(struct walker *w, struct inode *link)
 	char *memory;
 	kssize_t n;
 
-	if (++w->links > VFS_LINKS_MAX)
+	if (++w->links > VFS_LINKS_MAX || vfs_mount_flags(&w->at) & MS_NOSYMFOLLOW)
 		return -ELOOP;
+	if (link->ops->leads && link->ops->leads(link))
+		return jump(w, link);
 	memory = kmalloc(VFS_PATH_MAX + left + 2);
 	if (!memory)
 		return -ENOMEM;
@@ -127,7 +141,7 @@ static int follow(struct walker *w, struct inode *link)
 	if (*memory == '/') {
 		struct path root;
 
-		context_path(&vfs_context()->root, &root);
+		vfs_get_context_path(&vfs_context()->root, &root);
 		path_put(&w->at);
 		w->at = root;
 	}

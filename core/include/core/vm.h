@@ -37,6 +37,9 @@ intptr_t vm_anon_remap(vaddr_t old, size_t old_len, size_t new_len, bool may_mov
 /* Trap context, irqs off: true if the fault was a first touch and has been repaired. */
 bool vm_fault(vaddr_t va, bool write, bool exec);
 
+/* Calls visit for each range, in order, with interrupts off; it must not wait. */
+void vm_for_each(void (*visit)(vaddr_t start, vaddr_t end, enum vm_kind kind, unsigned prot, void *arg), void *arg);
+
 /* What is known about `va` ("the guard page below a stack"), or NULL. For panic. Any context. */
 const char *vm_describe(vaddr_t va);
 

@@ -34,8 +34,8 @@ static kssize_t file_read(struct file *f, struct uio *u)
 	struct tmpfs_inode *t = tmpfs_of(f->object);
 	kssize_t n = cache_read(&t->bytes, u, NULL);
 
-	if (n > 0 && !(f->flags & O_NOATIME))
-		inode_touch(&t->inode, TOUCH_A);
+	if (n > 0)
+		file_accessed(f);
 	return n;
 }
 
@@ -250,8 +250,6 @@ static void tmpfs_unmount(struct super *s)
 	kfree(s->own);
 }
 
-static const struct super_ops tmpfs_super_ops = { .statfs = tmpfs_statfs, .unmount = tmpfs_unmount };
-
 static uint64_t budget_of(const char *options)
 {
 	struct page_stats pages;
@@ -262,6 +260,22 @@ static uint64_t budget_of(const char *options)
 	page_stats(&pages);
 	return pages.total_pages / 2;
 }
+
+static int tmpfs_remount(struct super *s, uint32_t flags, const char *options)
+{
+	struct tmpfs_super *ts = super_of(s);
+	uint64_t pages = *options ? budget_of(options) : ts->budget.max;
+
+	(void)flags;
+	if (pages < ts->budget.used)
+		return -EINVAL;
+	ts->budget.max = pages;
+	return 0;
+}
+
+static const struct super_ops tmpfs_super_ops = {
+	.statfs = tmpfs_statfs, .remount = tmpfs_remount, .unmount = tmpfs_unmount,
+};
 
 static int tmpfs_mount(struct super *s, const char *source, const char *options)
 {

@@ -98,7 +98,22 @@ struct kstat {
 #define S_ISGID  02000
 #define S_ISVTX  01000
 
-#define MS_RDONLY 1u
+#define MS_RDONLY      1u
+#define MS_NOSUID      2u
+#define MS_NODEV       4u
+#define MS_NOEXEC      8u
+#define MS_SYNCHRONOUS 0x10u
+#define MS_REMOUNT     0x20u
+#define MS_DIRSYNC     0x80u
+#define MS_NOSYMFOLLOW 0x100u
+#define MS_NOATIME     0x400u
+#define MS_NODIRATIME  0x800u
+#define MS_BIND        0x1000u
+#define MS_MOVE        0x2000u
+#define MS_REC         0x4000u
+#define MS_PRIVATE     0x40000u
+#define MS_RELATIME    0x200000u
+#define MS_STRICTATIME 0x1000000u
 
 struct abi_statfs {
 	int64_t type, block_bytes;

@@ -76,6 +76,9 @@ struct inode_ops {
 	/* Any. */
 	int (*change)(struct inode *inode, const struct attr_change *a); /* the inode's lock is held */
 	kssize_t (*read_link)(struct inode *inode, char *buf, size_t size);
+	/* Symbolic links that lead to a place, whatever they say: true, and the place. NULL: there are none. */
+	bool (*leads)(struct inode *inode);
+	int (*jump)(struct inode *inode, struct path *out);
 	kssize_t (*xattr_get)(struct inode *inode, const char *name, void *buf, size_t size);
 	int (*xattr_set)(struct inode *inode, const char *name, const void *value, size_t size, int flags);
 	kssize_t (*xattr_list)(struct inode *inode, char *buf, size_t size);
@@ -98,6 +101,7 @@ struct inode {
 	uint64_t blocks;               /* [i] of 512 bytes */
 	struct abi_timespec atime, mtime, ctime, btime; /* [i] */
 	bool dead;                     /* [i] a directory that has been removed */
+	bool transient;                /* [I] a directory whose names come and go by themselves: none is remembered */
 	bool linkable;                 /* [i] O_TMPFILE: it may get its first name */
 	struct watch *watches;         /* libos/notify.h */
 	struct mutex lock;
@@ -105,6 +109,7 @@ struct inode {
 
 struct fs_type {
 	const char *name;
+	bool on_disk; /* it needs a block device */
 	/* Fills in s->root (an inode with one reference) and s->ops. */
 	int (*mount)(struct super *s, const char *source, const char *options);
 };
@@ -112,6 +117,8 @@ struct fs_type {
 struct super_ops {
 	void (*statfs)(struct super *s, struct abi_statfs *st);
 	int (*sync)(struct super *s);         /* NULL: there is nothing to write */
+	/* Before other flags (MS_RDONLY, ...) and options hold: 0, or why not. NULL: flags may change, options do not. */
+	int (*remount)(struct super *s, uint32_t flags, const char *options);
 	void (*unmount)(struct super *s);     /* no inode has a reference any more */
 };
 
@@ -120,7 +127,9 @@ struct super {
 	const struct super_ops *ops;    /* [I] */
 	struct inode *root;             /* [I] */
 	uint64_t dev;                   /* [I] st_dev */
-	uint32_t flags;                 /* MS_RDONLY, ... */
+	uint32_t flags;                 /* MS_RDONLY, MS_SYNCHRONOUS, MS_DIRSYNC */
+	uint32_t mounts;                /* [tree_lock] */
+	char *source, *options;         /* [I] as mount() had them */
 	void *own;                      /* [I] the file system's */
 };
 
@@ -141,6 +150,7 @@ static inline bool inode_is_dir(const struct inode *inode) { return inode_kind(i
 #define TOUCH_A 1u
 #define TOUCH_M 2u
 #define TOUCH_C 4u
+#define TOUCH_A_ALWAYS 8u
 void inode_touch(struct inode *inode, unsigned which); /* times are now; TOUCH_A as relatime has it */
 struct abi_timespec vfs_now(void);
 
@@ -163,6 +173,7 @@ struct vfs_context *vfs_context(void);
 void path_get(const struct path *p);
 void path_put(struct path *p);
 struct inode *path_inode(const struct path *p);       /* of a path that is held and positive */
+void vfs_get_context_path(const struct path *which, struct path *out); /* of a context: with a reference */
 void vfs_set_path(struct path *which, struct path *p); /* of a context: the two change places */
 bool path_is_read_only(const struct path *p);         /* its mount, or the file system */
 
@@ -190,8 +201,35 @@ kssize_t vfs_get_path(const struct path *p, char *buf, size_t size);   /* getcwd
 /* `at` NULL: the first root, once. 0, -ENODEV (no such type), -ENOTDIR, -EBUSY, or what the file system says. */
 int vfs_mount(const char *type, const char *source, const struct path *at, uint32_t flags, const char *options);
 int vfs_unmount(const struct path *at); /* 0: `at`, which was the mount's root, has been put */
+/* Takes what is mounted at `at`, and below it, out of the tree; it ends with its last use. 0, -EINVAL, -EBUSY. */
+int vfs_detach(const struct path *at);
+/* Shows what lies at `from` at `at`, too; with everything mounted below it. */
+int vfs_bind(const struct path *from, const struct path *at, bool recursive);
+int vfs_move_mount(const struct path *from, const struct path *at);
+/* Other flags and options for the mount at `at`; for that alone, or for its file system as well. */
+int vfs_remount(const struct path *at, uint32_t flags, const char *options, bool mount_only);
+unsigned vfs_mount_id(const struct path *p);
+uint32_t vfs_mount_flags(const struct path *p);
+bool vfs_is_mount_root(const struct path *p);
+
+struct mount_info {
+	unsigned id, parent_id;
+	uint64_t dev;
+	const char *root, *at;          /* which part of the file system, and where */
+	const char *type, *source;
+	const char *options;            /* "rw,nosuid,relatime" */
+	const char *super_options;      /* "", or ",size=64k" */
+	bool read_only_super;
+};
+/* Calls visit for each mount that can be seen from the root, in threads; it may sleep. 0 or -ENOMEM. */
+int vfs_for_each_mount(void (*visit)(const struct mount_info *m, void *arg), void *arg);
+const struct fs_type *vfs_type(unsigned i); /* NULL: no more */
+
 int vfs_sync_all(void);
 void vfs_statfs(const struct path *p, struct abi_statfs *st);
+
+/* A file has been read: its time of access, as its mount has it. */
+void file_accessed(struct file *f);
 
 /* Where an open file lies: NULL for pipes, sockets and their like. */
 const struct path *file_path(const struct file *f);

@@ -1,0 +1,2 @@
+#define main abitest_proc
+#include "../../tests/abi/programs/proc.c"

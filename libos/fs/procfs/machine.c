@@ -1,0 +1,140 @@
+/*
+ * /proc about the machine: memory, time, harts. Formats: proc(5).
+ *
+ * Time is told in hundredths of a second. What the idle threads did is the time that was idle. The rest counts as
+ * the user's: in an appliance nothing divides the program from what serves it.
+ */
+#include <core/boot.h>
+#include <core/counter.h>
+#include <core/fdt.h>
+#include <core/hart.h>
+#include <core/page.h>
+#include <core/string.h>
+#include <core/thread.h>
+#include <core/time.h>
+#include <libos/procfs.h>
+
+#define NS_PER_TICK (NSEC_PER_SEC / 100)
+
+static void meminfo(struct proc_text *t)
+{
+	struct page_stats s;
+	const struct { const char *name; size_t pages; } lines[] = {
+		{ "MemTotal:", (page_stats(&s), s.total_pages) },
+		{ "MemFree:", s.free_pages },
+		{ "MemAvailable:", s.free_pages },
+		{ "Cached:", s.by_owner[PAGE_CACHE] },
+		{ "SwapTotal:", 0 },
+		{ "SwapFree:", 0 },
+		{ "AnonPages:", s.by_owner[PAGE_ANON] },
+		{ "Slab:", s.by_owner[PAGE_SLAB] },
+		{ "KernelStack:", s.by_owner[PAGE_STACK] },
+		{ "PageTables:", s.by_owner[PAGE_TABLE] },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		proc_print(t, "%-15s %8zu kB\n", lines[i].name, lines[i].pages * (PAGE_SIZE / 1024));
+}
+PROC_FILE(meminfo, "meminfo", meminfo);
+
+struct times {
+	uint64_t idle_ns[HARTS_MAX], all_idle_ns;
+	unsigned running;
+};
+
+static void add_thread(const struct thread_info *info, void *arg)
+{
+	struct times *times = arg;
+
+	if (str_starts_with(info->name, "idle/")) {
+		times->idle_ns[info->hart] += info->ran_ns;
+		times->all_idle_ns += info->ran_ns;
+	} else if (info->state == THREAD_READY || info->state == THREAD_RUNNING) {
+		times->running++;
+	}
+}
+
+static void uptime(struct proc_text *t)
+{
+	struct times times = { 0 };
+	uint64_t up = clock_ns() / NS_PER_TICK, idle;
+
+	thread_for_each(add_thread, &times);
+	idle = times.all_idle_ns / NS_PER_TICK;
+	proc_print(t, "%llu.%02llu %llu.%02llu\n", (unsigned long long)up / 100, (unsigned long long)up % 100,
+		   (unsigned long long)idle / 100, (unsigned long long)idle % 100);
+}
+PROC_FILE(uptime, "uptime", uptime);
+
+static void print_cpu(struct proc_text *t, uint64_t total_ns, uint64_t idle_ns)
+{
+	uint64_t busy = total_ns - MIN(total_ns, idle_ns);
+
+	proc_print(t, " %llu 0 0 %llu 0 0 0 0 0 0\n", (unsigned long long)(busy / NS_PER_TICK),
+		   (unsigned long long)(idle_ns / NS_PER_TICK));
+}
+
+static void add_counter(const struct counter *c, uint64_t value, void *arg)
+{
+	struct proc_text *t = arg;
+
+	if (str_equal(c->name, "interrupts"))
+		proc_print(t, "intr %llu\n", (unsigned long long)value);
+	else if (str_equal(c->name, "sched_switches"))
+		proc_print(t, "ctxt %llu\n", (unsigned long long)value);
+}
+
+static void show_stat(struct proc_text *t)
+{
+	struct times times = { 0 };
+	uint64_t up = clock_ns(), booted = (clock_wall_ns() - up) / NSEC_PER_SEC;
+
+	thread_for_each(add_thread, &times);
+	proc_print(t, "cpu ");
+	print_cpu(t, up * hart_count(), times.all_idle_ns);
+	for (hart_t h = 0; h < hart_count(); h++) {
+		proc_print(t, "cpu%u", (unsigned)h);
+		print_cpu(t, up, times.idle_ns[h]);
+	}
+	counter_for_each(add_counter, t);
+	proc_print(t, "btime %llu\nprocesses 1\nprocs_running %u\nprocs_blocked 0\n", (unsigned long long)booted,
+		   times.running);
+}
+PROC_FILE(stat, "stat", show_stat);
+
+/* The first processor's; harts that differ do not run one image. */
+static const char *isa(const struct fdt *f)
+{
+	fdt_node_t cpus = fdt_find(f, "/cpus");
+
+	for (fdt_node_t n = cpus < 0 ? cpus : fdt_first_child(f, cpus); n >= 0; n = fdt_next_sibling(f, n)) {
+		const char *text = fdt_string(f, n, "riscv,isa");
+
+		if (text)
+			return text;
+	}
+	return NULL;
+}
+
+static void cpuinfo(struct proc_text *t)
+{
+	const char *text = isa(boot_fdt());
+
+	for (hart_t h = 0; h < hart_count(); h++) {
+		proc_print(t, "processor\t: %u\n", (unsigned)h);
+		if (text)
+			proc_print(t, "isa\t\t: %s\n", text);
+		proc_print(t, "mmu\t\t: %s\n\n", IS_ENABLED(CONFIG_SV48) ? "sv48" : "sv39");
+	}
+}
+PROC_FILE(cpuinfo, "cpuinfo", cpuinfo);
+
+/* The words with which the machine was started. */
+static void cmdline(struct proc_text *t)
+{
+	const struct fdt *f = boot_fdt();
+	const char *text = fdt_string(f, fdt_find(f, "/chosen"), "bootargs");
+
+	proc_print(t, "%s\n", text ? text : "");
+}
+PROC_FILE(cmdline, "cmdline", cmdline);
