@@ -5,6 +5,7 @@
  */
 #include <core/types.h>
 
+#include "checksum.h"
 #include "lwip/opt.h"
 
 typedef uint64_t __attribute__((may_alias, aligned(1))) word64;
@@ -43,9 +44,5 @@ uint16_t net_checksum(const void *data, int len)
 	for (; len >= 16; p += 16, len -= 16)
 		sum += sum_block(p);
 	sum += sum_tail(p, len);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	return (uint16_t)net_fold(sum);
 }

@@ -25,6 +25,7 @@
 #include <core/assert.h>
 #include <core/counter.h>
 
+#include "checksum.h"
 #include "connections.h"
 #include "lwip/nd6.h"
 #include "lwip/priv/tcp_priv.h"
@@ -49,14 +50,6 @@ struct arrival {
 	unsigned payload_at, len;     /* within the frame */
 };
 
-static uint32_t fold(uint64_t sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint32_t)((sum & 0xffff) + (sum >> 16));
-}
-
 /*
  * The TCP header at `t`, with `len` bytes from there to the packet's end; `addresses` is the sum of
  * the pseudo-header's. False: not plain, or the sum is wrong.
@@ -69,7 +62,7 @@ static inline bool read_tcp(const word32 *t, unsigned len, uint64_t addresses, b
 	/* Header of 20 bytes; ACK, and perhaps PSH (the second byte). */
 	if (len < TCP_HLEN || (last & (0xff | (0xffu & ~TCP_PSH) << 8)) != (0x50 | TCP_ACK << 8))
 		return false;
-	if (!sum_is_good && !planted(PREDICT_SUM) && fold(addresses + lwip_htons((u16_t)len) + lwip_htons(IP_PROTO_TCP) +
+	if (!sum_is_good && !planted(PREDICT_SUM) && net_fold(addresses + lwip_htons((u16_t)len) + lwip_htons(IP_PROTO_TCP) +
 				 net_checksum(t, (int)len)) != 0xffff)
 		return false;
 	a->seq = lwip_ntohl(t[1]);
@@ -89,7 +82,7 @@ static inline bool read_ip4(const word32 *w, size_t room, bool sum_is_good, stru
 	/* No fragment (DF may be set), TCP. */
 	if ((w[1] >> 16 & ~lwip_htons(IP_DF)) || (w[2] >> 8 & 0xff) != IP_PROTO_TCP)
 		return false;
-	if (fold((uint64_t)w[0] + w[1] + w[2] + w[3] + w[4]) != 0xffff)
+	if (net_fold((uint64_t)w[0] + w[1] + w[2] + w[3] + w[4]) != 0xffff)
 		return false;
 	if (!read_tcp(t, len - IP_HLEN, (uint64_t)w[3] + w[4], sum_is_good, a))
 		return false;

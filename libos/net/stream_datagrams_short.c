@@ -20,6 +20,7 @@
 
 #include <string.h>
 
+#include "checksum.h"
 #include "lwip/prot/ethernet.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/udp.h"
@@ -75,21 +76,6 @@ static struct stream_datagrams *find(uint32_t local, uint16_t port)
 	return any;
 }
 
-static uint32_t fold(uint64_t sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint32_t)((sum & 0xffff) + (sum >> 16));
-}
-
-/* The same for a sum of a few half words, and of folded ones. */
-static inline uint32_t fold_short(uint32_t sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (sum & 0xffff) + (sum >> 16);
-}
-
 /* The length of the datagram's bytes; negative: not plain, or a sum is wrong. */
 static int read_headers(const struct netbuf *b, const word *ip)
 {
@@ -99,10 +85,10 @@ static int read_headers(const struct netbuf *b, const word *ip)
 	if ((ip[0] & 0xff) != 0x45 || total > b->frags[0].len - SIZEOF_ETH_HDR ||
 	    (ip[1] >> 16 & ~lwip_htons(IP_DF)) || len < UDP_HLEN || len + IP_HLEN != total)
 		return -1;
-	if (fold((uint64_t)ip[0] + ip[1] + ip[2] + ip[3] + ip[4]) != 0xffff)
+	if (net_fold((uint64_t)ip[0] + ip[1] + ip[2] + ip[3] + ip[4]) != 0xffff)
 		return -1;
 	if (!b->csum_good && udp[3] && !planted(DATAGRAM_SUM) &&
-	    fold((uint64_t)ip[3] + ip[4] + lwip_htons(IP_PROTO_UDP) + udp[2] + net_checksum(udp, (int)len)) != 0xffff)
+	    net_fold((uint64_t)ip[3] + ip[4] + lwip_htons(IP_PROTO_UDP) + udp[2] + net_checksum(udp, (int)len)) != 0xffff)
 		return -1;
 	return (int)(len - UDP_HLEN);
 }
@@ -146,7 +132,7 @@ bool net_datagram_take(struct net_interface *in, struct netbuf *b)
 	}
 	g->bytes = net_receive_lend(in, b, HEADERS, (unsigned)len);
 	g->short_way = in;
-	g->address_sum = fold((uint64_t)ip[3] + ip[4]);
+	g->address_sum = net_fold((uint64_t)ip[3] + ip[4]);
 	g->route.by = d;
 	g->route.remote_port = lwip_ntohs((u16_t)ip[5]);
 	ip_addr_set_ip4_u32_val(g->route.remote, ip[3]);
@@ -165,14 +151,14 @@ static inline void write_packet(const struct datagram *g, const word *asked, wor
 
 	ip[0] = 0x45 | total << 16;
 	ip[1] = id;
-	ip[2] = life | (0xffff & ~fold_short(g->address_sum + 0x45 + total + id + life)) << 16;
+	ip[2] = life | (0xffff & ~net_fold_short(g->address_sum + 0x45 + total + id + life)) << 16;
 	ip[3] = asked[4];
 	ip[4] = asked[3];
 	ip[5] = asked[5] << 16 | asked[5] >> 16;
 	ip[6] = lwip_htons((u16_t)udp_len);
-	sum = fold_short(g->address_sum + lwip_htons(IP_PROTO_UDP) + ip[6]);
+	sum = net_fold_short(g->address_sum + lwip_htons(IP_PROTO_UDP) + ip[6]);
 	if (unlikely(!device_sums)) {
-		sum = 0xffff & ~fold((uint64_t)sum + net_checksum(ip + 5, (int)udp_len));
+		sum = 0xffff & ~net_fold((uint64_t)sum + net_checksum(ip + 5, (int)udp_len));
 		sum = sum ? sum : 0xffff;
 	}
 	ip[6] |= sum << 16;

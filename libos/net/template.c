@@ -28,6 +28,7 @@
 
 #include <string.h>
 
+#include "checksum.h"
 #include "lwip/etharp.h"
 #include "lwip/priv/nd6_priv.h"
 #include "lwip/priv/tcp_priv.h"
@@ -58,21 +59,6 @@ void net_template_forget(struct net_template *t)
 {
 	if (expected == t)
 		expected = NULL;
-}
-
-static uint32_t fold(uint64_t sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint32_t)((sum & 0xffff) + (sum >> 16));
-}
-
-/* The same for a sum of a few half words, and of folded ones. */
-static inline uint32_t fold_short(uint32_t sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (sum & 0xffff) + (sum >> 16);
 }
 
 /* Frames and neighbour caches have link addresses at even places. */
@@ -127,7 +113,7 @@ static void prepare(struct net_template *t)
 
 	for (int i = t->is_v6 ? 2 : 3; i < (t->is_v6 ? 10 : 5); i++)
 		sum += ip[i];
-	t->pseudo_sum = fold(sum);
+	t->pseudo_sum = net_fold(sum);
 	if (t->is_v6) {
 		ip[1] &= 0xffff0000;
 		return;
@@ -135,7 +121,7 @@ static void prepare(struct net_template *t)
 	ip[0] &= 0xffff;
 	ip[1] &= 0xffff0000;
 	ip[2] &= 0xffff;
-	t->ip_sum = fold((uint64_t)ip[0] + ip[1] + ip[2] + ip[3] + ip[4]);
+	t->ip_sum = net_fold((uint64_t)ip[0] + ip[1] + ip[2] + ip[3] + ip[4]);
 }
 
 static __attribute__((noinline)) void learn(struct net_template *t, struct net_interface *in,
@@ -252,7 +238,7 @@ static inline uint8_t *write_ip(const struct net_template *t, struct packet *k, 
 		__builtin_memcpy(__builtin_assume_aligned(to, 8), t->words, 9 * 4);
 		ip[0] = (t->words[4] & 0xffff) | total << 16;
 		ip[1] = t->words[5] | id;
-		ip[2] = (t->words[6] & 0xffff) | (0xffff & ~fold_short(t->ip_sum + total + id)) << 16;
+		ip[2] = (t->words[6] & 0xffff) | (0xffff & ~net_fold_short(t->ip_sum + total + id)) << 16;
 	}
 	return (uint8_t *)to + PAD;
 }
@@ -269,9 +255,9 @@ static inline void write_tcp(const struct net_template *t, struct packet *k, uns
 	tcp[3] = (tcp[3] & 0xffff) | TCP_ACK << 8 | (uint32_t)lwip_htons((u16_t)window) << 16;
 	tcp[4] = 0;
 	if (likely(device_sums))
-		tcp[4] = fold_short(sum);
+		tcp[4] = net_fold_short(sum);
 	else
-		tcp[4] = 0xffff & ~fold((uint64_t)sum + net_checksum(tcp, (int)len));
+		tcp[4] = 0xffff & ~net_fold((uint64_t)sum + net_checksum(tcp, (int)len));
 }
 
 /* The segment joins those that were sent; what tcp_output() and tcp_output_segment() note. */
