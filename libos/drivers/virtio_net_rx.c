@@ -119,6 +119,7 @@ static void prepare(struct virtio_net *n, struct net_rx_buffer *b)
 	uint8_t *at = b->data + n->rx.pad;
 
 	b->netbuf.frags[0].base = at + n->hdr_bytes;
+	b->netbuf.room = (uint16_t)(n->rx.room - n->hdr_bytes);
 	virtq_prepare(&n->rx.q, b->id, arch_direct_unmap(at), n->rx.room, VIRTQ_DESC_F_WRITE, b);
 }
 
@@ -155,9 +156,16 @@ static void post_all(struct net_rx *rx, const struct net_rx_buffer *b)
 		virtq_offer(&rx->q, b->id);
 }
 
-/* One notification at most, and seldom that. */
-static void refill(struct net_rx *rx)
+/*
+ * One notification at most, and seldom that. Buffers may be with the device as frames that are sent (netdev.h), of which
+ * nobody else asks whether they are done.
+ */
+static void refill(struct virtio_net *n)
 {
+	struct net_rx *rx = &n->rx;
+
+	if (virtq_has_used(&n->tx.q))
+		net_tx_reap(n);
 	if (__atomic_load_n(&rx->returned, __ATOMIC_RELAXED))
 		post_all(rx, __atomic_exchange_n(&rx->returned, NULL, __ATOMIC_ACQUIRE));
 	post_all(rx, rx->spare);
@@ -169,7 +177,7 @@ void net_rx_start(struct virtio_net *n)
 {
 	struct net_rx *rx = &n->rx;
 
-	refill(rx);
+	refill(n);
 	rx->posted_min = virtq_outstanding(&rx->q) / 4;
 	rx->posted_good = virtq_outstanding(&rx->q) - virtq_outstanding(&rx->q) / 8;
 }
@@ -282,7 +290,7 @@ static __attribute__((noinline)) struct netbuf *frame_copy(struct virtio_net *n,
 	__atomic_fetch_add(&n->rx.copies, 1, __ATOMIC_RELAXED);
 	c->net = n;
 	c->netbuf = (struct netbuf){ .done = copy_done, .frag_count = 1, .len = frame->len,
-				     .csum_good = frame->csum_good };
+				     .room = (uint16_t)frame->len, .csum_good = frame->csum_good };
 	list_init(&c->netbuf.link);
 	c->netbuf.frags[0].base = c->data;
 	c->netbuf.frags[0].len = frame->len;
@@ -296,7 +304,7 @@ static __attribute__((noinline)) struct netbuf *rather_copy(struct virtio_net *n
 {
 	struct netbuf *copy;
 
-	refill(&n->rx);
+	refill(n);
 	if (virtq_outstanding(&n->rx.q) >= n->rx.posted_min)
 		return &b->netbuf;
 	copy = frame_copy(n, &b->netbuf);
@@ -342,6 +350,6 @@ unsigned net_rx_poll(struct virtio_net *n, unsigned budget)
 		}
 	}
 	if (net_rx_is_low(rx))
-		refill(rx);
+		refill(n);
 	return frames;
 }

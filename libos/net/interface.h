@@ -52,6 +52,8 @@ struct net_interface {
 err_t net_transmit(struct netif *netif, struct pbuf *p);        /* netif->linkoutput */
 bool net_transmit_packet(struct net_interface *in, struct packet *k, unsigned csum_start,
 			 unsigned csum_at); /* with headers; csum_start 0: its checksum is there. False: dropped */
+/* A frame that needs neither memory nor a queue: to the device, or (false) not at all. */
+bool net_transmit_netbuf(struct net_interface *in, struct netbuf *b);
 void net_transmit_submit(struct net_interface *in, struct transmission *t); /* device or queue */
 void net_transmit_retry(struct net_interface *in);              /* the ring has room again */
 /* merge.c: true when the frame was added to the open transmission, which is referenced by it then. */

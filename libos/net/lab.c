@@ -24,7 +24,7 @@ struct lab_frame {
 	struct netbuf netbuf;        /* first */
 	struct list link;            /* on the wire, by time of arrival */
 	uint64_t arrival_ns;
-	size_t len;
+	size_t len, room;
 	uint8_t *bytes;
 };
 
@@ -69,6 +69,7 @@ static void frame_done(struct netbuf *b)
 {
 	struct lab_frame *f = container_of(b, struct lab_frame, netbuf);
 
+	assert(b->frags[0].base == f->bytes);
 	lab_counts.lent--;
 	free(f->bytes - IP_PAD);
 	kfree(f);
@@ -88,7 +89,8 @@ static void arrive(const uint8_t *bytes, size_t len, uint64_t delay_ns)
 {
 	struct lab_frame *f = kmalloc(sizeof(*f));
 
-	f->bytes = (uint8_t *)malloc(len + IP_PAD) + IP_PAD;
+	f->room = len + lab_wire.frame_room;
+	f->bytes = (uint8_t *)malloc(f->room + IP_PAD) + IP_PAD;
 	memcpy(f->bytes, bytes, len);
 	f->len = len;
 	f->arrival_ns = now_ns + delay_ns;
@@ -324,7 +326,7 @@ static unsigned poll(struct netdev *d, unsigned budget)
 		if (f->arrival_ns > now_ns)
 			break;
 		list_remove(&f->link);
-		f->netbuf = (struct netbuf){ .done = frame_done, .frag_count = 1, .len = f->len };
+		f->netbuf = (struct netbuf){ .done = frame_done, .frag_count = 1, .len = f->len, .room = (uint16_t)f->room };
 		f->netbuf.frags[0].base = f->bytes;
 		f->netbuf.frags[0].len = f->len;
 		lab_counts.delivered++;

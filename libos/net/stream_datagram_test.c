@@ -125,11 +125,12 @@ TEST(datagrams_are_answered_over_both_families)
 	end();
 }
 
-static void answer_by_both_ways(uint32_t features)
+static void answer_by_both_ways(uint32_t features, unsigned frame_room)
 {
-	uint64_t before;
+	uint64_t before, taken;
 
 	CHECK_EQ(begin(false), 0);
+	lab_wire.frame_room = frame_room;
 	lab_offload(features);
 	CHECK_EQ(ask(LAB_FAR_IP4, "find the neighbour", 18), ERR_OK);
 	CHECK(wait_for(1));
@@ -143,15 +144,57 @@ static void answer_by_both_ways(uint32_t features)
 		CHECK(last_len == 36 + i && memcmp(last + 1, "the same either way and odd or even", 35) == 0);
 	}
 	net_prediction = true;
-	CHECK_EQ(net_datagrams_taken() - before, 32);
+	taken = net_datagrams_taken() - before;
+	CHECK(taken == 32 || taken == 31);        /* once in a while it is lwIP's turn */
 	CHECK(in_order);
 	end();
 }
 
 TEST(datagrams_go_past_lwip_and_through_it)
 {
-	answer_by_both_ways(0);
-	answer_by_both_ways(NETDEV_TX_CSUM);
+	for (unsigned frame_room = 0; frame_room <= 256; frame_room += 128) {
+		answer_by_both_ways(0, frame_room);
+		answer_by_both_ways(NETDEV_TX_CSUM, frame_room);
+	}
+}
+
+TEST(datagrams_are_answered_in_their_frames_which_come_back_when_these_are_sent)
+{
+	CHECK_EQ(begin(false), 0);
+	CHECK_EQ(ask(LAB_FAR_IP4, "find the neighbour", 18), ERR_OK);
+	CHECK(wait_for(1));
+	got = 0;
+	answers = 3;
+	lab_wire.frame_room = 2048;
+	lab_wire.slow_completion = true;
+	CHECK_EQ(ask(LAB_FAR_IP4, "several", 7), ERR_OK);
+	CHECK(wait_for(3) && in_order);
+	CHECK_EQ(lab_counts.lent, 1);
+	lab_complete();
+	CHECK_EQ(lab_counts.lent, 0);
+	end();
+}
+
+TEST(datagrams_that_find_the_ring_full_lose_their_answers_and_nothing_else)
+{
+	CHECK_EQ(begin(false), 0);
+	CHECK_EQ(ask(LAB_FAR_IP4, "find the neighbour", 18), ERR_OK);
+	CHECK(wait_for(1));
+	lab_use(NULL);
+	lab_wire.frame_room = 2048;
+	for (int i = 0; i < 8; i++)
+		ask(LAB_FAR_IP4, "many", 4);
+	lab_run(10 * NSEC_PER_USEC);
+	lab_wire.ring_room = 5;
+	lab_use(loop);
+	lab_run(NSEC_PER_SEC);
+	CHECK_EQ(served, 9);
+	CHECK_EQ(got, 6);
+	CHECK_EQ(lab_counts.lent, 0);
+	lab_wire.ring_room = 0;
+	CHECK_EQ(ask(LAB_FAR_IP4, "again", 5), ERR_OK);
+	CHECK(wait_for(7) && in_order);
+	end();
 }
 
 static void inject(uint16_t udp_sum, uint8_t ip_spoil)
@@ -217,11 +260,12 @@ TEST(datagrams_as_long_as_promised_and_in_fragments)
 	end();
 }
 
-TEST(datagrams_of_a_flood_are_bounded_and_no_memory_is_lost)
+static void flood(unsigned frame_room)
 {
 	size_t used = 0;
 
 	CHECK_EQ(begin(false), 0);
+	lab_wire.frame_room = frame_room;
 	CHECK_EQ(ask(LAB_FAR_IP4, "first", 5), ERR_OK);
 	CHECK(wait_for(1));
 	for (int round = 0; round < 3; round++) {
@@ -238,4 +282,10 @@ TEST(datagrams_of_a_flood_are_bounded_and_no_memory_is_lost)
 	CHECK_EQ(net_memory_used(), used);
 	end();
 	CHECK_EQ(lab_counts.lent, 0);
+}
+
+TEST(datagrams_of_a_flood_are_bounded_and_no_memory_is_lost)
+{
+	flood(0);
+	flood(2048);
 }

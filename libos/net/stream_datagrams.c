@@ -3,8 +3,9 @@
  *
  * What arrives waits, where it lies, in its owner's inbox ([S], filled under the stack lock); the
  * loop's section moves it to `waiting` ([o]), and the loop hands it out, one datagram after the
- * other. Answers are built in packets and gathered in the loop's `answers`, which the next section
- * sends. Most datagrams and answers go past lwIP (stream_datagrams_short.c). A flood is bounded by WAITING_MAX datagrams for each owner; more are dropped and counted.
+ * other. Most datagrams and answers go past lwIP, in the frame that the datagram came in
+ * (stream_datagrams_short.c). Other answers are built in packets and gathered in the loop's lists. The next section
+ * sends all. A flood is bounded by WAITING_MAX datagrams for each owner; more are dropped and counted.
  */
 #include <core/assert.h>
 #include <core/counter.h>
@@ -22,44 +23,27 @@ COUNTER(stream_drop_datagram, "datagrams dropped: too many wait for their server
 COUNTER(stream_drop_answer, "datagrams of servers dropped: no memory, route or neighbour");
 
 #define WAITING_MAX 1024
-#define FREE_MAX    64
 
 /* The route of an answer lies where its headers will be, until it is sent. */
 _Static_assert(sizeof(struct route) <= PACKET_HEADERS, "a route fits into the room for headers");
 
-static struct datagram *free_datagrams;  /* [S] */
-static unsigned free_count;              /* [S] */
-
-static struct datagram *datagram_alloc(void)
+static struct long_datagram *long_of(struct datagram *g)
 {
-	struct datagram *g = free_datagrams;
-
-	if (!g)
-		return net_memory_is_short() ? NULL : kmalloc(sizeof(*g));
-	free_datagrams = g->next;
-	free_count--;
-	return g;
+	return container_of(g, struct long_datagram, head);
 }
 
-static void datagram_free(struct datagram *g)
+static void long_free(struct datagram *g)
 {
-	net_receive_done(g->bytes);
-	if (unlikely(free_count >= FREE_MAX)) {
-		kfree(g);
-		return;
-	}
-	g->next = free_datagrams;
-	free_datagrams = g;
-	free_count++;
+	net_receive_done(long_of(g)->bytes);
+	kfree(long_of(g));
 }
 
-struct datagram *stream_datagram_new(struct stream_datagrams *d)
+bool stream_datagram_is_welcome(const struct stream_datagrams *d)
 {
-	struct datagram *g = d->inbox_count < WAITING_MAX ? datagram_alloc() : NULL;
-
-	if (!g)
-		counter_inc(stream_drop_datagram);
-	return g;
+	if (likely(d->inbox_count < WAITING_MAX))
+		return true;
+	counter_inc(stream_drop_datagram);
+	return false;
 }
 
 void stream_datagram_arrived(struct stream_datagrams *d, struct datagram *g)
@@ -78,19 +62,31 @@ static struct pbuf *in_one_piece(struct pbuf *p)
 	return p->next ? pbuf_coalesce(p, PBUF_RAW) : p;
 }
 
+static struct long_datagram *long_new(struct stream_datagrams *d, struct pbuf *p)
+{
+	struct long_datagram *g;
+
+	if (!stream_datagram_is_welcome(d))
+		return NULL;
+	g = p->next || net_memory_is_short() ? NULL : kmalloc(sizeof(*g));
+	if (!g)
+		counter_inc(stream_drop_datagram);
+	return g;
+}
+
 static void arrived(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port)
 {
 	struct stream_datagrams *d = arg;
-	struct datagram *g = stream_datagram_new(d);
+	struct long_datagram *g;
 
 	p = in_one_piece(p);
-	if (!g || p->next) {
+	g = long_new(d, p);
+	if (!g) {
 		pbuf_free(p);
-		kfree(g);
 		return;
 	}
+	g->head = (struct datagram){ .by = d, .data = p->payload, .len = p->len };
 	g->bytes = p;
-	g->short_way = NULL;
 	g->route = (struct route){ .by = d, .remote_port = port };
 	ip_addr_copy(g->route.remote, *from);
 	if (ip_addr_ismulticast(ip_current_dest_addr()) ||
@@ -98,7 +94,7 @@ static void arrived(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_add
 		ip_addr_copy(g->route.local, pcb->local_ip);
 	else
 		ip_addr_copy(g->route.local, *ip_current_dest_addr());
-	stream_datagram_arrived(d, g);
+	stream_datagram_arrived(d, &g->head);
 }
 
 /* Section: takes the inboxes over; what was taken before has been served. */
@@ -149,12 +145,28 @@ static void answer_send(struct packet *k)
 	packet_put(k);
 }
 
+/* Datagrams that were handed out: sends the answers in their frames, and gives all back. */
+static void end_used(struct stream_loop *loop)
+{
+	struct datagram *g, *next;
+
+	for (g = loop->used_datagrams; g; g = next) {
+		next = g->next;
+		if (unlikely(!g->is_short))
+			long_free(g);
+		else if (unlikely(!stream_short_end(g)))
+			counter_inc(stream_drop_answer);
+	}
+	loop->used_datagrams = NULL;
+	loop->used_datagrams_end = &loop->used_datagrams;
+}
+
 /* Section: sends what was answered during the last service. */
 void stream_datagrams_flush(struct stream_loop *loop)
 {
 	struct output_piece *piece;
-	struct datagram *g;
 
+	end_used(loop);
 	while ((piece = loop->short_answers)) {
 		loop->short_answers = piece->next;
 		stream_short_send(packet_of(piece));
@@ -162,10 +174,6 @@ void stream_datagrams_flush(struct stream_loop *loop)
 	while ((piece = loop->answers)) {
 		loop->answers = piece->next;
 		answer_send(packet_of(piece));
-	}
-	while ((g = loop->used_datagrams)) {
-		loop->used_datagrams = g->next;
-		datagram_free(g);
 	}
 	loop->short_answers_end = &loop->short_answers;
 	loop->answers_end = &loop->answers;
@@ -177,11 +185,18 @@ static void serve_one(struct stream_datagrams *d)
 
 	d->waiting = g->next;
 	d->current = g;
-	d->loop->stats.bytes_in += g->bytes->len;
-	d->ops.received(d, g->bytes->payload, g->bytes->len);
+	d->loop->stats.bytes_in += g->len;
+	d->ops.received(d, g->data, g->len);
 	d->current = NULL;
-	g->next = d->loop->used_datagrams;
-	d->loop->used_datagrams = g;
+	g->next = NULL;
+	*d->loop->used_datagrams_end = g;
+	d->loop->used_datagrams_end = &g->next;
+}
+
+static void unreserve(struct stream_datagrams *d)
+{
+	stream_packet_return(d->loop, d->reserved);
+	d->reserved = NULL;
 }
 
 /* A server may open others from inside received(), but close none; those opened have nothing yet. */
@@ -194,42 +209,57 @@ void stream_datagrams_serve(struct stream_loop *loop)
 		while (d->waiting)
 			serve_one(d);
 		if (d->reserved)
-			stream_packet_return(loop, d->reserved);
-		d->reserved = NULL;
+			unreserve(d);
 	}
+}
+
+static __attribute__((noinline)) void *reserve_packet(struct stream_datagrams *d, size_t len)
+{
+	d->reserved = stream_packet_take(d->loop, len > PACKET_SMALL_ROOM ? PACKET_LARGE : PACKET_SMALL);
+	return d->reserved ? d->reserved->payload : NULL;
 }
 
 void *stream_datagram_reserve(struct stream_datagrams *d, size_t len)
 {
-	if (!d->current || len > STREAM_DATAGRAM_MAX)
+	void *room = NULL;
+
+	if (unlikely(!d->current || len > STREAM_DATAGRAM_MAX))
 		return NULL;
-	if (d->reserved && d->reserved->room < len) {
-		stream_packet_return(d->loop, d->reserved);
-		d->reserved = NULL;
-	}
-	if (!d->reserved)
-		d->reserved = stream_packet_take(d->loop, len > PACKET_SMALL_ROOM ? PACKET_LARGE : PACKET_SMALL);
-	return d->reserved ? d->reserved->payload : NULL;
+	if (unlikely(d->reserved))
+		unreserve(d);
+	if (likely(d->current->is_short))
+		room = stream_short_reserve(d->current, len);
+	return likely(room) ? room : reserve_packet(d, len);
 }
 
-void stream_datagram_commit(struct stream_datagrams *d, size_t len)
+static __attribute__((noinline)) void commit_packet(struct stream_datagrams *d, struct packet *k, size_t len)
 {
-	struct packet *k = d->reserved;
-	struct stream_loop *loop = d->loop;
-	struct output_piece ***end = &loop->short_answers_end;
+	struct output_piece ***end = &d->loop->short_answers_end;
 
-	assert(k && len <= k->room && d->current);
+	assert(len <= k->room);
 	d->reserved = NULL;
 	packet_set_len(k, len);
-	if (unlikely(!stream_short_answer(d->current, k, len))) {
-		memcpy(k->headers, &d->current->route, sizeof(struct route));
-		end = &loop->answers_end;
+	if (!d->current->is_short || !stream_short_answer(d->current, k, len)) {
+		if (d->current->is_short)
+			stream_short_route(d->current, (struct route *)k->headers);
+		else
+			memcpy(k->headers, &long_of(d->current)->route, sizeof(struct route));
+		end = &d->loop->answers_end;
 	}
 	k->piece.next = NULL;
 	**end = &k->piece;
 	*end = &k->piece.next;
-	loop->stats.datagrams_out++;
-	loop->stats.bytes_out += len;
+}
+
+void stream_datagram_commit(struct stream_datagrams *d, size_t len)
+{
+	assert(d->current && (d->reserved || d->current->is_short));
+	d->loop->stats.datagrams_out++;
+	d->loop->stats.bytes_out += len;
+	if (unlikely(d->reserved))
+		commit_packet(d, d->reserved, len);
+	else
+		stream_short_commit(d->current, len);
 }
 
 static int open_locked(struct stream_datagrams *d, const ip_addr_t *ip, uint16_t port)
@@ -288,7 +318,10 @@ static void drop_all(struct datagram *g)
 
 	for (; g; g = next) {
 		next = g->next;
-		datagram_free(g);
+		if (g->is_short)
+			stream_short_drop(g);
+		else
+			long_free(g);
 	}
 }
 
@@ -341,10 +374,15 @@ int stream_datagrams_peer(const struct stream_datagrams *d, struct sockaddr_stor
 			  socklen_t *len)
 {
 	struct socket_name name;
+	struct route route;
 
 	if (!d->current)
 		return -ENOTCONN;
-	net_address_write(&name, d->family, &d->current->route.remote, d->current->route.remote_port);
+	if (d->current->is_short)
+		stream_short_route(d->current, &route);
+	else
+		route = long_of(d->current)->route;
+	net_address_write(&name, d->family, &route.remote, route.remote_port);
 	name_out(&name, addr, len);
 	return 0;
 }

@@ -8,6 +8,28 @@
 #include "lwip/udp.h"
 #include "stream_lwip.h"
 
+/* One received datagram: a struct short_datagram or a struct long_datagram. */
+struct datagram {
+	struct datagram *next;
+	struct stream_datagrams *by;
+	const uint8_t *data;
+	uint16_t len;
+	bool is_short;
+};
+
+/*
+ * One that came past lwIP, described in its frame's own netbuf (stack_room). Its first answer is written into
+ * the frame, behind it.
+ */
+struct short_datagram {
+	struct datagram head;
+	struct net_interface *in;
+	const void *frame;                /* where it begins, */
+	void (*done)(struct netbuf *b);   /* and the driver's done(), while the answer is sent in its place */
+	uint32_t address_sum;             /* of both, for the answer's checksums */
+	uint16_t answer_len;              /* with headers; 0: none */
+};
+
 /* Where an answer goes: to the sender, from the address that the datagram was sent to. */
 struct route {
 	struct stream_datagrams *by;
@@ -15,13 +37,10 @@ struct route {
 	uint16_t remote_port;
 };
 
-/* One received datagram. */
-struct datagram {
-	struct datagram *next;
+struct long_datagram {
+	struct datagram head;
 	struct pbuf *bytes;
-	struct net_interface *short_way;  /* where its answers leave with headers made of its own; NULL: lwIP's */
-	uint32_t address_sum;             /* of both, for the answer's checksums */
-	struct route route;               /* also for the short way, since a server may ask for it */
+	struct route route;
 };
 
 struct stream_datagrams {
@@ -36,20 +55,28 @@ struct stream_datagrams {
 	unsigned inbox_count;             /* [S] */
 	struct datagram *waiting;         /* [o] */
 	struct datagram *current;         /* [o] inside received() */
-	struct packet *reserved;          /* [o] */
+	struct packet *reserved;          /* [o] NULL: none, or room in the frame of `current` */
 	uint16_t identification;          /* [o] of answers by the short way */
 };
 
-/* S: room for one more, or NULL: too many wait, or memory is short (counted). */
-struct datagram *stream_datagram_new(struct stream_datagrams *d);
+/* S: may one more wait? Counts one that may not. */
+bool stream_datagram_is_welcome(const struct stream_datagrams *d);
 /* S: it waits for its server. */
 void stream_datagram_arrived(struct stream_datagrams *d, struct datagram *g);
 
 /* stream_datagrams_short.c */
 void stream_datagrams_expect(struct stream_datagrams *d);      /* S: opened */
 void stream_datagrams_unexpect(struct stream_datagrams *d);    /* S: closed */
+/* Who sent it, and to which address. */
+void stream_short_route(const struct datagram *g, struct route *route);
+/* o: room for an answer in the datagram's own frame; NULL: none, or there is one already. */
+void *stream_short_reserve(const struct datagram *g, size_t len);
+void stream_short_commit(struct datagram *g, size_t len);      /* o */
 /* o: the headers of an answer of `len` bytes; false: it has to go through lwIP. */
 bool stream_short_answer(const struct datagram *g, struct packet *k, size_t len);
 void stream_short_send(struct packet *k);                      /* S and o */
+/* S and o: sends the answer in its frame, if any, and gives the frame back. False: the answer was dropped. */
+bool stream_short_end(struct datagram *g);
+void stream_short_drop(struct datagram *g);                    /* S and o: gives the frame back */
 
 #endif

@@ -7,6 +7,11 @@
  * frame came from. Everything else is lwIP's: IPv6, fragments, broadcasts, ports of sockets, ports of
  * nobody (which ICMP answers), and neighbours that are not known yet (which ARP asks for).
  *
+ * The first answer, which is mostly the only one, is written into the frame that brought the datagram, behind it, and that
+ * frame leaves for the device in place of the one that came: nothing is allocated on the way, and the description of the
+ * datagram lies in the frame's netbuf. Receive buffers that leave so are back when the device has sent them
+ * (virtio_net_rx.c looks after them when they become few). Where the frame has no room, and for further answers, packets are used.
+ *
  * An answer goes to where the datagram came from, so its headers are the datagram's with both ends
  * exchanged. The link address is not taken on the sender's word: it is the neighbour cache's, as with
  * every packet that lwIP sends, and so is its age (net_neighbour_is()). What a forger can do by a wrong
@@ -33,6 +38,7 @@ COUNTER(net_tx_datagrams_short, "datagrams that went past lwIP's output");
 
 #define HEADERS    (SIZEOF_ETH_HDR + IP_HLEN + UDP_HLEN)
 #define TIME_LIVED 255u
+#define ANSWER_HEADROOM 16u    /* for the driver's own header, before an answer in its question's frame */
 
 typedef uint16_t __attribute__((may_alias)) half;
 typedef uint32_t __attribute__((may_alias)) word;
@@ -43,6 +49,7 @@ struct short_answer {
 	bool device_sums;
 };
 _Static_assert(sizeof(struct short_answer) <= PACKET_HEADERS - HEADERS, "answer and headers fit");
+_Static_assert(sizeof(struct short_datagram) <= sizeof(((struct netbuf *)0)->stack_room), "no memory is needed");
 
 static struct list expected = LIST_INIT(expected);   /* [S] */
 static uint8_t neighbour_hint;                       /* [S] */
@@ -93,6 +100,17 @@ static int read_headers(const struct netbuf *b, const word *ip)
 	return (int)(len - UDP_HLEN);
 }
 
+static inline bool device_sums(const struct net_interface *in)
+{
+	return in->dev->features & NETDEV_TX_CSUM;
+}
+
+/* An answer that must leave in fragments is lwIP's. */
+static inline bool fits(const struct net_interface *in, size_t len)
+{
+	return len + UDP_HLEN + IP_HLEN <= in->dev->mtu;
+}
+
 static bool is_host(uint32_t address)
 {
 	unsigned first = address & 0xff;      /* network order, little endian */
@@ -107,10 +125,10 @@ uint64_t net_datagrams_taken(void)
 
 bool net_datagram_take(struct net_interface *in, struct netbuf *b)
 {
+	struct short_datagram *g = (struct short_datagram *)b->stack_room;
 	const uint8_t *frame = b->frags[0].base;
 	const word *ip = (const word *)(frame + SIZEOF_ETH_HDR);
 	struct stream_datagrams *d;
-	struct datagram *g;
 	int len;
 
 	if (list_is_empty(&expected) || ip[4] != ip4_addr_get_u32(netif_ip4_addr(&in->netif)) || !is_host(ip[3]) ||
@@ -125,27 +143,47 @@ bool net_datagram_take(struct net_interface *in, struct netbuf *b)
 	if (in->lent_frames >= CONFIG_NET_RX_LENT_MAX)
 		return false;
 	counter_inc(net_rx_datagrams_short);
-	g = stream_datagram_new(d);
-	if (unlikely(!g)) {
+	if (unlikely(!stream_datagram_is_welcome(d))) {
 		netbuf_done(b);
 		return true;
 	}
-	g->bytes = net_receive_lend(in, b, HEADERS, (unsigned)len);
-	g->short_way = in;
-	g->address_sum = net_fold((uint64_t)ip[3] + ip[4]);
-	g->route.by = d;
-	g->route.remote_port = lwip_ntohs((u16_t)ip[5]);
-	ip_addr_set_ip4_u32_val(g->route.remote, ip[3]);
-	ip_addr_set_ip4_u32_val(g->route.local, ip[4]);
-	stream_datagram_arrived(d, g);
+	in->lent_frames++;
+	*g = (struct short_datagram){
+		.head = { .by = d, .data = frame + HEADERS, .len = (uint16_t)len, .is_short = true },
+		.in = in, .frame = frame, .address_sum = net_fold((uint64_t)ip[3] + ip[4]),
+	};
+	stream_datagram_arrived(d, &g->head);
 	return true;
 }
 
-/* IP and UDP, from the question's; `udp_len` counts UDP's header. */
-static inline void write_packet(const struct datagram *g, const word *asked, word *ip, unsigned udp_len,
+static struct short_datagram *short_of(const struct datagram *g)
+{
+	return container_of(g, struct short_datagram, head);
+}
+
+static struct netbuf *netbuf_of(struct short_datagram *g)
+{
+	return container_of((void *)g, struct netbuf, stack_room);
+}
+
+void stream_short_route(const struct datagram *g, struct route *route)
+{
+	const word *ip = (const word *)(g->data - HEADERS + SIZEOF_ETH_HDR);
+
+	route->by = g->by;
+	route->remote_port = lwip_ntohs((u16_t)ip[5]);
+	ip_addr_set_ip4_u32_val(route->remote, ip[3]);
+	ip_addr_set_ip4_u32_val(route->local, ip[4]);
+}
+
+/*
+ * IP and UDP, from the question's; `udp_len` counts UDP's header. The question's headers are read again, from
+ * memory that the device could write: what a lying one gains is an answer that goes astray.
+ */
+static inline void write_packet(const struct short_datagram *g, const word *asked, word *ip, unsigned udp_len,
 				bool device_sums)
 {
-	uint32_t total = lwip_htons((u16_t)(udp_len + IP_HLEN)), id = lwip_htons(g->route.by->identification++);
+	uint32_t total = lwip_htons((u16_t)(udp_len + IP_HLEN)), id = lwip_htons(g->head.by->identification++);
 	uint32_t life = TIME_LIVED | IP_PROTO_UDP << 8;
 	uint32_t sum;
 
@@ -164,27 +202,32 @@ static inline void write_packet(const struct datagram *g, const word *asked, wor
 	ip[6] |= sum << 16;
 }
 
-bool stream_short_answer(const struct datagram *g, struct packet *k, size_t len)
+/* All headers of an answer of `len` bytes, to lie before them. */
+static inline void write_headers(const struct short_datagram *g, uint8_t *frame, size_t len)
 {
-	struct net_interface *in = g->short_way;
-	uint8_t *frame = k->payload - HEADERS;
-	const half *asked;
+	const half *asked = (const half *)(g->head.data - HEADERS);
 	half *to = (half *)frame;
-	struct pbuf *p = &k->custom.pbuf;
-	bool device_sums;
 
-	if (!in || len + UDP_HLEN + IP_HLEN > in->dev->mtu)
-		return false;
-	asked = (const half *)((const uint8_t *)g->bytes->payload - HEADERS);
-	device_sums = in->dev->features & NETDEV_TX_CSUM;
 	to[0] = asked[3], to[1] = asked[4], to[2] = asked[5];
 	to[3] = asked[0], to[4] = asked[1], to[5] = asked[2];
 	to[6] = asked[6];
-	write_packet(g, (const word *)(asked + 7), (word *)(frame + SIZEOF_ETH_HDR),
-		     (unsigned)len + UDP_HLEN, device_sums);
-	p->payload = frame;
+	write_packet(g, (const word *)(asked + 7), (word *)(frame + SIZEOF_ETH_HDR), (unsigned)len + UDP_HLEN,
+		     device_sums(g->in));
+}
+
+/* ---- in a packet ---- */
+
+bool stream_short_answer(const struct datagram *head, struct packet *k, size_t len)
+{
+	const struct short_datagram *g = short_of(head);
+	struct pbuf *p = &k->custom.pbuf;
+
+	if (!fits(g->in, len))
+		return false;
+	write_headers(g, k->payload - HEADERS, len);
+	p->payload = k->payload - HEADERS;
 	p->len = p->tot_len = (u16_t)(len + HEADERS);
-	*(struct short_answer *)k->headers = (struct short_answer){ in, device_sums };
+	*(struct short_answer *)k->headers = (struct short_answer){ g->in, device_sums(g->in) };
 	return true;
 }
 
@@ -196,4 +239,82 @@ void stream_short_send(struct packet *k)
 	counter_inc(net_tx_datagrams_short);
 	net_transmit_packet(answer->in, k, sum_from, sum_from + offsetof(struct udp_hdr, chksum));
 	packet_put(k);
+}
+
+/* ---- in the datagram's own frame ---- */
+
+/* Where the answer's frame begins: behind the datagram, with room for the driver, its IP header aligned. */
+static inline uint8_t *answer_frame(const struct datagram *g)
+{
+	return (uint8_t *)ALIGN_UP((uintptr_t)g->data + g->len + ANSWER_HEADROOM, 8) + 2;
+}
+
+void *stream_short_reserve(const struct datagram *head, size_t len)
+{
+	struct short_datagram *g = short_of(head);
+	uint8_t *frame = answer_frame(head);
+
+	if (unlikely(g->answer_len || !fits(g->in, len) ||
+		     (size_t)(frame - (const uint8_t *)g->frame) + HEADERS + len > netbuf_of(g)->room))
+		return NULL;
+	return frame + HEADERS;
+}
+
+void stream_short_commit(struct datagram *head, size_t len)
+{
+	struct short_datagram *g = short_of(head);
+	uint8_t *frame = answer_frame(head);
+
+	assert((size_t)(frame - (const uint8_t *)g->frame) + HEADERS + len <= netbuf_of(g)->room);
+	write_headers(g, frame, len);
+	g->answer_len = (uint16_t)(len + HEADERS);
+}
+
+static void give_back(struct short_datagram *g)
+{
+	g->in->lent_frames--;
+	netbuf_done(netbuf_of(g));
+}
+
+void stream_short_drop(struct datagram *head)
+{
+	give_back(short_of(head));
+}
+
+/* The driver has sent the answer, or never will. */
+static void answer_done(struct netbuf *b)
+{
+	struct short_datagram *g = (struct short_datagram *)b->stack_room;
+
+	b->frags[0].base = g->frame;
+	b->done = g->done;
+	give_back(g);
+}
+
+bool stream_short_end(struct datagram *head)
+{
+	struct short_datagram *g = short_of(head);
+	struct netbuf *b = netbuf_of(g);
+	uint8_t *frame;
+
+	if (!g->answer_len) {
+		give_back(g);
+		return true;
+	}
+	frame = answer_frame(head);
+	g->done = b->done;
+	b->done = answer_done;
+	b->frags[0].base = frame;
+	b->frags[0].len = b->len = g->answer_len;
+	b->needs_csum = device_sums(g->in);
+	b->csum_start = SIZEOF_ETH_HDR + IP_HLEN;
+	b->csum_offset = SIZEOF_ETH_HDR + IP_HLEN + offsetof(struct udp_hdr, chksum);
+	b->gso_size = 0;
+	b->headroom = ANSWER_HEADROOM;
+	b->patient = true;
+	counter_inc(net_tx_datagrams_short);
+	if (likely(net_transmit_netbuf(g->in, b)))
+		return true;
+	answer_done(b);
+	return false;
 }

@@ -326,6 +326,7 @@ int stream_loop_create(struct stream_loop **out)
 	list_init(&loop->datagrams);
 	loop->answers_end = &loop->answers;
 	loop->short_answers_end = &loop->short_answers;
+	loop->used_datagrams_end = &loop->used_datagrams;
 	list_init(&loop->ready);
 	list_init(&loop->work);
 	list_init(&loop->touched);

@@ -137,7 +137,7 @@ struct stream_loop {
 
 	struct packet *stock[PACKET_SIZES];        /* [o] packets to write output into */
 	unsigned stock_count[PACKET_SIZES], stock_least[PACKET_SIZES]; /* [o] */
-	struct datagram *used_datagrams;  /* [o] handed out, to be freed */
+	struct datagram *used_datagrams, **used_datagrams_end; /* [o] handed out, to be answered and freed */
 	bool has_inbox;                   /* [S] datagrams have arrived */
 	bool has_datagrams;               /* [o] collected, to be handed out */
 	struct output_piece *answers, **answers_end; /* [o] datagrams to send through lwIP */

@@ -345,6 +345,16 @@ bool net_transmit_packet(struct net_interface *in, struct packet *k, unsigned cs
 	return true;
 }
 
+bool net_transmit_netbuf(struct net_interface *in, struct netbuf *b)
+{
+	net_merge_close(in);
+	if (unlikely(in->waiting_count) || unlikely(in->dev->ops->transmit(in->dev, b)))
+		return false;
+	in->needs_kick = true;
+	counter_inc(net_tx_frames);
+	return true;
+}
+
 void net_transmit_retry(struct net_interface *in)
 {
 	while (in->waiting_count) {

@@ -13,7 +13,9 @@
  * and the stack is not polling anyway. A frame that is `patient` needs no such interrupt. A driver
  * whose own header fits into `headroom` can put it there and send a frame of one piece as it is.
  * Receive: the stack is told by wake() and then calls poll() until it returns 0, at whatever pace it
- * likes. poll() calls input() for each frame. Before it rests, the stack calls look(): only then is the
+ * likes. poll() calls input() for each frame. A received frame of one piece may itself be transmitted, as another
+ * one written into its `room`; whoever does so puts frags[0].base and done back before it calls the driver's done().
+ * Before it rests, the stack calls look(): only then is the
  * arrival of the next frame told.
  *
  * All downcalls are made by threads (or executor tasks) that hold the stack lock. Every upcall but
@@ -58,6 +60,7 @@ struct netbuf {
 	bool csum_good;                   /* receive */
 	uint8_t headroom;                 /* transmit: bytes before frags[0].base that are the driver's until done() */
 	bool patient;                     /* transmit: nobody waits for done(), it may come with a later poll() */
+	uint16_t room;                    /* receive: bytes from frags[0].base on that are the stack's until done() */
 	size_t len;                       /* whole frame */
 	uint64_t stack_room[NETBUF_STACK_WORDS]; /* receive: the stack's own from input() to done() */
 };
