@@ -121,6 +121,9 @@ static void converse(struct stream_datagrams *d, const uint8_t *request, const c
 {
 	size_t done = 0, n = 1;
 
+	udp_conn.state = CONN_COMMAND;
+	udp_conn.protocol = (uint8_t)settings.protocol;
+	udp_conn.authenticated = true;
 	while (done < len && n > 0 && udp_conn.state != CONN_CLOSING) {
 		n = conn_step(&udp_conn, data + done, len - done);
 		done += n;
@@ -135,9 +138,6 @@ static void received(struct stream_datagrams *d, const uint8_t *data, size_t len
 		return;
 	clock_update();
 	watch_client = &udp_conn;
-	udp_conn.state = CONN_COMMAND;
-	udp_conn.protocol = (uint8_t)settings.protocol;
-	udp_conn.authenticated = true;
 	if (settings.protocol == PROTOCOL_BINARY ||
 	    !answer_get(d, data, (const char *)data + FRAME, len - FRAME))
 		converse(d, data, (const char *)data + FRAME, len - FRAME);

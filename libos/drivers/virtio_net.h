@@ -32,6 +32,21 @@ struct virtio_net_hdr {
 	uint16_t num_buffers;    /* legacy without mergeable buffers: not there [5.1.6.1] */
 };
 
+/*
+ * The header of a frame that at most wants a checksum, as the words in which it lies; put together in registers, where
+ * the structure would go through memory. Little endian.
+ */
+static inline void virtio_net_put_header(uint8_t *at, bool needs_csum, unsigned csum_start, unsigned csum_offset)
+{
+	uint64_t low = (needs_csum ? NET_HDR_F_NEEDS_CSUM : 0) |
+		       (uint64_t)csum_start << 8 * offsetof(struct virtio_net_hdr, csum_start);
+	uint32_t high = (uint16_t)csum_offset;
+
+	_Static_assert(offsetof(struct virtio_net_hdr, csum_offset) == sizeof(low), "the words' limits");
+	__builtin_memcpy(at, &low, sizeof(low));
+	__builtin_memcpy(at + sizeof(low), &high, sizeof(high));
+}
+
 #define NET_HDR_BYTES        12u
 #define NET_HDR_LEGACY_BYTES 10u
 #define ETH_HEADER_BYTES     14u
@@ -131,7 +146,7 @@ static inline bool net_tx_in_place(struct virtio_net *n, struct netbuf *b)
 {
 	struct net_tx *tx = &n->tx;
 	struct net_tx_slot *s = tx->free;
-	struct virtio_net_hdr h = { .flags = b->needs_csum ? NET_HDR_F_NEEDS_CSUM : 0 };
+	unsigned csum_start = 0, csum_offset = 0;
 	uint8_t *at = (uint8_t *)b->frags[0].base - NET_HDR_BYTES;
 
 	if (unlikely(!b->patient || b->frag_count != 1 || b->gso_size || b->headroom < NET_HDR_BYTES ||
@@ -141,10 +156,10 @@ static inline bool net_tx_in_place(struct virtio_net *n, struct netbuf *b)
 	if (likely(b->needs_csum)) {
 		if (unlikely(!(n->netdev.features & NETDEV_TX_CSUM) || b->csum_offset < b->csum_start))
 			return false;
-		h.csum_start = b->csum_start;
-		h.csum_offset = b->csum_offset - b->csum_start;
+		csum_start = b->csum_start;
+		csum_offset = b->csum_offset - csum_start;
 	}
-	__builtin_memcpy(at, &h, NET_HDR_BYTES);
+	virtio_net_put_header(at, b->needs_csum, csum_start, csum_offset);
 	s->netbuf = b;
 	tx->free = s->next_free;
 	virtq_add_one(&tx->q, arch_direct_unmap(at), NET_HDR_BYTES + (uint32_t)b->len, 0, s);

@@ -318,15 +318,12 @@ static inline bool is_udp(const struct netbuf *b)
 	return frame[23] == IP_PROTO_UDP && frame[12] == 0x08 && frame[13] == 0x00;
 }
 
-bool net_predict(struct net_interface *in, struct netbuf *b)
+/* Apart from its caller, because it has many registers to save. */
+static __attribute__((noinline)) bool take_segment(struct net_interface *in, struct netbuf *b)
 {
 	struct pbuf *bytes = NULL;
 	struct arrival a;
 
-	if (!net_prediction || !is_readable(b))
-		return false;
-	if (is_udp(b))
-		return net_datagram_take(in, b);
 	if (!read_frame(b, &a) || !is_expected(&a))
 		return false;
 	if (a.len) {
@@ -339,4 +336,11 @@ bool net_predict(struct net_interface *in, struct netbuf *b)
 	counter_inc(net_rx_predicted);
 	apply(&a, bytes);
 	return true;
+}
+
+bool net_predict(struct net_interface *in, struct netbuf *b)
+{
+	if (!net_prediction || !is_readable(b))
+		return false;
+	return is_udp(b) ? net_datagram_take(in, b) : take_segment(in, b);
 }

@@ -226,19 +226,22 @@ static struct pbuf *take(struct net_interface *in, struct netbuf *b)
 	return p;
 }
 
-void net_receive(struct net_interface *in, struct netbuf *b)
+static __attribute__((noinline)) void give_to_lwip(struct net_interface *in, struct netbuf *b)
 {
 	uint16_t check = b->csum_good ? 0 : in->check_always;
-	struct pbuf *p;
+	struct pbuf *p = take(in, b);
 
-	counter_inc(net_rx_frames);
-	if (likely(net_predict(in, b)))
-		return;
-	p = take(in, b);
 	if (!p)
 		return;
 	in->netif.chksum_flags |= check;
 	if (in->netif.input(p, &in->netif) != ERR_OK)
 		pbuf_free(p);
 	in->netif.chksum_flags &= (uint16_t)~check;
+}
+
+void net_receive(struct net_interface *in, struct netbuf *b)
+{
+	counter_inc(net_rx_frames);
+	if (unlikely(!net_predict(in, b)))
+		give_to_lwip(in, b);
 }

@@ -83,21 +83,26 @@ static struct stream_datagrams *find(uint32_t local, uint16_t port)
 	return any;
 }
 
-/* The length of the datagram's bytes; negative: not plain, or a sum is wrong. */
-static int read_headers(const struct netbuf *b, const word *ip)
+/* The length of the datagram with UDP's header; 0: not plain, or IP's sum is wrong. UDP's is not looked at. */
+static inline unsigned read_headers(const struct netbuf *b, const word *ip)
 {
 	const half *udp = (const half *)(ip + IP_HLEN / 4);
 	unsigned total = lwip_ntohs((u16_t)(ip[0] >> 16)), len = lwip_ntohs(udp[2]);
 
 	if ((ip[0] & 0xff) != 0x45 || total > b->frags[0].len - SIZEOF_ETH_HDR ||
 	    (ip[1] >> 16 & ~lwip_htons(IP_DF)) || len < UDP_HLEN || len + IP_HLEN != total)
-		return -1;
+		return 0;
 	if (net_fold((uint64_t)ip[0] + ip[1] + ip[2] + ip[3] + ip[4]) != 0xffff)
-		return -1;
-	if (!b->csum_good && udp[3] && !planted(DATAGRAM_SUM) &&
-	    net_fold((uint64_t)ip[3] + ip[4] + lwip_htons(IP_PROTO_UDP) + udp[2] + net_checksum(udp, (int)len)) != 0xffff)
-		return -1;
-	return (int)(len - UDP_HLEN);
+		return 0;
+	return len;
+}
+
+static bool sum_is_good(const word *ip, unsigned len)
+{
+	const half *udp = (const half *)(ip + IP_HLEN / 4);
+
+	return !udp[3] || planted(DATAGRAM_SUM) ||
+	       net_fold((uint64_t)ip[3] + ip[4] + lwip_htons(IP_PROTO_UDP) + udp[2] + net_checksum(udp, (int)len)) == 0xffff;
 }
 
 static inline bool device_sums(const struct net_interface *in)
@@ -123,25 +128,16 @@ uint64_t net_datagrams_taken(void)
 	return counter_read(&counter_net_rx_datagrams_short);
 }
 
-bool net_datagram_take(struct net_interface *in, struct netbuf *b)
+/*
+ * The frame is ours: it waits for its server, or is dropped because too many do. `len`, with UDP's header, was
+ * checked; what the frame says of it now was not.
+ */
+static bool accept(struct net_interface *in, struct netbuf *b, struct stream_datagrams *d, unsigned len)
 {
 	struct short_datagram *g = (struct short_datagram *)b->stack_room;
 	const uint8_t *frame = b->frags[0].base;
 	const word *ip = (const word *)(frame + SIZEOF_ETH_HDR);
-	struct stream_datagrams *d;
-	int len;
 
-	if (list_is_empty(&expected) || ip[4] != ip4_addr_get_u32(netif_ip4_addr(&in->netif)) || !is_host(ip[3]) ||
-	    !netif_is_up(&in->netif))
-		return false;
-	len = read_headers(b, ip);
-	if (len < 0)
-		return false;
-	d = find(ip[4], lwip_ntohs((u16_t)(ip[5] >> 16)));
-	if (!d || !net_neighbour_is(in, ip[3], frame + ETH_HWADDR_LEN, &neighbour_hint))
-		return false;
-	if (in->lent_frames >= CONFIG_NET_RX_LENT_MAX)
-		return false;
 	counter_inc(net_rx_datagrams_short);
 	if (unlikely(!stream_datagram_is_welcome(d))) {
 		netbuf_done(b);
@@ -149,11 +145,58 @@ bool net_datagram_take(struct net_interface *in, struct netbuf *b)
 	}
 	in->lent_frames++;
 	*g = (struct short_datagram){
-		.head = { .by = d, .data = frame + HEADERS, .len = (uint16_t)len, .is_short = true },
+		.head = { .by = d, .data = frame + HEADERS, .len = (uint16_t)(len - UDP_HLEN),
+			  .is_short = true },
 		.in = in, .frame = frame, .address_sum = net_fold((uint64_t)ip[3] + ip[4]),
 	};
 	stream_datagram_arrived(d, &g->head);
 	return true;
+}
+
+/* From a neighbour that is not the last one. */
+static __attribute__((noinline)) bool take_from_another(struct net_interface *in, struct netbuf *b,
+							struct stream_datagrams *d, unsigned len)
+{
+	const uint8_t *frame = b->frags[0].base;
+	const word *ip = (const word *)(frame + SIZEOF_ETH_HDR);
+
+	return net_neighbour_is(in, ip[3], frame + ETH_HWADDR_LEN, &neighbour_hint) && accept(in, b, d, len);
+}
+
+/* The device has not looked at the sum: here it is looked at. */
+static __attribute__((noinline)) bool take_unsummed(struct net_interface *in, struct netbuf *b)
+{
+	const word *ip = (const word *)((const uint8_t *)b->frags[0].base + SIZEOF_ETH_HDR);
+	unsigned len = read_headers(b, ip);
+
+	if (!len || !sum_is_good(ip, len))
+		return false;
+	b->csum_good = true;
+	return net_datagram_take(in, b);
+}
+
+/* Without a call that it would have to come back from, so that no registers need be saved. */
+__attribute__((noinline)) bool net_datagram_take(struct net_interface *in, struct netbuf *b)
+{
+	const uint8_t *frame = b->frags[0].base;
+	const word *ip = (const word *)(frame + SIZEOF_ETH_HDR);
+	struct stream_datagrams *d;
+	unsigned len;
+
+	if (list_is_empty(&expected) || ip[4] != ip4_addr_get_u32(netif_ip4_addr(&in->netif)) || !is_host(ip[3]) ||
+	    !netif_is_up(&in->netif) || in->lent_frames >= CONFIG_NET_RX_LENT_MAX)
+		return false;
+	if (unlikely(!b->csum_good))
+		return take_unsummed(in, b);
+	len = read_headers(b, ip);
+	if (!len)
+		return false;
+	d = find(ip[4], lwip_ntohs((u16_t)(ip[5] >> 16)));
+	if (!d)
+		return false;
+	if (unlikely(!net_neighbour_is_still(in, ip[3], frame + ETH_HWADDR_LEN, &neighbour_hint)))
+		return take_from_another(in, b, d, len);
+	return accept(in, b, d, len);
 }
 
 static struct short_datagram *short_of(const struct datagram *g)
@@ -180,12 +223,10 @@ void stream_short_route(const struct datagram *g, struct route *route)
  * IP and UDP, from the question's; `udp_len` counts UDP's header. The question's headers are read again, from
  * memory that the device could write: what a lying one gains is an answer that goes astray.
  */
-static inline void write_packet(const struct short_datagram *g, const word *asked, word *ip, unsigned udp_len,
-				bool device_sums)
+static inline void write_packet(const struct short_datagram *g, const word *asked, word *ip, unsigned udp_len)
 {
 	uint32_t total = lwip_htons((u16_t)(udp_len + IP_HLEN)), id = lwip_htons(g->head.by->identification++);
 	uint32_t life = TIME_LIVED | IP_PROTO_UDP << 8;
-	uint32_t sum;
 
 	ip[0] = 0x45 | total << 16;
 	ip[1] = id;
@@ -194,12 +235,16 @@ static inline void write_packet(const struct short_datagram *g, const word *aske
 	ip[4] = asked[3];
 	ip[5] = asked[5] << 16 | asked[5] >> 16;
 	ip[6] = lwip_htons((u16_t)udp_len);
-	sum = net_fold_short(g->address_sum + lwip_htons(IP_PROTO_UDP) + ip[6]);
-	if (unlikely(!device_sums)) {
-		sum = 0xffff & ~net_fold((uint64_t)sum + net_checksum(ip + 5, (int)udp_len));
-		sum = sum ? sum : 0xffff;
-	}
-	ip[6] |= sum << 16;
+	ip[6] |= net_fold_short(g->address_sum + lwip_htons(IP_PROTO_UDP) + ip[6]) << 16;
+}
+
+/* The sum field holds the pseudo-header's; `len` bytes follow the headers. */
+static __attribute__((noinline)) void complete_sum(uint8_t *frame, size_t len)
+{
+	half *udp = (half *)(frame + SIZEOF_ETH_HDR + IP_HLEN);
+	uint16_t sum = (uint16_t)~net_checksum(udp, (int)(len + UDP_HLEN));
+
+	udp[3] = sum ? sum : 0xffff;
 }
 
 /* All headers of an answer of `len` bytes, to lie before them. */
@@ -208,11 +253,12 @@ static inline void write_headers(const struct short_datagram *g, uint8_t *frame,
 	const half *asked = (const half *)(g->head.data - HEADERS);
 	half *to = (half *)frame;
 
-	to[0] = asked[3], to[1] = asked[4], to[2] = asked[5];
-	to[3] = asked[0], to[4] = asked[1], to[5] = asked[2];
+	__builtin_memcpy(to, asked + 3, ETH_HWADDR_LEN);
+	__builtin_memcpy(to + 3, asked, ETH_HWADDR_LEN);
 	to[6] = asked[6];
-	write_packet(g, (const word *)(asked + 7), (word *)(frame + SIZEOF_ETH_HDR), (unsigned)len + UDP_HLEN,
-		     device_sums(g->in));
+	write_packet(g, (const word *)(asked + 7), (word *)(frame + SIZEOF_ETH_HDR), (unsigned)len + UDP_HLEN);
+	if (unlikely(!device_sums(g->in)))
+		complete_sum(frame, len);
 }
 
 /* ---- in a packet ---- */
@@ -266,8 +312,8 @@ void stream_short_commit(struct datagram *head, size_t len)
 	uint8_t *frame = answer_frame(head);
 
 	assert((size_t)(frame - (const uint8_t *)g->frame) + HEADERS + len <= netbuf_of(g)->room);
-	write_headers(g, frame, len);
 	g->answer_len = (uint16_t)(len + HEADERS);
+	write_headers(g, frame, len);
 }
 
 static void give_back(struct short_datagram *g)

@@ -186,19 +186,26 @@ static inline bool is_on_link(const struct netif *netif, uint32_t address)
 	return !((address ^ ip4_addr_get_u32(netif_ip4_addr(netif))) & ip4_addr_get_u32(netif_ip4_netmask(netif)));
 }
 
+bool net_neighbour_is_still(struct net_interface *in, uint32_t remote, const uint8_t *mac, const uint8_t *hint)
+{
+	uint32_t hop = is_on_link(&in->netif, remote) ? remote : ip4_addr_get_u32(netif_ip4_gw(&in->netif));
+	ip4_addr_t *ip;
+	struct netif *netif;
+	struct eth_addr *eth;
+
+	return etharp_get_entry(*hint, &ip, &netif, &eth) && netif == &in->netif && ip4_addr_get_u32(ip) == hop &&
+	       is_mac(eth->addr, mac) && use_neighbour(*hint);
+}
+
 bool net_neighbour_is(struct net_interface *in, uint32_t remote, const uint8_t *mac, uint8_t *hint)
 {
 	ip4_addr_t hop = { remote };
 	const ip4_addr_t *entry_ip;
-	ip4_addr_t *ip;
-	struct netif *netif;
 	struct eth_addr *eth;
 	ssize_t i;
 
 	if (!is_on_link(&in->netif, remote))
 		hop = *netif_ip4_gw(&in->netif);
-	if (likely(etharp_get_entry(*hint, &ip, &netif, &eth) && netif == &in->netif && ip4_addr_eq(ip, &hop)))
-		return is_mac(eth->addr, mac) && use_neighbour(*hint);
 	i = etharp_find_addr(&in->netif, &hop, &eth, &entry_ip);
 	if (i < 0 || i >= ARP_TABLE_SIZE || memcmp(eth->addr, mac, ETH_HWADDR_LEN) != 0)
 		return false;

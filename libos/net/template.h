@@ -37,6 +37,8 @@ bool net_template_send(struct net_template *t, struct packet *k);
  * last answer stood. False also when it is lwIP's turn to send something there, see template.c.
  */
 bool net_neighbour_is(struct net_interface *in, uint32_t remote, const uint8_t *mac, uint8_t *hint);
+/* The same, for the neighbour whose answer *hint is; false may also mean that it is another one's. */
+bool net_neighbour_is_still(struct net_interface *in, uint32_t remote, const uint8_t *mac, const uint8_t *hint);
 
 /* For tests: false sends everything through lwIP. */
 extern bool net_templates;
