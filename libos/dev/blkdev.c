@@ -14,7 +14,13 @@
 
 static struct list devices = LIST_INIT(devices);
 static struct spinlock devices_lock = SPINLOCK_INIT;
-static unsigned device_count, letter_count;
+static unsigned letter_count, ram_count, other_count;
+static void (*listener)(struct blkdev *d); /* atomic */
+
+#define MAJOR_RAM   1u
+#define MAJOR_DISK  254u
+#define MAJOR_OTHER 259u /* whose minors say nothing */
+#define PARTS       16u  /* minors of one disk */
 
 static bool limits_make_sense(const struct blkdev *d)
 {
@@ -45,16 +51,44 @@ static int commands_create(struct blkdev *d)
 	return 0;
 }
 
+static void number_locked(struct blkdev *d)
+{
+	const struct blkdev *w = d->whole;
+
+	d->major = MAJOR_DISK;
+	if (w && w->major == MAJOR_DISK && d->part && d->part < PARTS) {
+		d->minor = w->minor + d->part;
+	} else if (w) {
+		d->major = MAJOR_OTHER;
+		d->minor = other_count++;
+	} else if (str_starts_with(d->name, "ram")) {
+		d->major = MAJOR_RAM;
+		d->minor = ram_count++;
+	} else {
+		d->minor = PARTS * letter_count;
+	}
+}
+
 static void list_add(struct blkdev *d)
 {
+	void (*appeared)(struct blkdev *d);
+
 	spin_lock(&devices_lock);
-	d->minor = device_count++;
+	number_locked(d);
 	if (!d->name[0] && letter_count < 26)
 		fmt_print(d->name, sizeof(d->name), "vd%c", 'a' + letter_count++);
 	else if (!d->name[0])
 		fmt_print(d->name, sizeof(d->name), "vd%u", letter_count++);
 	list_push_back(&devices, &d->link);
 	spin_unlock(&devices_lock);
+	appeared = __atomic_load_n(&listener, __ATOMIC_ACQUIRE);
+	if (appeared)
+		appeared(d);
+}
+
+void blkdev_set_listener(void (*appeared)(struct blkdev *d))
+{
+	__atomic_store_n(&listener, appeared, __ATOMIC_RELEASE);
 }
 
 int blkdev_register(struct blkdev *d)

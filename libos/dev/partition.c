@@ -67,7 +67,7 @@ static bool add(struct reading *r, unsigned number, uint64_t first, uint64_t blo
 		return false;
 	if (r->count == r->max)
 		return false;
-	*p = (struct partition){ number, first * r->d->block_bytes, blocks * r->d->block_bytes, "" };
+	*p = (struct partition){ number, first * r->d->block_bytes, blocks * r->d->block_bytes, "", "" };
 	for (unsigned i = 0; i < r->count; i++) {
 		if (p->offset < r->out[i].offset + r->out[i].bytes && r->out[i].offset < p->offset + p->bytes)
 			return false;
@@ -119,6 +119,13 @@ static void copy_name(struct partition *p, const uint8_t *utf16)
 		p->name[i] = (char)utf16[2 * i];
 }
 
+/* The first three groups are little-endian numbers (5.3.3, and RFC 4122 for the text). */
+static void copy_uuid(struct partition *p, const uint8_t *u)
+{
+	fmt_print(p->uuid, sizeof(p->uuid), "%08x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", get32(u), u[5], u[4],
+		  u[7], u[6], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+}
+
 static int gpt_entry(struct reading *r, const struct gpt *g, unsigned number, const uint8_t *e)
 {
 	static const uint8_t unused[16];
@@ -130,6 +137,7 @@ static int gpt_entry(struct reading *r, const struct gpt *g, unsigned number, co
 	    !add(r, number, first, last - first + 1))
 		return -EINVAL;
 	copy_name(&r->out[r->count - 1], e + 56);
+	copy_uuid(&r->out[r->count - 1], e + 16);
 	return 0;
 }
 
@@ -253,6 +261,9 @@ static int add_device(struct blkdev *d, const struct partition *p)
 	part->whole = d;
 	part->start = p->offset;
 	part->bytes = p->bytes;
+	part->part = p->number;
+	str_copy(part->part_uuid, sizeof(part->part_uuid), p->uuid);
+	str_copy(part->part_label, sizeof(part->part_label), p->name);
 	fmt_print(part->name, sizeof(part->name), "%s%s%u", d->name, digit ? "p" : "", p->number);
 	error = blkdev_register_part(part);
 	if (error)

@@ -10,6 +10,7 @@ struct partition {
 	unsigned number;         /* from 1 */
 	uint64_t offset, bytes;
 	char name[37];           /* of GPT, as far as it is plain ASCII */
+	char uuid[37];           /* of GPT, else "" */
 };
 
 /*

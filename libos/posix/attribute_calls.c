@@ -52,6 +52,17 @@ static struct abi_statx_time statx_time(struct abi_timespec t)
 	return (struct abi_statx_time){ t.sec, (uint32_t)t.nsec, 0 };
 }
 
+/* A device's number as Linux packs it. */
+static uint32_t major_of(uint64_t number)
+{
+	return number >> 8 & 0xfff;
+}
+
+static uint32_t minor_of(uint64_t number)
+{
+	return (number & 0xff) | (number >> 12 & 0xfff00);
+}
+
 long sys_statx(int dirfd, const char *path, int flags, unsigned mask, void *out)
 {
 	const int sync_hints = 0x6000;
@@ -70,8 +81,8 @@ long sys_statx(int dirfd, const char *path, int flags, unsigned mask, void *out)
 		.mode = (uint16_t)k.mode, .ino = k.ino, .size = (uint64_t)k.size, .blocks = (uint64_t)k.blocks,
 		.atime = statx_time(k.atime), .btime = statx_time(path_inode(&p)->btime),
 		.ctime = statx_time(k.ctime), .mtime = statx_time(k.mtime),
-		.rdev_major = (uint32_t)(k.rdev >> 8), .rdev_minor = k.rdev & 0xff,
-		.dev_major = (uint32_t)(k.dev >> 8), .dev_minor = k.dev & 0xff,
+		.rdev_major = major_of(k.rdev), .rdev_minor = minor_of(k.rdev),
+		.dev_major = major_of(k.dev), .dev_minor = minor_of(k.dev),
 		.mount_id = vfs_mount_id(&p), .attributes_mask = is_mount_root,
 		.attributes = vfs_is_mount_root(&p) ? is_mount_root : 0,
 	};

@@ -40,8 +40,10 @@ long sys_openat(int dirfd, const char *user_path, int flags, unsigned mode)
 
 int open_standard_files(void)
 {
-	struct file *console = console_open();
+	struct file *console;
 
+	if (vfs_open(NULL, "/dev/console", O_RDWR, 0, &console))
+		console = console_open();
 	if (!console)
 		return -ENOMEM;
 	for (int fd = 0; fd < 3; fd++)

@@ -18,7 +18,6 @@
 #include "vfs.h"
 
 #define BOUNCE_ORDER_MAX 5u          /* 128 KiB */
-#define BLOCK_MAJOR      254u
 #define BY_ID            "/dev/disk/by-id/virtio-"
 
 static struct mutex transfers = MUTEX_INIT(transfers);
@@ -153,7 +152,7 @@ static uint32_t block_poll(struct file *f)
 
 uint64_t block_number(const struct blkdev *d)
 {
-	return BLOCK_MAJOR << 8 | d->minor;
+	return (uint64_t)d->major << 8 | (d->minor & 0xff) | (uint64_t)(d->minor & ~0xffu) << 12;
 }
 
 static int block_stat(struct file *f, struct kstat *st)

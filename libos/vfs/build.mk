@@ -11,6 +11,8 @@ tests-$(CONFIG_POSIX) += pipe_test.o poll_test.o
 host-y += file.o poll.o uio.o pipe.o pipe_test.o poll_test.o cpio.o cpio_test.o block_file.o block_file_test.o \
 	dentry.o mount.o inode.o walk.o change.o open_file.o locks.o unpack.o unpack_test.o notify.o
 
+objs-$(CONFIG_VFS) += devfs.o
+
 # Changing mounts.
 objs-$(CONFIG_VFS) += mount_change.o
 tests-$(CONFIG_VFS) += mount_test.o

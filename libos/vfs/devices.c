@@ -85,9 +85,10 @@ static const struct file_ops devices[] = {
 };
 
 /* What each is as a special file; the last two are the console. */
-static const struct { const char *name; uint16_t number; } names[] = {
-	{ "null", 1 << 8 | 3 }, { "zero", 1 << 8 | 5 }, { "full", 1 << 8 | 7 }, { "random", 1 << 8 | 8 },
-	{ "urandom", 1 << 8 | 9 }, { "tty", 5 << 8 }, { "console", 5 << 8 | 1 },
+static const struct { const char *name; uint16_t number, mode; } names[] = {
+	{ "null", 1 << 8 | 3, 0666 }, { "zero", 1 << 8 | 5, 0666 }, { "full", 1 << 8 | 7, 0666 },
+	{ "random", 1 << 8 | 8, 0666 }, { "urandom", 1 << 8 | 9, 0666 }, { "tty", 5 << 8, 0666 },
+	{ "console", 5 << 8 | 1, 0600 },
 };
 
 const char *device_name(unsigned i)
@@ -98,6 +99,11 @@ const char *device_name(unsigned i)
 uint64_t device_number(unsigned i)
 {
 	return names[i].number;
+}
+
+uint32_t device_mode(unsigned i)
+{
+	return names[i].mode;
 }
 
 static int open_nth(size_t i, uint32_t flags, struct file **out)

@@ -7,4 +7,7 @@
 /* Unpacks a cpio archive into the tree: 0, -EINVAL for a damaged one, -EIO when members could not be made. */
 int rootfs_unpack(const void *bytes, size_t size);
 
+/* Makes and mounts /dev: 0 or an errno. Once. */
+int devfs_mount(void);
+
 #endif

@@ -14,6 +14,7 @@ int device_open(const char *path, uint32_t flags, struct file **out);
 int device_open_number(uint64_t rdev, uint32_t flags, struct file **out);
 const char *device_name(unsigned i);   /* NULL: no more */
 uint64_t device_number(unsigned i);
+uint32_t device_mode(unsigned i);      /* permission */
 
 struct blkdev;
 uint64_t block_number(const struct blkdev *d);

@@ -1,6 +1,8 @@
 """Disks and initial files of an image: make run's DISK= and FILES=, and archives that are not well."""
 
+import struct
 import subprocess
+import zlib
 
 import pytest
 
@@ -91,3 +93,34 @@ def test_memcached_keeps_its_items_on_a_disk(tmp_path):
         image.close()                       # the power goes
     with Image("memcached", **fields) as image:
         assert image.ask(b"get key-1\r\n", until=b"END\r\n") == b"END\r\n"    # what was not stopped keeps nothing
+
+
+def gpt(path, mib, partitions):
+    """A disk with a GPT (UEFI 2.10, chapter 5): each partition a name, its first and last block, and the UUID's bytes."""
+    blocks = mib * 2048
+    entries = b"".join(b"\x01" * 16 + uuid + struct.pack("<QQQ", first, last, 0) + name.encode("utf-16-le").ljust(72, b"\0")
+                       for name, first, last, uuid in partitions).ljust(128 * 128, b"\0")
+    header = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, 1, blocks - 1, 34, blocks - 34, b"\x02" * 16, 2,
+                         128, 128, zlib.crc32(entries))
+    header = header[:16] + struct.pack("<I", zlib.crc32(header)) + header[20:]
+    with open(path, "wb") as f:
+        f.truncate(blocks * 512)
+        f.seek(512)
+        f.write(header.ljust(512, b"\0") + entries)
+
+
+def test_disks_and_partitions_have_lasting_names_and_linux_numbers(tmp_path):
+    gpt(tmp_path / "one", 4, [("boot area", 64, 127, bytes(range(16))), ("data", 128, 4095, bytes(range(16, 32)))])
+    with open(tmp_path / "two", "wb") as f:
+        f.truncate(1 << 20)
+    with Image("abitest", net="none", args=["devices"], options=["env=DISKS=yes"], mem="64M",
+               disks=[machine.Disk(tmp_path / "one", serial="first"), machine.Disk(tmp_path / "two", serial="../odd")]) as image:
+        assert image.wait_exit() == 0
+        console = image.console.replace("\r", "")
+    for line in (" 254        0       4096 vda\n", " 254        2       1984 vda2\n", " 254       16       1024 vdb\n",
+                 "/dev/vda1: block 254:1, mode 660\n", "/dev/vdb: block 254:16, mode 660\n",
+                 "/dev/disk/by-id/virtio-first -> ../../vda\n", "/dev/disk/by-id/virtio-first-part2 -> ../../vda2\n",
+                 "/dev/disk/by-partuuid/03020100-0504-0706-0809-0a0b0c0d0e0f -> ../../vda1\n",
+                 "/dev/disk/by-partlabel/data -> ../../vda2\n"):
+        assert line in console, line
+    assert "odd" not in console and "boot area" not in console.split("/dev/disk/by-partlabel")[-1]

@@ -2,15 +2,11 @@
 #include <libos/blkdev.h>
 #include <libos/procfs.h>
 
-#include "../../vfs/vfs.h"
-
 static void partitions(struct proc_text *t)
 {
 	proc_print(t, "major minor  #blocks  name\n\n");
 	for (struct blkdev *d = blkdev_next(NULL); d; d = blkdev_next(d)) {
-		uint64_t number = block_number(d);
-
-		proc_print(t, "%4u  %7u %10llu %s\n", (unsigned)(number >> 8), (unsigned)(number & 0xff),
+		proc_print(t, "%4u  %7u %10llu %s\n", d->major, d->minor,
 			   (unsigned long long)(d->bytes / 1024), d->name);
 	}
 }
@@ -20,11 +16,10 @@ PROC_FILE(partitions, "partitions", partitions);
 static void diskstats(struct proc_text *t)
 {
 	for (struct blkdev *d = blkdev_next(NULL); d; d = blkdev_next(d)) {
-		uint64_t number = block_number(d);
 		const struct blk_stats *s = &d->stats;
 
 		proc_print(t, "%4u %7u %s %llu 0 %llu 0 %llu 0 %llu 0 %u 0 0 %llu 0 %llu 0 %llu 0\n",
-			   (unsigned)(number >> 8), (unsigned)(number & 0xff), d->name,
+			   d->major, d->minor, d->name,
 			   (unsigned long long)s->requests[BLK_READ], (unsigned long long)s->bytes[BLK_READ] / 512,
 			   (unsigned long long)s->requests[BLK_WRITE], (unsigned long long)s->bytes[BLK_WRITE] / 512,
 			   d->in_flight, (unsigned long long)s->requests[BLK_DISCARD],

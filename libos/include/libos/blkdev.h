@@ -86,7 +86,7 @@ struct blkdev {
 	char serial[32];                /* [I] what the device says; "" when it has none */
 	uint64_t bytes;                 /* [I] a multiple of block_bytes */
 	uint32_t block_bytes;           /* [I] power of two from 512 to 4096 */
-	uint32_t minor;                 /* [r] for st_rdev */
+	uint32_t major, minor;          /* [r] for st_rdev: as Linux numbers virtio disks, RAM disks, partitions beyond 15 */
 	bool read_only;                 /* [I] */
 	bool write_cache;               /* [I] volatile: flushes mean something */
 	bool has_fua;                   /* [I] understands BLK_FUA itself */
@@ -100,6 +100,9 @@ struct blkdev {
 	void *driver;                   /* [I] */
 	struct blkdev *whole;           /* [I] of a partition: the disk whose queue it uses; else NULL */
 	uint64_t start;                 /* [I] of a partition: where it begins */
+	unsigned part;                  /* [I] of a partition: its number, from 1 */
+	char part_uuid[40];             /* [I] what the table calls it, or "" */
+	char part_label[40];            /* [I] */
 
 	struct spinlock lock;
 	struct list waiting[2];         /* [d] requests: those somebody waits for, background ones */
@@ -116,7 +119,7 @@ struct blkdev {
 
 /* Drivers, threads: makes the device known. 0, -EINVAL for impossible limits, -ENOMEM. It stays for ever. */
 int blkdev_register(struct blkdev *d);
-/* A part of a disk (whole, start, bytes and name are filled in): 0, -EINVAL. */
+/* A part of a disk (whole, start, bytes, name and the part_* are filled in): 0, -EINVAL. */
 int blkdev_register_part(struct blkdev *d);
 /*
  * Drivers, thread or task: a command has ended; its requests' done() are called from here. After a
@@ -126,6 +129,8 @@ void blk_command_done(struct blkdev *d, struct blk_command *c, int error);
 /* Drivers, after a reset or a burial, once every command has been ended: what comes next may go wrong. */
 void blkdev_was_reset(struct blkdev *d, bool dead);
 
+/* Calls appeared() for each device that is registered from now on, in the thread that does it. One listener. */
+void blkdev_set_listener(void (*appeared)(struct blkdev *d));
 struct blkdev *blkdev_next(struct blkdev *after);            /* NULL: the first */
 struct blkdev *blkdev_find(const char *name);                /* NULL: no such device */
 struct blkdev *blkdev_find_serial(const char *serial);

@@ -1,0 +1,2 @@
+#define main abitest_devices
+#include "../../tests/abi/programs/devices.c"
