@@ -97,6 +97,12 @@ static inline bool ext4_has_compat(const struct ext4_super *s, uint32_t f) { ret
 static inline bool ext4_has_incompat(const struct ext4_super *s, uint32_t f) { return s->incompat & f; }
 static inline bool ext4_has_ro(const struct ext4_super *s, uint32_t f) { return s->ro_compat & f; }
 
+/* One operation: either a journal's handle or, without a journal, a place in the queue of those who change buffers. */
+struct ext4_handle {
+	struct ext4_super *super;
+	struct journal_handle *journal;  /* NULL: there is none */
+};
+
 /*  Locks:  I set once   i inode's lock   m map_lock   r raw_lock   c icache_lock   o orphan.c's */
 struct ext4_inode {
 	struct inode inode;              /* refs: from 0 only under icache_lock */
@@ -117,6 +123,7 @@ struct ext4_inode {
 	struct mutex map_lock;           /* where blocks lie */
 	struct mutex raw_lock;           /* copying into the disk's inode */
 	struct cache bytes;              /* regular files: their pages */
+	struct ext4_handle writing;      /* [i] between prepare() and finish() of a write */
 	struct journal_ordered ordered;
 	journal_tid sync_tid, datasync_tid; /* [m] transactions of the last change, of the last that matters to fdatasync() */
 	bool map_is_checked;             /* [m] the root of the extent tree was */
@@ -153,12 +160,6 @@ extern const struct fs_type ext4_type;
 int ext4_options_parse(struct ext4_options *o, const char *text);
 
 /* ---- trans.c ---- */
-
-/* One operation: either a journal's handle or, without a journal, a place in the queue of those who change buffers. */
-struct ext4_handle {
-	struct ext4_super *super;
-	struct journal_handle *journal;  /* NULL: there is none */
-};
 
 /* May change `blocks` buffers. 0, -EROFS, -EIO, -ENOSPC, -ENOMEM. Not nested; see libos/journal.h. */
 int ext4_start(struct ext4_super *s, unsigned blocks, struct ext4_handle *h);

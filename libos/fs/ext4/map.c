@@ -103,11 +103,11 @@ static int fill(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, unsign
 	map_count_blocks(i, r.len);
 	*m = (struct ext4_mapping){ r.unwritten ? EXT4_UNWRITTEN : EXT4_MAPPED, r.block, r.len };
 	note_change(h, i);
-	return ext4_inode_write(h, i);
+	return 0;
 }
 
-int ext4_map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
-		  struct ext4_mapping *m)
+int map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
+	     struct ext4_mapping *m)
 {
 	int error;
 
@@ -118,6 +118,24 @@ int ext4_map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint
 		error = fill(h, i, at, flags, m);
 	mutex_unlock(&i->map_lock);
 	return error;
+}
+
+int ext4_map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
+		  struct ext4_mapping *m)
+{
+	int error = map_make(h, i, at, max, flags, m);
+
+	return error ? error : ext4_inode_write(h, i);
+}
+
+int map_renew(struct ext4_handle *h, struct ext4_inode *i, unsigned credits)
+{
+	int error;
+
+	if (ext4_credits(h) >= credits || ext4_extend(h, credits))
+		return 0;
+	error = ext4_inode_write(h, i);
+	return error ? error : ext4_restart(h, credits);
 }
 
 /* ---- unwritten extents ---- */
@@ -137,8 +155,6 @@ int map_set_written(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, ui
 		r.len = m.len;
 		error = extent_replace(h, i, at, m.len, &r);
 		note_change(h, i);
-		if (!error)
-			error = ext4_inode_write(h, i);
 	}
 	mutex_unlock(&i->map_lock);
 	return error;
@@ -161,8 +177,6 @@ int map_remove(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_
 		if (!error)
 			map_count_blocks(i, -(int64_t)m.len);
 		note_change(h, i);
-		if (!error)
-			error = ext4_inode_write(h, i);
 	}
 	mutex_unlock(&i->map_lock);
 	return error;
@@ -194,4 +208,14 @@ int map_last(struct ext4_inode *i, uint32_t from, struct extent_run *last)
 	}
 	mutex_unlock(&i->map_lock);
 	return error;
+}
+
+int64_t map_max_size(const struct ext4_inode *i)
+{
+	const struct ext4_super *s = extent_super(i);
+	uint64_t numbers = s->block_bytes / sizeof(uint32_t);
+
+	if (ext4_inode_has_extents(i))
+		return (int64_t)((EXTENT_LBLK_END - 1) << s->block_shift);
+	return (int64_t)((12 + numbers + numbers * numbers + numbers * numbers * numbers) << s->block_shift);
 }

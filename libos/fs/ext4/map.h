@@ -1,12 +1,20 @@
-/* Changing where a file's bytes lie, for file.c, fallocate.c, truncate.c. See map.c; ext4.h has the rest. */
+/*
+ * Changing where a file's bytes lie, for file.c, fallocate.c, truncate.c. See map.c; ext4.h has the rest.
+ *
+ * The root of the map is in the inode, which these functions leave to the caller to write: before its handle ends, and before
+ * it is restarted, which map_renew() sees to.
+ */
 #ifndef EXT4_MAP_H
 #define EXT4_MAP_H
 
 #include "extent.h"
 
+/* As ext4_map_make(), without writing the inode. */
+int map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
+	     struct ext4_mapping *m);
 /*
  * What begins at `at`, at most `max` blocks: *len of them are looked at, and if they are blocks of the other kind
- * they become written (or unwritten). ext4_map_credits().
+ * they become written (or unwritten). extent_credits().
  */
 int map_set_written(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, bool written,
 		    uint32_t *len);
@@ -15,7 +23,11 @@ int map_remove(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_
 unsigned map_remove_credits(const struct ext4_inode *i);
 /* The file's last extent, if it reaches behind `from`; else its length is 0. */
 int map_last(struct ext4_inode *i, uint32_t from, struct extent_run *last);
+/* Credits for the next step, one of the functions above and the inode: in this transaction, or in the next one. */
+int map_renew(struct ext4_handle *h, struct ext4_inode *i, unsigned credits);
 /* More, or fewer, blocks in stat(). */
 void map_count_blocks(struct ext4_inode *i, int64_t blocks);
+/* The largest size that a file with such a map can have. */
+int64_t map_max_size(const struct ext4_inode *i);
 
 #endif

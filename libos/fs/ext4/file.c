@@ -1,0 +1,369 @@
+/*
+ * Bytes of regular files: between the page cache (libos/cache.h) and the map of blocks.
+ *
+ * A write makes blocks before its bytes are copied into pages, as unwritten ones, and turns them into written
+ * ones afterwards, together with the file's new size, in the same handle. The inode is on that
+ * transaction's list of ordered data, so the pages are on the disk before the commit: after a crash the blocks
+ * have these bytes, or read as zeroes, or are not the file's. A copy that faults half-way leaves blocks that
+ * read as zeroes, too. Writes to blocks that the file has need a handle only for the time of the change, at most
+ * one in TIME_GRAIN_NS.
+ *
+ * Behind the file's end the last block holds zeroes, on the disk as in memory: who shortens the file sees to that.
+ *
+ * Locks: the inode's for writers; map_lock is taken inside.
+ */
+#include <core/assert.h>
+#include <core/errno.h>
+
+#include "balloc.h"
+#include "extent_change.h"
+#include "map.h"
+
+#define TIME_GRAIN_NS (4 * NSEC_PER_MSEC)
+#define TRIES_FOR_ROOM 3
+
+static struct ext4_inode *inode_of(struct cache *c)
+{
+	return container_of(c, struct ext4_inode, bytes);
+}
+
+/* Blocks that [offset, offset + len) touches. */
+struct blocks {
+	uint32_t first, count;
+};
+
+static struct blocks blocks_of(const struct ext4_inode *i, int64_t offset, int64_t len)
+{
+	unsigned shift = extent_super(i)->block_shift;
+	uint64_t first = (uint64_t)offset >> shift, last = (uint64_t)(offset + len - 1) >> shift;
+
+	return (struct blocks){ (uint32_t)first, (uint32_t)(last - first + 1) };
+}
+
+/* ---- where the cache finds bytes ---- */
+
+static int bytes_map(struct cache *c, int64_t offset, int64_t len, struct cache_extent *e)
+{
+	struct ext4_inode *i = inode_of(c);
+	unsigned shift = extent_super(i)->block_shift;
+	struct blocks b = blocks_of(i, offset, len);
+	struct ext4_mapping m;
+	int error = ext4_map(i, b.first, b.count, &m);
+
+	if (error)
+		return error;
+	e->kind = m.kind == EXT4_MAPPED ? CACHE_MAPPED : m.kind == EXT4_UNWRITTEN ? CACHE_UNWRITTEN : CACHE_HOLE;
+	e->disk = m.block << shift;
+	e->len = (int64_t)m.len << shift;
+	return 0;
+}
+
+/* What was prepared has its blocks, written ones. */
+static int bytes_place(struct cache *c, int64_t offset, int64_t len, struct cache_extent *e)
+{
+	int error = bytes_map(c, offset, len, e);
+
+	if (!error && e->kind == CACHE_HOLE)
+		return -EIO;
+	e->kind = CACHE_MAPPED;
+	return error;
+}
+
+/* ---- writing ---- */
+
+static bool times_are_old(const struct inode *inode)
+{
+	struct abi_timespec now = vfs_now();
+	int64_t ns = (now.sec - inode->mtime.sec) * (int64_t)NSEC_PER_SEC + now.nsec - inode->mtime.nsec;
+
+	return ns < 0 || ns >= (int64_t)TIME_GRAIN_NS;
+}
+
+/* All of it has blocks with bytes, so a write is nothing but a change of pages. */
+static int is_mapped(struct ext4_inode *i, struct blocks b, bool *yes)
+{
+	struct ext4_mapping m;
+	int error;
+
+	for (*yes = true; *yes && b.count; b.first += m.len, b.count -= m.len) {
+		error = ext4_map(i, b.first, b.count, &m);
+		if (error)
+			return error;
+		*yes = m.kind == EXT4_MAPPED;
+	}
+	return 0;
+}
+
+static unsigned piece_credits(const struct ext4_inode *i)
+{
+	return ext4_map_credits(i, 1) + extent_credits(i);
+}
+
+static int make_blocks(struct ext4_handle *h, struct ext4_inode *i, struct blocks b)
+{
+	struct ext4_mapping m;
+	int error;
+
+	for (; b.count; b.first += m.len, b.count -= m.len) {
+		error = map_renew(h, i, piece_credits(i));
+		if (!error)
+			error = map_make(h, i, b.first, b.count, EXT4_MAKE_UNWRITTEN, &m);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static int start_and_make(struct ext4_inode *i, struct ext4_handle *h, struct blocks b)
+{
+	int error = ext4_start(extent_super(i), piece_credits(i), h);
+
+	if (error)
+		return error;
+	error = make_blocks(h, i, b);
+	return error ? ext4_stop_with(h, error) : 0;
+}
+
+/* Blocks that were freed lately may be had after a commit. */
+static bool may_retry(struct ext4_super *s, int error, int tries)
+{
+	return error == -ENOSPC && tries < TRIES_FOR_ROOM && s->journal && ext4_is_freeing(s) &&
+	       !journal_commit(s->journal);
+}
+
+static int bytes_prepare(struct cache *c, int64_t offset, int64_t len, void **token)
+{
+	struct ext4_inode *i = inode_of(c);
+	struct blocks b = blocks_of(i, offset, len);
+	int error, tries = 0;
+	bool mapped;
+
+	*token = NULL;
+	error = is_mapped(i, b, &mapped);
+	if (error || (mapped && offset + len <= i->inode.size && !times_are_old(&i->inode)))
+		return error;
+	do
+		error = start_and_make(i, &i->writing, b);
+	while (error && may_retry(extent_super(i), error, ++tries));
+	if (!error)
+		*token = &i->writing;
+	return error;
+}
+
+static int set_written(struct ext4_handle *h, struct ext4_inode *i, struct blocks b)
+{
+	uint32_t len;
+	int error = 0;
+
+	for (; !error && b.count; b.first += len, b.count -= len) {
+		error = map_renew(h, i, piece_credits(i));
+		if (!error)
+			error = map_set_written(h, i, b.first, b.count, true, &len);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static bool is_ordered(const struct ext4_handle *h)
+{
+	return h->journal && h->super->options.data == EXT4_DATA_ORDERED;
+}
+
+static void bytes_finish(struct cache *c, int64_t offset, int64_t done, void *token)
+{
+	struct ext4_inode *i = inode_of(c);
+	struct ext4_handle *h = token;
+	int error = 0;
+
+	if (!h)
+		return;
+	if (done) {
+		if (is_ordered(h))
+			journal_add_ordered(h->journal, &i->ordered);
+		error = set_written(h, i, blocks_of(i, offset, done));
+	}
+	if (!error && done && offset + done > i->inode.size) {
+		i->inode.size = i->disk_size = offset + done;
+		i->datasync_tid = ext4_tid(h);
+	}
+	inode_touch(&i->inode, TOUCH_M | TOUCH_C);
+	i->sync_tid = ext4_tid(h);
+	if (!error)
+		error = ext4_inode_write(h, i);
+	ext4_stop_with(h, error);
+}
+
+static const struct cache_backing_ops bytes_ops = {
+	.map = bytes_map, .prepare = bytes_prepare, .finish = bytes_finish, .place = bytes_place,
+};
+
+/* ---- coming and going ---- */
+
+static int write_ordered(struct journal_ordered *o)
+{
+	struct ext4_inode *i = container_of(o, struct ext4_inode, ordered);
+
+	return cache_sync(&i->bytes, 0, INT64_MAX, true);
+}
+
+void ext4_bytes_init(struct ext4_inode *i)
+{
+	struct ext4_super *s = extent_super(i);
+
+	list_init(&i->reserve.link);
+	journal_ordered_init(&i->ordered, write_ordered);
+	cache_init_backed(&i->bytes, &i->inode.size, &bytes_ops, s->dev, s->block_bytes);
+}
+
+int ext4_bytes_forget(struct ext4_inode *i, bool drop)
+{
+	struct ext4_super *s = extent_super(i);
+	int error = drop ? 0 : cache_sync(&i->bytes, 0, INT64_MAX, true);
+
+	if (s->journal)
+		journal_drop_ordered(s->journal, &i->ordered);
+	balloc_drop_reserve(i);
+	cache_destroy(&i->bytes);
+	return error;
+}
+
+int ext4_sync_data(struct ext4_super *s)
+{
+	return cache_sync_device(s->dev, true);
+}
+
+/* ---- durability ---- */
+
+static int sync_journal(struct ext4_super *s, const struct ext4_inode *i, bool data_only)
+{
+	journal_tid tid = data_only ? i->datasync_tid : i->sync_tid;
+	int error = tid ? journal_wait(s->journal, tid) : 0;
+
+	/* The transaction may have been durable before these pages were written. */
+	return error || s->options.no_barrier ? error : blkdev_flush(s->dev);
+}
+
+int ext4_sync_inode(struct inode *inode, bool data_only)
+{
+	struct ext4_inode *i = ext4_of(inode);
+	struct ext4_super *s = ext4_super_of(inode);
+	int error = inode_kind(inode) == S_IFREG ? cache_sync(&i->bytes, 0, INT64_MAX, true) : 0;
+
+	if (error)
+		return error;
+	if (s->journal)
+		return sync_journal(s, i, data_only);
+	error = ext4_write_buffers(s);
+	return error ? error : blkdev_flush(s->dev);
+}
+
+static int file_sync(struct file *f, bool data_only)
+{
+	struct ext4_inode *i = ext4_of(f->object);
+	int error = ext4_sync_inode(f->object, data_only), before = cache_error_check(&i->bytes, &f->view);
+
+	return error ? error : before;
+}
+
+/* ---- files ---- */
+
+static void note_read(struct file *f, struct inode *inode)
+{
+	struct abi_timespec was = inode->atime;
+	struct ext4_handle h;
+
+	if (f->flags & O_NOATIME || inode->super->flags & MS_RDONLY)
+		return;
+	inode_touch(inode, TOUCH_A);
+	if (inode->atime.sec == was.sec && inode->atime.nsec == was.nsec)
+		return;
+	if (!ext4_start(ext4_super_of(inode), EXT4_CREDITS_INODE, &h))
+		ext4_stop_with(&h, ext4_inode_write(&h, ext4_of(inode)));
+}
+
+static kssize_t file_read(struct file *f, struct uio *u)
+{
+	struct ext4_inode *i = ext4_of(f->object);
+	kssize_t n = cache_read(&i->bytes, u, &f->view);
+
+	if (n > 0)
+		note_read(f, &i->inode);
+	return n;
+}
+
+static kssize_t write_locked(struct file *f, struct ext4_inode *i, struct uio *u)
+{
+	if (f->flags & O_APPEND)
+		u->offset = i->inode.size;
+	if (!u->left)
+		return 0;
+	if (u->offset >= map_max_size(i))
+		return -EFBIG;
+	u->left = (size_t)MIN((uint64_t)u->left, (uint64_t)(map_max_size(i) - u->offset));
+	return cache_write(&i->bytes, u);
+}
+
+static kssize_t file_write(struct file *f, struct uio *u)
+{
+	struct ext4_inode *i = ext4_of(f->object);
+	kssize_t n;
+	int error = 0;
+
+	mutex_lock(&i->inode.lock);
+	n = write_locked(f, i, u);
+	mutex_unlock(&i->inode.lock);
+	if (n > 0 && f->flags & O_DSYNC)
+		error = file_sync(f, (f->flags & O_SYNC) != O_SYNC);
+	return error ? error : n;
+}
+
+/* SEEK_DATA (3) and SEEK_HOLE (4): dirty pages have blocks already, so the map knows. */
+static int64_t seek_mapped(struct ext4_inode *i, int64_t offset, bool data)
+{
+	struct ext4_super *s = extent_super(i);
+	struct ext4_mapping m;
+
+	while (offset < i->inode.size) {
+		struct blocks b = blocks_of(i, offset, i->inode.size - offset);
+		int error = ext4_map(i, b.first, b.count, &m);
+
+		if (error)
+			return error;
+		if ((m.kind == EXT4_MAPPED) == data)
+			return offset;
+		offset = (int64_t)(((uint64_t)b.first + m.len) << s->block_shift);
+	}
+	return data ? -ENXIO : i->inode.size;
+}
+
+static int64_t file_seek_ext4(struct file *f, int64_t offset, int whence)
+{
+	struct ext4_inode *i = ext4_of(f->object);
+
+	if (whence == 3 || whence == 4) {
+		if (offset < 0 || offset >= i->inode.size)
+			return -ENXIO;
+		offset = seek_mapped(i, offset, whence == 3);
+		if (offset < 0)
+			return offset;
+		whence = 0;
+	}
+	return file_seek(f, offset, whence, i->inode.size);
+}
+
+static uint32_t file_poll(struct file *f)
+{
+	(void)f;
+	return POLL_IN | POLL_OUT;
+}
+
+static void file_opened(struct file *f)
+{
+	cache_error_open(&ext4_of(f->object)->bytes, &f->view);
+}
+
+const struct file_ops ext4_file_ops = {
+	.kind = "file", .read = file_read, .write = file_write, .seek = file_seek_ext4, .poll = file_poll,
+	.sync = file_sync, .opened = file_opened,
+};

@@ -1,0 +1,123 @@
+/*
+ * Files that shrink.
+ *
+ * Blocks are freed an extent at a time, from the file's end. Each step leaves a whole tree, so
+ * between two steps the handle may be stopped and started again when the transaction has no more room. A
+ * truncated or deleted file is on the orphan list meanwhile: after a crash its remaining blocks are freed at
+ * mounting (orphan.c).
+ */
+#include <core/errno.h>
+
+#include "balloc.h"
+#include "map.h"
+
+static bool has_blocks(const struct ext4_inode *i)
+{
+	uint32_t kind = inode_kind(&i->inode);
+
+	if (i->flags & EXT4_FL_INLINE_DATA)
+		return false;
+	return kind == S_IFREG || kind == S_IFDIR || (kind == S_IFLNK && ext4_inode_has_extents(i));
+}
+
+static int truncate_steps(struct ext4_handle *h, struct ext4_inode *i, uint32_t from)
+{
+	for (;;) {
+		int error = map_renew(h, i, map_remove_credits(i));
+		struct extent_run last;
+		uint32_t at, len;
+
+		if (!error)
+			error = map_last(i, from, &last);
+		if (!error && !last.len)
+			return ext4_inode_write(h, i);
+		if (error)
+			return error;
+		at = MAX(last.first, from);
+		error = map_remove(h, i, at, last.first + last.len - at, &len);
+		if (error)
+			return error;
+	}
+}
+
+int ext4_truncate(struct ext4_inode *i, int64_t size)
+{
+	struct ext4_super *s = extent_super(i);
+	uint64_t from = ((uint64_t)size + s->block_bytes - 1) >> s->block_shift;
+	struct ext4_handle h;
+	int error;
+
+	balloc_drop_reserve(i);
+	if (!has_blocks(i) || from >= EXTENT_LBLK_END || !i->inode.blocks)
+		return 0;
+	if (!ext4_inode_has_extents(i))
+		return -EOPNOTSUPP;
+	error = ext4_start(s, map_remove_credits(i), &h);
+	if (error)
+		return error;
+	return ext4_stop_with(&h, truncate_steps(&h, i, (uint32_t)from));
+}
+
+
+/* ---- changing the size ---- */
+
+/* The last block keeps its bytes up to `size`, and zeroes behind: the file may grow again. */
+static int zero_tail(struct ext4_inode *i, int64_t size)
+{
+	struct ext4_super *s = extent_super(i);
+	int64_t end = MIN(ALIGN_UP(size, (int64_t)s->block_bytes), i->inode.size);
+	struct ext4_mapping m;
+	int error;
+
+	if (size >= end)
+		return 0;
+	error = ext4_map(i, (uint32_t)(size >> s->block_shift), 1, &m);
+	return error || m.kind != EXT4_MAPPED ? error : cache_zero(&i->bytes, size, end);
+}
+
+/* The handle after which the file has its new size, whatever is left to be freed. */
+static int set_size(struct ext4_inode *i, int64_t size, bool shrinks)
+{
+	struct ext4_handle h;
+	int error = ext4_start(extent_super(i), EXT4_CREDITS_ORPHAN + EXT4_CREDITS_INODE, &h);
+
+	if (error)
+		return error;
+	if (shrinks)
+		error = ext4_orphan_add(&h, i);
+	if (!error) {
+		i->inode.size = i->disk_size = size;
+		i->sync_tid = i->datasync_tid = ext4_tid(&h);
+		inode_touch(&i->inode, TOUCH_M | TOUCH_C);
+		error = ext4_inode_write(&h, i);
+	}
+	return ext4_stop_with(&h, error);
+}
+
+static int leave_orphans(struct ext4_inode *i)
+{
+	struct ext4_handle h;
+	int error = ext4_start(extent_super(i), EXT4_CREDITS_ORPHAN + EXT4_CREDITS_INODE, &h);
+
+	return error ? error : ext4_stop_with(&h, ext4_orphan_remove(&h, i));
+}
+
+int ext4_resize(struct inode *inode, int64_t size)
+{
+	struct ext4_inode *i = ext4_of(inode);
+	int error;
+
+	if (size > map_max_size(i))
+		return -EFBIG;
+	if (size >= inode->size)
+		return set_size(i, size, false);
+	error = zero_tail(i, size);
+	if (!error)
+		error = set_size(i, size, true);
+	if (error)
+		return error;
+	cache_cut_begin(&i->bytes, size, INT64_MAX);
+	error = ext4_truncate(i, size);
+	cache_cut_end(&i->bytes);
+	return error ? error : leave_orphans(i);
+}
