@@ -11,7 +11,7 @@ native_flags := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Ilibos/include -pthread
 native_asan  := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
 native_sources := $(filter-out %_test.c %_fuzz.c %/tls_none.c,$(wildcard apps/memcached/*.c)) \
-	$(wildcard libos/net/stream_epoll*.c) libos/net/stream_filter.c $(filter-out %_fuzz.c,$(wildcard libos/tls/*.c)) \
+	$(wildcard libos/net/stream_epoll*.c) libos/net/timer_heap.c libos/net/stream_filter.c $(filter-out %_fuzz.c,$(wildcard libos/tls/*.c)) \
 	$(addprefix libos/monitor/,textbuf.c exposition.c http.c server.c pages.c native.c)
 native_objects := $(patsubst %.c,$(NATIVE)/%.o,$(native_sources))
 native_asan_objects := $(patsubst %.c,$(NATIVE)/asan/%.o,$(native_sources))

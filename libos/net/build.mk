@@ -1,6 +1,6 @@
 objs-$(CONFIG_NET) += stack.o memory.o random.o checksum.o interface.o receive.o transmit.o merge.o timers.o \
 	config.o connections.o address.o resolve.o packet.o predict.o template.o
-objs-$(CONFIG_NET) += stream_lwip.o stream_loop.o stream_input.o stream_output.o stream_timer.o stream_listen.o \
+objs-$(CONFIG_NET) += stream_lwip.o stream_loop.o stream_input.o stream_output.o stream_timer.o timer_heap.o stream_listen.o \
 	stream_packet.o stream_datagrams.o stream_datagrams_short.o
 objs-$(CONFIG_STREAM_FILTER) += stream_filter.o
 objs-$(CONFIG_NET) += socket.o socket_tcp.o socket_udp.o socket_option.o

@@ -10,7 +10,7 @@
 
 #include <libos/stream.h>
 
-#include "stream_epoll_timer.h"
+#include "timer_heap.h"
 #include "stream_wire.h"
 
 enum { INPUT_BYTES = 64 * 1024 };

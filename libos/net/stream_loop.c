@@ -162,7 +162,7 @@ static void service(struct stream_loop *loop)
 {
 	stream_output_run_releases(loop);
 	serve_posts(loop);
-	if (loop->timers)
+	if (timer_heap_first(&loop->timers))
 		stream_timers_run(loop, net_clock());
 	if (loop->has_datagrams)
 		stream_datagrams_serve(loop);

@@ -20,6 +20,7 @@
 #include "packet.h"
 #include "stack.h"
 #include "stream_wire.h"
+#include "timer_heap.h"
 
 /* Events of a stream between lwIP's callbacks and the loop. */
 enum {
@@ -143,7 +144,7 @@ struct stream_loop {
 	struct output_piece *answers, **answers_end; /* [o] datagrams to send through lwIP */
 	struct output_piece *short_answers, **short_answers_end; /* [o] and those past it */
 
-	struct stream_timer *timers;      /* [o] pairing heap */
+	struct timer_heap timers;         /* [o] */
 	struct ktimer alarm;              /* wakes the loop for them */
 	uint64_t alarm_ns;                /* [a] set by the loop's thread, DEADLINE_NEVER by the alarm itself */
 	uint8_t *aside;                   /* [o] for reservations larger than a segment; NULL: none yet */

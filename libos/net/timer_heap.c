@@ -4,9 +4,7 @@
  * A node's children hang from heap_child and are linked by heap_next. heap_prev leads back: to the
  * sibling on the left, or, for the first child, to the parent; so any node can be cut out.
  */
-#include "stream_epoll_timer.h"
-
-#include <assert.h>
+#include "timer_heap.h"
 
 /* Joins two heaps; the later root becomes the first child of the earlier one. */
 static struct stream_timer *join(struct stream_timer *a, struct stream_timer *b)
@@ -78,7 +76,6 @@ void timer_heap_remove(struct timer_heap *heap, struct stream_timer *t)
 	if (t == heap->root) {
 		heap->root = children;
 	} else {
-		assert(t->heap_prev);
 		cut(t);
 		heap->root = join(heap->root, children);
 	}

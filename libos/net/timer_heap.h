@@ -1,9 +1,9 @@
 /*
- * A pairing heap of stream_timer: arm and take-first are cheap, cancel is O(log n) amortised, and
- * no memory is needed beside the timers themselves.
+ * The timers of a stream loop, of either back end: a pairing heap (Fredman, Sedgewick, Sleator and Tarjan, 1986)
+ * threaded through the timers themselves. Arming takes constant time and no memory, cancelling O(log n) amortised.
  */
-#ifndef STREAM_EPOLL_TIMER_H
-#define STREAM_EPOLL_TIMER_H
+#ifndef NET_TIMER_HEAP_H
+#define NET_TIMER_HEAP_H
 
 #include <libos/stream.h>
 
