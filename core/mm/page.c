@@ -52,6 +52,10 @@ static struct range reserved[RESERVED_MAX]; /* sorted, disjoint, not touching */
 static unsigned reserved_count;
 static size_t total_frames, free_frames;    /* [page_lock] */
 static size_t frames_by_owner[PAGE_OWNERS]; /* [page_lock] */
+static const struct page_keeper *keeper;    /* [I] once set */
+static size_t low_frames;                   /* [I] 0: nobody wants to know */
+
+#define GIVE_BACK 32 /* frames asked back by a fault that finds none: the next ones will want some, too */
 
 static struct region *region_of(const void *p)
 {
@@ -273,6 +277,28 @@ void *page_alloc(unsigned order, enum page_owner owner)
 		break;
 	}
 	spin_unlock_irq(&page_lock, flags);
+	if (unlikely(page_free_count() < low_frames))
+		keeper->low();
+	return block;
+}
+
+size_t page_free_count(void)
+{
+	return __atomic_load_n(&free_frames, __ATOMIC_RELAXED);
+}
+
+void page_keeper_set(const struct page_keeper *k)
+{
+	keeper = k;
+	__atomic_store_n(&low_frames, k->low_pages, __ATOMIC_RELEASE);
+}
+
+void *page_alloc_fault(enum page_owner owner)
+{
+	void *block = page_alloc_zero(0, owner);
+
+	if (!block && low_frames && keeper->give_back(GIVE_BACK))
+		block = page_alloc_zero(0, owner);
 	return block;
 }
 

@@ -25,6 +25,9 @@ static void real_free(void *block, unsigned order)
 #define page_add_ram     fresh_page_add_ram
 #define page_stats(out)  fresh_page_stats(out)
 #define page_owner_names fresh_page_owner_names
+#define page_free_count  fresh_page_free_count
+#define page_keeper_set  fresh_page_keeper_set
+#define page_alloc_fault fresh_page_alloc_fault
 paddr_t page_paddr(const void *p);
 unsigned page_order_for(size_t bytes);
 void *page_alloc(unsigned order, enum page_owner owner);
@@ -35,6 +38,9 @@ void page_free_exact(void *p, size_t bytes);
 void page_reserve(paddr_t start, paddr_t end);
 void page_add_ram(paddr_t start, paddr_t end);
 void fresh_page_stats(struct page_stats *out);
+size_t page_free_count(void);
+void page_keeper_set(const struct page_keeper *k);
+void *page_alloc_fault(enum page_owner owner);
 #include "page.c"
 #include <core/test.h>
 

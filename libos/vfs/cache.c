@@ -12,11 +12,34 @@
 
 #include "cache_parts.h"
 
+uint64_t cache_counts[CACHE_COUNTS];
+
+static struct waitq waits[16] = {
+#define Q(i) WAITQ_INIT(waits[i])
+	Q(0), Q(1), Q(2), Q(3), Q(4), Q(5), Q(6), Q(7), Q(8), Q(9), Q(10), Q(11), Q(12), Q(13), Q(14), Q(15),
+#undef Q
+};
+
+struct waitq *cache_waits(const void *key)
+{
+	return &waits[((uintptr_t)key >> 6 ^ (uintptr_t)key >> 12) % ARRAY_SIZE(waits)];
+}
+
 void cache_init(struct cache *c, const int64_t *size, struct cache_budget *budget)
 {
 	*c = (struct cache){ .size = size, .budget = budget };
 	spin_init(&c->lock);
 	list_init(&c->dirty_link);
+}
+
+void cache_init_backed(struct cache *c, const int64_t *size, const struct cache_backing_ops *ops, struct blkdev *dev,
+		       uint32_t block_bytes)
+{
+	assert(block_bytes >= 512 && block_bytes <= PAGE_SIZE && !(block_bytes & (block_bytes - 1)));
+	cache_init(c, size, NULL);
+	c->ops = ops;
+	c->dev = dev;
+	c->block_bytes = block_bytes;
 }
 
 /* ---- pages ---- */
@@ -77,6 +100,8 @@ int cache_page_add_locked(struct cache *c, uint64_t index, uint32_t state, struc
 		return -ENOMEM;
 	}
 	c->count++;
+	if (HAS_DISKS && c->ops)
+		cache_list_add(p);
 	*out = p;
 	return 0;
 }
@@ -95,13 +120,15 @@ void cache_page_put(struct cache_page *p)
 void cache_page_drop_locked(struct cache *c, struct cache_page *p)
 {
 	cache_index_remove(c, p);
-	p->state |= CACHE_GONE;
+	if (HAS_DISKS && c->ops)
+		cache_list_remove(p);
+	cache_page_change_locked(p, CACHE_GONE, 0);
 	c->count--;
 	budget_give(c->budget);
 	cache_page_put(p);
 }
 
-static struct cache_page *page_find(struct cache *c, uint64_t index)
+struct cache_page *cache_page_find(struct cache *c, uint64_t index)
 {
 	struct cache_page *p;
 
@@ -111,11 +138,54 @@ static struct cache_page *page_find(struct cache *c, uint64_t index)
 	return p;
 }
 
+bool cache_has_page(struct cache *c, uint64_t index)
+{
+	bool has;
+
+	spin_lock(&c->lock);
+	has = cache_index_find(c, index) != NULL;
+	spin_unlock(&c->lock);
+	return has;
+}
+
+/* A valid page with a reference, and note that it was used; NULL: not there, or not yet. */
+static inline struct cache_page *page_use(struct cache *c, uint64_t index)
+{
+	struct cache_page *p;
+
+	spin_lock(&c->lock);
+	p = cache_index_find(c, index);
+	if (likely(p && p->state & CACHE_VALID)) {
+		cache_page_hold(p);
+		if (unlikely(!(p->state & CACHE_AGAIN)))
+			cache_page_change_locked(p, p->state & CACHE_USED ? CACHE_AGAIN : CACHE_USED, 0);
+	} else {
+		p = NULL;
+	}
+	spin_unlock(&c->lock);
+	return p;
+}
+
+static inline int page_get(struct cache *c, uint64_t index, unsigned wanted, struct file_view *v,
+			   struct cache_page **out)
+{
+	*out = page_use(c, index);
+	if (!HAS_DISKS || !c->ops)
+		return 0;
+	if (unlikely(!*out))
+		return cache_page_read(c, index, wanted, v, out);
+	if (v && unlikely(index == v->trigger))
+		cache_window_next(c, v);
+	return 0;
+}
+
 int cache_page_get(struct cache *c, uint64_t index, struct file_view *view, struct cache_page **out)
 {
-	(void)view;
-	*out = page_find(c, index);
-	return 0;
+	int error = page_get(c, index, 1, view, out);
+
+	if (view)
+		view->next = index + 1;
+	return error;
 }
 
 static int page_get_or_add(struct cache *c, uint64_t index, struct cache_page **out)
@@ -130,20 +200,16 @@ static int page_get_or_add(struct cache *c, uint64_t index, struct cache_page **
 	return error;
 }
 
-void cache_destroy(struct cache *c)
-{
-	cache_cut(c, 0, INT64_MAX);
-	assert(!c->root && !c->count);
-}
-
-/* ---- bytes ---- */
+/* ---- reading ---- */
 
 static kssize_t read_page(struct cache *c, struct uio *u, struct file_view *view, size_t len)
 {
+	uint64_t index = (uint64_t)u->offset >> PAGE_SHIFT;
+	unsigned wanted = (unsigned)((cache_in_page(u->offset) + u->left + PAGE_SIZE - 1) >> PAGE_SHIFT);
 	struct cache_page *p;
-	kssize_t n = cache_page_get(c, (uint64_t)u->offset >> PAGE_SHIFT, view, &p);
+	kssize_t n = page_get(c, index, wanted, view, &p);
 
-	if (n < 0)
+	if (unlikely(n < 0))
 		return n;
 	if (!p)
 		return uio_zero_out(u, len);
@@ -155,24 +221,28 @@ static kssize_t read_page(struct cache *c, struct uio *u, struct file_view *view
 kssize_t cache_read(struct cache *c, struct uio *u, struct file_view *view)
 {
 	size_t done = 0;
+	kssize_t n = 0;
 	int64_t size;
 
 	while (u->left && u->offset < (size = cache_size(c))) {
 		size_t len = MIN(u->left, PAGE_SIZE - cache_in_page(u->offset));
-		kssize_t n;
 
 		len = (size_t)MIN((int64_t)len, size - u->offset);
 		n = read_page(c, u, view, len);
 		if (n <= 0)
-			return done ? (kssize_t)done : n;
+			break;
 		done += (size_t)n;
 		if ((size_t)n < len)
 			break;
 	}
-	return (kssize_t)done;
+	if (view)
+		view->next = (uint64_t)u->offset >> PAGE_SHIFT;
+	return done ? (kssize_t)done : n;
 }
 
-kssize_t cache_write(struct cache *c, struct uio *u)
+/* ---- writing without a backing ---- */
+
+static kssize_t write_memory(struct cache *c, struct uio *u)
 {
 	size_t done = 0;
 
@@ -194,6 +264,11 @@ kssize_t cache_write(struct cache *c, struct uio *u)
 	return (kssize_t)done;
 }
 
+kssize_t cache_write(struct cache *c, struct uio *u)
+{
+	return HAS_DISKS && c->ops ? cache_write_backed(c, u) : write_memory(c, u);
+}
+
 int cache_reserve(struct cache *c, int64_t from, int64_t to)
 {
 	for (uint64_t i = (uint64_t)from >> PAGE_SHIFT; cache_page_start(i) < to; i++) {
@@ -207,30 +282,91 @@ int cache_reserve(struct cache *c, int64_t from, int64_t to)
 	return 0;
 }
 
+/* ---- cutting ---- */
+
+/* Of a page that is cut in part: the blocks that go as a whole need not be written any more. */
+static void undirty_locked(struct cache *c, struct cache_page *p, size_t from, size_t to)
+{
+	size_t first = ALIGN_UP(from, (size_t)c->block_bytes), end = ALIGN_DOWN(to, (size_t)c->block_bytes);
+
+	if (!(p->state & CACHE_DIRTY) || first >= end)
+		return;
+	p->dirty &= (uint8_t)~cache_sectors(first, end);
+	if (!p->dirty)
+		cache_page_clean_locked(c, p);
+}
+
 /* A page of which only a part is cut keeps the rest. */
 static void cut_page_locked(struct cache *c, struct cache_page *p, int64_t from, int64_t to)
 {
 	int64_t start = cache_page_start(p->index), end = start + (int64_t)PAGE_SIZE;
 
 	if (from <= start && to >= end) {
+		if (HAS_DISKS && p->state & CACHE_DIRTY)
+			cache_page_clean_locked(c, p);
 		cache_page_drop_locked(c, p);
 		return;
 	}
-	from = MAX(from, start);
-	memset(p->bytes + (from - start), 0, (size_t)(MIN(to, end) - from));
+	from = MAX(from, start) - start;
+	to = MIN(to, end) - start;
+	memset(p->bytes + from, 0, (size_t)(to - from));
+	if (HAS_DISKS && c->ops)
+		undirty_locked(c, p, (size_t)from, (size_t)to);
 }
 
-void cache_cut(struct cache *c, int64_t from, int64_t to)
+static void wait_written(struct cache *c, struct cache_page *p)
+{
+	cache_page_hold(p);
+	spin_unlock(&c->lock);
+	cache_wait(p, !(cache_page_state(p) & CACHE_WRITING));
+	cache_page_put(p);
+	spin_lock(&c->lock);
+}
+
+/* The lock is let go of where a page is under way to the disk, and the page looked for again. */
+void cache_cut_begin(struct cache *c, int64_t from, int64_t to)
 {
 	uint64_t index = (uint64_t)from >> PAGE_SHIFT;
 	struct cache_page *p;
 
 	spin_lock(&c->lock);
-	while (from < to && (p = cache_index_next(c, index, false)) && cache_page_start(p->index) < to) {
-		index = p->index + 1;
+	c->cuts++;
+	spin_unlock(&c->lock);
+	cache_wait(c, !__atomic_load_n(&c->fills, __ATOMIC_ACQUIRE));
+	spin_lock(&c->lock);
+	while (from < to && (p = cache_index_next(c, index, CACHE_ANY)) && cache_page_start(p->index) < to) {
+		index = p->index;
+		if (HAS_DISKS && p->state & CACHE_WRITING) {
+			wait_written(c, p);
+			continue;
+		}
 		cut_page_locked(c, p, from, to);
+		index++;
 	}
 	spin_unlock(&c->lock);
+}
+
+void cache_cut_end(struct cache *c)
+{
+	spin_lock(&c->lock);
+	assert(c->cuts);
+	c->cuts--;
+	spin_unlock(&c->lock);
+	cache_wake(c);
+}
+
+void cache_cut(struct cache *c, int64_t from, int64_t to)
+{
+	cache_cut_begin(c, from, to);
+	cache_cut_end(c);
+}
+
+void cache_destroy(struct cache *c)
+{
+	cache_cut_begin(c, 0, INT64_MAX);
+	if (HAS_DISKS && c->ops)
+		cache_back_leave(c);
+	assert(!c->root && !c->count);
 }
 
 int64_t cache_seek(struct cache *c, int64_t from, bool data)
@@ -241,7 +377,7 @@ int64_t cache_seek(struct cache *c, int64_t from, bool data)
 
 	spin_lock(&c->lock);
 	if (data) {
-		p = cache_index_next(c, index, false);
+		p = cache_index_next(c, index, CACHE_ANY);
 		found = p ? MAX(from, cache_page_start(p->index)) : INT64_MAX;
 	} else {
 		while (cache_index_find(c, index))

@@ -1,8 +1,8 @@
 /*
  * The pages of a file by their index: a radix tree, 64 ways wide.
  *
- * A node knows by bits which of its slots are taken, and below which there are dirty pages, so the next page and the
- * next dirty page are found without looking at empty slots. The tree is as high as the largest
+ * A node knows by bits which of its slots are taken, and below which there are pages that are dirty or under
+ * way to the disk, so the next page of a kind is found without looking at others. The tree is as high as the largest
  * index asks for; a file of one page has no node at all (height 0: the root is the page).
  *
  * Everything happens under the cache's lock.
@@ -19,8 +19,8 @@
 #define HEIGHT_MAX 9u /* 9 * 6 bits hold every index of a file below 2^63 bytes */
 
 struct cache_node {
-	uint64_t taken, dirty; /* bit per slot */
-	void *slot[WAYS];      /* nodes, or pages on the lowest level */
+	uint64_t marks[CACHE_MARKS]; /* bit per slot; CACHE_ANY: what is not set has no pages */
+	void *slot[WAYS];            /* nodes, or pages on the lowest level */
 };
 
 static unsigned lowest(uint64_t word)
@@ -51,16 +51,12 @@ struct cache_page *cache_index_find(const struct cache *c, uint64_t index)
 
 /* ---- the next one ---- */
 
-static uint64_t wanted_slots(const struct cache_node *n, bool dirty)
-{
-	return dirty ? n->dirty : n->taken;
-}
-
 /* The first wanted page at or after `index` below a node of `level`; *index: where it lies within the node. */
-static struct cache_page *next_below(const struct cache_node *n, unsigned level, uint64_t index, bool dirty)
+static struct cache_page *next_below(const struct cache_node *n, unsigned level, uint64_t index,
+				     enum cache_mark mark)
 {
 	uint64_t inside = level * WAYS_SHIFT < 64 ? index & ((1ull << (level * WAYS_SHIFT)) - 1) : index;
-	uint64_t slots = wanted_slots(n, dirty) & ~0ull << slot_of(index, level);
+	uint64_t slots = n->marks[mark] & ~0ull << slot_of(index, level);
 
 	while (slots) {
 		unsigned slot = lowest(slots);
@@ -70,7 +66,7 @@ static struct cache_page *next_below(const struct cache_node *n, unsigned level,
 			inside = 0;
 		if (!level)
 			return n->slot[slot];
-		p = next_below(n->slot[slot], level - 1, inside, dirty);
+		p = next_below(n->slot[slot], level - 1, inside, mark);
 		if (p)
 			return p;
 		slots &= slots - 1;
@@ -78,25 +74,36 @@ static struct cache_page *next_below(const struct cache_node *n, unsigned level,
 	return NULL;
 }
 
-struct cache_page *cache_index_next(const struct cache *c, uint64_t index, bool dirty)
+/* Of a page without a node above it. */
+static bool page_has_mark(const struct cache_page *p, enum cache_mark mark)
+{
+	return mark == CACHE_ANY || p->state & (mark == CACHE_TO_WRITE ? CACHE_DIRTY : CACHE_WRITING);
+}
+
+struct cache_page *cache_index_next(const struct cache *c, uint64_t index, enum cache_mark mark)
 {
 	struct cache_page *only = (struct cache_page *)c->root;
 
 	if (!c->root || !fits(c, index))
 		return NULL;
 	if (!c->height)
-		return dirty && !(only->state & CACHE_DIRTY) ? NULL : only;
-	return next_below(c->root, c->height - 1, index, dirty);
+		return page_has_mark(only, mark) ? only : NULL;
+	return next_below(c->root, c->height - 1, index, mark);
 }
 
 /* ---- insertion ---- */
 
-static void node_take(struct cache_node *n, unsigned slot, void *what, bool dirty)
+static void node_take(struct cache_node *n, unsigned slot, void *what)
 {
 	n->slot[slot] = what;
-	n->taken |= 1ull << slot;
-	if (dirty)
-		n->dirty |= 1ull << slot;
+	n->marks[CACHE_ANY] |= 1ull << slot;
+}
+
+static void node_give(struct cache_node *n, unsigned slot)
+{
+	n->slot[slot] = NULL;
+	for (unsigned mark = 0; mark < CACHE_MARKS; mark++)
+		n->marks[mark] &= ~(1ull << slot);
 }
 
 /* One level more: what there is becomes the new root's first slot. */
@@ -104,17 +111,18 @@ static int grow(struct cache *c)
 {
 	struct cache_node *n;
 
-	if (c->height && !c->root->taken) { /* an empty node serves on any level */
+	if (c->height && !c->root->marks[CACHE_ANY]) { /* an empty node serves on any level */
 		c->height++;
 		return 0;
 	}
 	n = kzalloc(sizeof(*n));
 	if (!n)
 		return -ENOMEM;
-	if (c->root && !c->height)
-		node_take(n, 0, c->root, ((struct cache_page *)c->root)->state & CACHE_DIRTY);
-	else if (c->root)
-		node_take(n, 0, c->root, c->root->dirty);
+	for (unsigned mark = 0; c->root && mark < CACHE_MARKS; mark++) {
+		if (c->height ? c->root->marks[mark] : page_has_mark((struct cache_page *)c->root, mark))
+			n->marks[mark] |= 1;
+	}
+	n->slot[0] = c->root;
 	c->root = n;
 	c->height++;
 	return 0;
@@ -125,12 +133,9 @@ static bool prune(struct cache_node *n, unsigned level, uint64_t index)
 {
 	unsigned slot = slot_of(index, level);
 
-	if (level && n->slot[slot] && prune(n->slot[slot], level - 1, index)) {
-		n->slot[slot] = NULL;
-		n->taken &= ~(1ull << slot);
-		n->dirty &= ~(1ull << slot);
-	}
-	if (n->taken)
+	if (level && n->slot[slot] && prune(n->slot[slot], level - 1, index))
+		node_give(n, slot);
+	if (n->marks[CACHE_ANY])
 		return false;
 	kfree(n);
 	return true;
@@ -157,7 +162,7 @@ static struct cache_node *leaf_make(struct cache *c, uint64_t index)
 
 			if (!below)
 				return NULL;
-			node_take(n, slot, below, false);
+			node_take(n, slot, below);
 		}
 		n = n->slot[slot];
 	}
@@ -184,28 +189,27 @@ int cache_index_insert(struct cache *c, struct cache_page *p)
 		prune_from_root(c, p->index);
 		return -ENOMEM;
 	}
-	node_take(leaf, slot_of(p->index, 0), p, false);
+	node_take(leaf, slot_of(p->index, 0), p);
 	return 0;
 }
 
 /* ---- marks and removal ---- */
 
-static bool mark_below(struct cache_node *n, unsigned level, uint64_t index, bool dirty)
+static bool mark_below(struct cache_node *n, unsigned level, uint64_t index, enum cache_mark mark, bool set)
 {
 	unsigned slot = slot_of(index, level);
-	bool below = level ? mark_below(n->slot[slot], level - 1, index, dirty) : dirty;
 
-	if (below)
-		n->dirty |= 1ull << slot;
+	if (level ? mark_below(n->slot[slot], level - 1, index, mark, set) : set)
+		n->marks[mark] |= 1ull << slot;
 	else
-		n->dirty &= ~(1ull << slot);
-	return n->dirty;
+		n->marks[mark] &= ~(1ull << slot);
+	return n->marks[mark];
 }
 
-void cache_index_mark(struct cache *c, struct cache_page *p, bool dirty)
+void cache_index_mark(struct cache *c, struct cache_page *p, enum cache_mark mark, bool set)
 {
 	if (c->height)
-		mark_below(c->root, c->height - 1, p->index, dirty);
+		mark_below(c->root, c->height - 1, p->index, mark, set);
 }
 
 void cache_index_remove(struct cache *c, struct cache_page *p)
@@ -217,10 +221,10 @@ void cache_index_remove(struct cache *c, struct cache_page *p)
 		c->root = NULL;
 		return;
 	}
-	cache_index_mark(c, p, false);
+	cache_index_mark(c, p, CACHE_TO_WRITE, false);
+	cache_index_mark(c, p, CACHE_UNDER_WAY, false);
 	for (unsigned level = c->height - 1; level; level--)
 		n = n->slot[slot_of(p->index, level)];
-	n->slot[slot_of(p->index, 0)] = NULL;
-	n->taken &= ~(1ull << slot_of(p->index, 0));
+	node_give(n, slot_of(p->index, 0));
 	prune_from_root(c, p->index);
 }

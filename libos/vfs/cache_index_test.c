@@ -18,10 +18,15 @@ static void places_choose(void)
 	places[PLACES - 1] = INT64_MAX >> PAGE_SHIFT;
 }
 
-static struct cache_page *next_of_model(struct cache_page *const *model, uint64_t index, bool dirty)
+static bool has_mark(const struct cache_page *p, enum cache_mark mark)
+{
+	return mark == CACHE_ANY || p->state & (mark == CACHE_TO_WRITE ? CACHE_DIRTY : CACHE_WRITING);
+}
+
+static struct cache_page *next_of_model(struct cache_page *const *model, uint64_t index, enum cache_mark mark)
 {
 	for (unsigned i = 0; i < PLACES; i++) {
-		if (places[i] >= index && model[i] && (!dirty || model[i]->state & CACHE_DIRTY))
+		if (places[i] >= index && model[i] && has_mark(model[i], mark))
 			return model[i];
 	}
 	return NULL;
@@ -49,18 +54,20 @@ TEST(cache_index_finds_what_a_plain_model_finds)
 			model[i] = page_at(places[i]);
 			CHECK_EQ(cache_index_insert(&c, model[i]), 0);
 		} else if (test_random() & 1) {
-			model[i]->state ^= CACHE_DIRTY;
-			cache_index_mark(&c, model[i], model[i]->state & CACHE_DIRTY);
+			enum cache_mark mark = test_random() & 1 ? CACHE_TO_WRITE : CACHE_UNDER_WAY;
+
+			model[i]->state ^= mark == CACHE_TO_WRITE ? CACHE_DIRTY : CACHE_WRITING;
+			cache_index_mark(&c, model[i], mark, has_mark(model[i], mark));
 		} else {
 			cache_index_remove(&c, model[i]);
 			kfree(model[i]);
 			model[i] = NULL;
 		}
 		uint64_t from = places[test_random_below(PLACES)] + test_random_below(2);
-		bool dirty = test_random() & 1;
+		enum cache_mark mark = (enum cache_mark)test_random_below(CACHE_MARKS);
 
 		CHECK(cache_index_find(&c, places[i]) == model[i]);
-		CHECK(cache_index_next(&c, from, dirty) == next_of_model(model, from, dirty));
+		CHECK(cache_index_next(&c, from, mark) == next_of_model(model, from, mark));
 	}
 	for (unsigned i = 0; i < PLACES; i++) {
 		if (model[i])

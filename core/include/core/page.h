@@ -36,6 +36,23 @@ struct page_stats {
 };
 void page_stats(struct page_stats *out);
 
+size_t page_free_count(void); /* any context; as of just now */
+
+/*
+ * A keeper of frames that it could do without (a cache); one for the image. low() is called in any context, also under
+ * locks, after an allocation that leaves fewer than low_pages free: it only wakes somebody. give_back() is called where an
+ * allocation has failed and nothing can be waited for, with interrupts off: it takes locks that are free
+ * and no others, and says how many frames it freed.
+ */
+struct page_keeper {
+	size_t low_pages;
+	void (*low)(void);
+	size_t (*give_back)(size_t pages);
+};
+void page_keeper_set(const struct page_keeper *k);
+/* page_alloc_zero() of one frame for a page fault: asks the keeper before it fails. */
+void *page_alloc_fault(enum page_owner owner);
+
 /*
  * Boot only. page_add_ram() hands [start, end) of RAM to the allocator, less the ranges reserved before;
  * the direct map must cover it already. Parts of pages are reserved as a whole, and left out of

@@ -88,7 +88,9 @@ struct cache_backing_ops {
 #define CACHE_GONE    16u /* out of its file */
 #define CACHE_FAILED  32u /* GONE since it could not be read: `error` */
 #define CACHE_USED    64u /* looked at since reclaim came by */
-#define CACHE_ACTIVE  128u /* on the list of pages in use */
+#define CACHE_AGAIN   128u /* and once more */
+
+enum { CACHE_LIST_NONE, CACHE_LIST_INACTIVE, CACHE_LIST_ACTIVE };
 
 /*  Locks:  I set once   c the cache's lock   l the lists' lock   a atomic   f who fills or writes it */
 struct cache_page {
@@ -97,11 +99,12 @@ struct cache_page {
 	uint32_t refs;           /* [a] one of them the cache's, while it has the page */
 	uint32_t state;          /* [c] CACHE_*; read without it, too */
 	struct cache *cache;     /* [c] valid until GONE */
-	struct list link;        /* [l] one of reclaim's lists; alone without a backing */
-	uint32_t transfers;      /* [a] of the fill under way */
-	int16_t error;           /* [f] */
+	struct list link;        /* [l] of the list below; on none without a backing */
+	uint8_t on_list;         /* [l] CACHE_LIST_* */
+	uint32_t transfers;      /* [a] of the fill or the write under way */
+	int16_t error;           /* [a] of the same */
 	uint8_t dirty;           /* [c] a bit for each 512 bytes */
-	uint8_t writing;         /* [f] the same, of those under way */
+	uint8_t writing_sectors; /* [f] the same, of those under way */
 };
 
 struct cache {
@@ -116,14 +119,15 @@ struct cache {
 	const struct cache_backing_ops *ops; /* [file's lock] NULL: none */
 	struct blkdev *dev;            /* [I] */
 	uint32_t block_bytes;          /* [I] */
-	uint32_t errors;               /* [c] writes that failed, counted */
+	uint32_t errors;               /* [c] writes that failed, counted; read without it, too */
 	int error;                     /* [c] the last one's errno */
-	uint64_t dirty;                /* [c] pages */
-	uint64_t dirty_since_ns;       /* [c] the oldest change that is not on its way; an estimate never too late */
+	uint64_t dirty, writing;       /* [c] pages */
 	uint32_t fills;                /* [c] under way */
 	uint32_t cuts;                 /* [c] nobody may begin a fill */
 	uint32_t pins;                 /* [a] reclaim and write-back that are at it */
 	struct list dirty_link;        /* [dirty caches' lock] */
+	uint64_t joined;               /* [the same] its number in the list */
+	uint64_t dirty_since_ns;       /* [the same] */
 };
 
 /* `size` is read whenever the cache must know where the file ends, without a lock. */
@@ -202,7 +206,15 @@ struct cache_stats {
 	uint64_t throttled;                          /* times that a writer waited */
 };
 void cache_stats(struct cache_stats *out);
-/* Forgets clean pages that were not used lately, at most `count`: how many. Threads. */
+/* Forgets clean pages that were not used lately, at most `count`: how many. Threads and tasks. */
 size_t cache_reclaim(size_t count);
+
+/* Others who can do without some memory: asked when it is short, in a task, which must not wait for a disk. */
+struct cache_shrinker {
+	struct list link;                                               /* the cache's */
+	size_t (*shrink)(struct cache_shrinker *s, size_t pages);       /* how many it gave back, about */
+};
+void cache_shrinker_add(struct cache_shrinker *s);
+void cache_shrinker_remove(struct cache_shrinker *s);   /* on return it is not being asked */
 
 #endif

@@ -47,13 +47,15 @@ struct file_place_ops {
 };
 
 /* What the page cache remembers of an open file. Threads that read one file together only spoil its guesses. */
+enum { FILE_IN_ANY_ORDER, FILE_IN_NO_ORDER, FILE_IN_ORDER };
+
 struct file_view {
 	uint64_t next;        /* the page behind the last one read */
 	uint64_t trigger;     /* who reads this page asks for the next window */
 	uint64_t asked;       /* pages before this one have been asked for */
 	uint32_t window;      /* pages, 0: reads are in no order */
 	uint32_t errors_seen; /* cache_error_check() */
-	uint32_t advice;      /* POSIX_FADV_NORMAL, _RANDOM, _SEQUENTIAL */
+	uint32_t advice;      /* FILE_IN_*: as posix_fadvise() numbers them */
 };
 
 struct file {

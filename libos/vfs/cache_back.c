@@ -1,0 +1,331 @@
+/*
+ * Write-back: dirty pages go to the disk.
+ *
+ * Pages next to each other that are dirty go together. They are marked WRITING and clean, so that a change meanwhile
+ * makes them dirty again; the backing says where they belong, and one request goes out for each piece that
+ * is contiguous on the disk. The last transfer of a page to end takes the mark away. Only blocks that were
+ * changed are written.
+ *
+ * A piece that was unwritten is waited for here, since the backing has to note (perhaps in a journal) that it
+ * is written now, which no completion may wait for.
+ *
+ * An error is counted in the cache, and each opener compares the count with what it saw last. The page is clean: a
+ * disk that cannot be written must not fill memory with what will never be written.
+ */
+#include <core/assert.h>
+#include <core/errno.h>
+#include <core/kmem.h>
+#include <libos/blkdev.h>
+
+#include "cache_parts.h"
+
+#define UNDER_WAY_MAX 2048u /* pages of all caches that background write-back sends before it waits */
+
+struct write_io {
+	struct blkreq request;
+	unsigned count;
+	struct cache_page *pages[CACHE_RUN_MAX];
+	struct blk_vec vecs[CACHE_RUN_MAX];
+};
+
+struct batch {
+	struct cache *cache;
+	struct cache_page *pages[CACHE_RUN_MAX];
+	unsigned count;
+	uint32_t flags;       /* BLK_BACKGROUND or 0 */
+};
+
+/* ---- the end of a write ---- */
+
+static void page_written(struct cache_page *p)
+{
+	struct cache *c = p->cache;
+	int error = __atomic_load_n(&p->error, __ATOMIC_RELAXED);
+
+	spin_lock(&c->lock);
+	c->writing--;
+	cache_count(CACHE_COUNT_WRITING, -1);
+	cache_index_mark(c, p, CACHE_UNDER_WAY, false);
+	cache_page_change_locked(p, 0, CACHE_WRITING);
+	if (error) {
+		c->error = error;
+		__atomic_store_n(&c->errors, c->errors + 1, __ATOMIC_RELAXED);
+	}
+	spin_unlock(&c->lock);
+	cache_wake(p);
+	cache_wake(cache_counts);
+	cache_page_put(p);
+}
+
+static void transfer_ended(struct cache_page *p, int error)
+{
+	if (error)
+		__atomic_store_n(&p->error, (int16_t)error, __ATOMIC_RELAXED);
+	if (__atomic_sub_fetch(&p->transfers, 1, __ATOMIC_ACQ_REL) == 0)
+		page_written(p);
+}
+
+static void io_done(struct blkreq *r, int error)
+{
+	struct write_io *io = container_of(r, struct write_io, request);
+
+	for (unsigned i = 0; i < io->count; i++)
+		transfer_ended(io->pages[i], error);
+	kfree(io);
+}
+
+/* ---- sending ---- */
+
+static struct cache_page *batch_page(const struct batch *b, int64_t offset)
+{
+	return b->pages[((uint64_t)offset >> PAGE_SHIFT) - b->pages[0]->index];
+}
+
+static struct write_io *io_new(const struct batch *b, int64_t from, const struct cache_extent *e)
+{
+	struct write_io *io = kmalloc(sizeof(*io));
+	int64_t to = from + e->len;
+
+	if (!io)
+		return NULL;
+	io->count = 0;
+	io->request = (struct blkreq){ .op = BLK_WRITE, .flags = b->flags, .offset = e->disk, .len = (uint64_t)e->len,
+				       .vecs = io->vecs, .done = io_done };
+	for (int64_t n; from < to; from += n) {
+		struct cache_page *p = batch_page(b, from);
+
+		n = MIN(to - from, (int64_t)(PAGE_SIZE - cache_in_page(from)));
+		io->pages[io->count] = p;
+		io->vecs[io->count++] = (struct blk_vec){ p->bytes + cache_in_page(from), (size_t)n };
+	}
+	io->request.vec_count = io->count;
+	return io;
+}
+
+static int write_unwritten(const struct batch *b, int64_t from, const struct cache_extent *e, struct write_io *io)
+{
+	struct cache *c = b->cache;
+	int error = blkdev_wait(c->dev, &io->request), noted = 0;
+
+	if (c->ops->written)
+		noted = c->ops->written(c, from, e->len, error);
+	kfree(io);
+	return error ? error : noted;
+}
+
+/* Writes as much of [from, to) as lies together; *len: how much that is. */
+static int write_piece(const struct batch *b, int64_t from, int64_t to, int64_t *len)
+{
+	struct cache *c = b->cache;
+	struct cache_extent e;
+	struct write_io *io;
+	int error = c->ops->place(c, from, to - from, &e);
+
+	if (error)
+		return error;
+	assert(e.len > 0 && e.kind != CACHE_HOLE);
+	*len = e.len = MIN(e.len, to - from);
+	io = io_new(b, from, &e);
+	if (!io)
+		return -ENOMEM;
+	if (e.kind == CACHE_UNWRITTEN)
+		return write_unwritten(b, from, &e, io);
+	for (unsigned i = 0; i < io->count; i++)
+		__atomic_fetch_add(&io->pages[i]->transfers, 1, __ATOMIC_RELAXED);
+	blkdev_submit(c->dev, &io->request);
+	return 0;
+}
+
+static void batch_fail(const struct batch *b, int64_t from, int64_t to, int error)
+{
+	for (from -= (int64_t)cache_in_page(from); from < to; from += (int64_t)PAGE_SIZE)
+		__atomic_store_n(&batch_page(b, from)->error, (int16_t)error, __ATOMIC_RELAXED);
+}
+
+static void write_stretch(const struct batch *b, int64_t from, int64_t to)
+{
+	for (int64_t len; from < to; from += len) {
+		int error;
+
+		len = to - from;
+		error = write_piece(b, from, to, &len);
+		if (error)
+			batch_fail(b, from, from + len, error);
+	}
+}
+
+/* Where the next stretch of changed sectors at or after `at` begins and ends; false: there is none. */
+static bool next_stretch(const struct batch *b, int64_t at, int64_t end, int64_t *from, int64_t *to)
+{
+	const int64_t step = 512;
+
+	while (at < end && !(batch_page(b, at)->writing_sectors >> (cache_in_page(at) / 512) & 1))
+		at += step;
+	*from = at;
+	while (at < end && batch_page(b, at)->writing_sectors >> (cache_in_page(at) / 512) & 1)
+		at += batch_page(b, at)->writing_sectors == 0xff ? (int64_t)(PAGE_SIZE - cache_in_page(at)) : step;
+	*to = at;
+	return *from < end;
+}
+
+static void write_by_requests(const struct batch *b)
+{
+	int64_t at = cache_page_start(b->pages[0]->index), end = at + ((int64_t)b->count << PAGE_SHIFT), from;
+
+	while (next_stretch(b, at, end, &from, &at))
+		write_stretch(b, from, at);
+	blkdev_kick(b->cache->dev);
+}
+
+static void write_by_backing(const struct batch *b)
+{
+	struct cache *c = b->cache;
+
+	for (unsigned i = 0; i < b->count; i++) {
+		struct cache_page *p = b->pages[i];
+		int64_t len = MIN(cache_size(c) - cache_page_start(p->index), (int64_t)PAGE_SIZE);
+		int error = len > 0 ? c->ops->write_page(c, p->index, p->bytes, (size_t)len) : 0;
+
+		__atomic_store_n(&p->error, (int16_t)error, __ATOMIC_RELAXED);
+	}
+}
+
+static void batch_write(const struct batch *b)
+{
+	cache_count(CACHE_COUNT_WRITTEN, b->count);
+	if (b->cache->ops->write_page)
+		write_by_backing(b);
+	else
+		write_by_requests(b);
+	for (unsigned i = 0; i < b->count; i++)
+		transfer_ended(b->pages[i], 0);
+}
+
+/* ---- collecting ---- */
+
+static void take_locked(struct batch *b, struct cache_page *p)
+{
+	struct cache *c = b->cache;
+
+	p->writing_sectors = p->dirty;
+	p->transfers = 1;
+	p->error = 0;
+	cache_page_clean_locked(c, p);
+	c->writing++;
+	cache_count(CACHE_COUNT_WRITING, 1);
+	cache_index_mark(c, p, CACHE_UNDER_WAY, true);
+	cache_page_change_locked(p, CACHE_WRITING, 0);
+	cache_page_hold(p);
+	b->pages[b->count++] = p;
+}
+
+/*
+ * Collects dirty neighbours from the first dirty page at or after *index. When that one is under way already it is held
+ * in *busy instead. False: there is nothing more before `end`.
+ */
+static bool collect_locked(struct batch *b, uint64_t *index, uint64_t end, struct cache_page **busy)
+{
+	struct cache_page *p = cache_index_next(b->cache, *index, CACHE_TO_WRITE);
+
+	*busy = NULL;
+	b->count = 0;
+	if (!p || p->index >= end)
+		return false;
+	*index = p->index;
+	if (p->state & CACHE_WRITING) {
+		cache_page_hold(*busy = p);
+		return true;
+	}
+	while (p && *index < end && p->state & CACHE_DIRTY && !(p->state & CACHE_WRITING) && b->count < CACHE_RUN_MAX) {
+		take_locked(b, p);
+		p = cache_index_find(b->cache, ++*index);
+	}
+	return true;
+}
+
+/* A page that is under way and dirty again: waited for, or left for next time. */
+static void busy_pass(struct cache_page *busy, uint64_t *index, bool wait)
+{
+	if (wait)
+		cache_wait(busy, !(cache_page_state(busy) & CACHE_WRITING));
+	else
+		++*index;
+	cache_page_put(busy);
+}
+
+static void write_range(struct cache *c, uint64_t index, uint64_t end, bool wait)
+{
+	struct batch b = { .cache = c, .flags = wait ? 0 : BLK_BACKGROUND };
+	struct cache_page *busy;
+	bool more = true;
+
+	while (more) {
+		spin_lock(&c->lock);
+		more = collect_locked(&b, &index, end, &busy);
+		spin_unlock(&c->lock);
+		if (busy)
+			busy_pass(busy, &index, wait);
+		else if (more)
+			batch_write(&b);
+		if (!wait)
+			cache_wait(cache_counts, cache_counted(CACHE_COUNT_WRITING) < UNDER_WAY_MAX);
+	}
+}
+
+static void wait_range(struct cache *c, uint64_t index, uint64_t end)
+{
+	struct cache_page *p;
+
+	for (;;) {
+		spin_lock(&c->lock);
+		p = cache_index_next(c, index, CACHE_UNDER_WAY);
+		if (p && p->index < end)
+			cache_page_hold(p);
+		else
+			p = NULL;
+		spin_unlock(&c->lock);
+		if (!p)
+			return;
+		index = p->index + 1;
+		cache_wait(p, !(cache_page_state(p) & CACHE_WRITING));
+		cache_page_put(p);
+	}
+}
+
+int cache_sync(struct cache *c, int64_t from, int64_t to, bool wait)
+{
+	uint32_t errors = __atomic_load_n(&c->errors, __ATOMIC_RELAXED);
+
+	if (!c->ops || from >= to)
+		return 0;
+	write_range(c, (uint64_t)from >> PAGE_SHIFT, cache_index_end(to), wait);
+	if (wait)
+		wait_range(c, (uint64_t)from >> PAGE_SHIFT, cache_index_end(to));
+	return __atomic_load_n(&c->errors, __ATOMIC_RELAXED) != errors ? c->error : 0;
+}
+
+bool cache_is_dirty(struct cache *c)
+{
+	bool dirty;
+
+	spin_lock(&c->lock);
+	dirty = c->dirty || c->writing;
+	spin_unlock(&c->lock);
+	return dirty;
+}
+
+/* ---- errors ---- */
+
+void cache_error_open(struct cache *c, struct file_view *view)
+{
+	view->errors_seen = __atomic_load_n(&c->errors, __ATOMIC_RELAXED);
+}
+
+int cache_error_check(struct cache *c, struct file_view *view)
+{
+	uint32_t errors = __atomic_load_n(&c->errors, __ATOMIC_RELAXED);
+
+	if (__atomic_exchange_n(&view->errors_seen, errors, __ATOMIC_RELAXED) == errors)
+		return 0;
+	return __atomic_load_n(&c->error, __ATOMIC_RELAXED);
+}
