@@ -45,7 +45,9 @@ struct journal_place {
 struct journal_options {
 	uint32_t commit_interval_ms;   /* the oldest a running transaction gets; 0: 5000 */
 	bool no_barrier;               /* the device loses no power: flushes are left out */
-	bool read_only;                /* a log that needs replay is -EROFS */
+	bool read_only;                /* a log that needs replay is -EROFS; handles are not started */
+	bool wide;                     /* block numbers of 64 bits (the file system has the feature) */
+	bool checksums;                /* of everything in the log: a file system with metadata_csum */
 	void (*aborted)(void *arg, int error); /* once; threads and tasks */
 	void *arg;
 };
@@ -64,27 +66,31 @@ int journal_close(struct journal *j);
 
 /* ---- operations ---- */
 
-/* May change `blocks` buffers. 0, -ENOSPC (more than the log can ever hold), -EIO, -EROFS (aborted), -ENOMEM. */
+/* May change or forget `blocks` buffers. 0, -ENOSPC (more than the log can ever hold), -EIO, -EROFS (aborted), -ENOMEM. */
 int journal_start(struct journal *j, unsigned blocks, struct journal_handle **out);
 /* What was changed is in the transaction. 0, or the journal's error. */
 int journal_stop(struct journal_handle *h);
 journal_tid journal_handle_tid(const struct journal_handle *h);
 unsigned journal_credits(const struct journal_handle *h);   /* blocks that may still be changed */
-/* More room without leaving the transaction: false when there is none, then journal_restart(). */
+/* More credits without leaving the transaction: false when there is no room, then journal_restart(). */
 bool journal_extend(struct journal_handle *h, unsigned blocks);
-/* Ends this transaction's part and goes on in the running one: the caller's structures must be whole here. */
+/*
+ * Ends this transaction's part and goes on in the running one: the caller's structures must be whole here. After
+ * an error the handle can only be stopped.
+ */
 int journal_restart(struct journal_handle *h, unsigned blocks);
 
 /*
- * Before a change of b->data. Takes one credit the first time in a transaction. 0, -ENOMEM, the journal's
- * error. The buffer then is changed at will until journal_stop(); it is part of the transaction in any case.
+ * Before a change of b->data. Takes one credit the first time in a transaction. 0, -ENOMEM, -ENOSPC (no credit is
+ * left, and the transaction has no room for more), the journal's error. The buffer then is changed at will until journal_stop(); it is part of the transaction in any case.
  */
 int journal_write(struct journal_handle *h, struct buffer *b);
 /* The same for a block that was just allocated, whose old contents nobody needs. */
 int journal_create(struct journal_handle *h, struct buffer *b);
 /*
  * The block was freed as metadata: its changes need not be written, and a replay must not bring back older ones
- * (a revoke record). `b` may be NULL when it is not in memory. The buffer is discarded.
+ * (a revoke record). `b` may be NULL when it is not in memory. The buffer is discarded. Takes a credit, unless
+ * the block had one in this transaction. Errors as journal_write().
  */
 int journal_forget(struct journal_handle *h, uint64_t block, struct buffer *b);
 
@@ -111,8 +117,7 @@ void journal_on_commit(struct journal_handle *h, struct journal_callback *c);
  * added to; it writes the file's bytes that the transaction makes reachable, waits for them, and opens no handle.
  */
 struct journal_ordered {
-	struct list link;              /* the journal's */
-	journal_tid tid;               /* the journal's: the last transaction it was added to */
+	struct list link[2];           /* the journal's: of the running and the committing transaction */
 	int (*write)(struct journal_ordered *o);
 };
 void journal_ordered_init(struct journal_ordered *o, int (*write)(struct journal_ordered *o));

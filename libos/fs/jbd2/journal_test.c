@@ -1,0 +1,459 @@
+/* The journal: what is committed survives, what is not leaves nothing, and errors reach who waits. */
+#include <core/errno.h>
+#include <core/string.h>
+#include <core/test.h>
+#include <core/thread.h>
+
+#include "lab.h"
+
+#define DISK_BYTES KIB(512)
+#define BLOCK      1024u
+#define LOG_BLOCKS 128u
+#define BOTH       (JBD2_CSUM_V3 | JBD2_64BIT)
+
+static struct recdev *disk, *spare;
+
+static bool set_up(struct lab *l, uint32_t incompat)
+{
+	disk = disk ? disk : recdev_create(DISK_BYTES);
+	spare = spare ? spare : recdev_create(DISK_BYTES);
+	if (!disk || !spare)
+		return false;
+	lab_make(l, disk, BLOCK, LOG_BLOCKS, incompat);
+	return lab_open(l) == 0;
+}
+
+/* The power goes, all that was written is kept, and comes back: `after` has replayed. */
+static int cut_and_replay(const struct lab *before, struct lab *after)
+{
+	recdev_load(spare, before->disk->bytes);
+	lab_attach(after, spare, before);
+	return lab_open(after);
+}
+
+static bool is_filled(const struct lab *l, uint64_t block, uint8_t byte)
+{
+	const uint8_t *p = lab_home(l, block);
+
+	for (uint32_t i = 0; i < BLOCK; i++) {
+		if (p[i] != byte)
+			return false;
+	}
+	return true;
+}
+
+TEST(journal_brings_changes_home_when_it_is_closed)
+{
+	struct lab l;
+
+	CHECK(set_up(&l, BOTH));
+	CHECK_EQ(lab_fill_one(&l, 5, 0x11), 0);
+	CHECK_EQ(lab_fill_one(&l, 6, 0x22), 0);
+	CHECK(is_filled(&l, 5, 0));
+	CHECK_EQ(lab_close(&l), 0);
+	CHECK(is_filled(&l, 5, 0x11) && is_filled(&l, 6, 0x22));
+	lab_attach(&l, disk, &l);
+	CHECK_EQ(be32(((struct jbd2_super *)lab_home(&l, l.home_blocks))->start), 0);
+	CHECK_EQ(lab_open(&l), 0);
+	CHECK_EQ(lab_close(&l), 0);
+}
+
+TEST(journal_replays_what_was_committed_and_nothing_else)
+{
+	static const uint32_t kinds[] = { 0, JBD2_64BIT, JBD2_CSUM_V2, JBD2_CSUM_V2 | JBD2_64BIT, JBD2_CSUM_V3,
+					  BOTH, BOTH | JBD2_ASYNC };
+
+	for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++) {
+		struct lab l, after;
+
+		CHECK(set_up(&l, kinds[k]));
+		for (unsigned i = 0; i < 90; i++)
+			CHECK_EQ(lab_fill_one(&l, i % 60, (uint8_t)(i + 1)), i % 10 ? 0 : journal_commit(l.journal));
+		CHECK_EQ(journal_commit(l.journal), 0);
+		CHECK_EQ(lab_fill_one(&l, 7, 0xff), 0);
+		CHECK_EQ(cut_and_replay(&l, &after), 0);
+		for (unsigned i = 0; i < 60; i++)
+			CHECK(is_filled(&after, i, (uint8_t)(i < 30 ? i + 61 : i + 1)));
+		CHECK_EQ(lab_close(&after), 0);
+		CHECK_EQ(lab_close(&l), 0);
+		CHECK(is_filled(&l, 7, 0xff));
+	}
+}
+
+TEST(journal_escapes_blocks_that_look_like_its_own)
+{
+	struct lab l, after;
+	struct journal_handle *h;
+	struct buffer *b;
+
+	CHECK(set_up(&l, BOTH));
+	CHECK_EQ(journal_start(l.journal, 1, &h), 0);
+	CHECK_EQ(buffer_make(&l.buffers, 9, &b), 0);
+	CHECK_EQ(journal_create(h, b), 0);
+	memset(b->data, 0x77, BLOCK);
+	*(be32_t *)b->data = to_be32(JBD2_MAGIC);
+	CHECK_EQ(journal_stop(h), 0);
+	CHECK_EQ(journal_commit(l.journal), 0);
+	CHECK_EQ(cut_and_replay(&l, &after), 0);
+	CHECK(!memcmp(lab_home(&after, 9), b->data, BLOCK));
+	buffer_put(b);
+	CHECK_EQ(lab_close(&after), 0);
+	CHECK_EQ(lab_close(&l), 0);
+}
+
+/* A transaction that the log does not hold as a whole must leave nothing. */
+TEST(journal_leaves_out_a_transaction_without_its_commit_block)
+{
+	struct lab l, after;
+
+	CHECK(set_up(&l, BOTH));
+	CHECK_EQ(lab_fill_one(&l, 3, 0x31), 0);
+	CHECK_EQ(journal_commit(l.journal), 0);
+	CHECK_EQ(lab_fill_one(&l, 3, 0x32), 0);
+	CHECK_EQ(lab_fill_one(&l, 4, 0x42), 0);
+	CHECK_EQ(journal_commit(l.journal), 0);
+	/* Descriptor, block, commit; descriptor, two blocks, commit. */
+	memset(lab_home(&l, l.home_blocks + 1 + 6), 0, BLOCK);
+	CHECK_EQ(cut_and_replay(&l, &after), 0);
+	CHECK(is_filled(&after, 3, 0x31) && is_filled(&after, 4, 0));
+	CHECK_EQ(lab_close(&after), 0);
+	CHECK_EQ(lab_close(&l), 0);
+}
+
+TEST(journal_tells_damage_from_a_cut)
+{
+	/* A descriptor, and a block's copy, of a transaction that is committed. */
+	for (unsigned at = 1; at <= 2; at++) {
+		struct lab l, after;
+
+		CHECK(set_up(&l, BOTH));
+		CHECK_EQ(lab_fill_one(&l, 3, 0x31), 0);
+		CHECK_EQ(journal_commit(l.journal), 0);
+		lab_home(&l, l.home_blocks + at)[BLOCK / 2] ^= 1;
+		CHECK_EQ(cut_and_replay(&l, &after), -EUCLEAN);
+		CHECK(is_filled(&after, 3, 0));
+		CHECK_EQ(lab_close(&after), 0);
+		CHECK_EQ(lab_close(&l), 0);
+	}
+}
+
+/* ---- revoke ---- */
+
+static int forget_one(struct lab *l, uint64_t block)
+{
+	struct journal_handle *h;
+	int error = journal_start(l->journal, 1, &h), stopped;
+
+	if (error)
+		return error;
+	error = journal_forget(h, block, NULL);
+	stopped = journal_stop(h);
+	return error ? error : stopped;
+}
+
+TEST(journal_does_not_bring_back_what_was_freed)
+{
+	for (unsigned wide = 0; wide < 2; wide++) {
+		struct lab l, after;
+
+		CHECK(set_up(&l, wide ? BOTH : 0));
+		CHECK_EQ(lab_fill_one(&l, 8, 0x81), 0);
+		CHECK_EQ(journal_commit(l.journal), 0);
+		CHECK_EQ(forget_one(&l, 8), 0);
+		CHECK_EQ(journal_commit(l.journal), 0);
+		memset(lab_home(&l, 8), 0xda, BLOCK); /* a file's bytes */
+		CHECK_EQ(cut_and_replay(&l, &after), 0);
+		CHECK(is_filled(&after, 8, 0xda));
+		CHECK_EQ(lab_close(&after), 0);
+		CHECK_EQ(lab_close(&l), 0);
+		CHECK(is_filled(&l, 8, 0xda));
+	}
+}
+
+TEST(journal_frees_a_block_only_with_its_transaction)
+{
+	struct lab l, after;
+
+	CHECK(set_up(&l, BOTH));
+	CHECK_EQ(lab_fill_one(&l, 8, 0x81), 0);
+	CHECK_EQ(journal_commit(l.journal), 0);
+	CHECK_EQ(forget_one(&l, 8), 0);
+	CHECK_EQ(cut_and_replay(&l, &after), 0); /* before the commit */
+	CHECK(is_filled(&after, 8, 0x81));
+	CHECK_EQ(lab_close(&after), 0);
+	CHECK_EQ(lab_close(&l), 0);
+}
+
+TEST(journal_writes_again_what_was_freed_in_the_same_transaction)
+{
+	struct lab l, after;
+	struct journal_handle *h;
+	struct buffer *b;
+
+	CHECK(set_up(&l, BOTH));
+	CHECK_EQ(lab_fill_one(&l, 8, 0x81), 0);
+	CHECK_EQ(journal_commit(l.journal), 0);
+	CHECK_EQ(journal_start(l.journal, 2, &h), 0);
+	CHECK_EQ(journal_forget(h, 8, NULL), 0);
+	CHECK_EQ(buffer_make(&l.buffers, 8, &b), 0);
+	CHECK_EQ(journal_create(h, b), 0);
+	memset(b->data, 0x82, BLOCK);
+	buffer_put(b);
+	CHECK_EQ(journal_credits(h), 1);
+	CHECK_EQ(journal_stop(h), 0);
+	CHECK_EQ(journal_commit(l.journal), 0);
+	CHECK_EQ(cut_and_replay(&l, &after), 0);
+	CHECK(is_filled(&after, 8, 0x82));
+	CHECK_EQ(lab_close(&after), 0);
+	CHECK_EQ(lab_close(&l), 0);
+}
+
+/* ---- room ---- */
+
+TEST(journal_has_room_for_ever)
+{
+	struct lab l;
+	struct journal_stats s;
+
+	CHECK(set_up(&l, BOTH));
+	for (unsigned i = 0; i < 3000; i++)
+		CHECK_EQ(lab_fill_one(&l, (i * 7) % 300, (uint8_t)i), 0);
+	journal_stats(l.journal, &s);
+	CHECK(s.checkpoints > 1 && s.commits > 10 && s.handles == 3000);
+	CHECK_EQ(lab_close(&l), 0);
+	for (unsigned i = 2700; i < 3000; i++)
+		CHECK(is_filled(&l, (i * 7) % 300, (uint8_t)i));
+}
+
+TEST(journal_refuses_more_than_the_log_can_hold)
+{
+	struct lab l;
+	struct journal_handle *h;
+
+	CHECK(set_up(&l, BOTH));
+	CHECK_EQ(journal_start(l.journal, LOG_BLOCKS, &h), -ENOSPC);
+	CHECK_EQ(journal_start(l.journal, LOG_BLOCKS / 4 - 1, &h), 0);
+	CHECK(!journal_extend(h, LOG_BLOCKS));
+	CHECK_EQ(journal_stop(h), 0);
+	CHECK_EQ(lab_close(&l), 0);
+}
+
+TEST(journal_handle_goes_on_in_the_next_transaction)
+{
+	struct lab l;
+	struct journal_handle *h;
+	journal_tid before;
+
+	CHECK(set_up(&l, BOTH));
+	CHECK_EQ(journal_start(l.journal, 20, &h), 0);
+	before = journal_handle_tid(h);
+	for (unsigned i = 0; i < 20; i++)
+		CHECK_EQ(lab_fill(&l, h, i, 1), 0);
+	CHECK_EQ(journal_credits(h), 0);
+	CHECK(!journal_extend(h, 20));
+	CHECK_EQ(journal_restart(h, 20), 0);
+	CHECK(journal_handle_tid(h) == before + 1);
+	CHECK_EQ(lab_fill(&l, h, 0, 2), 0);
+	CHECK_EQ(journal_stop(h), 0);
+	CHECK_EQ(lab_close(&l), 0);
+	CHECK(is_filled(&l, 0, 2) && is_filled(&l, 19, 1));
+}
+
+TEST(journal_checkpoint_empties_the_log)
+{
+	struct lab l;
+	struct journal_replay found;
+
+	CHECK(set_up(&l, BOTH));
+	CHECK_EQ(lab_fill_one(&l, 40, 0x40), 0);
+	CHECK_EQ(journal_checkpoint(l.journal), 0);
+	CHECK(is_filled(&l, 40, 0x40));
+	CHECK_EQ(journal_replay(&l.place, &found), 0);
+	CHECK_EQ(found.transactions, 0);
+	CHECK_EQ(lab_fill_one(&l, 41, 0x41), 0);
+	CHECK_EQ(lab_close(&l), 0);
+	CHECK(is_filled(&l, 41, 0x41));
+}
+
+/* ---- ordered data, callbacks ---- */
+
+struct order { struct journal_ordered ordered; struct journal_callback callback; unsigned written, called; int error; };
+
+static int order_write(struct journal_ordered *o)
+{
+	struct order *r = container_of(o, struct order, ordered);
+
+	r->written++;
+	return r->called ? -EIO : 0;
+}
+
+static void order_called(struct journal_callback *c, int error)
+{
+	struct order *r = container_of(c, struct order, callback);
+
+	r->called++;
+	r->error = error;
+}
+
+TEST(journal_writes_ordered_data_before_it_commits_and_calls_back_after)
+{
+	struct lab l;
+	struct journal_handle *h;
+	struct order r[2] = { 0 };
+
+	CHECK(set_up(&l, BOTH));
+	CHECK_EQ(journal_start(l.journal, 1, &h), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		journal_ordered_init(&r[i].ordered, order_write);
+		journal_add_ordered(h, &r[i].ordered);
+		journal_add_ordered(h, &r[i].ordered);
+		r[i].callback.committed = order_called;
+	}
+	journal_on_commit(h, &r[0].callback);
+	CHECK_EQ(lab_fill(&l, h, 1, 1), 0);
+	CHECK_EQ(journal_stop(h), 0);
+	journal_drop_ordered(l.journal, &r[1].ordered);
+	CHECK(!r[0].written);
+	CHECK_EQ(journal_commit(l.journal), 0);
+	CHECK(r[0].written == 1 && r[0].called == 1 && !r[0].error && !r[1].written);
+	CHECK_EQ(lab_close(&l), 0);
+}
+
+/* ---- many threads ---- */
+
+#define WRITERS 4u
+#define ROUNDS  300u
+
+struct writer {
+	struct lab *lab;
+	struct thread *thread;
+	uint64_t state;
+	unsigned number;
+	int error;
+};
+
+static unsigned writer_random(struct writer *w, unsigned limit)
+{
+	w->state = w->state * 6364136223846793005ull + 1442695040888963407ull;
+	return (unsigned)(w->state >> 33) % limit;
+}
+
+/* Each writer has blocks of its own, whose bytes are all its round; and all count in block 0. */
+static int write_round(struct writer *w, unsigned round)
+{
+	struct lab *l = w->lab;
+	struct journal_handle *h;
+	struct buffer *b;
+	int error = journal_start(l->journal, 6, &h);
+
+	if (error)
+		return error;
+	for (unsigned i = 0; i < 4 && !error; i++)
+		error = lab_fill(l, h, 1 + w->number * 4 + i, (uint8_t)round);
+	if (!error)
+		error = buffer_read(&l->buffers, 0, &b);
+	if (error)
+		return error;
+	error = journal_write(h, b);
+	__atomic_fetch_add((uint32_t *)b->data, 1, __ATOMIC_RELAXED);
+	buffer_put(b);
+	if (writer_random(w, 4) == 0)
+		thread_yield();
+	journal_stop(h);
+	if (!error && writer_random(w, 20) == 0)
+		error = journal_commit(l->journal);
+	return error;
+}
+
+static void writer_run(void *arg)
+{
+	struct writer *w = arg;
+
+	for (unsigned r = 1; r <= ROUNDS && !w->error; r++)
+		w->error = write_round(w, r);
+}
+
+static bool start_writers(struct lab *l, struct writer *w)
+{
+	static const struct thread_attr attr = { .name = "writer", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+
+	for (unsigned i = 0; i < WRITERS; i++) {
+		w[i] = (struct writer){ .lab = l, .number = i, .state = test_random() };
+		if (thread_create(&attr, writer_run, &w[i], 0, &w[i].thread) != 0)
+			return false;
+		thread_start(w[i].thread);
+	}
+	return true;
+}
+
+TEST(journal_takes_changes_of_many_threads)
+{
+	struct lab l;
+	struct writer w[WRITERS];
+	uint32_t count;
+
+	CHECK(set_up(&l, BOTH));
+	disk->shuffle = 1;
+	CHECK(start_writers(&l, w));
+	for (unsigned i = 0; i < WRITERS; i++) {
+		thread_join(w[i].thread);
+		CHECK_EQ(w[i].error, 0);
+	}
+	CHECK_EQ(lab_close(&l), 0);
+	memcpy(&count, lab_home(&l, 0), sizeof(count));
+	CHECK_EQ(count, WRITERS * ROUNDS);
+	for (unsigned i = 1; i <= WRITERS * 4; i++)
+		CHECK(is_filled(&l, i, (uint8_t)ROUNDS));
+}
+
+/* ---- errors ---- */
+
+static void remember_abort(void *arg, int error)
+{
+	*(int *)arg = error;
+}
+
+/* Each write of a run fails in turn: whoever waits is told, and nothing hangs. */
+TEST(journal_tells_write_errors_to_who_waits)
+{
+	bool went_well = false;
+
+	for (unsigned n = 1; n < 200 && !went_well; n++) {
+		struct lab l;
+		int aborted = 0, error;
+
+		CHECK(set_up(&l, BOTH));
+		CHECK_EQ(lab_close(&l), 0);
+		lab_make(&l, disk, BLOCK, LOG_BLOCKS, BOTH);
+		l.options.aborted = remember_abort;
+		l.options.arg = &aborted;
+		CHECK_EQ(lab_open(&l), 0);
+		disk->faults = (struct rec_faults){ .write = n, .for_ever = n & 1 };
+		error = lab_fill_one(&l, 3, 3);
+		for (unsigned i = 0; i < 40 && !error; i++) {
+			error = lab_fill_one(&l, i, (uint8_t)i);
+			if (!error && i % 4 == 0)
+				error = journal_commit(l.journal);
+		}
+		if (!error)
+			error = journal_checkpoint(l.journal);
+		CHECK_EQ(error, aborted);
+		CHECK_EQ(lab_close(&l), aborted);
+		went_well = disk->writes < n;
+		CHECK(went_well == !aborted);
+	}
+	CHECK(went_well);
+}
+
+TEST(journal_flush_errors_are_errors_too)
+{
+	struct lab l;
+
+	CHECK(set_up(&l, BOTH));
+	CHECK_EQ(lab_fill_one(&l, 3, 3), 0);
+	disk->faults.flush = disk->flushes + 1;
+	CHECK_EQ(journal_commit(l.journal), -EIO);
+	CHECK_EQ(journal_error(l.journal), -EIO);
+	CHECK_EQ(lab_fill_one(&l, 3, 3), -EIO);
+	CHECK_EQ(lab_close(&l), -EIO);
+}
