@@ -20,6 +20,8 @@ HOSTILE = {
     ("libos/drivers", "blk_"): ["BLK_SHORT_READ", "BLK_CAPACITY"],
     ("libos/dev", "partition"): ["PARTITION_END", "PARTITION_CRC"],
     ("libos/vfs", "cpio_"): ["CPIO_NAME", "CPIO_TERMINATOR", "CPIO_DATA"],
+    ("libos/fs/jbd2", "journal_survives"): ["JOURNAL_BARRIER", "JOURNAL_TAIL_BARRIER", "JOURNAL_REVOKE"],
+    ("libos/fs/jbd2", "journal_"): ["JOURNAL_ESCAPE", "JOURNAL_DATA_SUM"],
     ("libos/net", "net_malformed_frames"): ["NET_FRAME_SHORT", "NET_TCP_HEADER", "NET_TCP6_HEADER",
                                             "NET_TCP_OPTIONS"],
     ("libos/net", "prediction_changes"): ["PREDICT_SUM", "PREDICT_QUEUED", "PREDICT_DUPLICATE", "PREDICT_STATE"],

@@ -94,6 +94,7 @@ TEST(journal_escapes_blocks_that_look_like_its_own)
 	*(be32_t *)b->data = to_be32(JBD2_MAGIC);
 	CHECK_EQ(journal_stop(h), 0);
 	CHECK_EQ(journal_commit(l.journal), 0);
+	CHECK_EQ(be32(*(be32_t *)lab_home(&l, l.home_blocks + 2)), 0);
 	CHECK_EQ(cut_and_replay(&l, &after), 0);
 	CHECK(!memcmp(lab_home(&after, 9), b->data, BLOCK));
 	buffer_put(b);
