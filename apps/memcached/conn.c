@@ -3,7 +3,8 @@
  * thousand idle clients fit into a small machine.
  *
  * Input is worked off as far as it goes, unless answers pile up: then the rest waits in the stream
- * until the client has read (a client that asks for much and reads nothing stops only itself).
+ * until the client has read (a client that asks for much and reads nothing stops only itself). After
+ * so many requests in a row (-R) the others have their turn first.
  */
 #include "conn.h"
 
@@ -22,6 +23,7 @@
 enum { ANSWERS_MAX = 256 * 1024 }; /* bytes waiting in one stream before its input has to wait */
 
 static struct conn *conns;
+static struct conn *yielded;       /* their input waits for the loop's next round */
 static struct stream_loop *serving;
 
 void conn_start(struct stream_loop *loop)
@@ -205,6 +207,42 @@ void conn_clear(struct conn *c)
 	c->meta = NULL;
 }
 
+/* The loop has served what else had arrived. */
+static void turns_begin(void *unused)
+{
+	struct conn *c;
+
+	(void)unused;
+	while ((c = yielded)) {
+		yielded = c->next_yielded;
+		c->has_yielded = false;
+		stream_pause(c->stream, false);
+	}
+}
+
+/* Its input waits while others are served. False: there is no memory for that, go on. */
+static bool conn_yield(struct conn *c)
+{
+	if (!yielded && stream_post(serving, turns_begin, NULL) < 0)
+		return false;
+	stats.conn_yields++;
+	c->has_yielded = true;
+	c->next_yielded = yielded;
+	yielded = c;
+	stream_pause(c->stream, true);
+	return true;
+}
+
+static void turn_forget(struct conn *c)
+{
+	struct conn **at = &yielded;
+
+	while (c->has_yielded && *at != c)
+		at = &(*at)->next_yielded;
+	if (c->has_yielded)
+		*at = c->next_yielded;
+}
+
 static void conn_closed(struct stream *s, int error)
 {
 	struct conn *c = stream_user(s);
@@ -214,6 +252,7 @@ static void conn_closed(struct stream *s, int error)
 	if (watched(WATCH_CONNECTIONS) && c->state != CONN_WATCH)
 		watch_closed(c, c->idle ? "idle_timeout" : error < 0 ? "error" : "normal");
 	conn_clear(c);
+	turn_forget(c);
 	*c->link = c->next;
 	if (c->next)
 		c->next->link = c->link;
@@ -319,6 +358,7 @@ size_t conn_step(struct conn *c, const char *data, size_t len)
 static size_t conn_received(struct stream *s, const uint8_t *data, size_t len)
 {
 	struct conn *c = stream_user(s);
+	unsigned turn = settings.requests_per_event;
 	size_t done = 0, n = 1;
 
 	if (!c)
@@ -326,6 +366,8 @@ static size_t conn_received(struct stream *s, const uint8_t *data, size_t len)
 	watch_client = c;
 	clock_update();
 	while (done < len && n > 0 && !conn_is_backed_up(c)) {
+		if (c->state == CONN_COMMAND && turn-- == 0 && conn_yield(c))
+			break;
 		n = conn_step(c, (const char *)data + done, len - done);
 		done += n;
 	}

@@ -24,6 +24,7 @@ enum conn_state {
 struct conn {
 	struct stream *stream;     /* NULL: the answer is collected for UDP (udp.c) */
 	struct conn *next, **link;
+	struct conn *next_yielded; /* while it waits for its next turn */
 	struct item *item;         /* [CONN_VALUE] being filled, held */
 	struct meta_set *meta;     /* [CONN_VALUE] what ms wants to be told, or NULL */
 	uint64_t cas;              /* [CONN_VALUE] asked for */
@@ -39,6 +40,7 @@ struct conn {
 	uint8_t opcode;            /* of the binary command being answered */
 	uint8_t fetch;             /* [CONN_KEYS] enum fetch_flag */
 	bool idle;                 /* it is closed for being so */
+	bool has_yielded;          /* its next turn comes when others have had theirs */
 	bool authenticated;        /* or there is no need to be */
 	bool noreply;              /* the command wants no answer */
 	reltime_t expires;         /* [CONN_KEYS] for gat */

@@ -22,6 +22,7 @@
 #include "slab.h"
 #include "stats.h"
 #include "table.h"
+#include "watch.h"
 
 enum {
 	MINUTES = 60,              /* of lifetimes that are told apart */
@@ -38,7 +39,8 @@ struct crawled_list {
 	struct lru_cursor cursor;
 	enum list_state state;
 	uint64_t left;             /* items still to be looked at; UINT64_MAX: to the end */
-	uint64_t seen, expiring;   /* of the crawl that runs, or ran last */
+	uint64_t seen, expiring, reclaimed; /* of the crawl that runs, or ran last */
+	reltime_t started;
 	uint32_t ends_in[MINUTES]; /* how many of the expiring have so many minutes to live */
 	reltime_t next;            /* when it is crawled again, by itself */
 	reltime_t wait;
@@ -101,14 +103,23 @@ static void list_start(unsigned list, uint64_t limit)
 		return;
 	l->state = LIST_CRAWLED;
 	l->left = limit ? limit : UINT64_MAX;
-	l->seen = l->expiring = 0;
+	l->seen = l->expiring = l->reclaimed = 0;
+	l->started = clock_now;
 	memset(l->ends_in, 0, sizeof(l->ends_in));
 	lru_cursor_open(&l->cursor, class_of(list), segment_of(list));
 	running++;
 }
 
+static void list_tell(const struct crawled_list *l, unsigned list, uint64_t enough, uint64_t soon)
+{
+	watch_crawled(&(struct watch_crawl){
+		.class = class_of(list), .segment = segment_of(list), .enough = enough, .soon = soon,
+		.next = l->next - clock_now, .took = clock_now - l->started, .seen = l->seen, .reclaimed = l->reclaimed,
+	});
+}
+
 /* When to look again, from what this crawl has seen. */
-static void list_schedule(struct crawled_list *l)
+static void list_schedule(struct crawled_list *l, unsigned list)
 {
 	uint64_t enough = l->expiring / 100 + 1, soon = 0;
 
@@ -126,14 +137,18 @@ static void list_schedule(struct crawled_list *l)
 	if (l->wait > WAIT_MAX)
 		l->wait = WAIT_MAX;
 	l->next = clock_now + l->wait + WAIT_MIN;
+	if (watched(WATCH_SYSTEM))
+		list_tell(l, list, enough, soon);
 }
 
-static void list_done(struct crawled_list *l)
+static void list_done(unsigned list)
 {
+	struct crawled_list *l = lists[list];
+
 	lru_cursor_close(&l->cursor);
 	l->state = LIST_IDLE;
 	running--;
-	list_schedule(l);
+	list_schedule(l, list);
 }
 
 bool crawler_disable(void)
@@ -143,7 +158,7 @@ bool crawler_disable(void)
 	settings.lru_crawler = false;
 	for (unsigned i = 0; i < LISTS; i++) {
 		if (lists[i] && lists[i]->state == LIST_CRAWLED)
-			list_done(lists[i]);
+			list_done(i);
 	}
 	return true;
 }
@@ -222,6 +237,7 @@ static void item_crawl(struct crawled_list *l, struct item *it)
 	st->crawler_items_checked++;
 	if (cache_is_dead(it)) {
 		st->crawler_reclaimed++;
+		l->reclaimed++;
 		st->expired_unfetched += !(it->flags & ITEM_FETCHED);
 		cache_unlink(it);
 		return;
@@ -236,12 +252,13 @@ static void item_crawl(struct crawled_list *l, struct item *it)
 }
 
 /* One item of the list. */
-static void list_step(struct crawled_list *l)
+static void list_step(unsigned list)
 {
+	struct crawled_list *l = lists[list];
 	struct item *it = l->left > 0 ? lru_cursor_next(&l->cursor) : NULL;
 
 	if (!it) {
-		list_done(l);
+		list_done(list);
 		return;
 	}
 	l->left--;
@@ -256,7 +273,7 @@ bool crawler_step(unsigned items)
 			if (!lists[i] || lists[i]->state != LIST_CRAWLED)
 				continue;
 			for (int n = 0; n < IN_TURN && items > 0 && lists[i]->state == LIST_CRAWLED; n++, items--)
-				list_step(lists[i]);
+				list_step(i);
 		}
 	}
 	return running > 0;

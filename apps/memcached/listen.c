@@ -22,7 +22,8 @@
 enum { LISTENERS_MAX = 64 };
 
 static struct stream_listener *listeners[LISTENERS_MAX];
-static unsigned listeners_count;
+static struct stream_datagrams *datagrams[LISTENERS_MAX];
+static unsigned listeners_count, datagrams_count;
 
 struct place {
 	struct stream_loop *loop;
@@ -68,6 +69,8 @@ static int listen_udp(const struct place *at, const struct sockaddr *addr, sockl
 	struct stream_datagrams *d;
 	int err = udp_open(at->loop, addr, len, &d);
 
+	if (err == 0 && datagrams_count < LISTENERS_MAX)
+		datagrams[datagrams_count++] = d;
 	if (err == 0 && stream_datagrams_address(d, &bound, &len) == 0)
 		port_file_write(true, &bound);
 	return err;
@@ -164,6 +167,23 @@ static int listen_kind(struct stream_loop *loop, bool udp)
 		fprintf(stderr, "memcached: failed to listen on %s port %d: %s\n", udp ? "UDP" : "TCP", port,
 			strerror(-err));
 	return err;
+}
+
+bool listen_place(unsigned n, struct listen_place *out)
+{
+	socklen_t len;
+
+	if (n >= listeners_count + datagrams_count)
+		return false;
+	out->is_udp = n >= listeners_count;
+	if (out->is_udp) {
+		struct stream_datagrams *d = datagrams[n - listeners_count];
+
+		out->id = stream_datagrams_id(d);
+		return stream_datagrams_address(d, &out->address, &len) == 0;
+	}
+	out->id = stream_listener_id(listeners[n]);
+	return stream_listener_address(listeners[n], &out->address, &len) == 0;
 }
 
 void listen_pause(bool paused)

@@ -12,17 +12,21 @@
 #include "stats.h"
 #include "table.h"
 
+/* A metric of one number, which `value` says. */
+#define NUMBER(name, kind, help, value)                          \
+	static void collect_##name(struct metric_samples *out)   \
+	{                                                        \
+		metric_sample(out, (value), NULL);               \
+	}                                                        \
+	METRIC(memcached_##name, kind, help, collect_##name)
+
 static void up(struct metric_samples *out)
 {
 	metric_sample(out, 1, METRIC_LABELS({ "version", MEMCACHED_VERSION }));
 }
 METRIC(memcached_version, METRIC_GAUGE, "the memcached whose behaviour this is; always 1", up);
 
-static void uptime(struct metric_samples *out)
-{
-	metric_sample(out, clock_now - CLOCK_LEAD, NULL);
-}
-METRIC(memcached_uptime_seconds, METRIC_GAUGE, "seconds since the server started", uptime);
+NUMBER(uptime_seconds, METRIC_GAUGE, "seconds since the server started", clock_now - CLOCK_LEAD);
 
 /* ---- commands ---- */
 
@@ -56,43 +60,16 @@ METRIC(memcached_commands_total, METRIC_COUNTER, "commands by name and outcome",
 
 /* ---- connections ---- */
 
-static void connections(struct metric_samples *out)
-{
-	metric_sample(out, stats.curr_connections, NULL);
-}
-METRIC(memcached_current_connections, METRIC_GAUGE, "open connections", connections);
-
-static void connections_total(struct metric_samples *out)
-{
-	metric_sample(out, stats.total_connections, NULL);
-}
-METRIC(memcached_connections_total, METRIC_COUNTER, "connections ever opened", connections_total);
-
-static void connections_rejected(struct metric_samples *out)
-{
-	metric_sample(out, stats.rejected_connections, NULL);
-}
-METRIC(memcached_connections_rejected_total, METRIC_COUNTER, "connections refused at the limit", connections_rejected);
-
-static void connections_max(struct metric_samples *out)
-{
-	metric_sample(out, settings.connections, NULL);
-}
-METRIC(memcached_max_connections, METRIC_GAUGE, "limit of open connections", connections_max);
+NUMBER(current_connections, METRIC_GAUGE, "open connections", stats.curr_connections);
+NUMBER(connections_total, METRIC_COUNTER, "connections ever opened", stats.total_connections);
+NUMBER(connections_rejected_total, METRIC_COUNTER, "connections refused at the limit",
+       stats.rejected_connections);
+NUMBER(max_connections, METRIC_GAUGE, "limit of open connections", settings.connections);
 
 /* ---- items and memory ---- */
 
-static void items(struct metric_samples *out)
-{
-	metric_sample(out, table_items(), NULL);
-}
-METRIC(memcached_current_items, METRIC_GAUGE, "items in the cache", items);
-
-static void items_total(struct metric_samples *out)
-{
-	metric_sample(out, stats.total_items, NULL);
-}
-METRIC(memcached_items_total, METRIC_COUNTER, "items ever stored", items_total);
+NUMBER(current_items, METRIC_GAUGE, "items in the cache", table_items());
+NUMBER(items_total, METRIC_COUNTER, "items ever stored", stats.total_items);
 
 static void bytes(struct metric_samples *out)
 {
@@ -104,35 +81,13 @@ static void bytes(struct metric_samples *out)
 }
 METRIC(memcached_current_bytes, METRIC_GAUGE, "bytes of headers, keys and values of all items", bytes);
 
-static void limit(struct metric_samples *out)
-{
-	metric_sample(out, settings.memory_limit, NULL);
-}
-METRIC(memcached_limit_bytes, METRIC_GAUGE, "memory the cache may use", limit);
-
-static void hash_bytes(struct metric_samples *out)
-{
-	metric_sample(out, table_bytes(), NULL);
-}
-METRIC(memcached_hash_bytes, METRIC_GAUGE, "memory of the hash table", hash_bytes);
-
-static void evictions(struct metric_samples *out)
-{
-	metric_sample(out, stats_sum().evictions, NULL);
-}
-METRIC(memcached_items_evicted_total, METRIC_COUNTER, "items that made room for others", evictions);
-
-static void reclaimed(struct metric_samples *out)
-{
-	metric_sample(out, stats_sum().reclaimed, NULL);
-}
-METRIC(memcached_items_reclaimed_total, METRIC_COUNTER, "expired items whose memory was used again", reclaimed);
-
-static void no_memory(struct metric_samples *out)
-{
-	metric_sample(out, stats.store_no_memory, NULL);
-}
-METRIC(memcached_store_no_memory_total, METRIC_COUNTER, "stores refused because no memory could be freed", no_memory);
+NUMBER(limit_bytes, METRIC_GAUGE, "memory the cache may use", settings.memory_limit);
+NUMBER(hash_bytes, METRIC_GAUGE, "memory of the hash table", table_bytes());
+NUMBER(items_evicted_total, METRIC_COUNTER, "items that made room for others", stats_sum().evictions);
+NUMBER(items_reclaimed_total, METRIC_COUNTER, "expired items whose memory was used again",
+       stats_sum().reclaimed);
+NUMBER(store_no_memory_total, METRIC_COUNTER, "stores refused because no memory could be freed",
+       stats.store_no_memory);
 
 /* ---- slab classes ---- */
 
@@ -146,57 +101,20 @@ static void per_class(struct metric_samples *out, uint64_t (*read)(unsigned id))
 	}
 }
 
-static uint64_t class_chunk_bytes(unsigned id)
-{
-	return slab_chunk_bytes(id);
-}
+/* A metric of a number for each class in use, which `value` says of class `id`. */
+#define PER_CLASS(name, kind, help, value)                       \
+	static uint64_t read_##name(unsigned id)                 \
+	{                                                        \
+		return (value);                                  \
+	}                                                        \
+	static void collect_##name(struct metric_samples *out)   \
+	{                                                        \
+		per_class(out, read_##name);                     \
+	}                                                        \
+	METRIC(memcached_##name, kind, help, collect_##name)
 
-static void chunk_bytes(struct metric_samples *out)
-{
-	per_class(out, class_chunk_bytes);
-}
-METRIC(memcached_slab_chunk_size_bytes, METRIC_GAUGE, "bytes of a chunk of each slab class in use", chunk_bytes);
-
-static uint64_t class_pages(unsigned id)
-{
-	return slab_pages_of(id);
-}
-
-static void pages(struct metric_samples *out)
-{
-	per_class(out, class_pages);
-}
-METRIC(memcached_slab_current_pages, METRIC_GAUGE, "pages of each slab class", pages);
-
-static uint64_t class_chunks_used(unsigned id)
-{
-	return slab_chunks_used(id);
-}
-
-static void chunks_used(struct metric_samples *out)
-{
-	per_class(out, class_chunks_used);
-}
-METRIC(memcached_slab_chunks_used, METRIC_GAUGE, "chunks in use of each slab class", chunks_used);
-
-static uint64_t class_items(unsigned id)
-{
-	return lru_length(id);
-}
-
-static void slab_items(struct metric_samples *out)
-{
-	per_class(out, class_items);
-}
-METRIC(memcached_slab_current_items, METRIC_GAUGE, "items of each slab class", slab_items);
-
-static uint64_t class_evictions(unsigned id)
-{
-	return class_stats[id].evictions;
-}
-
-static void slab_evictions(struct metric_samples *out)
-{
-	per_class(out, class_evictions);
-}
-METRIC(memcached_slab_items_evicted_total, METRIC_COUNTER, "items of each slab class that made room", slab_evictions);
+PER_CLASS(slab_chunk_size_bytes, METRIC_GAUGE, "bytes of a chunk of each slab class in use", slab_chunk_bytes(id));
+PER_CLASS(slab_current_pages, METRIC_GAUGE, "pages of each slab class", slab_pages_of(id));
+PER_CLASS(slab_chunks_used, METRIC_GAUGE, "chunks in use of each slab class", slab_chunks_used(id));
+PER_CLASS(slab_current_items, METRIC_GAUGE, "items of each slab class", lru_length(id));
+PER_CLASS(slab_items_evicted_total, METRIC_COUNTER, "items of each slab class that made room", class_stats[id].evictions);

@@ -4,8 +4,9 @@
  * From slab_page_leave() on, no chunk of the page is given out any more, so the page only drains. A
  * step looks at some chunks: a live item that stands alone in its chunk is copied to another one of
  * the class and takes the old one's place in the table and in its LRU list; so does a piece of a
- * large item. Where the class has no free chunk left, its oldest item makes room, as for a store,
- * so that a page costs the class its oldest items and not those that happened to lie in it. Held
+ * large item. Where the class has no free chunk left it takes another page, as for a store, and where the
+ * limit is reached its oldest item makes room, so that a page costs the class its oldest items and not those
+ * that happened to lie in it. Held
  * items are passed over and visited again; a round in which only such are left is paused. An answer
  * to a client who does not read may hold an item for long: after ROUNDS_MAX rounds the move is given
  * up, and the page stays.
@@ -23,6 +24,7 @@
 #include "slab.h"
 #include "stats.h"
 #include "table.h"
+#include "watch.h"
 
 enum {
 	CHUNKS_A_STEP = 32,
@@ -95,11 +97,13 @@ enum reassign_result mover_reassign(int from, int to)
 	return REASSIGN_OK;
 }
 
-/* A free chunk of the class outside the page, if need be after evicting. */
+/* A free chunk of the class outside the page, if need be of a new page or after evicting. */
 static void *rescue_chunk(void)
 {
 	void *chunk = slab_chunk_take(move.from);
 
+	if (!chunk && slab_page_add(move.from))
+		chunk = slab_chunk_take(move.from);
 	for (int i = 0; !chunk && settings.evict && i < EVICTIONS_MAX && reclaim_one(move.from); i++)
 		chunk = slab_chunk_take(move.from);
 	if (!chunk)
@@ -251,8 +255,12 @@ bool mover_step(void)
 bool mover_second(void)
 {
 	int from, to;
+	bool begun;
 
 	if (settings.slab_automove == 0 || !settings.slab_reassign || !automove_decide(&from, &to))
 		return false;
-	return mover_reassign(from, to) == REASSIGN_OK;
+	begun = mover_reassign(from, to) == REASSIGN_OK;
+	if (watched(WATCH_SYSTEM))
+		watch_slab_move(from, to, begun);
+	return begun;
 }

@@ -22,7 +22,7 @@ struct stats {
 	uint64_t lru_crawler_starts, lru_maintainer_juggles;
 	uint64_t value_bytes_copied;       /* by value_copy(), of values on their way out */
 	uint64_t total_connections, rejected_connections, idle_kicks;
-	uint64_t listen_disabled_num;
+	uint64_t listen_disabled_num, conn_yields;
 	uint64_t auth_cmds, auth_errors;
 	uint64_t log_worker_written, log_watcher_skipped, log_watcher_sent;
 	/* what is, rather than what has happened: not touched by `stats reset` */

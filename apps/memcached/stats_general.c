@@ -102,7 +102,7 @@ static void stats_server(struct conn *c)
 	COUNTER(c, listen_disabled_num);
 	stat_number(c, "time_in_listen_disabled_us", 0);
 	stat_number(c, "threads", settings.threads);
-	stat_number(c, "conn_yields", 0);
+	COUNTER(c, conn_yields);
 	stat_number(c, "hash_power_level", table_power());
 	stat_number(c, "hash_bytes", table_bytes());
 	stat_number(c, "hash_is_expanding", 0);

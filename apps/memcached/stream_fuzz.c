@@ -10,6 +10,7 @@
 #include "stream_fuzz.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "clock.h"
@@ -158,6 +159,19 @@ int stream_write_ref(struct stream *s, const void *data, size_t len, void (*rele
 void listen_pause(bool paused)
 {
 	(void)paused;
+}
+
+/* There is no loop, so nobody takes turns. */
+int stream_post(struct stream_loop *loop, void (*fn)(void *arg), void *arg)
+{
+	(void)loop, (void)fn, (void)arg;
+	return -ENOMEM;
+}
+
+bool listen_place(unsigned n, struct listen_place *out)
+{
+	(void)n, (void)out;
+	return false;
 }
 
 void stream_pause(struct stream *s, bool paused)

@@ -23,6 +23,7 @@
 #include "options.h"
 #include "report.h"
 #include "settings.h"
+#include "watch.h"
 
 enum { FILE_MAX = 1024 * 1024, WHY_MAX = 200, PEM_FORMAT = 1, KIB = 1024 };
 
@@ -196,6 +197,8 @@ static void connection_failed(struct stream *s, bool in_handshake, const char *w
 {
 	char name[INET6_ADDRSTRLEN];
 
+	if (watched(WATCH_CONNECTIONS))
+		watch_tls_error(stream_id(s), why);
 	if (!settings.verbose)
 		return;
 	peer_name(s, name, sizeof(name));

@@ -190,6 +190,26 @@ void watch_closed(const struct conn *c, const char *reason)
 	     peer(c, from, sizeof(from)), reason, conn_id(c));
 }
 
+void watch_tls_error(int id, const char *why)
+{
+	tell(WATCH_CONNECTIONS, "type=conntlserr fd=%d msg=%s\n", id, why);
+}
+
+void watch_slab_move(int from, int to, bool begun)
+{
+	tell(WATCH_SYSTEM, "type=slab_move src=%d dst=%d state=%s\n", from, to, begun ? "ok" : "fail");
+}
+
+void watch_crawled(const struct watch_crawl *w)
+{
+	static const char *const names[] = { [LRU_HOT] = "hot", [LRU_WARM] = "warm", [LRU_COLD] = "cold", [LRU_TEMP] = "temp" };
+
+	tell(WATCH_SYSTEM, "type=lru_crawler crawler=%u lru=%s low_mark=%llu next_reclaims=%llu since_run=0 next_run=%u "
+	     "elapsed=%u examined=%llu reclaimed=%llu\n", w->class, names[w->segment], (unsigned long long)w->enough,
+	     (unsigned long long)w->soon, w->next, w->took, (unsigned long long)w->seen,
+	     (unsigned long long)w->reclaimed);
+}
+
 /* The kinds that the words name; 0: a word means nothing. */
 static unsigned kinds_of(const struct words *w)
 {
@@ -199,7 +219,7 @@ static unsigned kinds_of(const struct words *w)
 	} names[] = {
 		{ "fetchers", WATCH_FETCHERS }, { "mutations", WATCH_MUTATIONS }, { "evictions", WATCH_EVICTIONS },
 		{ "connevents", WATCH_CONNECTIONS }, { "deletions", WATCH_DELETIONS },
-		{ "rawcmds", WATCH_NOTHING }, { "sysevents", WATCH_NOTHING }, { "proxyreqs", WATCH_NOTHING },
+		{ "rawcmds", WATCH_NOTHING }, { "sysevents", WATCH_SYSTEM }, { "proxyreqs", WATCH_NOTHING },
 		{ "proxyevents", WATCH_NOTHING }, { "proxyuser", WATCH_NOTHING },
 	};
 	unsigned kinds = 0, count = sizeof(names) / sizeof(names[0]), n;

@@ -8,14 +8,16 @@
 #define MEMCACHED_WATCH_H
 
 #include "cache.h"
+#include "lru.h"
 
 struct conn;
 struct words;
 
 enum watch_kind {
 	WATCH_FETCHERS = 1, WATCH_MUTATIONS = 2, WATCH_EVICTIONS = 4, WATCH_CONNECTIONS = 8,
-	WATCH_DELETIONS = 16,
-	WATCH_NOTHING = 0x8000,    /* what is asked for, and never happens here */
+	WATCH_DELETIONS = 16, WATCH_SYSTEM = 32,
+	/* Asked for, and silent: raw commands, which memcached never tells, and the proxy's. */
+	WATCH_NOTHING = 0x8000,
 };
 
 extern unsigned watching;          /* what somebody watches */
@@ -37,6 +39,21 @@ void watch_eviction(const struct item *it);
 void watch_deletion(const struct item *it, const char *command);
 void watch_opened(const struct conn *c);
 void watch_closed(const struct conn *c, const char *reason);
+
+/* TLS has lost a connection. */
+void watch_tls_error(int id, const char *why);
+/* automove has decided on a page of class `from` (0: the pool) for class `to`; `begun`: and it could be done. */
+void watch_slab_move(int from, int to, bool begun);
+
+/* What a crawl through a list has found out. */
+struct watch_crawl {
+	unsigned class;
+	enum lru_segment segment;
+	uint64_t enough, soon;     /* items that would be worth a crawl; that will have expired in the next hour */
+	reltime_t next, took;      /* seconds */
+	uint64_t seen, reclaimed;
+};
+void watch_crawled(const struct watch_crawl *w);
 
 /* The client whose command is being worked off, named in lines. */
 extern const struct conn *watch_client;

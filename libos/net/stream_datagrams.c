@@ -303,7 +303,10 @@ int stream_datagrams_open(struct stream_loop *loop, const struct sockaddr *addr,
 	d->family = addr->sa_family;
 	d->inbox_end = &d->inbox;
 	net_enter();
-	err = open_locked(d, &ip, port);
+	d->id = stream_id_alloc();
+	err = d->id < 0 ? d->id : open_locked(d, &ip, port);
+	if (err && d->id >= 0)
+		stream_id_free(d->id);
 	net_leave();
 	if (err)
 		kfree(d);
@@ -336,6 +339,7 @@ void stream_datagrams_close(struct stream_datagrams *d)
 	udp_remove(d->pcb);
 	list_remove(&d->link);
 	stream_datagrams_unexpect(d);
+	stream_id_free(d->id);
 	net_leave();
 	kfree(d);
 }
@@ -344,6 +348,11 @@ void stream_datagrams_close_all(struct stream_loop *loop)
 {
 	while (!list_is_empty(&loop->datagrams))
 		stream_datagrams_close(list_first(&loop->datagrams, struct stream_datagrams, link));
+}
+
+int stream_datagrams_id(const struct stream_datagrams *d)
+{
+	return d->id;
 }
 
 void *stream_datagrams_user(const struct stream_datagrams *d)

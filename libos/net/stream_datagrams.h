@@ -50,6 +50,7 @@ struct stream_datagrams {
 	struct stream_datagram_ops ops;   /* [I] */
 	void *user;                       /* [I] */
 	int family;                       /* [I] */
+	int id;                           /* [I] */
 	struct udp_pcb *pcb;              /* [S] */
 	struct datagram *inbox, **inbox_end; /* [S] */
 	unsigned inbox_count;             /* [S] */

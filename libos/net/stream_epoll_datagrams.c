@@ -167,6 +167,11 @@ void datagrams_free_dead(struct stream_loop *loop)
 	}
 }
 
+int stream_datagrams_id(const struct stream_datagrams *d)
+{
+	return d->source.fd;
+}
+
 void *stream_datagrams_user(const struct stream_datagrams *d)
 {
 	return d->user;

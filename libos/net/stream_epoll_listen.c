@@ -159,6 +159,11 @@ int stream_listener_address(const struct stream_listener *l, struct sockaddr_sto
 	return getsockname(l->source.fd, (struct sockaddr *)addr, len) < 0 ? -errno : 0;
 }
 
+int stream_listener_id(const struct stream_listener *l)
+{
+	return l->source.fd;
+}
+
 void stream_listener_pause(struct stream_listener *l, bool paused)
 {
 	l->paused = paused;

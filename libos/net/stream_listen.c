@@ -105,7 +105,12 @@ int stream_listen(struct stream_loop *loop, const struct sockaddr *addr, socklen
 	l->user = user;
 	list_init(&l->held);
 	net_enter();
-	err = net_address_is_local(&ip) ? bind_and_listen(l, &ip, port) : -EADDRNOTAVAIL;
+	l->id = stream_id_alloc();
+	err = l->id < 0 ? l->id : -EADDRNOTAVAIL;
+	if (l->id >= 0 && net_address_is_local(&ip))
+		err = bind_and_listen(l, &ip, port);
+	if (err && l->id >= 0)
+		stream_id_free(l->id);
 	if (err)
 		stream_class_put(l->class);
 	net_leave();
@@ -124,9 +129,15 @@ void stream_listener_close(struct stream_listener *l)
 	tcp_accept(l->pcb, NULL);
 	tcp_close(l->pcb);
 	list_remove(&l->link);
+	stream_id_free(l->id);
 	stream_class_put(l->class);
 	net_leave();
 	kfree(l);
+}
+
+int stream_listener_id(const struct stream_listener *l)
+{
+	return l->id;
 }
 
 static void name_out(const struct socket_name *name, struct sockaddr_storage *addr, socklen_t *len)

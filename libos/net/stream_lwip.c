@@ -22,14 +22,14 @@ COUNTER(stream_accepted, "streams opened");
 #define DEFAULT_HIGH_WATER  KIB(256)
 #define DEFAULT_BACKLOG     1024
 
-/* Small numbers for streams: a stack of returned ones above a counter. Stack lock. */
+/* Small numbers for streams, listeners and datagrams: a stack of returned ones above a counter. Stack lock. */
 static struct {
 	int *free;
 	int free_count, free_room, next;
 } ids = { .next = 16 };
 
 /* Room for every id that may come back is made when it is given out. */
-static int id_alloc(void)
+int stream_id_alloc(void)
 {
 	int *bigger;
 
@@ -48,7 +48,7 @@ static int id_alloc(void)
 	return ids.next++;
 }
 
-static void id_free(int id)
+void stream_id_free(int id)
 {
 	ids.free[ids.free_count++] = id;
 }
@@ -174,7 +174,7 @@ struct stream *stream_create(struct stream_loop *loop, struct stream_class *clas
 
 	if (!s)
 		return NULL;
-	s->id = id_alloc();
+	s->id = stream_id_alloc();
 	if (s->id < 0) {
 		kfree(s);
 		return NULL;
@@ -205,7 +205,7 @@ void stream_free(struct stream *s)
 	list_remove(&s->ready);
 	list_remove(&s->touched);
 	list_remove(&s->starved);
-	id_free(s->id);
+	stream_id_free(s->id);
 	stream_class_put(s->class);
 	if (s->inbox)
 		pbuf_free(s->inbox);

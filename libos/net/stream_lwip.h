@@ -102,6 +102,7 @@ struct stream {
 
 struct stream_listener {
 	struct list link;                 /* [S] loop->listeners */
+	int id;                           /* [I] */
 	struct stream_loop *loop;         /* [I] */
 	struct stream_class *class;       /* [I] */
 	void *user;                       /* [I] */
@@ -163,6 +164,8 @@ void stream_serve(struct stream *s);                       /* o: calls the serve
 void stream_tcp_output(struct stream *s);                  /* S and o */
 void stream_do_close(struct stream *s);                    /* S and o */
 void stream_do_abort(struct stream *s);                    /* S and o */
+int stream_id_alloc(void);                                 /* S; a free number, or -ENOMEM */
+void stream_id_free(int id);                               /* S */
 struct stream *stream_create(struct stream_loop *loop, struct stream_class *class, void *user,
 			     struct tcp_pcb *pcb);         /* S; NULL: no memory */
 void stream_pcb_detach(struct tcp_pcb *pcb);               /* S */

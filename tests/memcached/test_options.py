@@ -1,5 +1,7 @@
 """The command line of the program: memcached's own, with a sentence for every mistake."""
 
+import socket
+import struct
 import subprocess
 
 import pytest
@@ -110,6 +112,30 @@ def answers(host, port):
             return talk.say(b"version\r\n").startswith(b"VERSION")
     except ConnectionRefusedError:
         return False
+
+
+def test_after_so_many_requests_others_have_their_turn(start):
+    """-R: a long pipeline stops every few requests, and loses none."""
+    server = start("-R", "5", "-t", "1")
+    with server.connect() as talk:
+        talk.say(b"set a 0 0 1\r\nx\r\n")
+        before = int(server.stats()["conn_yields"])
+        assert talk.say(b"get a\r\n" * 1000) == b"VALUE a 0 1\r\nx\r\nEND\r\n" * 1000
+        assert int(server.stats()["conn_yields"]) - before >= 100
+        assert talk.say(b"set b 0 0 3 noreply\r\nabc\r\n" * 50 + b"get b\r\n") == b"VALUE b 0 3\r\nabc\r\nEND\r\n"
+        assert talk.say(b"stats reset\r\n") == b"RESET\r\n"
+        assert server.stats()["conn_yields"] == "0"
+
+
+def test_clients_that_vanish_while_others_have_their_turn(start):
+    server = start("-R", "1", "-t", "1")
+    for i in range(50):
+        talk = server.connect()
+        talk.send(b"get a\r\n" * (100 + i))
+        talk.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        talk.socket.close()
+    with server.connect() as talk:
+        assert talk.say(b"get a\r\n" * 100) == b"END\r\n" * 100
 
 
 @pytest.mark.ours

@@ -96,6 +96,19 @@ def test_connections(server):
         assert f"tcp:127.0.0.1:{port}" in [f["addr"] for f in clients]
 
 
+def test_listeners_are_among_the_connections(start):
+    server = start("-U", "-1") if start.kind != "image" else start("-U", "11211")
+    facts = {}
+    for name, value in lines(server, b"conns"):
+        facts.setdefault(name.split(":")[0], {})[name.split(":", 1)[1]] = value
+    kinds = [(f["state"], *sorted(f)) for f in facts.values() if "listen_addr" not in f]
+    assert ("conn_listening", "addr", "secs_since_last_cmd", "state") in kinds
+    assert ("conn_read", "UDP", "addr", "secs_since_last_cmd", "state") in kinds
+    addresses = {f["addr"] for f in facts.values() if "listen_addr" not in f}
+    if server.name != "image":
+        assert addresses == {f"tcp:127.0.0.1:{server.port}", f"udp:127.0.0.1:{server.udp_port}"}
+
+
 def test_sizes_are_not_tracked_unless_asked(server):
     assert lines(server, b"sizes") == [["sizes_status", "disabled"]]
 

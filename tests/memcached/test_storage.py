@@ -194,6 +194,24 @@ def test_a_page_moves_and_takes_nothing_with_it(start):
 
 
 @pytest.mark.ours
+def test_below_the_limit_a_page_that_moves_evicts_nothing(start):
+    """All chunks of the class are in use: it takes another page rather than an item."""
+    server = start("-m", "64", "-o", "slab_automove=0")
+    with server.connect() as talk:
+        fill(talk, b"x", 20_000, 200)
+        fill(talk, b"y", 200, 2000)
+        used = {int(k.split(":")[0]): int(v) for k, v in server.stats(b"slabs").items() if k.endswith("used_chunks")}
+        class_, other = (sorted(used, key=used.get)[i] for i in (-1, 0))
+        for n in range(1, 6):
+            assert talk.say(b"slabs reassign %d %d\r\n" % (class_, other)) == OK
+            assert eventually(lambda: int(server.stats()["slabs_moved"]) >= n)
+        assert all(talk.say(b"get x%d\r\n" % i) != END for i in range(0, 20_000, 7))
+    stats = server.stats()
+    assert stats["evictions"] == "0" and stats["curr_items"] == "20200"
+    assert int(stats["slab_reassign_rescues"]) > 100
+
+
+@pytest.mark.ours
 def test_pieces_of_large_items_move_too(start):
     server = start("-m", "64", "-o", "slab_automove=0")
     rng = random.Random(8)

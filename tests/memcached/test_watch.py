@@ -102,6 +102,39 @@ def test_several_kinds_several_watchers_and_their_number(server):
         assert server.stats()["log_watchers"] in "012"
 
 
+@pytest.mark.parametrize("kind", [b"rawcmds", b"proxyreqs", b"proxyevents", b"proxyuser"])
+def test_kinds_that_nothing_happens_of(server, kind):
+    with watcher(server, kind) as eyes, watcher(server) as all_is_said:
+        server.ask(b"set quiet 0 0 1\r\nx\r\nget quiet\r\n")
+        lines_until(all_is_said, b"key=quiet status=found")
+        eyes.socket.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            eyes.read(1)
+
+
+def test_what_the_crawler_found_is_an_event_of_the_system(start):
+    server = start("-o", "lru_crawler")
+    with watcher(server, b"sysevents") as eyes, server.connect() as talk:
+        talk.say(b"".join(b"set c%d 0 %d 1\r\nx\r\n" % (i, 0 if i % 2 else 1000) for i in range(100)))
+        dump_begins(talk, b"lru_crawler crawl all\r\n")
+        told = re.compile(r"type=lru_crawler crawler=\d+ lru=(hot|warm|cold|temp) low_mark=(\d+) next_reclaims=(\d+) since_run=\d+ "
+                          r"next_run=(\d+) elapsed=\d+ examined=(\d+) reclaimed=(\d+)")
+        facts = told.fullmatch(lines_until(eyes, b"type=lru_crawler")[0])
+    assert facts and int(facts[5]) <= 100 and facts[6] == "0"
+
+
+def test_a_page_that_automove_moves_is_an_event_of_the_system(start):
+    server = start("-m", "16", "-o", "slab_automove=1,slab_automove_window=3")
+    with watcher(server, b"sysevents") as eyes, server.connect() as talk:
+        for begin in range(0, 60_000, 1000):
+            talk.say(b"".join(b"set small%d 0 0 100 noreply\r\n%s\r\n" % (i, b"v" * 100) for i in range(begin, begin + 1000)))
+        talk.say(b"flush_all\r\n")
+        for begin in range(0, 60_000, 1000):
+            talk.say(b"".join(b"delete small%d noreply\r\n" % i for i in range(begin, begin + 1000)))
+        moved = [line for line in lines_until(eyes, b"type=slab_move") if "slab_move" in line]
+    assert re.fullmatch(r"type=slab_move src=\d+ dst=\d+ state=(ok|fail)", moved[0])
+
+
 def test_what_cannot_be_watched(server):
     assert server.ask(b"watch everything\r\n") == b"ERROR\r\n"
 

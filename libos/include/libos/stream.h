@@ -99,6 +99,8 @@ int stream_listen(struct stream_loop *loop, const struct sockaddr *addr, socklen
 void stream_listener_close(struct stream_listener *l);   /* accepted streams live on */
 /* The bound address (the port, when 0 was asked for). 0 or negative errno. */
 int stream_listener_address(const struct stream_listener *l, struct sockaddr_storage *addr, socklen_t *len);
+/* A number as that of stream_id(), from the same set. */
+int stream_listener_id(const struct stream_listener *l);
 /* Stops or resumes accepting; connections wait in the backlog meanwhile. */
 void stream_listener_pause(struct stream_listener *l, bool paused);
 
@@ -171,6 +173,7 @@ int stream_datagrams_open(struct stream_loop *loop, const struct sockaddr *addr,
 /* What has arrived and was not yet received is dropped. Not from inside received(). */
 void stream_datagrams_close(struct stream_datagrams *d);
 void *stream_datagrams_user(const struct stream_datagrams *d);
+int stream_datagrams_id(const struct stream_datagrams *d);     /* as stream_listener_id() */
 /* The bound address (the port, when 0 was asked for). 0 or negative errno. */
 int stream_datagrams_address(const struct stream_datagrams *d, struct sockaddr_storage *addr,
 			     socklen_t *len);
