@@ -13,6 +13,9 @@ host-y += file.o poll.o uio.o pipe.o pipe_test.o poll_test.o cpio.o cpio_test.o 
 
 objs-$(CONFIG_VFS) += devfs.o
 
+objs-$(and $(CONFIG_VFS),$(CONFIG_POSIX_PIPE)) += fifo.o
+host-y += fifo.o
+
 # Changing mounts.
 objs-$(CONFIG_VFS) += mount_change.o
 tests-$(CONFIG_VFS) += mount_test.o

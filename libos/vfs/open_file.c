@@ -11,6 +11,7 @@
 #include <libos/notify.h>
 
 #include "namei.h"
+#include "vfs.h"
 
 /* The place of an open file; f->place points to the first member. */
 struct lies_at {
@@ -111,10 +112,12 @@ static int file_of(struct inode *inode, uint32_t flags, struct file **out)
 
 	if (!ops && (kind == S_IFCHR || kind == S_IFBLK))
 		return special_open(kind, inode->rdev, flags, out);
+	if (!ops && IS_ENABLED(CONFIG_POSIX_PIPE) && kind == S_IFIFO)
+		return fifo_open(inode, flags, out);
 	if (!ops)
 		ops = kind == S_IFDIR ? &dir_ops : kind == S_IFREG ? inode->file : NULL;
 	if (!ops)
-		return -ENXIO; /* a socket, or a pipe with a name */
+		return -ENXIO; /* a socket */
 	*out = file_create(ops, inode, flags);
 	return *out ? 0 : -ENOMEM;
 }

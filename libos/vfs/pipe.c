@@ -1,8 +1,8 @@
 /*
  * Pipes: a ring of bytes with a reading and a writing end.
  *
- * Life: created with both ends; an end's last file_put() closes it; the last of both frees the
- * pipe. A write of at most PIPE_ATOMIC bytes happens as a whole or not at all. The ring has Linux's
+ * Life: created with both ends, or by the first open of a name (fifo.c); each end counts its files, and the last
+ * file of all frees the pipe. A file may be both ends. A write of at most PIPE_ATOMIC bytes happens as a whole or not at all. The ring has Linux's
  * size, which programs count on.
  *
  * Locks: pipe->lock, a mutex, since bytes are copied under it and copies may fault.
@@ -12,19 +12,11 @@
 #include <core/page.h>
 #include <libos/abi.h>
 
+#include "pipe.h"
 #include "vfs.h"
 
 #define PIPE_BYTES  KIB(64)
 #define PIPE_ATOMIC KIB(4)
-
-struct pipe {
-	struct mutex lock;
-	uint64_t read_at, written_at; /* [lock] count bytes from the beginning; the ring index is
-					 modulo PIPE_BYTES */
-	bool reader_closed, writer_closed; /* [lock] */
-	struct poll_queue readers, writers;
-	uint8_t *ring;
-};
 
 static size_t pipe_filled(const struct pipe *p)
 {
@@ -54,7 +46,7 @@ static kssize_t pipe_read_locked(struct pipe *p, struct uio *u)
 	}
 	if (done || !u->left)
 		return (kssize_t)done;
-	return p->writer_closed ? 0 : -EAGAIN;
+	return p->writers ? -EAGAIN : 0;
 }
 
 static kssize_t pipe_read(struct file *f, struct uio *u)
@@ -66,7 +58,7 @@ static kssize_t pipe_read(struct file *f, struct uio *u)
 	n = pipe_read_locked(p, u);
 	mutex_unlock(&p->lock);
 	if (n > 0)
-		poll_notify(&p->writers, POLL_OUT);
+		poll_notify(&p->queue, POLL_OUT);
 	return n;
 }
 
@@ -74,7 +66,7 @@ static kssize_t pipe_write_locked(struct pipe *p, struct uio *u)
 {
 	size_t room = PIPE_BYTES - pipe_filled(p), done = 0;
 
-	if (p->reader_closed)
+	if (!p->readers)
 		return -EPIPE;
 	if (u->left && (!room || (u->left <= PIPE_ATOMIC && room < u->left)))
 		return -EAGAIN;
@@ -101,33 +93,40 @@ static kssize_t pipe_write(struct file *f, struct uio *u)
 	n = pipe_write_locked(p, u);
 	mutex_unlock(&p->lock);
 	if (n > 0)
-		poll_notify(&p->readers, POLL_IN);
+		poll_notify(&p->queue, POLL_IN);
 	return n;
 }
 
-static uint32_t pipe_poll_reader(struct file *f)
+static bool is_reader(const struct file *f)
+{
+	return (f->flags & O_ACCMODE) != O_WRONLY;
+}
+
+static bool is_writer(const struct file *f)
+{
+	return (f->flags & O_ACCMODE) != O_RDONLY;
+}
+
+/* A reader hears of the last writer's end, but not before one has come. */
+static uint32_t pipe_poll(struct file *f)
 {
 	struct pipe *p = f->object;
+	uint32_t events = 0;
 
-	return (pipe_filled(p) ? POLL_IN : 0) | (p->writer_closed ? POLL_HUP : 0);
+	if (is_reader(f)) {
+		events |= pipe_filled(p) ? POLL_IN : 0;
+		events |= !p->writers && p->writers_came != (uint32_t)f->position ? POLL_HUP : 0;
+	}
+	if (is_writer(f)) {
+		events |= PIPE_BYTES - pipe_filled(p) >= PIPE_ATOMIC ? POLL_OUT : 0;
+		events |= p->readers ? 0 : POLL_ERR;
+	}
+	return events;
 }
 
-static uint32_t pipe_poll_writer(struct file *f)
+static struct poll_queue *pipe_poll_queue(struct file *f)
 {
-	struct pipe *p = f->object;
-
-	return (PIPE_BYTES - pipe_filled(p) >= PIPE_ATOMIC ? POLL_OUT : 0) |
-	       (p->reader_closed ? POLL_ERR : 0);
-}
-
-static struct poll_queue *pipe_reader_queue(struct file *f)
-{
-	return &((struct pipe *)f->object)->readers;
-}
-
-static struct poll_queue *pipe_writer_queue(struct file *f)
-{
-	return &((struct pipe *)f->object)->writers;
+	return &((struct pipe *)f->object)->queue;
 }
 
 static int pipe_ioctl(struct file *f, unsigned long request, uintptr_t arg)
@@ -146,62 +145,49 @@ static int pipe_stat(struct file *f, struct kstat *st)
 	return 0;
 }
 
-/* Marks one end closed; frees the pipe with the second. */
-static void pipe_close_end(struct file *f, bool reader)
+bool pipe_leave(struct pipe *p, const struct file *f)
 {
-	struct pipe *p = f->object;
 	bool last;
 
-	poll_queue_destroy(reader ? &p->readers : &p->writers);
 	mutex_lock(&p->lock);
-	if (reader)
-		p->reader_closed = true;
-	else
-		p->writer_closed = true;
-	last = p->reader_closed && p->writer_closed;
-	if (!last && reader)
-		poll_notify(&p->writers, POLL_OUT | POLL_ERR);
-	else if (!last)
-		poll_notify(&p->readers, POLL_IN | POLL_HUP);
+	p->readers -= is_reader(f);
+	p->writers -= is_writer(f);
+	last = !p->readers && !p->writers;
+	if (!p->readers)
+		poll_notify(&p->queue, POLL_OUT | POLL_ERR);
+	if (!p->writers)
+		poll_notify(&p->queue, POLL_IN | POLL_HUP);
 	mutex_unlock(&p->lock);
+	return last;
+}
+
+/* fifo.c, where there are names. */
+__attribute__((weak)) bool fifo_leave(struct pipe *p, const struct file *f)
+{
+	return pipe_leave(p, f);
+}
+
+static void pipe_release(struct file *f)
+{
+	struct pipe *p = f->object;
+
+	if (p->inode ? fifo_leave(p, f) : pipe_leave(p, f))
+		pipe_free(p);
 	kfree(f);
-	if (!last)
-		return;
-	page_free_exact(p->ring, PIPE_BYTES);
-	kfree(p);
 }
 
-static void pipe_release_reader(struct file *f)
-{
-	pipe_close_end(f, true);
-}
+#define PIPE_OPS(...)                                                                        \
+	{ .kind = "pipe", .poll = pipe_poll, .poll_queue = pipe_poll_queue, .ioctl = pipe_ioctl, \
+	  .stat = pipe_stat, .release = pipe_release, __VA_ARGS__ }
 
-static void pipe_release_writer(struct file *f)
-{
-	pipe_close_end(f, false);
-}
-
-static const struct file_ops pipe_reader_ops = {
-    .kind = "pipe",
-    .read = pipe_read,
-    .poll = pipe_poll_reader,
-    .poll_queue = pipe_reader_queue,
-    .ioctl = pipe_ioctl,
-    .stat = pipe_stat,
-    .release = pipe_release_reader,
+/* By access mode. */
+static const struct file_ops pipe_ops[] = {
+	[O_RDONLY] = PIPE_OPS(.read = pipe_read),
+	[O_WRONLY] = PIPE_OPS(.write = pipe_write),
+	[O_RDWR] = PIPE_OPS(.read = pipe_read, .write = pipe_write),
 };
 
-static const struct file_ops pipe_writer_ops = {
-    .kind = "pipe",
-    .write = pipe_write,
-    .poll = pipe_poll_writer,
-    .poll_queue = pipe_writer_queue,
-    .ioctl = pipe_ioctl,
-    .stat = pipe_stat,
-    .release = pipe_release_writer,
-};
-
-static struct pipe *pipe_alloc(void)
+struct pipe *pipe_alloc(void)
 {
 	struct pipe *p = kzalloc(sizeof(*p));
 
@@ -213,9 +199,32 @@ static struct pipe *pipe_alloc(void)
 		return NULL;
 	}
 	mutex_init(&p->lock);
-	poll_queue_init(&p->readers);
-	poll_queue_init(&p->writers);
+	poll_queue_init(&p->queue);
+	list_init(&p->link);
 	return p;
+}
+
+void pipe_free(struct pipe *p)
+{
+	poll_queue_destroy(&p->queue);
+	page_free_exact(p->ring, PIPE_BYTES);
+	kfree(p);
+}
+
+struct file *pipe_file(struct pipe *p, uint32_t flags)
+{
+	struct file *f = file_create(&pipe_ops[MIN(flags & O_ACCMODE, O_RDWR)], p, flags);
+
+	if (!f)
+		return NULL;
+	mutex_lock(&p->lock);
+	f->position = (int64_t)p->writers_came - (p->writers > 0); /* see pipe_poll() */
+	p->readers += is_reader(f);
+	p->writers += is_writer(f);
+	p->readers_came += is_reader(f);
+	p->writers_came += is_writer(f);
+	mutex_unlock(&p->lock);
+	return f;
 }
 
 int pipe_create(uint32_t flags, struct file *ends[2])
@@ -224,13 +233,13 @@ int pipe_create(uint32_t flags, struct file *ends[2])
 
 	if (!p)
 		return -ENOMEM;
-	ends[0] = file_create(&pipe_reader_ops, p, flags | O_RDONLY);
-	ends[1] = file_create(&pipe_writer_ops, p, flags | O_WRONLY);
-	if (ends[0] && ends[1])
+	ends[0] = pipe_file(p, flags | O_RDONLY);
+	ends[1] = ends[0] ? pipe_file(p, flags | O_WRONLY) : NULL;
+	if (ends[1])
 		return 0;
-	kfree(ends[0]);
-	kfree(ends[1]);
-	page_free_exact(p->ring, PIPE_BYTES);
-	kfree(p);
+	if (ends[0])
+		file_put(ends[0]);
+	else
+		pipe_free(p);
 	return -ENOMEM;
 }

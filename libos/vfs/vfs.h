@@ -26,6 +26,10 @@ int block_open(const char *path, uint32_t flags, struct file **out);
 /* A file of the initial archive: 0 and *out, -ENOENT, -EISDIR, -EROFS, -ELOOP (a symbolic link), -ENOMEM. */
 int initrd_open(const char *path, uint32_t flags, struct file **out);
 
+/* The pipe of a special file; waits for the other end as fifo.c says: 0 and *out, -ENXIO, -ERESTARTSYS, -ENOMEM. */
+struct inode;
+int fifo_open(struct inode *inode, uint32_t flags, struct file **out);
+
 /* Both ends of a new pipe: 0 or -ENOMEM. */
 int pipe_create(uint32_t flags, struct file *ends[2]);
 

@@ -1,0 +1,2 @@
+#define main abitest_fifos
+#include "../../tests/abi/programs/fifos.c"
