@@ -185,18 +185,23 @@ void net_interfaces_count(uint64_t *packets_in, uint64_t *packets_out, uint64_t 
 	}
 }
 
+static __attribute__((noinline)) void kick(struct net_interface *in)
+{
+	net_merge_close(in);
+	while (in->needs_kick) {        /* again when room made by it was used at once */
+		in->needs_kick = false;
+		counter_inc(net_kicks);
+		trace_detail_begin("kick", 0);
+		in->dev->ops->kick(in->dev);
+		trace_detail_end("kick");
+	}
+}
+
 void net_interfaces_kick(void)
 {
 	struct net_interface *in;
 
-	list_for_each(in, &interfaces, link) {
-		net_merge_close(in);
-		while (in->needs_kick) {        /* again when room made by it was used at once */
-			in->needs_kick = false;
-			counter_inc(net_kicks);
-			trace_detail_begin("kick", 0);
-			in->dev->ops->kick(in->dev);
-			trace_detail_end("kick");
-		}
-	}
+	list_for_each(in, &interfaces, link)
+		if (in->needs_kick || in->merge.open)
+			kick(in);
 }

@@ -55,21 +55,22 @@ void net_enter(void)
 	net_timers_advance();
 }
 
-/* Packets to ourselves wait in their netif; lwIP's statistics tell whether there are any. */
-static void deliver_looped_back(void)
-{
-	static STAT_COUNTER delivered;
+static STAT_COUNTER delivered;   /* [stack lock] lwip_stats.link.xmit when what was looped back was last delivered */
 
-	while (unlikely(lwip_stats.link.xmit != delivered)) {
+static __attribute__((noinline)) void deliver_looped_back(void)
+{
+	do {
 		delivered = lwip_stats.link.xmit;
 		netif_poll_all();
-	}
+	} while (lwip_stats.link.xmit != delivered);
 }
 
 void net_leave(void)
 {
 	counter_inc(net_batches);
-	deliver_looped_back();
+	/* Packets to ourselves wait in their netif; lwIP's statistics tell whether there are any. */
+	if (unlikely(lwip_stats.link.xmit != delivered))
+		deliver_looped_back();
 	net_interfaces_kick();
 	net_timers_settle();
 	preempt_enable();

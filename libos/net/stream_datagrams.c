@@ -32,7 +32,7 @@ static struct long_datagram *long_of(struct datagram *g)
 	return container_of(g, struct long_datagram, head);
 }
 
-static void long_free(struct datagram *g)
+static __attribute__((noinline)) void long_free(struct datagram *g)
 {
 	net_receive_done(long_of(g)->bytes);
 	kfree(long_of(g));
@@ -161,12 +161,10 @@ static void end_used(struct stream_loop *loop)
 	loop->used_datagrams_end = &loop->used_datagrams;
 }
 
-/* Section: sends what was answered during the last service. */
-void stream_datagrams_flush(struct stream_loop *loop)
+static __attribute__((noinline)) void send_packets(struct stream_loop *loop)
 {
 	struct output_piece *piece;
 
-	end_used(loop);
 	while ((piece = loop->short_answers)) {
 		loop->short_answers = piece->next;
 		stream_short_send(packet_of(piece));
@@ -177,6 +175,14 @@ void stream_datagrams_flush(struct stream_loop *loop)
 	}
 	loop->short_answers_end = &loop->short_answers;
 	loop->answers_end = &loop->answers;
+}
+
+/* Section: sends what was answered during the last service. */
+void stream_datagrams_flush(struct stream_loop *loop)
+{
+	end_used(loop);
+	if (unlikely(loop->short_answers || loop->answers))
+		send_packets(loop);
 }
 
 static void serve_one(struct stream_datagrams *d)

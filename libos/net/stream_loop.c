@@ -86,7 +86,7 @@ void net_leave_devices(struct stream_loop *loop)
 }
 
 /* What the servers have asked for since the last section. Stack lock. */
-static void carry_out(struct stream_loop *loop)
+static __attribute__((noinline)) void carry_out(struct stream_loop *loop)
 {
 	if (loop->used_datagrams)
 		stream_datagrams_flush(loop);
@@ -94,13 +94,26 @@ static void carry_out(struct stream_loop *loop)
 	stream_packets_restock(loop);
 }
 
+static bool has_output(const struct stream_loop *loop)
+{
+	return !list_is_empty(&loop->touched) || loop->used_input || loop->used_datagrams;
+}
+
+/* What end_section() did not do: there was none, or somebody has to be asked again. */
+static bool has_left_over(const struct stream_loop *loop)
+{
+	return has_output(loop) || !list_is_empty(&loop->starved) || !list_is_empty(&loop->dead);
+}
+
 /* The section that begins a round. */
 static void section(struct stream_loop *loop)
 {
 	net_enter();
 	__atomic_store_n(&loop->is_awake, false, __ATOMIC_RELEASE);
+	loop->now_ns = net_now_ns;
 	collecting_loop = loop;
-	carry_out(loop);
+	if (unlikely(has_left_over(loop)))
+		carry_out(loop);
 	if (!leaves_devices(loop))
 		net_poll();
 	stream_collect_all(loop);
@@ -108,11 +121,6 @@ static void section(struct stream_loop *loop)
 		stream_datagrams_collect(loop);
 	collecting_loop = NULL;
 	net_leave();
-}
-
-static bool has_output(const struct stream_loop *loop)
-{
-	return !list_is_empty(&loop->touched) || loop->used_input || loop->used_datagrams;
 }
 
 /* The section that ends a round: what the servers have said leaves. */
@@ -163,7 +171,7 @@ static void service(struct stream_loop *loop)
 	stream_output_run_releases(loop);
 	serve_posts(loop);
 	if (timer_heap_first(&loop->timers))
-		stream_timers_run(loop, net_clock());
+		stream_timers_run(loop, loop->now_ns);
 	if (loop->has_datagrams)
 		stream_datagrams_serve(loop);
 	while (!list_is_empty(&loop->work))

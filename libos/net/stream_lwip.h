@@ -145,6 +145,7 @@ struct stream_loop {
 	struct output_piece *answers, **answers_end; /* [o] datagrams to send through lwIP */
 	struct output_piece *short_answers, **short_answers_end; /* [o] and those past it */
 
+	uint64_t now_ns;                  /* [o] when this round began */
 	struct timer_heap timers;         /* [o] */
 	struct ktimer alarm;              /* wakes the loop for them */
 	uint64_t alarm_ns;                /* [a] set by the loop's thread, DEADLINE_NEVER by the alarm itself */

@@ -357,12 +357,10 @@ uint64_t net_timers_deadline(void)
 }
 
 /* A timer that is set too early costs one wake-up, so it is moved only when it would be late. */
-void net_timers_settle(void)
+static __attribute__((noinline)) void settle(void)
 {
 	uint64_t deadline;
 
-	if (likely(!must_settle))
-		return;
 	must_settle = false;
 	if (tcp.active && !tcp.ticking) {
 		tcp.ticking = true;
@@ -376,4 +374,10 @@ void net_timers_settle(void)
 		ktimer_arm(&timer, MAX(deadline, net_now_ns + NSEC_PER_MSEC));
 	else
 		ktimer_cancel(&timer);
+}
+
+void net_timers_settle(void)
+{
+	if (unlikely(must_settle))
+		settle();
 }
