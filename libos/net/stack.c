@@ -47,10 +47,15 @@ bool net_is_entered(void)
 	return mutex_is_held(&net_mutex);
 }
 
-void net_enter(void)
+void net_enter_again(void)
 {
 	mutex_lock(&net_mutex);
 	preempt_disable();
+}
+
+void net_enter(void)
+{
+	net_enter_again();
 	net_now_ns = net_clock();
 	net_timers_advance();
 }

@@ -24,6 +24,8 @@ struct pbuf;
 
 void net_enter(void);
 void net_leave(void);
+/* A moment after net_leave(): the time stands where it did, and timers are left alone. */
+void net_enter_again(void);
 bool net_is_entered(void);
 
 int net_start(void);                 /* at INIT_SERVICES; harmless when called again */

@@ -126,7 +126,7 @@ static void section(struct stream_loop *loop)
 /* The section that ends a round: what the servers have said leaves. */
 static void end_section(struct stream_loop *loop)
 {
-	net_enter();
+	net_enter_again();
 	carry_out(loop);
 	net_leave();
 }

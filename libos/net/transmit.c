@@ -36,7 +36,7 @@ COUNTER(net_drop_tx_queue, "frames dropped: the queue before the full ring is fu
 COUNTER(net_drop_tx_device, "frames dropped: the device cannot send them");
 
 #define WAITING_MAX 1024
-#define FREE_MAX    32
+#define FREE_MAX    128
 #define MERGE_WORTH 566u    /* shorter frames are not worth waiting for a second */
 
 static struct list under_way = LIST_INIT(under_way);
@@ -54,7 +54,7 @@ bool net_transmit_has_passed(uint64_t mark)
 	       list_first(&under_way, struct transmission, age)->serial > mark;
 }
 
-/* Those that are free, for the next frames: few are under way at a time. */
+/* Those that are free, for the next frames: as many as a driver has under way before it asks which are done. */
 static struct transmission *free_transmissions;
 static unsigned free_count;
 
@@ -96,7 +96,8 @@ static inline void drop_reference(struct pbuf *p)
 static void transmission_end(struct transmission *t)
 {
 	list_remove(&t->age);
-	for (unsigned i = 0; i < t->chain_count; i++)
+	drop_reference(t->chains[0]);
+	for (unsigned i = 1; unlikely(i < t->chain_count); i++)
 		drop_reference(t->chains[i]);
 	transmission_free(t);
 }
