@@ -121,7 +121,10 @@ static int start_and_make(struct ext4_inode *i, struct ext4_handle *h, struct bl
 	if (error)
 		return error;
 	error = make_blocks(h, i, b);
-	return error ? ext4_stop_with(h, error) : 0;
+	if (!error)
+		return 0;
+	ext4_inode_write(h, i); /* the blocks that it got are the file's */
+	return ext4_stop_with(h, error);
 }
 
 /* Blocks that were freed lately may be had after a commit. */

@@ -123,9 +123,9 @@ int map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t 
 int ext4_map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
 		  struct ext4_mapping *m)
 {
-	int error = map_make(h, i, at, max, flags, m);
+	int error = map_make(h, i, at, max, flags, m), written = ext4_inode_write(h, i);
 
-	return error ? error : ext4_inode_write(h, i);
+	return error ? error : written; /* even when it fails, the tree may have got more nodes */
 }
 
 int map_renew(struct ext4_handle *h, struct ext4_inode *i, unsigned credits)

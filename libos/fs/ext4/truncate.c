@@ -29,9 +29,7 @@ static int truncate_steps(struct ext4_handle *h, struct ext4_inode *i, uint32_t 
 
 		if (!error)
 			error = map_last(i, from, &last);
-		if (!error && !last.len)
-			return ext4_inode_write(h, i);
-		if (error)
+		if (error || !last.len)
 			return error;
 		at = MAX(last.first, from);
 		error = map_remove(h, i, at, last.first + last.len - at, &len);
@@ -45,7 +43,7 @@ int ext4_truncate(struct ext4_inode *i, int64_t size)
 	struct ext4_super *s = extent_super(i);
 	uint64_t from = ((uint64_t)size + s->block_bytes - 1) >> s->block_shift;
 	struct ext4_handle h;
-	int error;
+	int error, written;
 
 	balloc_drop_reserve(i);
 	if (!has_blocks(i) || from >= EXTENT_LBLK_END || !i->inode.blocks)
@@ -55,7 +53,9 @@ int ext4_truncate(struct ext4_inode *i, int64_t size)
 	error = ext4_start(s, map_remove_credits(i), &h);
 	if (error)
 		return error;
-	return ext4_stop_with(&h, truncate_steps(&h, i, (uint32_t)from));
+	error = truncate_steps(&h, i, (uint32_t)from);
+	written = ext4_inode_write(&h, i);
+	return ext4_stop_with(&h, error ? error : written);
 }
 
 
