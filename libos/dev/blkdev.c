@@ -150,6 +150,21 @@ struct blkdev *blkdev_find_serial(const char *serial)
 	return d;
 }
 
+int blkdev_claim(struct blkdev *d)
+{
+	return __atomic_exchange_n(&d->claimed, true, __ATOMIC_ACQ_REL) ? -EBUSY : 0;
+}
+
+void blkdev_release(struct blkdev *d)
+{
+	__atomic_store_n(&d->claimed, false, __ATOMIC_RELEASE);
+}
+
+bool blkdev_is_claimed(const struct blkdev *d)
+{
+	return __atomic_load_n(&d->claimed, __ATOMIC_ACQUIRE);
+}
+
 /* ---- waiting ---- */
 
 /* On the waiter's stack: who sets it is out of it again before the waiter goes on (lock). */

@@ -239,6 +239,8 @@ static int open_device(struct blkdev *d, uint32_t flags, struct file **out)
 {
 	if (d->read_only && (flags & O_ACCMODE) != O_RDONLY)
 		return -EROFS;
+	if (blkdev_is_claimed(d) && (flags & O_ACCMODE) != O_RDONLY)
+		return -EBUSY;
 	*out = file_create(&block_ops, d, flags);
 	return *out ? 0 : -ENOMEM;
 }

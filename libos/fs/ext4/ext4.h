@@ -51,7 +51,7 @@ struct ext4_super {
 	struct ext4_options options;     /* [I] */
 	uint32_t compat, incompat, ro_compat; /* [I] features; RECOVER and ORPHAN_PRESENT as at mounting */
 	uint32_t block_bytes, block_shift;    /* [I] 1024 to 4096 */
-	uint64_t blocks;                 /* [I] of the file system */
+	uint64_t blocks, overhead;       /* [I] of the file system, and those that never hold a file's bytes */
 	uint32_t first_data_block;       /* [I] */
 	uint32_t groups;                 /* [I] how many */
 	uint32_t blocks_per_group, inodes_per_group; /* [I] */
@@ -66,7 +66,7 @@ struct ext4_super {
 	bool has_csum;                   /* [I] metadata_csum */
 
 	struct journal *journal;         /* [I] NULL: without, or mounted read-only */
-	struct ext4_inode *journal_inode; /* [I] */
+	struct ext4_inode *journal_inode; /* [I] in no cache; or NULL */
 	bool damaged;                    /* [a] nothing is written any more */
 	struct mutex super_lock;
 
@@ -179,7 +179,7 @@ int ext4_write_buffers(struct ext4_super *s);
 /* Credits, in buffers. */
 #define EXT4_CREDITS_INODE  1u   /* ext4_inode_write() */
 #define EXT4_CREDITS_ORPHAN 3u   /* superblock or a block of the orphan file, neighbours on the list */
-#define EXT4_CREDITS_IALLOC 4u   /* bitmap, descriptor, inode, superblock */
+#define EXT4_CREDITS_IALLOC 5u   /* bitmaps, descriptor, inode, superblock */
 #define EXT4_CREDITS_BALLOC 3u   /* one run of blocks: bitmap, descriptor, superblock */
 
 /* ---- icache.c, inode.c ---- */
@@ -193,8 +193,15 @@ void ext4_icache_init(struct ext4_super *s);
 #define EXT4_IGET_SPECIAL 1u
 #define EXT4_IGET_ORPHAN  2u
 int ext4_iget(struct ext4_super *s, uint32_t ino, unsigned flags, struct ext4_inode **out);
-/* A new one for a number that was just allocated, in the cache; not on the disk. NULL: no memory. */
+/*
+ * A new one for a number that was just allocated, in the cache, where others wait for it, and not on the disk. NULL: no
+ * memory. It ends NEW by ext4_inode_publish(), once it is whole, or ext4_inode_abandon().
+ */
 struct ext4_inode *ext4_inode_new(struct ext4_super *s, const struct inode *dir, uint32_t ino, uint32_t mode);
+void ext4_inode_publish(struct ext4_super *s, struct ext4_inode *i);
+void ext4_inode_abandon(struct ext4_super *s, struct ext4_inode *i);
+void ext4_inode_forget(struct inode *inode);               /* inode_ops.forget */
+void ext4_inode_set_ops(struct ext4_inode *i);             /* by its type */
 /* Copies the inode to the disk's, checksum and all. One credit. 0 or an error of the journal. */
 int ext4_inode_write(struct ext4_handle *h, struct ext4_inode *i);
 /* The disk's inode in its block; the caller puts the buffer. Checked only for place. */
@@ -209,7 +216,9 @@ static inline bool ext4_inode_has_extents(const struct ext4_inode *i) { return i
 
 /* A free inode number near `dir`, marked as used: 0 and *ino, -ENOSPC, -EIO, -EUCLEAN. EXT4_CREDITS_IALLOC. */
 int ext4_ialloc(struct ext4_handle *h, struct ext4_inode *dir, uint32_t mode, uint32_t *ino);
-int ext4_ifree(struct ext4_handle *h, uint32_t ino, bool was_dir);
+/* The number is free; the inode on the disk says when that was. EXT4_CREDITS_IALLOC. */
+int ext4_ifree(struct ext4_handle *h, struct ext4_inode *i);
+int ext4_ifree_number(struct ext4_handle *h, uint32_t ino, bool dir); /* of one that never became an inode */
 
 /* ---- group.c (descriptors and bitmaps) ---- */
 
@@ -308,5 +317,19 @@ int ext4_sync_data(struct ext4_super *s);                   /* all files' dirty 
 
 int ext4_lookup(struct inode *dir, const struct vfs_name *n, struct inode **out);
 int ext4_iterate(struct inode *dir, struct dir_sink *s, uint64_t *position);
+bool ext4_dir_is_empty(struct inode *dir);
+int ext4_dir_parent(struct ext4_inode *dir, uint32_t *ino); /* ".." */
+
+/* ---- symlink.c, xattr.c, inline.c ---- */
+
+kssize_t ext4_read_link(struct inode *inode, char *buf, size_t size);
+unsigned ext4_link_credits(size_t len);
+int ext4_link_write(struct ext4_handle *h, struct ext4_inode *i, const char *target); /* of a new link */
+bool ext4_link_is_fast(const struct ext4_inode *i);        /* its target lies in the inode */
+kssize_t ext4_xattr_get(struct inode *inode, const char *name, void *buf, size_t size);
+int ext4_xattr_set(struct inode *inode, const char *name, const void *value, size_t size, int flags);
+kssize_t ext4_xattr_list(struct inode *inode, char *buf, size_t size);
+/* Bytes of a file or link that lies in its inode: how many, 0 at the end, -EUCLEAN, -EIO. */
+kssize_t ext4_inline_read(struct ext4_inode *i, uint64_t offset, void *buf, size_t size);
 
 #endif

@@ -79,7 +79,7 @@ struct blk_stats {
 	uint64_t commands, merged, errors;
 };
 
-/*  Locks:  I set before registration   d lock   r the registry's */
+/*  Locks:  I set before registration   d lock   r the registry's   a atomic */
 struct blkdev {
 	struct list link;               /* [r] */
 	char name[16];                  /* [I] "vda"; without one, the registry gives vda, vdb, ... */
@@ -103,6 +103,7 @@ struct blkdev {
 	unsigned part;                  /* [I] of a partition: its number, from 1 */
 	char part_uuid[40];             /* [I] what the table calls it, or "" */
 	char part_label[40];            /* [I] */
+	bool claimed;                   /* [a] by a file system */
 
 	struct spinlock lock;
 	struct list waiting[2];         /* [d] requests: those somebody waits for, background ones */
@@ -134,6 +135,11 @@ void blkdev_set_listener(void (*appeared)(struct blkdev *d));
 struct blkdev *blkdev_next(struct blkdev *after);            /* NULL: the first */
 struct blkdev *blkdev_find(const char *name);                /* NULL: no such device */
 struct blkdev *blkdev_find_serial(const char *serial);
+
+/* A file system has the device to itself: 0, -EBUSY. Nobody opens it for writing meanwhile. */
+int blkdev_claim(struct blkdev *d);
+void blkdev_release(struct blkdev *d);
+bool blkdev_is_claimed(const struct blkdev *d);
 
 /*
  * Threads and tasks. A request that can never be (out of range, not in whole blocks, a write to a

@@ -1,0 +1,86 @@
+/*
+ * Features: what a disk uses that not every ext4 has (super.rst, s_feature_*). Unknown incompatible ones refuse the
+ * mount; ones that only writers must know leave it read-only. Each is named in the log.
+ */
+#include <core/errno.h>
+#include <core/fmt.h>
+#include <core/log.h>
+#include <core/string.h>
+
+#include "super.h"
+
+#define INCOMPAT_WRITE (EXT4_INCOMPAT_FILETYPE | EXT4_INCOMPAT_RECOVER | EXT4_INCOMPAT_META_BG | \
+			EXT4_INCOMPAT_EXTENTS | EXT4_INCOMPAT_64BIT | EXT4_INCOMPAT_FLEX_BG | EXT4_INCOMPAT_CSUM_SEED)
+#define INCOMPAT_READ  (INCOMPAT_WRITE | EXT4_INCOMPAT_LARGEDIR | EXT4_INCOMPAT_INLINE_DATA | EXT4_INCOMPAT_EA_INODE)
+#define RO_WRITE       (EXT4_RO_SPARSE_SUPER | EXT4_RO_LARGE_FILE | EXT4_RO_HUGE_FILE | EXT4_RO_GDT_CSUM | \
+			EXT4_RO_DIR_NLINK | EXT4_RO_EXTRA_ISIZE | EXT4_RO_METADATA_CSUM | EXT4_RO_ORPHAN_PRESENT)
+
+struct name {
+	uint32_t bit;
+	const char *text;
+};
+
+static const struct name incompat_names[] = {
+	{ EXT4_INCOMPAT_COMPRESSION, "compression" }, { EXT4_INCOMPAT_JOURNAL_DEV, "journal_dev" },
+	{ EXT4_INCOMPAT_MMP, "mmp" }, { EXT4_INCOMPAT_EA_INODE, "ea_inode" }, { EXT4_INCOMPAT_DIRDATA, "dirdata" },
+	{ EXT4_INCOMPAT_LARGEDIR, "large_dir" }, { EXT4_INCOMPAT_INLINE_DATA, "inline_data" },
+	{ EXT4_INCOMPAT_ENCRYPT, "encrypt" }, { EXT4_INCOMPAT_CASEFOLD, "casefold" },
+	{ EXT4_INCOMPAT_META_BG, "meta_bg" }, { 0, NULL },
+};
+
+static const struct name ro_names[] = {
+	{ EXT4_RO_BTREE_DIR, "btree_dir" }, { EXT4_RO_HAS_SNAPSHOT, "has_snapshot" }, { EXT4_RO_QUOTA, "quota" },
+	{ EXT4_RO_BIGALLOC, "bigalloc" }, { EXT4_RO_REPLICA, "replica" }, { EXT4_RO_READONLY, "read-only" },
+	{ EXT4_RO_PROJECT, "project" }, { EXT4_RO_SHARED_BLOCKS, "shared_blocks" }, { EXT4_RO_VERITY, "verity" },
+	{ 0, NULL },
+};
+
+/* "quota bigalloc FEATURE_40000" */
+static void name_features(char *buf, size_t size, uint32_t bits, const struct name *names, const char *unknown)
+{
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (uint32_t bit = 1; bit; bit <<= 1) {
+		const struct name *n = names;
+
+		if (!(bits & bit))
+			continue;
+		while (n->text && n->bit != bit)
+			n++;
+		used += n->text ? fmt_print(buf + used, size - used, "%s%s", used ? " " : "", n->text)
+				: fmt_print(buf + used, size - used, "%s%s_%x", used ? " " : "", unknown, bit);
+		used = MIN(used, size - 1);
+	}
+}
+
+int ext4_features_check(const struct blkdev *dev, const struct ext4_disk_super *d, bool *read_only)
+{
+	uint32_t refused = d->feature_incompat & ~INCOMPAT_READ;
+	uint32_t reading = d->feature_incompat & INCOMPAT_READ & ~INCOMPAT_WRITE;
+	uint32_t foreign = d->feature_ro_compat & ~RO_WRITE;
+	char text[200];
+
+	if (d->feature_incompat & EXT4_INCOMPAT_JOURNAL_DEV) {
+		log_error("ext4: %s holds the journal of another disk, not files", dev->name);
+		return -EOPNOTSUPP;
+	}
+	if (refused) {
+		name_features(text, sizeof(text), refused, incompat_names, "incompat");
+		log_error("ext4: %s uses what cannot be read here: %s", dev->name, text);
+		return -EOPNOTSUPP;
+	}
+	if (!reading && !foreign)
+		return 0;
+	if (!*read_only) {
+		name_features(text, sizeof(text), reading, incompat_names, "incompat");
+		size_t used = str_length(text);
+		if (used && foreign)
+			text[used++] = ' ';
+		if (foreign)
+			name_features(text + used, sizeof(text) - used, foreign, ro_names, "ro_compat");
+		log_warn("ext4: %s is only read, since it uses %s", dev->name, text);
+	}
+	*read_only = true;
+	return 0;
+}

@@ -1,0 +1,451 @@
+/*
+ * Mounted file systems: mounting, the superblock, damage, the end.
+ *
+ * Mounting reads and checks the superblock, replays the journal, then reads the group descriptors, since both of them may
+ * have changed by that; then come the root and the orphans. Until the first transaction the disk says that it is clean;
+ * from then on the flag needs_recovery is set, which is written past the journal, durably, and cleared
+ * when everything is in its place.
+ *
+ * Damage that is found later (ext4_damaged()) ends all writing: the journal is aborted, so that nothing that was built upon
+ * what is damaged becomes durable, and the superblock notes where it was.
+ */
+#include <core/assert.h>
+#include <core/crc.h>
+#include <core/errno.h>
+#include <core/fmt.h>
+#include <core/kmem.h>
+#include <core/log.h>
+#include <core/string.h>
+#include <core/time.h>
+
+#include "group.h"
+#include "super.h"
+
+#define STATFS_TYPE 0xef53
+
+bool ext4_is_read_only(const struct ext4_super *s)
+{
+	return s->options.read_only || __atomic_load_n(&s->damaged, __ATOMIC_RELAXED);
+}
+
+bool ext4_blocks_are_valid(const struct ext4_super *s, uint64_t block, uint64_t count)
+{
+	return block > s->first_data_block && block < s->blocks && count <= s->blocks - block;
+}
+
+/* ---- the superblock on the disk ---- */
+
+static uint32_t now_seconds(void)
+{
+	return (uint32_t)(clock_wall_ns() / NSEC_PER_SEC);
+}
+
+static void csum_set(struct ext4_disk_super *d)
+{
+	if (d->feature_ro_compat & EXT4_RO_METADATA_CSUM)
+		d->checksum = crc32c(~0u, d, offsetof(struct ext4_disk_super, checksum));
+}
+
+void ext4_super_csum_set(struct ext4_super *s)
+{
+	csum_set(s->disk);
+}
+
+static void store_counts(struct ext4_super *s)
+{
+	uint64_t blocks = __atomic_load_n(&s->free_blocks, __ATOMIC_RELAXED);
+
+	s->disk->free_blocks_lo = (uint32_t)blocks;
+	if (ext4_has_incompat(s, EXT4_INCOMPAT_64BIT))
+		s->disk->free_blocks_hi = (uint32_t)(blocks >> 32);
+	s->disk->free_inodes = (uint32_t)__atomic_load_n(&s->free_inodes, __ATOMIC_RELAXED);
+	s->disk->wtime = now_seconds();
+}
+
+int ext4_super_write(struct ext4_super *s)
+{
+	int error;
+
+	mutex_lock(&s->super_lock);
+	csum_set(s->disk);
+	error = buffer_write(s->super_buffer, BLK_FUA);
+	mutex_unlock(&s->super_lock);
+	return error;
+}
+
+/* ---- damage ---- */
+
+static void note(struct ext4_disk_super *d, const char *where, uint32_t ino, uint64_t block)
+{
+	uint32_t now = now_seconds();
+
+	d->state |= EXT4_STATE_ERRORS;
+	if (!d->error_count) {
+		d->first_error_time = now;
+		d->first_error_ino = ino;
+		d->first_error_block = block;
+		d->first_error_line = 0;
+		str_copy(d->first_error_func, sizeof(d->first_error_func), where);
+	}
+	d->error_count++;
+	d->last_error_time = now;
+	d->last_error_ino = ino;
+	d->last_error_block = block;
+	d->last_error_line = 0;
+	str_copy(d->last_error_func, sizeof(d->last_error_func), where);
+	csum_set(d);
+}
+
+/* Into the disk's superblock as it lies there: what the buffer holds may belong to a transaction that never commits. */
+static void note_on_disk(struct ext4_super *s, const char *where, uint32_t ino, uint64_t block)
+{
+	uint32_t bytes = MAX(4096u, s->dev->block_bytes);
+	uint8_t *copy = kmalloc(bytes);
+
+	if (copy && !blkdev_read(s->dev, 0, copy, bytes)) {
+		note((struct ext4_disk_super *)(void *)(copy + EXT4_SUPER_OFFSET), where, ino, block);
+		blkdev_write(s->dev, 0, copy, bytes, BLK_FUA);
+	}
+	kfree(copy);
+}
+
+int ext4_damaged(struct ext4_super *s, const char *where, uint32_t ino, uint64_t block, const char *fmt, ...)
+{
+	bool first, written = !s->options.read_only;
+	char what[160];
+	va_list args;
+
+	va_start(args, fmt);
+	fmt_vprint(what, sizeof(what), fmt, args);
+	va_end(args);
+	log_error("ext4: %s is damaged: %s (inode %u, block %llu): %s", s->dev->name, where, ino,
+		  (unsigned long long)block, what);
+	if (!written)
+		return -EUCLEAN;
+	first = !__atomic_exchange_n(&s->damaged, true, __ATOMIC_ACQ_REL);
+	if (!first)
+		return -EUCLEAN;
+	s->vfs->flags |= MS_RDONLY;
+	if (s->journal)
+		journal_abort(s->journal, -EUCLEAN);
+	note_on_disk(s, where, ino, block);
+	if (s->options.panic)
+		panic("ext4: %s is damaged, and was mounted with errors=panic", s->dev->name);
+	log_error("ext4: %s is read-only from now on; e2fsck repairs it", s->dev->name);
+	return -EUCLEAN;
+}
+
+/* ---- what the VFS asks of a file system ---- */
+
+static void ext4_statfs(struct super *vfs, struct abi_statfs *st)
+{
+	struct ext4_super *s = vfs->own;
+	uint64_t reserved = s->disk->reserved_blocks_lo;
+	uint64_t free = __atomic_load_n(&s->free_blocks, __ATOMIC_RELAXED);
+
+	if (ext4_has_incompat(s, EXT4_INCOMPAT_64BIT))
+		reserved |= (uint64_t)s->disk->reserved_blocks_hi << 32;
+	st->type = STATFS_TYPE;
+	st->block_bytes = st->fragment_bytes = s->block_bytes;
+	st->blocks = s->blocks - MIN(s->blocks, s->overhead);
+	st->blocks_free = free;
+	st->blocks_available = free > reserved ? free - reserved : 0;
+	st->files = s->inodes;
+	st->files_free = __atomic_load_n(&s->free_inodes, __ATOMIC_RELAXED);
+	st->name_max = EXT4_NAME_MAX;
+	memcpy(st->fsid, s->disk->uuid, sizeof(st->fsid));
+}
+
+/* The sums over the groups, which the superblock repeats for those who look at the disk. */
+static int write_counts(struct ext4_super *s)
+{
+	struct ext4_handle h;
+	int error = ext4_start(s, 1, &h);
+
+	if (error)
+		return error;
+	mutex_lock(&s->super_lock);
+	error = ext4_touch(&h, s->super_buffer);
+	if (!error) {
+		store_counts(s);
+		csum_set(s->disk);
+	}
+	mutex_unlock(&s->super_lock);
+	return ext4_stop_with(&h, error);
+}
+
+static int ext4_sync(struct super *vfs)
+{
+	struct ext4_super *s = vfs->own;
+	int error, next;
+
+	if (ext4_is_read_only(s))
+		return s->damaged ? -EIO : 0;
+	error = ext4_sync_data(s);
+	next = write_counts(s);
+	if (s->journal)
+		next = next ? next : journal_commit(s->journal);
+	else
+		next = next ? next : ext4_write_buffers(s);
+	if (!next && !s->journal)
+		next = blkdev_flush(s->dev);
+	return error ? error : next;
+}
+
+static void super_free(struct ext4_super *s)
+{
+	buffer_put(s->super_buffer);
+	buffers_destroy(&s->buffers);
+	blkdev_release(s->dev);
+	kfree(s);
+}
+
+/* The disk is clean: state and counts, past the journal, which is empty and closed by now. */
+static int write_clean(struct ext4_super *s)
+{
+	mutex_lock(&s->super_lock);
+	store_counts(s);
+	s->disk->feature_incompat &= ~EXT4_INCOMPAT_RECOVER;
+	if (!(s->disk->state & EXT4_STATE_ERRORS))
+		s->disk->state |= EXT4_STATE_CLEAN;
+	mutex_unlock(&s->super_lock);
+	return ext4_super_write(s);
+}
+
+static void ext4_unmount(struct super *vfs)
+{
+	struct ext4_super *s = vfs->own;
+	bool write = !ext4_is_read_only(s);
+	int error = 0;
+
+	if (write)
+		ext4_orphans_close(s);
+	if (write && !s->journal)
+		error = ext4_write_buffers(s);
+	if (s->journal)
+		error = ext4_journal_close(s);
+	if (write && !error)
+		error = write_clean(s);
+	if (write && !error)
+		error = blkdev_flush(s->dev);
+	if (error)
+		log_error("ext4: %s could not be left in order (error %d); its journal or e2fsck will see to it",
+			  s->dev->name, -error);
+	ext4_groups_close(s);
+	super_free(s);
+}
+
+static const struct super_ops ext4_super_ops = {
+	.statfs = ext4_statfs, .sync = ext4_sync, .unmount = ext4_unmount,
+};
+
+/* ---- mounting ---- */
+
+static struct blkdev *device_of(const char *source)
+{
+	static const char serial[] = "/dev/disk/by-id/virtio-", dev[] = "/dev/";
+
+	if (str_starts_with(source, serial))
+		return blkdev_find_serial(source + sizeof(serial) - 1);
+	return blkdev_find(str_starts_with(source, dev) ? source + sizeof(dev) - 1 : source);
+}
+
+static void default_options(struct ext4_options *o, const struct ext4_disk_super *d)
+{
+	static const enum ext4_data_mode modes[4] = {
+		EXT4_DATA_ORDERED, EXT4_DATA_JOURNAL, EXT4_DATA_ORDERED, EXT4_DATA_WRITEBACK,
+	};
+
+	o->panic = d->errors == EXT4_ERRORS_PANIC;
+	o->data = modes[d->default_mount_opts >> 5 & 3];
+	o->no_barrier = d->default_mount_opts & 0x100;
+}
+
+static int read_options(struct ext4_super *s, const struct ext4_disk_super *d, const char *text)
+{
+	int error;
+
+	s->options.read_only = s->vfs->flags & MS_RDONLY;
+	default_options(&s->options, d);
+	error = ext4_options_parse(&s->options, text);
+	if (!error)
+		error = ext4_features_check(s->dev, d, &s->options.read_only);
+	if (!error && s->dev->read_only && !s->options.read_only) {
+		log_warn("ext4: %s cannot be written to, and is mounted read-only", s->dev->name);
+		s->options.read_only = true;
+	}
+	if (s->options.noload)
+		s->options.read_only = true;
+	if (s->options.read_only)
+		s->vfs->flags |= MS_RDONLY;
+	return error;
+}
+
+/* The superblock's buffer, which must hold what was checked. */
+static int hold_super(struct ext4_super *s, const struct ext4_disk_super *d)
+{
+	int error = buffer_read(&s->buffers, EXT4_SUPER_OFFSET >> s->block_shift, &s->super_buffer);
+
+	if (error)
+		return error;
+	s->disk = (struct ext4_disk_super *)(void *)(s->super_buffer->data + EXT4_SUPER_OFFSET % s->block_bytes);
+	return memcmp(s->disk, d, sizeof(*d)) ? -EIO : 0;
+}
+
+static void locks_init(struct ext4_super *s)
+{
+	mutex_init(&s->super_lock);
+	mutex_init(&s->handles_lock);
+	mutex_init(&s->write_lock);
+	waitq_init(&s->handles_wait);
+	ext4_icache_init(s);
+	s->next_generation = (uint32_t)(clock_wall_ns() >> 10);
+}
+
+/* The mount, as the disk tells it: how often, when last. With a journal the state stays clean. */
+static int write_mounted(struct ext4_super *s)
+{
+	mutex_lock(&s->super_lock);
+	s->disk->mtime = now_seconds();
+	s->disk->mnt_count++;
+	if (s->journal)
+		s->disk->feature_incompat |= EXT4_INCOMPAT_RECOVER;
+	else
+		s->disk->state &= (uint16_t)~EXT4_STATE_CLEAN;
+	if (s->journal)
+		s->disk->state |= EXT4_STATE_CLEAN;
+	mutex_unlock(&s->super_lock);
+	return ext4_super_write(s);
+}
+
+static int read_root(struct ext4_super *s)
+{
+	struct ext4_inode *root;
+	int error = ext4_iget(s, EXT4_ROOT_INO, 0, &root);
+
+	if (error)
+		return error;
+	if (!inode_is_dir(&root->inode)) {
+		inode_put(&root->inode);
+		return ext4_damaged(s, "root", EXT4_ROOT_INO, 0, "it is no directory");
+	}
+	s->vfs->root = &root->inode;
+	return 0;
+}
+
+/* Blocks that never hold a file's bytes: mke2fs counted them, or else we do. */
+static uint64_t overhead_of(const struct ext4_super *s)
+{
+	uint64_t tables = s->inodes_per_group / s->inodes_per_block + 2;
+	uint64_t sum = s->first_data_block + tables * s->groups;
+
+	if (s->disk->overhead_clusters)
+		return s->disk->overhead_clusters;
+	for (uint32_t g = 0; g < s->groups; g++)
+		sum += group_base_blocks(s, g);
+	return sum;
+}
+
+/* With the superblock's buffer: journal, groups, root, orphans. */
+static int open_contents(struct ext4_super *s)
+{
+	int error = ext4_journal_open(s);
+
+	if (error)
+		return error;
+	error = ext4_groups_open(s);
+	if (error)
+		goto no_groups;
+	s->overhead = overhead_of(s);
+	if (!s->options.read_only)
+		error = write_mounted(s);
+	if (!error)
+		error = read_root(s);
+	if (error)
+		goto no_root;
+	error = s->options.read_only ? 0 : ext4_orphans_open(s);
+	if (!error)
+		return 0;
+	inode_put(s->vfs->root);
+	s->vfs->root = NULL;
+no_root:
+	ext4_groups_close(s);
+no_groups:
+	if (s->journal)
+		ext4_journal_close(s);
+	return error;
+}
+
+static int open_super(struct ext4_super *s, const char *options)
+{
+	struct ext4_disk_super *d = kmalloc(sizeof(*d));
+	int error = d ? ext4_super_read(s->dev, d) : -ENOMEM;
+
+	if (!error)
+		error = read_options(s, d, options);
+	if (!error) {
+		ext4_geometry_set(s, d);
+		error = buffers_init(&s->buffers, s->dev, s->block_bytes, s->blocks);
+	}
+	if (error) {
+		kfree(d);
+		return error;
+	}
+	error = hold_super(s, d);
+	kfree(d);
+	if (!error)
+		error = open_contents(s);
+	if (error) {
+		buffer_put(s->super_buffer);
+		buffers_destroy(&s->buffers);
+	}
+	return error;
+}
+
+static void log_mounted(const struct ext4_super *s)
+{
+	static const char *const modes[] = { "ordered", "writeback", "journaled" };
+
+	log_info("ext4: %s: %llu blocks of %u bytes, %s, data %s", s->dev->name, (unsigned long long)s->blocks,
+		 s->block_bytes, s->options.read_only ? "read-only" : s->journal ? "with a journal" : "without a journal",
+		 modes[s->options.data]);
+	if (s->disk->state & EXT4_STATE_ERRORS)
+		log_warn("ext4: %s is marked as damaged: e2fsck should look at it", s->dev->name);
+}
+
+static int ext4_mount(struct super *vfs, const char *source, const char *options)
+{
+	struct blkdev *dev = device_of(source);
+	struct ext4_super *s;
+	int error;
+
+	if (!dev) {
+		log_error("ext4: there is no disk %s", source);
+		return -ENODEV;
+	}
+	s = kzalloc(sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->vfs = vfs;
+	s->dev = dev;
+	vfs->own = s;
+	vfs->ops = &ext4_super_ops;
+	locks_init(s);
+	error = blkdev_claim(dev);
+	if (error) {
+		log_error("ext4: %s is in use", dev->name);
+		kfree(s);
+		return error;
+	}
+	error = open_super(s, options);
+	if (error) {
+		blkdev_release(dev);
+		kfree(s);
+		return error;
+	}
+	log_mounted(s);
+	return 0;
+}
+
+const struct fs_type ext4_type = { .name = "ext4", .mount = ext4_mount };
+FS_TYPE(ext4_type);

@@ -1,0 +1,31 @@
+/* Between the files that make a mounted file system: super.c, geometry.c, features.c, recognise.c, recovery.c. */
+#ifndef EXT4_SUPER_H
+#define EXT4_SUPER_H
+
+#include "ext4.h"
+
+/*
+ * geometry.c. Reads the superblock and checks every field: 0 and *out filled in, -EIO, -EINVAL (no ext4: a sentence in
+ * the log says what it is instead), -EUCLEAN (damaged), -ENOMEM.
+ */
+int ext4_super_read(struct blkdev *d, struct ext4_disk_super *out);
+/* What the rest of the file system knows of a superblock that has been checked. */
+void ext4_geometry_set(struct ext4_super *s, const struct ext4_disk_super *d);
+
+/* features.c. Features nobody knows: 0, -EOPNOTSUPP with their names in the log; *read_only: only to be read. */
+int ext4_features_check(const struct blkdev *dev, const struct ext4_disk_super *d, bool *read_only);
+
+/* recognise.c. The format of a disk, or NULL; `bytes` has room for 4096. */
+const char *ext4_recognise(struct blkdev *d, uint8_t *bytes);
+
+/* recovery.c. Replays the journal and opens it, if there is one and the mount wants it: 0, -EIO, -EUCLEAN, -EROFS... */
+int ext4_journal_open(struct ext4_super *s);
+/* Everything is in its place, the journal is empty and closed. */
+int ext4_journal_close(struct ext4_super *s);
+/* super.c. Writes the superblock past the journal, durably; flags that say what state the disk is in. */
+int ext4_super_write(struct ext4_super *s);
+/* inode.c. An inode that is in no cache, from the disk's: 0, -EUCLEAN, -ENOMEM. */
+int ext4_inode_load(struct ext4_super *s, uint32_t ino, const struct ext4_disk_inode *raw, unsigned flags,
+		    struct ext4_inode *i);
+
+#endif

@@ -1,0 +1,183 @@
+/* Disks for tests, made and judged by e2fsprogs. See testdisk.h. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <core/errno.h>
+#include <core/kmem.h>
+#include <core/string.h>
+#include <core/test.h>
+
+#include "../../dev/recdev.h"
+#include "testdisk.h"
+
+#define SIZES 64u /* mebibytes, each with a disk of its own that is used again */
+
+static struct recdev *disks[SIZES + 1], *disk;
+static bool mounted;
+
+static void remove_folder(void)
+{
+	if (system("rm -rf \"$T\""))
+		return;
+}
+
+static bool folder(void)
+{
+	static char path[] = "/tmp/kiln-ext4-XXXXXX";
+	static bool made;
+
+	if (made)
+		return true;
+	if (!mkdtemp(path) || setenv("T", path, 1))
+		return false;
+	made = true;
+	return atexit(remove_folder) == 0;
+}
+
+size_t testdisk_output(const char *commands, char *buf, size_t size)
+{
+	char line[4096];
+	size_t n;
+	FILE *p;
+
+	snprintf(line, sizeof(line), "cd \"$T\" && PATH=$PATH:/sbin:/usr/sbin && { %s ; } 2>&1", commands);
+	p = popen(line, "r");
+	if (!p)
+		return 0;
+	n = fread(buf, 1, size - 1, p);
+	buf[n] = '\0';
+	while (fread(line, 1, sizeof(line), p) > 0)
+		;
+	pclose(p);
+	return n;
+}
+
+int testdisk_shell(const char *commands)
+{
+	char line[4096], out[2048];
+	size_t n;
+	FILE *p;
+	int status;
+
+	if (!folder())
+		return -1;
+	snprintf(line, sizeof(line), "cd \"$T\" && PATH=$PATH:/sbin:/usr/sbin && { %s ; } 2>&1", commands);
+	p = popen(line, "r");
+	if (!p)
+		return -1;
+	n = fread(out, 1, sizeof(out) - 1, p);
+	out[n] = '\0';
+	while (fread(line, 1, sizeof(line), p) > 0)
+		;
+	status = pclose(p);
+	status = status & 0x7f ? -1 : status >> 8;
+	if (status)
+		test_print("%s\n%s", commands, out);
+	return status;
+}
+
+bool testdisk_load(unsigned mebibytes)
+{
+	char path[64];
+	uint8_t *bytes = malloc(MIB(mebibytes));
+	FILE *f;
+	bool ok;
+
+	if (mounted) /* a test that failed */
+		testdisk_unmount();
+	snprintf(path, sizeof(path), "%s/disk", getenv("T"));
+	f = fopen(path, "rb");
+	ok = f && bytes && fread(bytes, 1, MIB(mebibytes), f) == MIB(mebibytes);
+	if (f)
+		fclose(f);
+	if (ok && !disks[mebibytes])
+		disks[mebibytes] = recdev_create(MIB(mebibytes));
+	disk = disks[mebibytes];
+	ok = ok && disk;
+	if (ok)
+		recdev_load(disk, bytes);
+	free(bytes);
+	return ok;
+}
+
+bool testdisk_make(const char *options, unsigned mebibytes, const char *tree)
+{
+	char line[2048];
+
+	snprintf(line, sizeof(line), "rm -rf tree disk; mkdir tree && ( cd tree && { %s ; } ) && truncate -s %uM disk && "
+		 "mke2fs -q -F -d tree %s disk", tree ? tree : "true", mebibytes, options);
+	return mebibytes <= SIZES && !testdisk_shell(line) && testdisk_load(mebibytes);
+}
+
+struct blkdev *testdisk_dev(void)
+{
+	return &disk->dev;
+}
+
+uint8_t *testdisk_bytes(void)
+{
+	return disk->bytes;
+}
+
+bool testdisk_store(void)
+{
+	char path[64];
+	FILE *f;
+	bool ok;
+
+	snprintf(path, sizeof(path), "%s/disk", getenv("T"));
+	f = fopen(path, "wb");
+	ok = f && fwrite(disk->bytes, 1, disk->dev.bytes, f) == disk->dev.bytes;
+	return f && !fclose(f) && ok;
+}
+
+int testdisk_judge(void)
+{
+	return testdisk_store() ? testdisk_shell("e2fsck -fn disk") : -1;
+}
+
+/* ---- through the VFS ---- */
+
+int testdisk_mount(uint32_t flags, const char *options)
+{
+	struct path at;
+	int error;
+
+	vfs_mount("tmpfs", "", NULL, 0, NULL);
+	vfs_create(NULL, "/t", S_IFDIR | 0755, 0, NULL);
+	error = vfs_walk(NULL, "/t", WALK_DIR, &at);
+	if (error)
+		return error;
+	error = vfs_mount("ext4", testdisk_dev()->name, &at, flags, options);
+	path_put(&at);
+	mounted = !error;
+	return error;
+}
+
+int testdisk_unmount(void)
+{
+	struct path at;
+	int error = vfs_walk(NULL, "/t", WALK_DIR, &at);
+
+	if (error)
+		return error;
+	error = vfs_unmount(&at);
+	mounted = error;
+	if (error)
+		path_put(&at);
+	return error;
+}
+
+kssize_t testdisk_read(const char *path, void *buf, size_t size)
+{
+	struct uio_vec vec = { buf, size };
+	struct uio u = { .vecs = &vec, .vec_count = 1, .left = size, .from_kernel = true };
+	struct file *f;
+	kssize_t n = vfs_open(NULL, path, O_RDONLY, 0, &f);
+
+	if (n)
+		return n;
+	n = f->ops->read ? f->ops->read(f, &u) : -EISDIR;
+	file_put(f);
+	return n;
+}
