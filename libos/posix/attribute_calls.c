@@ -100,7 +100,8 @@ long sys_faccessat2(int dirfd, const char *path, int mode, int flags)
 	error = where_find(dirfd, path, flags & ~AT_EACCESS, &p);
 	if (error)
 		return error;
-	error = mode ? inode_permission(path_inode(&p), (unsigned)mode) : 0;
+	error = !mode ? 0 : flags & AT_EACCESS ? inode_permission(path_inode(&p), (unsigned)mode)
+					       : inode_permission_real(path_inode(&p), (unsigned)mode);
 	if (!error && mode & 1 && inode_kind(path_inode(&p)) == S_IFREG && vfs_mount_flags(&p) & MS_NOEXEC)
 		error = -EACCES;
 	if (!error && mode & 2 && path_is_read_only(&p))
@@ -145,7 +146,7 @@ static struct attr_change owners(unsigned uid, unsigned gid)
 {
 	const unsigned same = (unsigned)-1;
 
-	return (struct attr_change){ .mask = (uid != same ? ATTR_UID : 0u) | (gid != same ? ATTR_GID : 0u),
+	return (struct attr_change){ .mask = ATTR_OWNED | (uid != same ? ATTR_UID : 0u) | (gid != same ? ATTR_GID : 0u),
 				     .uid = uid, .gid = gid };
 }
 
@@ -190,6 +191,8 @@ long sys_utimensat(int dirfd, const char *path, const void *user_times, int flag
 
 	if (user_times && user_read(times, user_times, sizeof(times)) < 0)
 		return -EFAULT;
+	if (times[0].nsec == UTIME_NOW && times[1].nsec == UTIME_NOW)
+		a.mask = ATTR_NOW;
 	error = take_time(&a, ATTR_ATIME, &times[0], &a.atime);
 	if (!error)
 		error = take_time(&a, ATTR_MTIME, &times[1], &a.mtime);
@@ -213,15 +216,19 @@ long sys_truncate(const char *path, long size)
 	return change_path(error, &p, &a);
 }
 
-/* A descriptor for writing of a regular file: 0 and the path. */
-static int writable_file(int fd, struct path *p)
+/* A descriptor for writing of a regular file: 0 and the path; `not_writable` for one opened for reading. */
+static int writable_file(int fd, int not_writable, struct path *p)
 {
 	struct file *f = fd_get(fd);
 	int error = f ? where_of(fd, p) : -EBADF;
 
-	if (!error && (inode_kind(path_inode(p)) != S_IFREG || (f->flags & O_ACCMODE) == O_RDONLY)) {
-		error = inode_kind(path_inode(p)) == S_IFREG ? -EBADF : -EINVAL;
-		path_put(p);
+	if (!error) {
+		if ((f->flags & O_ACCMODE) == O_RDONLY)
+			error = not_writable;
+		else if (inode_kind(path_inode(p)) != S_IFREG)
+			error = -EINVAL;
+		if (error)
+			path_put(p);
 	}
 	if (f)
 		file_put(f);
@@ -232,9 +239,9 @@ long sys_ftruncate(int fd, long size)
 {
 	struct attr_change a = { .mask = ATTR_SIZE, .size = size };
 	struct path p;
-	int error = size < 0 ? -EINVAL : writable_file(fd, &p);
+	int error = size < 0 ? -EINVAL : writable_file(fd, -EINVAL, &p);
 
-	return change_path(error == -EBADF && fd_is_open(fd) ? -EINVAL : error, &p, &a);
+	return change_path(error, &p, &a);
 }
 
 long sys_fallocate(int fd, int mode, long offset, long len)
@@ -247,7 +254,7 @@ long sys_fallocate(int fd, int mode, long offset, long len)
 		return -EINVAL;
 	if (offset > INT64_MAX - len)
 		return -EFBIG;
-	error = writable_file(fd, &p);
+	error = writable_file(fd, -EBADF, &p);
 	if (error)
 		return error;
 	inode = path_inode(&p);
@@ -280,6 +287,25 @@ static int xattr_name(char *name, const char *user)
 	return -EOPNOTSUPP;
 }
 
+/* May the caller set (or see) an attribute of that name? Values of "security." can be seen by all. */
+static int xattr_may(const struct path *p, const char *name, bool set)
+{
+	const struct inode *inode = path_inode(p);
+	bool root = vfs_context()->uid == 0;
+
+	if (set && path_is_read_only(p))
+		return -EROFS;
+	if (str_starts_with(name, "security.") || str_starts_with(name, "system."))
+		return set && !root ? -EPERM : 0;
+	if (str_starts_with(name, "trusted."))
+		return root ? 0 : set ? -EPERM : -ENODATA;
+	if (inode_kind(inode) != S_IFREG && !inode_is_dir(inode))
+		return set ? -EPERM : -ENODATA;
+	if (set && inode_is_dir(inode) && inode->mode & S_ISVTX && !vfs_owns(inode))
+		return -EPERM;
+	return inode_permission(inode, set ? 2 : 4);
+}
+
 static long xattr_set(int error, struct path *p, const char *user_name, const void *user_value, size_t size,
 		      int flags, bool removes)
 {
@@ -297,8 +323,10 @@ static long xattr_set(int error, struct path *p, const char *user_name, const vo
 		error = -ENOMEM;
 	if (!error && size && user_read(value, user_value, size) < 0)
 		error = -EFAULT;
-	if (!error && path_is_read_only(p))
-		error = -EROFS;
+	if (!error && flags & ~3)
+		error = -EINVAL;
+	if (!error)
+		error = xattr_may(p, name, true);
 	if (!error) {
 		mutex_lock(&inode->lock);
 		error = inode->ops->xattr_set ? inode->ops->xattr_set(inode, name, value, size, flags)
@@ -320,7 +348,6 @@ static long xattr_out(kssize_t n, void *user, const void *buf, size_t size)
 	return n > 0 && size && user_write(user, buf, (size_t)n) < 0 ? -EFAULT : n;
 }
 
-/* A value, or without a name the list of names. */
 static long xattr_get(int error, struct path *p, const char *user_name, void *user, size_t size)
 {
 	char name[XATTR_NAME_MAX + 1];
@@ -332,20 +359,67 @@ static long xattr_get(int error, struct path *p, const char *user_name, void *us
 		return error;
 	inode = path_inode(p);
 	size = MIN(size, XATTR_SIZE_MAX);
-	n = user_name ? xattr_name(name, user_name) : 0;
+	n = xattr_name(name, user_name);
+	if (!n)
+		n = xattr_may(p, name, false);
 	if (!n && size && !(buf = kmalloc(size)))
 		n = -ENOMEM;
 	if (!n) {
 		mutex_lock(&inode->lock);
-		if (!inode->ops->xattr_get)
-			n = -EOPNOTSUPP;
-		else
-			n = user_name ? inode->ops->xattr_get(inode, name, buf, size)
-				      : inode->ops->xattr_list(inode, buf, size);
+		n = inode->ops->xattr_get ? inode->ops->xattr_get(inode, name, buf, size) : -EOPNOTSUPP;
 		mutex_unlock(&inode->lock);
 	}
 	n = xattr_out(n, user, buf, size);
 	kfree(buf);
+	path_put(p);
+	return n;
+}
+
+/* Takes the names out that others than root do not see; what is left. */
+static kssize_t hide_trusted(char *list, kssize_t size)
+{
+	kssize_t kept = 0;
+
+	for (kssize_t at = 0; at < size;) {
+		kssize_t len = (kssize_t)str_length(list + at) + 1;
+
+		if (!str_starts_with(list + at, "trusted.")) {
+			memmove(list + kept, list + at, (size_t)len);
+			kept += len;
+		}
+		at += len;
+	}
+	return kept;
+}
+
+static kssize_t list_all(struct inode *inode, char **list)
+{
+	kssize_t n = -EOPNOTSUPP;
+
+	mutex_lock(&inode->lock);
+	if (inode->ops->xattr_list)
+		n = inode->ops->xattr_list(inode, NULL, 0);
+	if (n > 0 && !(*list = kmalloc((size_t)n)))
+		n = -ENOMEM;
+	if (n > 0)
+		n = inode->ops->xattr_list(inode, *list, (size_t)n);
+	mutex_unlock(&inode->lock);
+	return n;
+}
+
+static long xattr_list(int error, struct path *p, char *user, size_t size)
+{
+	char *list = NULL;
+	kssize_t n;
+
+	if (error)
+		return error;
+	n = list_all(path_inode(p), &list);
+	if (n > 0 && vfs_context()->uid)
+		n = hide_trusted(list, n);
+	if (n > 0 && size)
+		n = (size_t)n > size ? -ERANGE : xattr_out(n, user, list, size);
+	kfree(list);
 	path_put(p);
 	return n;
 }
@@ -368,7 +442,7 @@ static long xattr_get(int error, struct path *p, const char *user_name, void *us
 	long sys_##prefix##listxattr(type of, char *list, size_t size)                              \
 	{                                                                                            \
 		struct path p;                                                                       \
-		return xattr_get(find(of, &p), &p, NULL, list, size);                                \
+		return xattr_list(find(of, &p), &p, list, size);                                      \
 	}                                                                                            \
 	long sys_##prefix##removexattr(type of, const char *name)                                   \
 	{                                                                                            \
@@ -404,7 +478,7 @@ long sys_fstatfs(int fd, void *out)
 {
 	struct path p;
 
-	return statfs_out(where_of(fd, &p), &p, out);
+	return statfs_out(where_of_any(fd, &p), &p, out);
 }
 
 #define MOUNT_TEXT 1024u

@@ -1,5 +1,5 @@
 posix-objs := start.o process.o signal.o signal_calls.o futex.o time.o memory.o fault.o fd.o descriptors.o io.o blocking.o \
-	poll_calls.o itimer.o info.o random.o
+	poll_calls.o itimer.o info.o random.o credentials.o
 objs-$(CONFIG_POSIX)          += $(posix-objs)
 # Paths: through the file systems, or else a few fixed places.
 path-objs := $(if $(CONFIG_VFS),where.o path_calls.o attribute_calls.o lock_calls.o,open.o)

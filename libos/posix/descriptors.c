@@ -45,7 +45,7 @@ long sys_close(int fd)
 
 long sys_dup(int fd)
 {
-	struct file *f = fd_get(fd);
+	struct file *f = fd_get_any(fd);
 
 	return f ? fd_install(f, false, 0) : -EBADF;
 }
@@ -56,7 +56,7 @@ long sys_dup3(int from, int to, int flags)
 
 	if (from == to || (flags & ~O_CLOEXEC))
 		return -EINVAL;
-	f = fd_get(from);
+	f = fd_get_any(from);
 	return f ? fd_replace(to, f, flags & O_CLOEXEC) : -EBADF;
 }
 
@@ -120,9 +120,14 @@ static long fcntl_file(struct file *f, int fd, int command, unsigned long arg)
 	}
 }
 
+static bool is_about_descriptor(int command)
+{
+	return command <= F_GETFL || command == F_DUPFD_CLOEXEC;
+}
+
 long sys_fcntl(int fd, int command, unsigned long arg)
 {
-	struct file *f = fd_get(fd);
+	struct file *f = is_about_descriptor(command) ? fd_get_any(fd) : fd_get(fd);
 	long ret;
 
 	if (!f)

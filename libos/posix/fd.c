@@ -12,6 +12,7 @@
 #include <core/kmem.h>
 #include <core/string.h>
 #include <core/sync.h>
+#include <libos/abi.h>
 
 #include "fd.h"
 
@@ -60,7 +61,7 @@ bool fd_is_open(int fd)
 	return open;
 }
 
-struct file *fd_get(int fd)
+struct file *fd_get_any(int fd)
 {
 	struct file *f = NULL;
 
@@ -68,6 +69,17 @@ struct file *fd_get(int fd)
 	if (fd_is_open_locked(fd))
 		f = file_get(table.slots.files[fd]);
 	spin_unlock(&table.lock);
+	return f;
+}
+
+struct file *fd_get(int fd)
+{
+	struct file *f = fd_get_any(fd);
+
+	if (IS_ENABLED(CONFIG_VFS) && f && unlikely(f->flags & O_PATH)) {
+		file_put(f);
+		return NULL;
+	}
 	return f;
 }
 
@@ -169,7 +181,8 @@ static int fd_try_install(struct file *f, bool close_on_exec, unsigned lowest, u
 	return fd < table.slots.size ? (int)fd : -EAGAIN;
 }
 
-int fd_install(struct file *f, bool close_on_exec, int lowest)
+/* `f` NULL: the number is taken, but refers to nothing yet. */
+static int number_take(struct file *f, bool close_on_exec, int lowest)
 {
 	unsigned wanted = 0;
 	int ret;
@@ -180,9 +193,33 @@ int fd_install(struct file *f, bool close_on_exec, int lowest)
 			break;
 		ret = table_grow(wanted);
 	} while (ret == 0);
+	return ret;
+}
+
+int fd_install(struct file *f, bool close_on_exec, int lowest)
+{
+	int ret = number_take(f, close_on_exec, lowest);
+
 	if (ret < 0)
 		file_put(f);
 	return ret;
+}
+
+int fd_reserve(bool close_on_exec)
+{
+	return number_take(NULL, close_on_exec, 0);
+}
+
+void fd_fill(int fd, struct file *f)
+{
+	spin_lock(&table.lock);
+	table.slots.files[fd] = f;
+	if (!f) {
+		bit_set(table.slots.used, (unsigned)fd, false);
+		bit_set(table.slots.cloexec, (unsigned)fd, false);
+		table.lowest_free = MIN(table.lowest_free, (unsigned)fd);
+	}
+	spin_unlock(&table.lock);
 }
 
 int fd_replace(int fd, struct file *f, bool close_on_exec)
@@ -199,12 +236,17 @@ int fd_replace(int fd, struct file *f, bool close_on_exec)
 		return ret;
 	}
 	spin_lock(&table.lock);
-	old = bit_get(table.slots.used, (unsigned)fd) ? table.slots.files[fd] : NULL;
-	slot_fill_locked((unsigned)fd, f, close_on_exec);
+	old = table.slots.files[fd];
+	if (!old && bit_get(table.slots.used, (unsigned)fd)) {
+		old = f;
+		ret = -EBUSY; /* somebody is about to fill it */
+	} else {
+		slot_fill_locked((unsigned)fd, f, close_on_exec);
+	}
 	spin_unlock(&table.lock);
 	if (old)
 		file_put(old);
-	return fd;
+	return ret ? ret : fd;
 }
 
 int fd_close(int fd)

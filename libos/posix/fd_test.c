@@ -109,3 +109,21 @@ TEST(fd_table_agrees_with_a_model)
 		if (open[n])
 			fd_close(base + (int)n);
 }
+
+TEST(fd_reserved_numbers_are_nobodys_until_they_are_filled)
+{
+	struct file *f = file_create(&ops, NULL, 0), *g = file_create(&ops, NULL, 0);
+	int fd = fd_reserve(true), other;
+
+	CHECK(fd >= 0 && !fd_is_open(fd) && !fd_get(fd));
+	CHECK_EQ(fd_close(fd), -EBADF);
+	CHECK_EQ(fd_replace(fd, g, false), -EBUSY);
+	other = fd_reserve(false);
+	CHECK(other > fd);
+	fd_fill(other, NULL);
+	fd_fill(fd, f);
+	CHECK(fd_is_open(fd));
+	CHECK_EQ(fd_reserve(false), other); /* given back, it is the lowest again */
+	fd_fill(other, NULL);
+	CHECK_EQ(fd_close(fd), 0);
+}

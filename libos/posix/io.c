@@ -57,6 +57,21 @@ static bool file_may(const struct file *f, bool reading)
 	return mode == O_RDWR || mode == (reading ? O_RDONLY : O_WRONLY);
 }
 
+/* What another user writes to does not run as its owner any more. */
+static void before_write(struct file *f)
+{
+	const struct path *p = file_path(f);
+
+	if (p && unlikely(path_inode(p)->mode & (S_ISUID | S_ISGID)))
+		vfs_drop_set_id(p);
+}
+
+/* No file goes on behind the largest number there is. */
+static bool ends_beyond_all(const struct uio *u)
+{
+	return u->offset > 0 && u->left > (uint64_t)(INT64_MAX - u->offset);
+}
+
 static kssize_t file_transfer(struct file *f, struct uio *u, bool reading)
 {
 	kssize_t n;
@@ -65,14 +80,16 @@ static kssize_t file_transfer(struct file *f, struct uio *u, bool reading)
 		return -EBADF;
 	if (!(reading ? f->ops->read : f->ops->write))
 		return -EINVAL;
+	if (IS_ENABLED(CONFIG_VFS) && !reading)
+		before_write(f);
 	if (f->ops->seek && u->offset < 0) {
 		mutex_lock(&f->position_lock);
 		u->offset = f->position;
-		n = reading ? file_read(f, u) : file_write(f, u);
+		n = ends_beyond_all(u) ? -EINVAL : reading ? file_read(f, u) : file_write(f, u);
 		f->position = u->offset;
 		mutex_unlock(&f->position_lock);
 	} else {
-		n = reading ? file_read(f, u) : file_write(f, u);
+		n = ends_beyond_all(u) ? -EINVAL : reading ? file_read(f, u) : file_write(f, u);
 	}
 	if (n > 0)
 		notify_file(f, reading ? NOTIFY_ACCESS : NOTIFY_MODIFY);
@@ -227,7 +244,7 @@ long sys_fdatasync(int fd)
 
 long sys_fstat(int fd, void *st)
 {
-	struct file *f = fd_get(fd);
+	struct file *f = fd_get_any(fd);
 	struct kstat k;
 	long ret;
 

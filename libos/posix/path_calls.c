@@ -25,17 +25,23 @@ __attribute__((weak)) int etc_open(const char *path, uint32_t flags, struct file
 
 long sys_openat(int dirfd, const char *user_path, int flags, unsigned mode)
 {
+	struct file *f = NULL;
 	struct where w;
-	struct file *f;
-	int error = where_begin(&w, dirfd, user_path);
+	int error = where_begin(&w, dirfd, user_path), fd;
 
 	if (error)
 		return error;
+	fd = fd_reserve(flags & O_CLOEXEC);
+	if (fd < 0) {
+		where_end(&w);
+		return fd;
+	}
 	error = vfs_open(w.base, w.text, (uint32_t)flags, mode, &f);
 	if (error == -ENOENT && !(flags & O_CREAT))
 		error = etc_open(w.text, (uint32_t)flags & (O_ACCMODE | O_NONBLOCK), &f);
 	where_end(&w);
-	return error ? error : fd_install(f, flags & O_CLOEXEC, 0);
+	fd_fill(fd, error ? NULL : f);
+	return error ? error : fd;
 }
 
 int open_standard_files(void)
@@ -286,7 +292,7 @@ long sys_chdir(const char *path)
 long sys_fchdir(int fd)
 {
 	struct path p;
-	int error = where_of(fd, &p);
+	int error = where_of_any(fd, &p);
 
 	return error == -EINVAL ? -ENOTDIR : error ? error : change_dir(&p, &vfs_context()->cwd);
 }

@@ -57,7 +57,7 @@ static int next_fd(unsigned from)
 /* What has no name says what it is. */
 static kssize_t fd_text(unsigned fd, char *buf, size_t size)
 {
-	struct file *f = fd_get((int)fd);
+	struct file *f = fd_get_any((int)fd);
 	kssize_t n;
 
 	if (!f)
@@ -76,7 +76,7 @@ static kssize_t fd_text(unsigned fd, char *buf, size_t size)
 
 static int fd_place(unsigned fd, struct path *out)
 {
-	struct file *f = fd_get((int)fd);
+	struct file *f = fd_get_any((int)fd);
 	const struct path *p = f ? file_path(f) : NULL;
 
 	if (p) {

@@ -19,7 +19,7 @@ int where_begin(struct where *w, int dirfd, const char *user_path)
 			kfree(w->text);
 		return len < 0 ? (int)len : 0;
 	}
-	w->dir = fd_get(dirfd);
+	w->dir = fd_get_any(dirfd);
 	w->base = w->dir ? file_path(w->dir) : NULL;
 	if (w->base && (inode_is_dir(path_inode(w->base)) || !len))
 		return 0;
@@ -34,9 +34,8 @@ void where_end(struct where *w)
 	kfree(w->text);
 }
 
-int where_of(int fd, struct path *out)
+static int place_of(struct file *f, struct path *out)
 {
-	struct file *f = fd_get(fd);
 	const struct path *p = f ? file_path(f) : NULL;
 
 	if (p) {
@@ -46,6 +45,16 @@ int where_of(int fd, struct path *out)
 	if (f)
 		file_put(f);
 	return p ? 0 : f ? -EINVAL : -EBADF;
+}
+
+int where_of(int fd, struct path *out)
+{
+	return place_of(fd_get(fd), out);
+}
+
+int where_of_any(int fd, struct path *out)
+{
+	return place_of(fd_get_any(fd), out);
 }
 
 int where_find(int dirfd, const char *user_path, int at_flags, struct path *out)
@@ -59,7 +68,7 @@ int where_find(int dirfd, const char *user_path, int at_flags, struct path *out)
 	if (error)
 		return error;
 	if (!w.text[0] && at_flags & AT_EMPTY_PATH)
-		error = dirfd == AT_FDCWD ? vfs_walk(NULL, ".", 0, out) : where_of(dirfd, out);
+		error = dirfd == AT_FDCWD ? vfs_walk(NULL, ".", 0, out) : where_of_any(dirfd, out);
 	else
 		error = vfs_walk(w.base, w.text, at_flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW, out);
 	where_end(&w);

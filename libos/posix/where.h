@@ -19,6 +19,7 @@ void where_end(struct where *w);
  * at_flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH; others are -EINVAL.
  */
 int where_find(int dirfd, const char *user_path, int at_flags, struct path *out);
-int where_of(int fd, struct path *out); /* of an open file: -EBADF, -EINVAL without a place */
+int where_of(int fd, struct path *out);     /* of an open file: -EBADF, -EINVAL without a place */
+int where_of_any(int fd, struct path *out); /* of one opened with O_PATH as well */
 
 #endif

@@ -82,12 +82,11 @@ static int may_write_dir(const struct path *dir)
 /* In a sticky directory only the owner of the file, or of the directory, removes it. */
 static int may_remove(const struct place *p)
 {
-	const struct vfs_context *c = vfs_context();
 	int error = may_write_dir(&p->dir);
 
-	if (error || !(dir_of(p)->mode & S_ISVTX) || c->uid == 0)
+	if (error || !(dir_of(p)->mode & S_ISVTX))
 		return error;
-	return c->uid == p->d->inode->uid || c->uid == dir_of(p)->uid ? 0 : -EPERM;
+	return vfs_owns(p->d->inode) || vfs_owns(dir_of(p)) ? 0 : -EPERM;
 }
 
 static void dir_changed(struct inode *dir)
@@ -208,7 +207,7 @@ static int open_create(const struct path *base, const char *text, uint32_t flags
 	return ret < 0 ? ret : 0;
 }
 
-static int open_nameless(const struct path *base, const char *text, uint32_t mode, struct path *found)
+static int open_nameless(const struct path *base, const char *text, uint32_t flags, uint32_t mode, struct path *found)
 {
 	struct inode *dir, *inode;
 	int error = vfs_walk(base, text, WALK_FOLLOW | WALK_DIR, found);
@@ -225,7 +224,7 @@ static int open_nameless(const struct path *base, const char *text, uint32_t mod
 		struct dentry *d = dentry_nameless(found->dentry, inode);
 
 		if (d) {
-			inode->linkable = true;
+			inode->linkable = !(flags & O_EXCL);
 			dentry_put(found->dentry);
 			found->dentry = d;
 			return 0;
@@ -248,20 +247,22 @@ static int may_open(const struct path *p, uint32_t flags, bool created)
 {
 	struct inode *inode = path_inode(p);
 	unsigned wanted = access_of(flags);
+	int error;
 
+	if (flags & O_DIRECTORY && !inode_is_dir(inode))
+		return -ENOTDIR;
 	if (inode_kind(inode) == S_IFLNK)
 		return -ELOOP;
 	if (inode_is_dir(inode) && (wanted & 2 || flags & O_CREAT))
 		return -EISDIR;
-	if (flags & O_DIRECTORY && !inode_is_dir(inode))
-		return -ENOTDIR;
 	if (created)
 		return 0;
 	if (wanted & 2 && path_is_read_only(p) && inode_kind(inode) == S_IFREG)
 		return -EROFS;
 	if ((inode_kind(inode) == S_IFCHR || inode_kind(inode) == S_IFBLK) && vfs_mount_flags(p) & MS_NODEV)
 		return -EACCES;
-	return inode_permission(inode, wanted);
+	error = inode_permission(inode, wanted);
+	return !error && flags & O_NOATIME && !vfs_owns(inode) ? -EPERM : error;
 }
 
 int vfs_open(const struct path *base, const char *text, uint32_t flags, uint32_t mode, struct file **out)
@@ -272,7 +273,7 @@ int vfs_open(const struct path *base, const char *text, uint32_t flags, uint32_t
 
 	if ((flags & O_TMPFILE) == O_TMPFILE) {
 		created = true;
-		error = (flags & O_ACCMODE) == O_RDONLY ? -EINVAL : open_nameless(base, text, mode, &p);
+		error = (flags & O_ACCMODE) == O_RDONLY ? -EINVAL : open_nameless(base, text, flags, mode, &p);
 		flags &= ~O_TMPFILE;
 	} else if (flags & O_CREAT) {
 		error = flags & O_DIRECTORY ? -EINVAL
@@ -321,6 +322,7 @@ int vfs_link(const struct path *of, const struct path *base, const char *text)
 		error = dir_of(&p)->ops->link ? dir_of(&p)->ops->link(dir_of(&p), &p.last, inode) : -EPERM;
 	if (!error) {
 		dentry_attach(p.d, inode);
+		inode->linkable = false;
 		inode_touch(inode, TOUCH_C);
 		dir_changed(dir_of(&p));
 		notify_inode(inode, NOTIFY_ATTRIB);
@@ -456,6 +458,12 @@ static int rename_ancestry(struct place *from, struct place *to, unsigned flags)
 	return 0;
 }
 
+/* A directory that comes to lie in another one gets another "..", which is a write to it. */
+static int may_move(const struct inode *inode, const struct place *from, const struct place *to)
+{
+	return inode_is_dir(inode) && dir_of(from) != dir_of(to) ? inode_permission(inode, 2) : 0;
+}
+
 static int rename_may(struct place *from, struct place *to, bool exchange)
 {
 	struct inode *target = to->d->inode;
@@ -463,6 +471,10 @@ static int rename_may(struct place *from, struct place *to, bool exchange)
 
 	if (!error)
 		error = target ? may_remove(to) : may_write_dir(&to->dir);
+	if (!error)
+		error = may_move(from->d->inode, from, to);
+	if (!error && exchange)
+		error = may_move(target, from, to);
 	if (error || !target || exchange || inode_is_dir(target) == inode_is_dir(from->d->inode))
 		return error;
 	return inode_is_dir(target) ? -EISDIR : -ENOTDIR;
@@ -567,24 +579,46 @@ int vfs_rename(const struct path *from_base, const char *from_text, const struct
 
 /* ---- attributes ---- */
 
+static int may_resize(const struct inode *inode, int64_t size)
+{
+	if (inode_is_dir(inode))
+		return -EISDIR;
+	return inode_kind(inode) != S_IFREG || size < 0 ? -EINVAL : 0;
+}
+
+/* An owner may give his file to no one else, and to those groups only that he is in. */
+static bool may_give(const struct inode *inode, const struct attr_change *a)
+{
+	if (a->mask & ATTR_UID && (!vfs_owns(inode) || a->uid != inode->uid))
+		return false;
+	return !(a->mask & ATTR_GID) || (vfs_owns(inode) && (a->gid == inode->gid || vfs_in_group(a->gid)));
+}
+
 static int may_change(const struct path *p, const struct attr_change *a)
 {
-	const struct vfs_context *c = vfs_context();
 	struct inode *inode = path_inode(p);
+	int error = a->mask & ATTR_SIZE ? may_resize(inode, a->size) : 0;
 
 	if (path_is_read_only(p))
 		return -EROFS;
-	if (a->mask & ATTR_SIZE) {
-		if (inode_is_dir(inode))
-			return -EISDIR;
-		if (inode_kind(inode) != S_IFREG || a->size < 0)
-			return -EINVAL;
-	}
-	if (c->uid == 0 || !(a->mask & ~(unsigned)ATTR_SIZE))
-		return 0;
-	if (a->mask & ATTR_UID || (a->mask & ATTR_GID && a->gid != c->gid))
+	if (error || vfs_context()->uid == 0)
+		return error;
+	if (!may_give(inode, a) || (a->mask & ATTR_MODE && !vfs_owns(inode)))
 		return -EPERM;
-	return c->uid == inode->uid ? 0 : -EPERM;
+	if (!(a->mask & (ATTR_ATIME | ATTR_MTIME)) || vfs_owns(inode))
+		return 0;
+	return a->mask & ATTR_NOW ? inode_permission(inode, 2) : -EPERM;
+}
+
+/* What follows from the change for the set-id bits. The inode's lock is held. */
+static void adjust_mode(const struct inode *inode, struct attr_change *a)
+{
+	if (a->mask & ATTR_MODE && vfs_context()->uid && !vfs_in_group(inode->gid))
+		a->mode &= ~(uint32_t)S_ISGID;
+	if (a->mask & ATTR_SIZE && !(a->mask & ATTR_MODE) && inode_mode_written(inode) != inode->mode) {
+		a->mask |= ATTR_MODE;
+		a->mode = inode_mode_written(inode);
+	}
 }
 
 /* Setting one time alone looks like the act that sets it. */
@@ -610,9 +644,24 @@ int vfs_change(const struct path *p, struct attr_change *a)
 	if (!inode->ops->change)
 		return -EPERM;
 	mutex_lock(&inode->lock);
+	adjust_mode(inode, a);
 	error = inode->ops->change(inode, a);
 	mutex_unlock(&inode->lock);
 	if (!error)
 		notify_path(p, event_of_change(a));
+	return error;
+}
+
+int vfs_drop_set_id(const struct path *p)
+{
+	struct inode *inode = path_inode(p);
+	struct attr_change a = { .mask = ATTR_MODE };
+	int error = 0;
+
+	mutex_lock(&inode->lock);
+	a.mode = inode_mode_written(inode);
+	if (a.mode != inode->mode && inode->ops->change)
+		error = inode->ops->change(inode, &a);
+	mutex_unlock(&inode->lock);
 	return error;
 }

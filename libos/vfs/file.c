@@ -59,7 +59,7 @@ int64_t file_seek(struct file *f, int64_t offset, int whence, int64_t size)
 	if (base < 0)
 		to = base;
 	else if (__builtin_add_overflow(base, offset, &to))
-		to = -EOVERFLOW;
+		to = -EINVAL;
 	else if (to < 0)
 		to = -EINVAL;
 	else

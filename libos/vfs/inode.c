@@ -80,21 +80,61 @@ void inode_touch(struct inode *inode, unsigned which)
 		inode->ctime = now;
 }
 
-int inode_permission(const struct inode *inode, unsigned wanted)
+bool vfs_in_group(uint32_t gid)
 {
 	const struct vfs_context *c = vfs_context();
-	unsigned shift = c->uid == inode->uid ? 6 : c->gid == inode->gid ? 3 : 0;
-	unsigned have = inode->mode >> shift & 7;
 
-	if (wanted & 2 && inode->super->flags & MS_RDONLY && (inode->mode & S_IFMT) != S_IFCHR &&
-	    (inode->mode & S_IFMT) != S_IFBLK && (inode->mode & S_IFMT) != S_IFIFO)
+	for (unsigned i = 0; i < c->group_count; i++) {
+		if (c->groups[i] == gid)
+			return true;
+	}
+	return c->gid == gid;
+}
+
+bool vfs_owns(const struct inode *inode)
+{
+	const struct vfs_context *c = vfs_context();
+
+	return c->uid == 0 || c->uid == inode->uid;
+}
+
+static int permission_of(const struct inode *inode, unsigned wanted, uint32_t uid, bool in_group)
+{
+	unsigned shift = uid == inode->uid ? 6 : in_group ? 3 : 0;
+	unsigned have = inode->mode >> shift & 7;
+	uint32_t kind = inode_kind(inode);
+
+	if (wanted & 2 && inode->super->flags & MS_RDONLY && kind != S_IFCHR && kind != S_IFBLK && kind != S_IFIFO)
 		return -EROFS;
 	if (!(wanted & ~have))
 		return 0;
 	/* Root may do everything but execute what nobody may. */
-	if (c->uid == 0 && (!(wanted & 1) || inode_is_dir(inode) || inode->mode & 0111))
+	if (uid == 0 && (!(wanted & 1) || inode_is_dir(inode) || inode->mode & 0111))
 		return 0;
 	return -EACCES;
+}
+
+int inode_permission(const struct inode *inode, unsigned wanted)
+{
+	return permission_of(inode, wanted, vfs_context()->uid, vfs_in_group(inode->gid));
+}
+
+int inode_permission_real(const struct inode *inode, unsigned wanted)
+{
+	const struct vfs_context *c = vfs_context();
+	bool in_group = c->real_gid == inode->gid || (c->gid != inode->gid && vfs_in_group(inode->gid));
+
+	return permission_of(inode, wanted, c->real_uid, in_group);
+}
+
+uint32_t inode_mode_written(const struct inode *inode)
+{
+	uint32_t mode = inode->mode;
+
+	if (vfs_context()->uid == 0)
+		return mode;
+	mode &= ~(uint32_t)S_ISUID;
+	return mode & 010 || !vfs_in_group(inode->gid) ? mode & ~(uint32_t)S_ISGID : mode;
 }
 
 void inode_stat(struct inode *inode, struct kstat *st)
@@ -118,7 +158,7 @@ void inode_apply(struct inode *inode, const struct attr_change *a)
 	if (a->mask & ATTR_GID)
 		inode->gid = a->gid;
 	/* A file of another owner does not run as that owner by surprise. */
-	if (a->mask & (ATTR_UID | ATTR_GID) && (inode->mode & S_IFMT) != S_IFDIR)
+	if (a->mask & (ATTR_UID | ATTR_GID | ATTR_OWNED) && (inode->mode & S_IFMT) != S_IFDIR)
 		inode->mode &= ~(S_ISUID | (inode->mode & 010 ? S_ISGID : 0));
 	if (a->mask & ATTR_ATIME)
 		inode->atime = a->atime;

@@ -77,7 +77,7 @@ void file_put(struct file *f);
 /* Attributes: of its place, else as its kind has them. 0 or an errno. */
 int file_stat(struct file *f, struct kstat *st);
 
-/* lseek() of a file of `size` bytes: the new position, -EINVAL, -ENXIO, -EOVERFLOW. */
+/* lseek() of a file of `size` bytes: the new position, -EINVAL, -ENXIO. */
 int64_t file_seek(struct file *f, int64_t offset, int whence, int64_t size);
 
 #endif

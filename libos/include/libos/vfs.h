@@ -26,6 +26,7 @@
 
 #define VFS_NAME_MAX  255u
 #define VFS_PATH_MAX  4096u   /* with the terminating zero */
+#define VFS_GROUPS_MAX 32u
 #define VFS_LINKS_MAX 40u     /* symbolic links followed in one walk */
 
 struct inode;
@@ -46,7 +47,10 @@ struct path {
 
 /* ---- what a file system implements ---- */
 
-enum attr_mask { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32 };
+enum attr_mask { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32,
+		 ATTR_NOW = 64,    /* both times are now: whoever may write may set them */
+		 ATTR_OWNED = 128, /* as chown() does even if it changes nothing: set-id bits go */
+};
 
 struct attr_change {
 	uint32_t mask;            /* enum attr_mask */
@@ -156,6 +160,9 @@ struct abi_timespec vfs_now(void);
 
 /* May the caller read (4), write (2), execute or search (1)? 0, -EACCES, -EROFS. */
 int inode_permission(const struct inode *inode, unsigned wanted);
+int inode_permission_real(const struct inode *inode, unsigned wanted); /* by the real ids */
+/* What a write or truncation by others than root takes away of the set-id bits: the mode that is left. */
+uint32_t inode_mode_written(const struct inode *inode);
 void inode_stat(struct inode *inode, struct kstat *st);
 /* What every file system's change() does with the fields other than the size. */
 void inode_apply(struct inode *inode, const struct attr_change *a);
@@ -164,9 +171,14 @@ void inode_apply(struct inode *inode, const struct attr_change *a);
 
 struct vfs_context {
 	struct path root, cwd;         /* [tree_lock] */
-	uint32_t umask, uid, gid;
+	uint32_t umask, uid, gid;      /* those that count: the effective ones */
+	uint32_t real_uid, real_gid;   /* for access() */
+	uint32_t groups[VFS_GROUPS_MAX];
+	unsigned group_count;
 };
 struct vfs_context *vfs_context(void);
+bool vfs_in_group(uint32_t gid);                      /* the caller's, or one of his others */
+bool vfs_owns(const struct inode *inode);             /* his, or he is root */
 
 /* ---- paths ---- */
 
@@ -196,6 +208,7 @@ int vfs_unlink(const struct path *base, const char *text, bool directory);
 int vfs_rename(const struct path *from_base, const char *from, const struct path *to_base, const char *to,
 	       unsigned flags);
 int vfs_change(const struct path *p, struct attr_change *a);
+int vfs_drop_set_id(const struct path *p); /* before a write to a file that has such bits */
 kssize_t vfs_get_path(const struct path *p, char *buf, size_t size);   /* getcwd(): bytes with the zero */
 
 /* `at` NULL: the first root, once. 0, -ENODEV (no such type), -ENOTDIR, -EBUSY, or what the file system says. */

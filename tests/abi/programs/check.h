@@ -29,7 +29,7 @@ static inline const char *errno_name(int e)
 		{ EPROTOTYPE, "EPROTOTYPE" }, { ESRCH, "ESRCH" }, { ERANGE, "ERANGE" },
 		{ ENAMETOOLONG, "ENAMETOOLONG" }, { EISDIR, "EISDIR" }, { ENOTEMPTY, "ENOTEMPTY" },
 		{ EXDEV, "EXDEV" }, { EFBIG, "EFBIG" }, { ENOSPC, "ENOSPC" }, { EROFS, "EROFS" }, { ENODATA, "ENODATA" },
-		{ ENXIO, "ENXIO" }, { EPERM, "EPERM" }, { EOVERFLOW, "EOVERFLOW" }, { ENODEV, "ENODEV" },
+		{ E2BIG, "E2BIG" }, { ENXIO, "ENXIO" }, { EPERM, "EPERM" }, { EOVERFLOW, "EOVERFLOW" }, { ENODEV, "ENODEV" },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -1,0 +1,2 @@
+#define main abitest_limits
+#include "../../tests/abi/programs/limits.c"

@@ -1,0 +1,2 @@
+#define main abitest_permissions
+#include "../../tests/abi/programs/permissions.c"
