@@ -75,6 +75,31 @@ uint32_t crc32c(uint32_t seed, const void *bytes, size_t len)
 	return crc32c_bytes(seed, p + head + 8 * words, (len - head) & 7);
 }
 
+/* Polynomials of GF(2), the coefficient of x^0 in the highest bit, modulo CRC-32C's. */
+uint32_t crc32c_multiply(uint32_t a, uint32_t b)
+{
+	uint32_t product = 0;
+
+	for (; a; a <<= 1) {
+		product ^= b & -(a >> 31);
+		b = b >> 1 ^ (CRC32C_POLYNOMIAL & -(b & 1));
+	}
+	return product;
+}
+
+/* x to the power of 8 for each byte, by squaring. */
+uint32_t crc32c_power(size_t zeroes)
+{
+	uint32_t power = 1u << 31, square = 1u << 23; /* x^0, x^8 */
+
+	for (; zeroes; zeroes >>= 1) {
+		if (zeroes & 1)
+			power = crc32c_multiply(power, square);
+		square = crc32c_multiply(square, square);
+	}
+	return power;
+}
+
 uint16_t crc16(uint16_t seed, const void *bytes, size_t len)
 {
 	const uint8_t *p = bytes;

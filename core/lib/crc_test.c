@@ -42,3 +42,23 @@ TEST(crc16_gives_its_check_value)
 	CHECK_EQ(crc16(0, "123456789", 9), 0xbb3du);
 	CHECK_EQ(crc16(crc16(0, "1234", 4), "56789", 5), 0xbb3du);
 }
+
+TEST(crc32c_of_a_change_is_a_change_of_the_sum)
+{
+	static uint8_t text[4096], change[4096];
+
+	test_seed(3);
+	for (int round = 0; round < 50; round++) {
+		size_t len = 8 + test_random_below(sizeof(text) - 8), at = test_random_below(len - 8), tail = len - at - 8;
+		uint32_t before, sum;
+
+		for (size_t n = 0; n < len; n++)
+			text[n] = (uint8_t)test_random();
+		before = crc32c(~0u, text, len);
+		for (size_t n = 0; n < 8; n++)
+			text[at + n] ^= change[n] = (uint8_t)test_random();
+		sum = crc32c_multiply(crc32c(0, change, 8), crc32c_power(tail));
+		CHECK_EQ(before ^ sum, crc32c(~0u, text, len));
+	}
+	CHECK_EQ(crc32c_power(0), 1u << 31);
+}

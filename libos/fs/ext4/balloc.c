@@ -145,14 +145,18 @@ static int touch_group(struct ext4_handle *h, struct ext4_group *g)
 	return error ? error : ext4_touch(h, g->buffer);
 }
 
-static void write_counts(struct ext4_super *s, uint32_t group, int64_t freed)
+/* `count` bits from `from` on have changed: `freed` blocks more are free, or fewer. */
+static void write_counts(struct ext4_super *s, uint32_t group, uint32_t from, uint32_t count, int64_t freed)
 {
 	struct ext4_group *g = &s->group[group];
 
+	if (g->desc->flags & EXT4_GROUP_BLOCK_UNINIT)
+		ext4_block_bitmap_csum_set(s, group, g->bitmap);
+	else
+		block_bitmap_csum_flip(s, group, g->bitmap, from, count);
 	g->desc->flags &= (uint16_t)~EXT4_GROUP_BLOCK_UNINIT;
 	g->free_blocks = (uint32_t)(g->free_blocks + freed);
 	__atomic_fetch_add(&s->free_blocks, (uint64_t)freed, __ATOMIC_RELAXED);
-	ext4_block_bitmap_csum_set(s, group, g->bitmap);
 	ext4_group_write(s, group);
 }
 
@@ -167,7 +171,7 @@ static int use(struct ext4_handle *h, uint32_t group, uint32_t from, uint32_t co
 	if (!bits_are(g->bitmap->data, from, count, false) || g->free_blocks < count)
 		return ext4_damaged(s, "group", 0, g->block_bitmap, "group %u: free blocks are in use", group);
 	bits_set(g->bitmap->data, from, count);
-	write_counts(s, group, -(int64_t)count);
+	write_counts(s, group, from, count, -(int64_t)count);
 	return 0;
 }
 
@@ -492,7 +496,7 @@ static int free_in_group(struct ext4_handle *h, uint32_t group, uint32_t from, u
 	if (error)
 		return error;
 	bits_clear(g->bitmap->data, from, count);
-	write_counts(s, group, count);
+	write_counts(s, group, from, count, count);
 	return 0;
 }
 

@@ -4,72 +4,17 @@
  *
  * A bitmap that the descriptor calls uninitialised is computed: no inode is used, and of the blocks only
  * those that hold the group's own metadata. It becomes a real one with the first change, when its user
- * clears the flag in the descriptor: group_bitmap_begins() does both.
+ * clears the flag in the descriptor.
  *
  * The format: Linux, Documentation/filesystems/ext4/bitmaps.rst, checksums.rst.
  */
 #include "group.h"
 
 #include <core/assert.h>
-#include <core/crc.h>
 #include <core/errno.h>
 #include <core/string.h>
 
 #include "bits.h"
-
-/* ---- checksums: of the bits that mean something, split between the descriptor's halves ---- */
-
-static bool has_high_half(const struct ext4_super *s)
-{
-	return s->desc_bytes >= sizeof(struct ext4_disk_group);
-}
-
-static uint32_t checksum_of(const struct ext4_super *s, const struct buffer *b, uint32_t bits)
-{
-	uint32_t c = crc32c(s->csum_seed, b->data, bits / 8);
-
-	return has_high_half(s) ? c : c & UINT16_MAX;
-}
-
-void ext4_block_bitmap_csum_set(struct ext4_super *s, uint32_t group, struct buffer *bitmap)
-{
-	struct ext4_disk_group *d = s->group[group].desc;
-	uint32_t c;
-
-	if (!s->has_csum)
-		return;
-	c = checksum_of(s, bitmap, s->blocks_per_group);
-	d->block_bitmap_csum_lo = (uint16_t)c;
-	if (has_high_half(s))
-		d->block_bitmap_csum_hi = (uint16_t)(c >> 16);
-}
-
-void ext4_inode_bitmap_csum_set(struct ext4_super *s, uint32_t group, struct buffer *bitmap)
-{
-	struct ext4_disk_group *d = s->group[group].desc;
-	uint32_t c;
-
-	if (!s->has_csum)
-		return;
-	c = checksum_of(s, bitmap, s->inodes_per_group);
-	d->inode_bitmap_csum_lo = (uint16_t)c;
-	if (has_high_half(s))
-		d->inode_bitmap_csum_hi = (uint16_t)(c >> 16);
-}
-
-static bool block_checksum_is_right(const struct ext4_super *s, const struct ext4_disk_group *d, const struct buffer *b)
-{
-	uint32_t c = d->block_bitmap_csum_lo | (has_high_half(s) ? (uint32_t)d->block_bitmap_csum_hi << 16 : 0);
-
-	return !s->has_csum || c == checksum_of(s, b, s->blocks_per_group);
-}
-
-static bool inode_checksum_is_right(const struct ext4_super *s, const struct ext4_disk_group *d, const struct buffer *b)
-{
-	uint32_t c = d->inode_bitmap_csum_lo | (has_high_half(s) ? (uint32_t)d->inode_bitmap_csum_hi << 16 : 0);
-
-	return !s->has_csum || c == checksum_of(s, b, s->inodes_per_group);
-}
 
 /* ---- bitmaps that are not there ---- */
 
@@ -113,7 +58,7 @@ static const char *block_bitmap_fault(const struct ext4_super *s, uint32_t group
 {
 	uint32_t blocks = ext4_group_blocks(s, group);
 
-	if (!block_checksum_is_right(s, s->group[group].desc, b))
+	if (!block_bitmap_csum_is_right(s, group, b))
 		return "checksum of the block bitmap";
 	if (bits_count_clear(b->data, blocks) != s->group[group].free_blocks)
 		return "count of free blocks";
@@ -162,7 +107,7 @@ int ext4_inode_bitmap(struct ext4_super *s, uint32_t group, struct buffer **out)
 	if (!(b->flags & BUFFER_VERIFIED)) {
 		if (uninit)
 			make_inode_bitmap(s, b->data);
-		if (!uninit && !inode_checksum_is_right(s, g->desc, b)) {
+		if (!uninit && !inode_bitmap_csum_is_right(s, group, b)) {
 			buffer_put(b);
 			return ext4_damaged(s, "group", 0, g->inode_bitmap, "group %u: checksum of the inode bitmap",
 					    group);

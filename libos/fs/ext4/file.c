@@ -14,6 +14,7 @@
  */
 #include <core/assert.h>
 #include <core/errno.h>
+#include <core/string.h>
 
 #include "balloc.h"
 #include "extent_change.h"
@@ -201,6 +202,35 @@ static const struct cache_backing_ops bytes_ops = {
 	.map = bytes_map, .prepare = bytes_prepare, .finish = bytes_finish, .place = bytes_place,
 };
 
+/* ---- files whose bytes lie in the inode: only read ---- */
+
+static int inline_map(struct cache *c, int64_t offset, int64_t len, struct cache_extent *e)
+{
+	(void)c, (void)offset;
+	*e = (struct cache_extent){ .kind = CACHE_HOLE, .len = len };
+	return 0;
+}
+
+static int inline_prepare(struct cache *c, int64_t offset, int64_t len, void **token)
+{
+	(void)c, (void)offset, (void)len, (void)token;
+	return -EROFS;
+}
+
+static int inline_read_page(struct cache *c, uint64_t index, uint8_t *bytes)
+{
+	kssize_t n = ext4_inline_read(inode_of(c), index << PAGE_SHIFT, bytes, PAGE_SIZE);
+
+	if (n < 0)
+		return (int)n;
+	memset(bytes + n, 0, PAGE_SIZE - (size_t)n);
+	return 0;
+}
+
+static const struct cache_backing_ops inline_ops = {
+	.map = inline_map, .prepare = inline_prepare, .read_page = inline_read_page,
+};
+
 /* ---- coming and going ---- */
 
 static int write_ordered(struct journal_ordered *o)
@@ -216,7 +246,8 @@ void ext4_bytes_init(struct ext4_inode *i)
 
 	list_init(&i->reserve.link);
 	journal_ordered_init(&i->ordered, write_ordered);
-	cache_init_backed(&i->bytes, &i->inode.size, &bytes_ops, s->dev, s->block_bytes);
+	cache_init_backed(&i->bytes, &i->inode.size, i->flags & EXT4_FL_INLINE_DATA ? &inline_ops : &bytes_ops, s->dev,
+			  s->block_bytes);
 }
 
 int ext4_bytes_forget(struct ext4_inode *i, bool drop)
@@ -327,6 +358,8 @@ static int64_t seek_mapped(struct ext4_inode *i, int64_t offset, bool data)
 	struct ext4_super *s = extent_super(i);
 	struct ext4_mapping m;
 
+	if (i->flags & EXT4_FL_INLINE_DATA)
+		return data ? offset : i->inode.size;
 	while (offset < i->inode.size) {
 		struct blocks b = blocks_of(i, offset, i->inode.size - offset);
 		int error = ext4_map(i, b.first, b.count, &m);

@@ -9,4 +9,10 @@ uint32_t group_base_blocks(const struct ext4_super *s, uint32_t group);
 /* Descriptors have checksums, so bitmaps may be uninitialised. */
 bool group_has_checksum(const struct ext4_super *s);
 
+/* bitmap_csum.c; ext4.h has the rest. Right, too, if there are no checksums. */
+bool block_bitmap_csum_is_right(const struct ext4_super *s, uint32_t group, const struct buffer *b);
+bool inode_bitmap_csum_is_right(const struct ext4_super *s, uint32_t group, const struct buffer *b);
+/* After `count` bits from `first` on have been set, or cleared, that were not, in a bitmap whose checksum was right. */
+void block_bitmap_csum_flip(struct ext4_super *s, uint32_t group, struct buffer *bitmap, uint32_t first, uint32_t count);
+
 #endif

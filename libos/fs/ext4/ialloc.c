@@ -218,8 +218,8 @@ int ext4_ifree(struct ext4_handle *h, struct ext4_inode *i)
 {
 	int error;
 
-	i->dtime = (uint32_t)(clock_wall_ns() / NSEC_PER_SEC);
-	i->dtime += !i->dtime; /* 0 would mean that it lives */
+	/* A time before the file system was made would pass for the next of an orphan list; 0 would mean that it lives. */
+	i->dtime = MAX((uint32_t)(clock_wall_ns() / NSEC_PER_SEC), MAX(h->super->disk->mkfs_time, 1u));
 	i->inode.nlink = 0;
 	error = ext4_inode_write(h, i);
 	if (error)

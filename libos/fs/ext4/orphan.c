@@ -146,7 +146,7 @@ static int settle_list(struct ext4_super *s, uint32_t *count)
 	uint32_t ino;
 	int error = 0;
 
-	for (*count = 0; !error && (ino = s->disk->last_orphan); ++*count) {
+	for (; !error && (ino = s->disk->last_orphan); ++*count) {
 		error = *count < s->inodes ? settle_first(s, ino) : -EUCLEAN;
 		if (!error && s->disk->last_orphan == ino)
 			error = -EUCLEAN; /* it did not go */
@@ -178,6 +178,8 @@ int ext4_orphans_open(struct ext4_super *s)
 	if (ext4_is_read_only(s))
 		return 0;
 	error = settle_list(s, &count);
+	if (!error)
+		error = orphan_file_settle(s, &count);
 	if (error == -EUCLEAN || error == -ESTALE)
 		error = give_up(s);
 	if (count)
