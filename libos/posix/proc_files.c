@@ -20,7 +20,7 @@ static const char *program(void)
 	return name ? name : CONFIG_APP_NAME;
 }
 
-static void cmdline(struct proc_text *t)
+static void cmdline_show(struct proc_text *t)
 {
 	char *const *args;
 	size_t count = boot_app_args(&args);
@@ -29,19 +29,19 @@ static void cmdline(struct proc_text *t)
 	for (size_t i = 0; i < count; i++)
 		proc_append(t, args[i], str_length(args[i]) + 1);
 }
-PROC_FILE(cmdline, "self/cmdline", cmdline);
+PROC_FILE(cmdline, "self/cmdline", cmdline_show);
 
-static void comm(struct proc_text *t)
+static void comm_show(struct proc_text *t)
 {
 	proc_print(t, "%.15s\n", program());
 }
-PROC_FILE(comm, "self/comm", comm);
+PROC_FILE(comm, "self/comm", comm_show);
 
-static void version(struct proc_text *t)
+static void version_show(struct proc_text *t)
 {
 	proc_print(t, SYSTEM_NAME " version " SYSTEM_RELEASE " " SYSTEM_VERSION "\n");
 }
-PROC_FILE(version, "version", version);
+PROC_FILE(version, "version", version_show);
 
 /* ---- descriptors ---- */
 
@@ -119,11 +119,11 @@ static void print_range(vaddr_t start, vaddr_t end, enum vm_kind kind, unsigned 
 }
 
 /* What the program has mapped; the image itself is one with the kernel's and has no line. */
-static void maps(struct proc_text *t)
+static void maps_show(struct proc_text *t)
 {
 	vm_for_each(print_range, t);
 }
-PROC_FILE(maps, "self/maps", maps);
+PROC_FILE(maps, "self/maps", maps_show);
 
 /* ---- status ---- */
 
@@ -157,7 +157,7 @@ static void print_ids(struct proc_text *t, const char *name, uint32_t id)
 	proc_print(t, "%s:\t%u\t%u\t%u\t%u\n", name, id, id, id, id);
 }
 
-static void status(struct proc_text *t)
+static void status_show(struct proc_text *t)
 {
 	const struct vfs_context *c = vfs_context();
 	struct posix_thread *self = posix_thread_current();
@@ -178,4 +178,4 @@ static void status(struct proc_text *t)
 	print_mask(t, "SigIgn", s.ignored);
 	print_mask(t, "SigCgt", s.caught);
 }
-PROC_FILE(status, "self/status", status);
+PROC_FILE(status, "self/status", status_show);

@@ -25,10 +25,20 @@ POINTERS = [
     (r"sys_lseek", r".*_seek$"),
     (r"sys_fstat", r".*_stat$"),
     (r"sys_fsync|file_sync", r".*_sync$"),
+    (r"notify_.*|end_all_locked|end_locked|tell_locked|tell|watches_free|sys_inotify_.*", r"^watch_(tell|ended|free)$|.*_forget$"),
+    (r"inode_put|dentry_.*|dentries_forget", r".*_(forget|lookup)$"),
+    (r"mount_put|mount_free|path_put|vfs_(unmount|detach|remount|mount|bind)|remount_super", r".*_(unmount|sync|remount|mount|forget)$"),
+    (r"vfs_walk.*|step|follow|jump|open_last|open_create|vfs_open", r".*_(lookup|read_link|leads|jump|make|link|forget|sync|unmount)$"),
+    (r"vfs_(create|link|unlink|rename).*|create_at|rename_.*|kill_dir|unlink_checks",
+     r".*_(lookup|make|link|unlink|rename|is_empty|forget|sync|unmount)$"),
+    (r"vfs_change|vfs_drop_set_id", r".*_change$"),
+    (r"proc_read", r".*_show$"),
+    (r"proc_read_link|proc_jump|proc_lookup|proc_iterate|iterate_.*|lookup_number|place_text", r"^(next_fd|fd_text|fd_place|cwd|root|add_dirent)$"),
     (r"system_poweroff", r"^$"),
     (r"signal_.*", r"^$"),
 ]
-OTHER = r"(?!.*(_task|_thread|_main|_init|_test|_interrupt|_run)$).*"
+# Any other pointer. What is left out is called by those above alone, or at boot.
+OTHER = r"(?!.*(_task|_thread|_main|_init|_test|_interrupt|_run|_show|_lookup|_iterate|_jump|_read_link|_forget|_unmount|_probe|_ioctl)$).*"
 NEVER = re.compile(r"^(panic.*|assert_failed|log_write|exception_panic|system_poweroff|process_exit|arch_poweroff|"
                    r"__stack_chk_fail|thread_exit|thread_end|sched_.*|schedule|signal_call_handler|trap_.*)$")
 

@@ -2,7 +2,7 @@
 #include <libos/blkdev.h>
 #include <libos/procfs.h>
 
-static void partitions(struct proc_text *t)
+static void partitions_show(struct proc_text *t)
 {
 	proc_print(t, "major minor  #blocks  name\n\n");
 	for (struct blkdev *d = blkdev_next(NULL); d; d = blkdev_next(d)) {
@@ -10,10 +10,10 @@ static void partitions(struct proc_text *t)
 			   (unsigned long long)(d->bytes / 1024), d->name);
 	}
 }
-PROC_FILE(partitions, "partitions", partitions);
+PROC_FILE(partitions, "partitions", partitions_show);
 
 /* Merges are not told apart by direction, nor is time measured: both are 0, as with a Linux that keeps no statistics. */
-static void diskstats(struct proc_text *t)
+static void diskstats_show(struct proc_text *t)
 {
 	for (struct blkdev *d = blkdev_next(NULL); d; d = blkdev_next(d)) {
 		const struct blk_stats *s = &d->stats;
@@ -26,4 +26,4 @@ static void diskstats(struct proc_text *t)
 			   (unsigned long long)s->bytes[BLK_DISCARD] / 512, (unsigned long long)s->requests[BLK_FLUSH]);
 	}
 }
-PROC_FILE(diskstats, "diskstats", diskstats);
+PROC_FILE(diskstats, "diskstats", diskstats_show);

@@ -16,7 +16,7 @@
 
 #define NS_PER_TICK (NSEC_PER_SEC / 100)
 
-static void meminfo(struct proc_text *t)
+static void meminfo_show(struct proc_text *t)
 {
 	struct page_stats s;
 	const struct { const char *name; size_t pages; } lines[] = {
@@ -35,7 +35,7 @@ static void meminfo(struct proc_text *t)
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
 		proc_print(t, "%-15s %8zu kB\n", lines[i].name, lines[i].pages * (PAGE_SIZE / 1024));
 }
-PROC_FILE(meminfo, "meminfo", meminfo);
+PROC_FILE(meminfo, "meminfo", meminfo_show);
 
 struct times {
 	uint64_t idle_ns[HARTS_MAX], all_idle_ns;
@@ -54,7 +54,7 @@ static void add_thread(const struct thread_info *info, void *arg)
 	}
 }
 
-static void uptime(struct proc_text *t)
+static void uptime_show(struct proc_text *t)
 {
 	struct times times = { 0 };
 	uint64_t up = clock_ns() / NS_PER_TICK, idle;
@@ -64,7 +64,7 @@ static void uptime(struct proc_text *t)
 	proc_print(t, "%llu.%02llu %llu.%02llu\n", (unsigned long long)up / 100, (unsigned long long)up % 100,
 		   (unsigned long long)idle / 100, (unsigned long long)idle % 100);
 }
-PROC_FILE(uptime, "uptime", uptime);
+PROC_FILE(uptime, "uptime", uptime_show);
 
 static void print_cpu(struct proc_text *t, uint64_t total_ns, uint64_t idle_ns)
 {
@@ -84,7 +84,7 @@ static void add_counter(const struct counter *c, uint64_t value, void *arg)
 		proc_print(t, "ctxt %llu\n", (unsigned long long)value);
 }
 
-static void show_stat(struct proc_text *t)
+static void stat_show(struct proc_text *t)
 {
 	struct times times = { 0 };
 	uint64_t up = clock_ns(), booted = (clock_wall_ns() - up) / NSEC_PER_SEC;
@@ -100,7 +100,7 @@ static void show_stat(struct proc_text *t)
 	proc_print(t, "btime %llu\nprocesses 1\nprocs_running %u\nprocs_blocked 0\n", (unsigned long long)booted,
 		   times.running);
 }
-PROC_FILE(stat, "stat", show_stat);
+PROC_FILE(stat, "stat", stat_show);
 
 /* The first processor's; harts that differ do not run one image. */
 static const char *isa(const struct fdt *f)
@@ -116,7 +116,7 @@ static const char *isa(const struct fdt *f)
 	return NULL;
 }
 
-static void cpuinfo(struct proc_text *t)
+static void cpuinfo_show(struct proc_text *t)
 {
 	const char *text = isa(boot_fdt());
 
@@ -127,14 +127,14 @@ static void cpuinfo(struct proc_text *t)
 		proc_print(t, "mmu\t\t: %s\n\n", IS_ENABLED(CONFIG_SV48) ? "sv48" : "sv39");
 	}
 }
-PROC_FILE(cpuinfo, "cpuinfo", cpuinfo);
+PROC_FILE(cpuinfo, "cpuinfo", cpuinfo_show);
 
 /* The words with which the machine was started. */
-static void cmdline(struct proc_text *t)
+static void cmdline_show(struct proc_text *t)
 {
 	const struct fdt *f = boot_fdt();
 	const char *text = fdt_string(f, fdt_find(f, "/chosen"), "bootargs");
 
 	proc_print(t, "%s\n", text ? text : "");
 }
-PROC_FILE(cmdline, "cmdline", cmdline);
+PROC_FILE(cmdline, "cmdline", cmdline_show);

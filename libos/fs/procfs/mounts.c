@@ -2,14 +2,14 @@
 #include <core/string.h>
 #include <libos/procfs.h>
 
-static void filesystems(struct proc_text *t)
+static void filesystems_show(struct proc_text *t)
 {
 	const struct fs_type *type;
 
 	for (unsigned i = 0; (type = vfs_type(i)); i++)
 		proc_print(t, "%s\t%s\n", type->on_disk ? "" : "nodev", type->name);
 }
-PROC_FILE(filesystems, "filesystems", filesystems);
+PROC_FILE(filesystems, "filesystems", filesystems_show);
 
 /* Blanks and backslashes in names would end a field: they are shown by their octal numbers. */
 static void print_word(struct proc_text *t, const char *word)
@@ -37,11 +37,11 @@ static void print_mount(const struct mount_info *m, void *arg)
 	proc_print(t, " %s %s%s 0 0\n", m->type, m->options, m->super_options);
 }
 
-static void mounts(struct proc_text *t)
+static void mounts_show(struct proc_text *t)
 {
 	vfs_for_each_mount(print_mount, t);
 }
-PROC_FILE(mounts, "self/mounts", mounts);
+PROC_FILE(mounts, "self/mounts", mounts_show);
 PROC_ENTRY(all_mounts, .path = "mounts", .target = "self/mounts");
 
 static void print_mountinfo(const struct mount_info *m, void *arg)
@@ -57,8 +57,8 @@ static void print_mountinfo(const struct mount_info *m, void *arg)
 	proc_print(t, " %s%s\n", m->read_only_super ? "ro" : "rw", m->super_options);
 }
 
-static void mountinfo(struct proc_text *t)
+static void mountinfo_show(struct proc_text *t)
 {
 	vfs_for_each_mount(print_mountinfo, t);
 }
-PROC_FILE(mountinfo, "self/mountinfo", mountinfo);
+PROC_FILE(mountinfo, "self/mountinfo", mountinfo_show);

@@ -14,12 +14,12 @@ static int place(struct path *out)
 }
 PROC_ENTRY(test_place, .path = "self/test_place", .place = place);
 
-static void show(struct proc_text *t)
+static void text_show(struct proc_text *t)
 {
 	for (int i = 0; i < 1000; i++)
 		proc_print(t, "%03d\n", i);
 }
-PROC_FILE(test_text, "self/test_text", show);
+PROC_FILE(test_text, "self/test_text", text_show);
 
 static int next(unsigned from)
 {

@@ -1,11 +1,11 @@
 /*
  * /proc: facts as files. Who has facts places an entry in the linker set, wherever he lives:
  *
- *	static void uptime(struct proc_text *t)
+ *	static void uptime_show(struct proc_text *t)
  *	{
  *		proc_print(t, "%llu\n", seconds());
  *	}
- *	PROC_FILE(uptime, "uptime", uptime);
+ *	PROC_FILE(uptime, "uptime", uptime_show);
  *
  * Without CONFIG_PROCFS the entry and its function are left out. The text is made anew for each read(), from
  * its beginning, and given from the position on. Formats are those of proc(5); a fact that the image
