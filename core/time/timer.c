@@ -24,6 +24,7 @@ COUNTER(timer_fires, "timers fired");
 struct timers {
 	struct spinlock lock;
 	struct heap heap;          /* [lock] */
+	unsigned armed;            /* [lock] how many are in the heap; read without it by ktimer_armed() */
 	uint64_t set_for_ns;       /* [lock] what the hardware is set for; DEADLINE_NEVER: disarmed */
 	struct ktimer *firing;     /* [lock], read without it by ktimer_cancel() */
 	bool ready;                /* [own hart] */
@@ -75,8 +76,10 @@ static bool disarm(struct ktimer *t)
 	struct timers *on = lock_timers_of(t);
 	bool was_armed = heap_node_is_linked(&t->node);
 
-	if (was_armed)
+	if (was_armed) {
 		heap_remove(&on->heap, &t->node);
+		store_relaxed(&on->armed, on->armed - 1);
+	}
 	spin_release(&on->lock);
 	return was_armed;
 }
@@ -92,6 +95,7 @@ void ktimer_arm(struct ktimer *t, uint64_t deadline_ns)
 	t->deadline_ns = deadline_ns;
 	store_relaxed(&t->hart, (hart_t)(here - timers));
 	heap_insert(&here->heap, &t->node);
+	store_relaxed(&here->armed, here->armed + 1);
 	if (deadline_ns < here->set_for_ns) {
 		here->set_for_ns = deadline_ns;
 		arch_timer_set(clock_deadline_ticks(deadline_ns));
@@ -121,14 +125,21 @@ bool ktimer_cancel(struct ktimer *t)
 	return was_armed;
 }
 
+unsigned ktimer_armed(hart_t hart)
+{
+	return __atomic_load_n(&timers[hart].armed, __ATOMIC_RELAXED);
+}
+
 /* The earliest timer if it is due, taken off; else NULL with the hardware set for it. Lock held. */
 static struct ktimer *take_due(struct timers *here)
 {
 	struct heap_node *top = here->heap.top;
 	uint64_t deadline_ns = top ? heap_entry(top, struct ktimer, node)->deadline_ns : DEADLINE_NEVER;
 
-	if (top && deadline_ns <= clock_ns())
+	if (top && deadline_ns <= clock_ns()) {
+		store_relaxed(&here->armed, here->armed - 1);
 		return heap_entry(heap_pop(&here->heap), struct ktimer, node);
+	}
 	here->set_for_ns = deadline_ns;
 	arch_timer_set(top ? clock_deadline_ticks(deadline_ns) : UINT64_MAX);
 	return NULL;

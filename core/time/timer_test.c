@@ -53,6 +53,32 @@ static bool all_fire(uint32_t want)
 	return __atomic_load_n(&fired, __ATOMIC_SEQ_CST) == want;
 }
 
+static unsigned armed_everywhere(void)
+{
+	unsigned n = 0;
+
+	for (hart_t h = 0; h < hart_count(); h++)
+		n += ktimer_armed(h);
+	return n;
+}
+
+/* Others have timers, too, but not so many that come and go meanwhile. */
+TEST(timers_that_wait_are_counted)
+{
+	unsigned before, during;
+
+	prepare();
+	before = armed_everywhere();
+	for (int i = 0; i < TIMERS; i++)
+		ktimer_arm(&timers[i], clock_ns() + 1000 * NSEC_PER_SEC);
+	ktimer_arm(&timers[0], clock_ns() + 2000 * NSEC_PER_SEC);
+	during = armed_everywhere();
+	CHECK(during >= before + TIMERS - 8 && during <= before + TIMERS + 8);
+	for (int i = 0; i < TIMERS; i++)
+		CHECK(ktimer_cancel(&timers[i]));
+	CHECK(armed_everywhere() <= during - TIMERS + 8);
+}
+
 TEST(clock_moves_forward)
 {
 	uint64_t before = clock_ns();

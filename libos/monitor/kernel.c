@@ -46,6 +46,15 @@ static void hart_instructions(struct metric_samples *out)
 METRIC(kiln_hart_instructions_total, METRIC_COUNTER,
        "instructions retired, as the machine counts them (QEMU without -icount counts time)", hart_instructions);
 
+static void timers_armed(struct metric_samples *out)
+{
+	char number[METRIC_NUMBER_MAX];
+
+	for (hart_t h = 0; h < hart_count(); h++)
+		metric_sample(out, ktimer_armed(h), METRIC_LABELS({ "hart", metric_number(h, number) }));
+}
+METRIC(kiln_timers_armed, METRIC_GAUGE, "timers that wait for their time", timers_armed);
+
 static bool is_idle(const struct thread_info *t)
 {
 	return str_starts_with(t->name, "idle/");

@@ -1,6 +1,9 @@
 """The monitor's port of a running image, and the tools that look inside it."""
 
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -61,6 +64,7 @@ def test_metrics_tell_what_has_happened(image):
     assert grown("kiln_net_received_packets_total", protocol="tcp") + grown("kiln_net_rx_predicted_total", hart="0") >= 50
     assert grown("kiln_sched_sleeps_total", hart="0") > 0
     assert grown("kiln_uptime_seconds") > 0
+    assert 0 < exposition.value(during, "kiln_timers_armed", hart="0") < 100
 
 
 def test_memory_adds_up(image):
@@ -85,6 +89,15 @@ def test_time_adds_up(image):
         passed = exposition.value(second, "kiln_uptime_seconds") - exposition.value(first, "kiln_uptime_seconds")
         return abs(seconds(second) - seconds(first) - passed) / passed
     assert eventually(lambda: differ_by() < 0.1)      # the numbers of one scrape are read one after the other
+
+
+def test_promtool_has_nothing_to_complain_about(image):
+    """Prometheus's own checker, of Debian's package prometheus: the format, and the customs of naming."""
+    if not shutil.which("promtool"):
+        pytest.skip("promtool is not installed (package prometheus)")
+    done = subprocess.run(["promtool", "check", "metrics"], input=get(image.monitor, "/metrics"), capture_output=True, text=True,
+                          timeout=60)
+    assert done.returncode == 0 and not done.stdout + done.stderr
 
 
 def test_drops_are_counted_by_reason(image):
@@ -338,6 +351,31 @@ def test_a_trace_over_http(image):
     assert len(served) > 20
     assert trace.counters["network memory"]
     assert trace.busy("serve", "threads") < trace.busy("main")
+
+
+def viewer_of_chromium():
+    """The viewer's page and what it takes to run its importer; a skip where they are not installed."""
+    pages = sorted(Path("/usr/share").glob("go-*/src/**/trace_viewer_full.html"))
+    here = dict(os.environ, NODE_PATH=os.pathsep.join(filter(None, [os.environ.get("NODE_PATH"), "/usr/share/nodejs"])))
+    pages = [Path(os.environ["TRACE_VIEWER"])] if "TRACE_VIEWER" in os.environ else pages
+    if not pages or not shutil.which("node") or \
+            subprocess.run(["node", "-e", "require('jsdom'), require('acorn')"], env=here, capture_output=True, timeout=60).returncode:
+        pytest.skip("not installed: node-jsdom, node-acorn and golang-1.19-src (trixie: golang-1.24-src)")
+    return pages[-1], here
+
+
+def test_chromiums_viewer_takes_a_trace(image, tmp_path):
+    page, environment = viewer_of_chromium()
+    with Load(image.port):
+        (tmp_path / "trace").write_text(get(image.monitor, "/trace?ms=500"))
+    done = subprocess.run(["node", ROOT / "tests/monitor/viewer.js", page, tmp_path / "trace"], env=environment, capture_output=True,
+                          text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    seen = json.loads(done.stdout)
+    threads = {(p["name"], t["name"]): t for p in seen["processes"] for t in p["threads"]}
+    assert seen["warnings"] == [] and not any(t["open"] for t in threads.values())
+    assert threads["harts", "hart 0"]["slices"] > 50 and threads["threads", "main"]["slices"] > 50
+    assert any(c["name"] == "network memory" and c["samples"] for p in seen["processes"] for c in p["counters"])
 
 
 def test_harts_of_a_trace_run_side_by_side():

@@ -5,6 +5,7 @@
 #ifndef CORE_TIME_H
 #define CORE_TIME_H
 
+#include <core/hart.h>
 #include <core/heap.h>
 #include <core/types.h>
 
@@ -31,6 +32,7 @@ void ktimer_init(struct ktimer *t, void (*fire)(struct ktimer *));
 void ktimer_arm(struct ktimer *t, uint64_t deadline_ns); /* any context; re-arming moves it */
 bool ktimer_cancel(struct ktimer *t);                    /* any context; true if it had not fired; on
 							    return fire() is not running elsewhere */
+unsigned ktimer_armed(hart_t hart);                      /* any context; how many wait on that hart */
 
 /* Threads. Sleeps at least until clock_ns() is `deadline_ns`; not interruptible. */
 void thread_sleep_until(uint64_t deadline_ns);
