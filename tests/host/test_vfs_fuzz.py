@@ -1,0 +1,31 @@
+"""The fuzzer of the tree of files: it agrees with its model in a short run, and finds the bug that is planted for it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(not shutil.which("clang"), reason="clang is not installed")
+
+
+def fuzz(program, runs, folder):
+    subprocess.run(["make", "-s", f"build/native/{program}"], cwd=ROOT, check=True)
+    done = subprocess.run([ROOT / "build/native" / program, f"-runs={runs}", "-seed=1", "-max_len=600", "-len_control=0",
+                           "-timeout=20", f"-artifact_prefix={folder}/", folder],
+                          capture_output=True, text=True, errors="replace", timeout=300)
+    return done.returncode, done.stderr
+
+
+def test_the_tree_does_what_its_model_says(tmp_path):
+    code, out = fuzz("vfs_fuzz", 15_000, tmp_path)
+    assert code == 0, out[-3000:]
+    assert "Done 15000 runs" in out
+
+
+def test_a_planted_bug_is_found(tmp_path):
+    code, out = fuzz("vfs_fuzz_planted", 200_000, tmp_path)
+    assert code != 0
+    assert "the model says -39" in out  # ENOTEMPTY
