@@ -332,6 +332,49 @@ enum count_result cache_count(const char *key, size_t len, uint32_t hash, struct
 	return t->item ? COUNT_DONE : COUNT_NO_MEMORY;
 }
 
+/* What the item is to be needs the chunk that it has, and no other. */
+static inline bool fits_in_place(const struct item *it, const struct item_terms *t)
+{
+	if (it->holds || it->flags & ITEM_CHUNKED || (t->client_flags != 0) != ((it->flags & ITEM_CLIENT_FLAGS) != 0))
+		return false;
+	return t->value_len == it->value_len ||
+	       (item_size_is_allowed(it->key_len, t->client_flags, t->value_len) &&
+		slab_class_for(item_bytes(it) - it->value_len + t->value_len) == item_class(it));
+}
+
+static inline void write_over(struct item *it, const struct item_terms *t, const char *value)
+{
+	it->flags &= ITEM_HAS_CAS | ITEM_CLIENT_FLAGS;
+	it->expires = t->expires;
+	it->value_len = t->value_len;
+	if (t->client_flags)
+		memcpy((char *)item_key(it) + it->key_len, &t->client_flags, sizeof(t->client_flags));
+	memcpy(item_value(it), value, t->value_len);
+	item_stamp(it);
+	item_set_cas(it, cache_next_cas());
+}
+
+/* Leaves what replace() would leave, without taking a chunk and giving one back. */
+bool cache_overwrite(const char *key, size_t len, uint32_t hash, const struct item_terms *t, const char *value)
+{
+	struct item *it = table_find(key, len, hash);
+
+	if (!it || cache_is_dead(it) || watching || !fits_in_place(it, t))
+		return false;
+	if (t->value_len == it->value_len) {
+		write_over(it, t, value);
+		lru_renew(it);
+	} else {
+		lru_remove(it);
+		write_over(it, t, value);
+		lru_insert(it);
+	}
+	maintainer_notice();
+	stats.total_items++;
+	stats_of(it)->cmd_set++;
+	return true;
+}
+
 void cache_remove(struct item *it, uint32_t hash)
 {
 	unlink_hashed(it, hash);

@@ -197,6 +197,13 @@ static inline bool item_has_key(const struct item *it, const char *key, size_t l
 }
 
 
+/* What a client says of an item that it stores. */
+struct item_terms {
+	uint32_t client_flags;
+	reltime_t expires;
+	uint32_t value_len;        /* with CR LF */
+};
+
 /* Would an item like this be accepted (-I)? value_len includes the CR LF. */
 bool item_size_is_allowed(size_t key_len, uint32_t client_flags, uint32_t value_len);
 

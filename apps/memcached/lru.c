@@ -102,15 +102,17 @@ void lru_append(struct item *it, enum lru_segment to)
 		sizes_add(it, 1);
 }
 
+/* Where an item goes that was just stored. */
+static inline enum lru_segment first_segment(const struct item *it)
+{
+	if (settings.temp_lru && it->expires != 0 && (int64_t)it->expires - clock_now <= settings.temporary_ttl)
+		return LRU_TEMP;
+	return settings.lru_segmented ? LRU_HOT : LRU_COLD;
+}
+
 void lru_insert(struct item *it)
 {
-	bool is_short = settings.temp_lru && it->expires != 0 &&
-			(int64_t)it->expires - clock_now <= settings.temporary_ttl;
-
-	if (is_short)
-		lru_append(it, LRU_TEMP);
-	else
-		lru_append(it, settings.lru_segmented ? LRU_HOT : LRU_COLD);
+	lru_append(it, first_segment(it));
 }
 
 void lru_remove(struct item *it)
@@ -139,6 +141,31 @@ void lru_move(struct item *it, enum lru_segment to)
 	unlink_listed(it);
 	item_set_segment(it, to);
 	link_newest(it);
+}
+
+/* Within its list: the sums stay as they are. */
+static inline void move_to_newest(struct list *l, struct item *it)
+{
+	if (l->newest == it)
+		return;
+	if (cursors)
+		cursors_leave(it, it->newer);
+	it->newer->older = it->older;
+	*(it->older ? &it->older->newer : &l->oldest) = it->newer;
+	it->newer = NULL;
+	it->older = l->newest;
+	l->newest->newer = it;
+	l->newest = it;
+}
+
+void lru_renew(struct item *it)
+{
+	enum lru_segment to = first_segment(it);
+
+	if (item_segment(it) == to)
+		move_to_newest(list_of(it), it);
+	else
+		lru_move(it, to);
 }
 
 /* Without segments: to the front, unless it was there a moment ago. */

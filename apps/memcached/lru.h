@@ -30,6 +30,8 @@ void lru_remove(struct item *it);
 void lru_replace(struct item *old, struct item *fresh);
 /* Moves the item to the new end of a list of its class. */
 void lru_move(struct item *it, enum lru_segment to);
+/* As lru_remove() and lru_insert(), for an item that was stored anew in its place and is as large as before. */
+void lru_renew(struct item *it);
 /* The item was looked at for a store that then did not happen. */
 void lru_update(struct item *it);
 

@@ -14,6 +14,7 @@
 enum {
 	KEYS_MAX = 32,             /* of a get that is taken here */
 	DIGITS_MAX = 9,            /* of a number: it fits into 31 bits */
+	STORED_LEN = 8,
 };
 
 static uint32_t load32(const char *p)
@@ -123,8 +124,21 @@ static bool blank(const char **p, const char *end)
 	return *p < end && *(*p)++ == ' ';
 }
 
-/* The value has come with its line: it goes into the item at once. */
-static void set_value(struct conn *c, struct item *it, const char *value)
+/* "<flags> <exptime> <bytes>" and the line's end from *p on, all plain numbers. *p is then where the value begins. */
+static inline bool set_terms(const char **p, const char *end, struct item_terms *t)
+{
+	uint32_t exptime, size;
+
+	if (!blank(p, end) || !digits(p, end, &t->client_flags) || !blank(p, end) || !digits(p, end, &exptime) ||
+	    !blank(p, end) || !digits(p, end, &size) || !is_line_end(*p, end))
+		return false;
+	t->expires = clock_from_exptime(exptime);
+	t->value_len = size + 2;
+	*p += 2;
+	return true;
+}
+
+static __attribute__((noinline)) void set_new(struct conn *c, struct item *it, const char *value)
 {
 	memcpy(item_value(it), value, it->value_len);
 	c->verb = STORE_SET;
@@ -132,29 +146,49 @@ static void set_value(struct conn *c, struct item *it, const char *value)
 	text_value_complete(c);
 }
 
-static __attribute__((noinline)) size_t set(struct conn *c, const char *data, size_t len)
+/* The value has not come as a whole, or does not end as it should, or is no plain replacement. */
+static __attribute__((noinline)) size_t set_otherwise(struct conn *c, const char *data, size_t len, size_t key_len,
+						      const char *value, struct item_terms t)
 {
-	const char *key = data + TEXT_GET_LEN, *end = data + len, *key_stop = key_end(key, end), *p = key_stop;
-	uint32_t flags, exptime, size;
-	struct item *it;
+	struct item *it = item_new(data + TEXT_GET_LEN, key_len, t.client_flags, t.expires, t.value_len);
 
-	if (!p || !blank(&p, end) || !digits(&p, end, &flags) || !blank(&p, end) || !digits(&p, end, &exptime) ||
-	    !blank(&p, end) || !digits(&p, end, &size) || !is_line_end(p, end))
-		return text_line(c, data, len);
-	it = item_new(key, (size_t)(key_stop - key), flags, clock_from_exptime(exptime), size + 2);
 	if (!it)
 		return text_line(c, data, len);
-	p += 2;
 	c->noreply = false;
 	c->last_command = clock_now;
 	c->cas = 0;
-	if (!(it->flags & ITEM_CHUNKED) && (size_t)(end - p) >= it->value_len) {
-		set_value(c, it, p);
-		return (size_t)(p - data) + it->value_len;
+	if (!(it->flags & ITEM_CHUNKED) && (size_t)(data + len - value) >= it->value_len) {
+		set_new(c, it, value);
+		return (size_t)(value - data) + t.value_len;
 	}
 	c->item = it;
 	conn_expect_value(c, STORE_SET, it->value_len);
-	return (size_t)(p - data);
+	return (size_t)(value - data);
+}
+
+static __attribute__((noinline)) size_t set(struct conn *c, const char *data, size_t len)
+{
+	const char *key = data + TEXT_GET_LEN, *end = data + len, *key_stop = key_end(key, end), *p = key_stop;
+	struct item_terms t;
+	size_t key_len;
+	char *to;
+
+	if (!p || !set_terms(&p, end, &t))
+		return text_line(c, data, len);
+	key_len = (size_t)(key_stop - key);
+	if ((size_t)(end - p) < t.value_len || !is_line_end(p + t.value_len - 2, end) ||
+	    !cache_overwrite(key, key_len, key_hash(key, key_len), &t, p))
+		return set_otherwise(c, data, len, key_len, p, t);
+	c->noreply = false;
+	c->last_command = clock_now;
+	to = conn_reserve(c, STORED_LEN);
+	if (!to) {
+		conn_fail(c);
+		return len;
+	}
+	memcpy(to, "STORED\r\n", STORED_LEN);
+	conn_commit(c, STORED_LEN);
+	return (size_t)(p - data) + t.value_len;
 }
 
 size_t text_command(struct conn *c, const char *data, size_t len)
