@@ -14,6 +14,8 @@
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 /* Nor load early what several branches have in common: it would need registers that must be saved first. */
 #pragma GCC optimize("no-code-hoisting", "no-tree-pre")
+/* Nor compute from the length where a loop has ended when a register says so. */
+#pragma GCC optimize("no-tree-scev-cprop")
 
 typedef uint64_t __attribute__((may_alias)) word_t;
 typedef uint32_t __attribute__((may_alias)) half_t;
