@@ -42,6 +42,23 @@ static void returned(struct pbuf *p)
 	pools[size].free_count++;
 }
 
+static void sent(struct netbuf *b)
+{
+	packet_put((struct packet *)((uintptr_t)b - offsetof(struct packet, netbuf)));
+}
+
+/* What is the same whenever the packet is sent. */
+static void make_netbuf(struct packet *k)
+{
+	struct netbuf *b = packet_netbuf(k);
+
+	__builtin_memset(k->netbuf, 0, sizeof(k->netbuf));
+	list_init(&b->link);
+	b->done = sent;
+	b->frag_count = 1;
+	b->patient = true;
+}
+
 static struct packet *packet_create(enum packet_size size)
 {
 	struct packet *k = NULL;
@@ -61,6 +78,7 @@ static struct packet *packet_create(enum packet_size size)
 	k->custom.custom_free_function = returned;
 	k->custom.pbuf = (struct pbuf){ .type_internal = (u8_t)PBUF_RAM };
 	k->piece = (struct output_piece){ NULL, false };
+	make_netbuf(k);
 	return k;
 }
 

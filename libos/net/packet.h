@@ -1,8 +1,8 @@
 /*
  * Private: packets, the blocks in which output is built. Stack lock unless a line says otherwise.
  *
- * A packet holds everything that one small frame needs, in one piece: lwIP's pbuf and TCP segment,
- * room for the headers of Ethernet, IP and TCP or UDP, and the payload behind it, so that a server's
+ * A packet holds everything that one small frame needs, in one piece: lwIP's pbuf and TCP segment, the driver's
+ * netbuf, room for the headers of Ethernet, IP and TCP or UDP, and the payload behind it, so that a server's
  * bytes are written once, into the place that the device reads. To lwIP it is an ordinary pbuf with
  * its bytes in lwIP's own memory.
  */
@@ -11,6 +11,7 @@
 
 #include <core/assert.h>
 #include <core/types.h>
+#include <libos/netdev.h>
 
 #include "lwip/pbuf.h"
 #include "lwip/priv/tcp_priv.h"
@@ -25,11 +26,15 @@ struct output_piece {
 	bool is_loan;
 };
 
+/* Of a netbuf, as much as one piece needs. */
+#define PACKET_NETBUF offsetof(struct netbuf, frags[1])
+
 struct packet {
 	struct pbuf_custom custom;        /* first: lwIP hands it back by this address */
 	struct output_piece piece;        /* of whoever holds it: a stream, a loop's stock, the pool */
 	uint16_t room;                    /* bytes of payload there is place for */
 	struct tcp_seg segment;           /* see packet_owns_segment() */
+	uint64_t netbuf[PACKET_NETBUF / 8]; /* see packet_netbuf() */
 	uint8_t headers[PACKET_HEADERS];
 	uint8_t payload[];
 };
@@ -50,6 +55,12 @@ static inline struct packet *packet_of(struct output_piece *piece)
 	return container_of(piece, struct packet, piece);
 }
 
+/* For sending the packet as it is: made with it, done() drops a reference. In use while somebody else holds one. */
+static inline struct netbuf *packet_netbuf(struct packet *k)
+{
+	return (struct netbuf *)((uintptr_t)k + offsetof(struct packet, netbuf));
+}
+
 /* Bytes of payload so far; before headers are put in front of them. */
 static inline uint16_t packet_len(const struct packet *k)
 {
@@ -66,7 +77,7 @@ static inline void packet_set_len(struct packet *k, size_t len)
  * address: heap objects are aligned to 16 bytes, these lie 8 bytes off.
  */
 _Static_assert(offsetof(struct packet, segment) % 16 == 8, "told from heap objects by alignment");
-_Static_assert(offsetof(struct packet, payload) == 176, "IP headers and payload are aligned");
+_Static_assert(offsetof(struct packet, payload) % 8 == 0, "IP headers and payload are aligned");
 static inline bool packet_owns_segment(const void *segment)
 {
 	return (uintptr_t)segment & 8;

@@ -9,7 +9,8 @@
  * transmission that names them is under way. Transmissions therefore carry serial numbers and stand
  * in a list in the order they were made; net_transmit_mark() taken at the acknowledgement (when no
  * segment names the bytes any more) has passed as soon as every older transmission is done. Usually
- * none is, since devices are reaped before the acknowledgement is even read.
+ * none is, since devices are reaped before the acknowledgement is even read. Packets that leave alone, and answers
+ * in the frames of their questions, hold nothing lent: they are no transmissions, and their netbufs are their own.
  *
  * All under the stack lock.
  */
@@ -313,40 +314,7 @@ err_t net_transmit(struct netif *netif, struct pbuf *p)
 	return ERR_OK;
 }
 
-/* The same for a packet whose headers we wrote ourselves; see template.c. */
-bool net_transmit_packet(struct net_interface *in, struct packet *k, unsigned csum_start, unsigned csum_at)
-{
-	struct pbuf *p = &k->custom.pbuf;
-	struct transmission *t;
-	struct netbuf *b;
-
-	if (in->merge.open && net_merge_append(in, p))
-		return true;
-	net_merge_close(in);
-	if (unlikely(in->waiting_count >= WAITING_MAX) || !(t = transmission_alloc()))
-		return false;
-	p->ref++;
-	t->chains[0] = p;
-	enter_list(t, in);
-	b = &t->netbuf;
-	list_init(&b->link);
-	b->done = device_done;
-	b->frags[0].base = p->payload;
-	b->frags[0].len = b->len = p->len;
-	b->frag_count = 1;
-	b->csum_start = (uint16_t)csum_start;
-	b->csum_offset = (uint16_t)csum_at;
-	b->gso_size = 0;
-	b->needs_csum = csum_start != 0;
-	b->csum_good = false;
-	b->headroom = (uint8_t)((uint8_t *)p->payload - k->headers);
-	b->patient = true;
-	if (p->len < MERGE_WORTH || !net_merge_open(in, t))
-		net_transmit_submit(in, t);
-	return true;
-}
-
-bool net_transmit_netbuf(struct net_interface *in, struct netbuf *b)
+__attribute__((always_inline)) inline bool net_transmit_netbuf(struct net_interface *in, struct netbuf *b)
 {
 	net_merge_close(in);
 	if (unlikely(in->waiting_count) || unlikely(in->dev->ops->transmit(in->dev, b)))
@@ -354,6 +322,66 @@ bool net_transmit_netbuf(struct net_interface *in, struct netbuf *b)
 	in->needs_kick = true;
 	counter_inc(net_tx_frames);
 	return true;
+}
+
+/*
+ * By the packet's own netbuf, without a transmission: nothing that was lent is in it, so nobody asks whether it has
+ * passed. False: the ring is full.
+ */
+static inline bool send_alone(struct net_interface *in, struct packet *k, unsigned csum_start, unsigned csum_at)
+{
+	struct pbuf *p = &k->custom.pbuf;
+	struct netbuf *b = packet_netbuf(k);
+
+	b->frags[0].base = p->payload;
+	b->frags[0].len = b->len = p->len;
+	b->csum_start = (uint16_t)csum_start;
+	b->csum_offset = (uint16_t)csum_at;
+	b->needs_csum = csum_start != 0;
+	b->headroom = (uint8_t)((uint8_t *)p->payload - k->headers);
+	p->ref++;
+	if (likely(net_transmit_netbuf(in, b)))
+		return true;
+	p->ref--;
+	return false;
+}
+
+/* With others, or later. */
+static __attribute__((noinline)) bool send_in_company(struct net_interface *in, struct packet *k, unsigned csum_start,
+						      unsigned csum_at)
+{
+	struct pbuf *p = &k->custom.pbuf;
+	struct transmission *t;
+	struct netbuf *b;
+
+	net_merge_close(in);
+	if (unlikely(in->waiting_count >= WAITING_MAX) || !(t = transmission_alloc()))
+		return false;
+	p->ref++;
+	t->chains[0] = p;
+	enter_list(t, in);
+	b = &t->netbuf;
+	describe(t, p);
+	b->csum_start = (uint16_t)csum_start;
+	b->csum_offset = (uint16_t)csum_at;
+	b->needs_csum = csum_start != 0;
+	b->headroom = (uint8_t)((uint8_t *)p->payload - k->headers);
+	b->patient = true;
+	if (p->len < MERGE_WORTH || !net_merge_open(in, t))
+		net_transmit_submit(in, t);
+	return true;
+}
+
+/* The same for a packet whose headers we wrote ourselves, and which no device holds; see template.c. */
+bool net_transmit_packet(struct net_interface *in, struct packet *k, unsigned csum_start, unsigned csum_at)
+{
+	struct pbuf *p = &k->custom.pbuf;
+
+	if (in->merge.open && net_merge_append(in, p))
+		return true;
+	if (likely(p->len < MERGE_WORTH) && likely(send_alone(in, k, csum_start, csum_at)))
+		return true;
+	return send_in_company(in, k, csum_start, csum_at);
 }
 
 void net_transmit_retry(struct net_interface *in)

@@ -338,6 +338,41 @@ def test_every_hash_function_finds_what_was_stored(start, name):
             assert talk.say(b"get %s\r\n" % key) == b"VALUE %s 0 %d\r\n%s\r\n" % (key, len(key[-4:]), key[-4:]) + END
 
 
+def test_values_stored_over_others_leave_nothing_of_them(start):
+    server, last = start(), 0
+    stored = [(0, 0, b"a" * 100), (0, 0, b"b" * 100), (7, 0, b"c" * 100), (7, 1000, b"d" * 92), (70000, 0, b"e" * 101),
+              (0, 0, b"f" * 5000), (0, 0, b"g" * 5000), (0, 50, b"h"), (0, 0, b"")]
+    with server.connect() as talk:
+        for flags, exptime, data in stored:
+            assert talk.say(b"set k %d %d %d\r\n%s\r\n" % (flags, exptime, len(data), data)) == STORED
+            head, _, rest = talk.say(b"gets k\r\n").partition(b"\r\n")
+            name, cas = head.rsplit(b" ", 1)
+            assert name == b"VALUE k %d %d" % (flags, len(data)) and rest == data + b"\r\n" + END
+            assert int(cas) > last
+            last, left = int(cas), talk.say(b"mg k t\r\n")
+            assert left == b"HD t-1\r\n" if exptime == 0 else exptime - 60 < int(left.split(b"t")[1]) <= exptime
+        assert talk.say(b"set k 0 0 3\r\nabcde\r\n").startswith(b"CLIENT_ERROR bad data chunk\r\n")
+        assert talk.say(b"get k\r\n") == b"VALUE k 0 0\r\n\r\n" + END
+    stats, slabs = server.stats(), server.stats(b"slabs")
+    assert stats["curr_items"] == "1" and stats["total_items"] == str(len(stored))
+    assert sum(int(v) for k, v in slabs.items() if k.endswith(":used_chunks")) == 1
+    assert in_class(server, "number") == 1
+
+
+def test_a_value_that_is_being_read_is_not_stored_over(start):
+    server, old, new = start(), b"o" * 8000, b"n" * 8000
+    with server.connect() as talk, server.connect(receive_buffer=4096, timeout=60) as slow:
+        assert talk.say(put(b"k", old)) == STORED
+        slow.send(b"get k\r\n" * 200)
+        assert eventually(lambda: int(server.stats()["get_hits"]) > 0)
+        seen = int(server.stats()["get_hits"])
+        for i in range(50):
+            assert talk.say(put(b"k", new)) == STORED
+        answers = [b"VALUE k 0 8000\r\n%s\r\n" % data + END for data in (old, new)]
+        got = [slow.read(len(answers[0])) for i in range(200)]
+        assert set(got[:seen]) == {answers[0]} and set(got) <= set(answers)
+
+
 def test_sizes_are_tracked_on_request(start):
     server = start("-o", "track_sizes")
     with server.connect() as talk:

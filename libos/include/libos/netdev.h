@@ -49,7 +49,6 @@ enum netdev_feature {
 struct netbuf {
 	struct list link;
 	void (*done)(struct netbuf *b);   /* [owner] the device no longer names any piece */
-	struct { const void *base; size_t len; } frags[NETBUF_FRAGS];
 	uint16_t frag_count;
 	uint16_t csum_start;              /* with needs_csum: sum from here, counted from the frame's start... */
 	uint16_t csum_offset;             /* ...and store the sum here, also counted from the frame's start */
@@ -62,6 +61,8 @@ struct netbuf {
 	bool patient;                     /* transmit: nobody waits for done(), it may come with a later poll() */
 	uint16_t room;                    /* receive: bytes from frags[0].base on that are the stack's until done() */
 	size_t len;                       /* whole frame */
+	/* Whoever makes netbufs of few pieces may leave out what follows the last of them: nobody looks at it. */
+	struct { const void *base; size_t len; } frags[NETBUF_FRAGS];
 	uint64_t stack_room[NETBUF_STACK_WORDS]; /* receive: the stack's own from input() to done() */
 };
 
