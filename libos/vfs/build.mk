@@ -16,6 +16,10 @@ objs-$(CONFIG_VFS) += devfs.o
 objs-$(and $(CONFIG_VFS),$(CONFIG_POSIX_PIPE)) += fifo.o
 host-y += fifo.o
 
+# Changing the tree.
+objs-$(CONFIG_VFS) += rename.o open_name.o attributes.o
+host-y += rename.o open_name.o attributes.o
+
 # Changing mounts.
 objs-$(CONFIG_VFS) += mount_change.o
 tests-$(CONFIG_VFS) += mount_test.o

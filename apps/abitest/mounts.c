@@ -1,0 +1,2 @@
+#define main abitest_mounts
+#include "../../tests/abi/programs/mounts.c"

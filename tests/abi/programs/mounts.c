@@ -1,0 +1,216 @@
+/*
+ * Mounting: file systems over folders, the same files at two places, moves, detaching, flags, other flags later; and
+ * the errnos. Needs the right to mount (its test gives it a namespace of its own) and an empty folder, named by TREE
+ * (else /tmp).
+ */
+#define _GNU_SOURCE
+#include "check.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+static int make(const char *path)
+{
+	int fd = open(path, O_CREAT | O_RDWR, 0644);
+
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int over(const char *at, unsigned long flags)
+{
+	return mount("none", at, "tmpfs", flags, "size=1m,mode=755");
+}
+
+static int bind_to(const char *from, const char *at, unsigned long flags)
+{
+	return mount(from, at, NULL, MS_BIND | flags, NULL);
+}
+
+static int flags_of(const char *path)
+{
+	struct statfs st;
+
+	return statfs(path, &st) < 0 ? -1 : (int)(st.f_flags & ~(unsigned long)0x20);
+}
+
+static void errors(void)
+{
+	SHOW(over("missing", 0));
+	SHOW(make("file"));
+	SHOW(over("file", 0));
+	SHOW(mount("none", "d", "nosuchfs", 0, NULL));
+	SHOW(mount("none", "d", NULL, 0, NULL));
+	SHOW(mount(NULL, "d", NULL, MS_BIND, NULL));
+	SHOW(mount("missing", "d", NULL, MS_BIND, NULL));
+	SHOW(mount("file", "d", NULL, MS_BIND, NULL));
+	SHOW(mount("d", "file", NULL, MS_BIND, NULL));
+	SHOW(mount("d", "e", NULL, MS_MOVE, NULL));
+	SHOW(mount(NULL, "d", NULL, MS_REMOUNT, NULL));
+	SHOW(umount("d"));
+	SHOW(umount("missing"));
+	SHOW(umount2("d", 1024));
+	SHOW(unlink("file"));
+}
+
+static void stacked(void)
+{
+	struct stat a, b;
+
+	SHOW(make("d/below"));
+	SHOW(over("d", 0));
+	SHOW(access("d/below", F_OK));
+	SHOW(make("d/first"));
+	SHOW(over("d", 0));
+	SHOW(access("d/first", F_OK));
+	SHOW(stat("d", &a) + stat(".", &b));
+	YES("another device", a.st_dev != b.st_dev);
+	SHOW(rmdir("d"));
+	SHOW(rename("d", "x"));
+	SHOW(rename("d/../e", "d/e"));
+	SHOW(link("e/nothing", "d/x"));
+	SHOW(umount("d"));
+	SHOW(access("d/first", F_OK));
+	SHOW(umount("d"));
+	SHOW(access("d/below", F_OK));
+	SHOW(unlink("d/below"));
+}
+
+static void bound(void)
+{
+	SHOW(mkdir("d/sub", 0755) + make("d/sub/f"));
+	SHOW(bind_to("d", "e", 0));
+	SHOW(access("e/sub/f", F_OK));
+	SHOW(make("e/new"));
+	SHOW(access("d/new", F_OK));
+	SHOW(rename("d/new", "e/new"));
+	SHOW(link("d/new", "e/other"));
+	SHOW(unlink("d/new"));
+	SHOW(umount("e"));
+	SHOW(over("d/sub", 0) + make("d/sub/inner"));
+	SHOW(bind_to("d", "e", 0));
+	SHOW(access("e/sub/f", F_OK) + umount("e"));
+	SHOW(bind_to("d", "e", MS_REC));
+	SHOW(access("e/sub/inner", F_OK));
+	SHOW(umount("e"));
+	SHOW(umount2("e", MNT_DETACH));
+	SHOW(access("e/sub", F_OK));
+	SHOW(access("d/sub/inner", F_OK));
+	SHOW(umount("d/sub"));
+	SHOW(make("one") + make("two"));
+	SHOW(bind_to("one", "two", 0));
+	SHOW(unlink("two"));
+	SHOW(rename("two", "three"));
+	SHOW(umount("two"));
+	SHOW(unlink("one") + unlink("two") + unlink("d/sub/f") + rmdir("d/sub"));
+}
+
+static void moved(void)
+{
+	SHOW(over("d", 0) + mkdir("d/sub", 0755) + make("d/f"));
+	SHOW(mount("d", "d/sub", NULL, MS_MOVE, NULL));
+	SHOW(mount("d/sub", "e", NULL, MS_MOVE, NULL));
+	SHOW(mount("d", "e", NULL, MS_MOVE, NULL));
+	SHOW(access("e/f", F_OK));
+	SHOW(access("d/f", F_OK));
+	SHOW(umount("d"));
+	SHOW(umount("e"));
+}
+
+static void detached(void)
+{
+	char text[4] = "";
+	int fd, dir;
+
+	SHOW(over("d", 0));
+	fd = open("d/f", O_CREAT | O_RDWR, 0644);
+	dir = open("d", O_RDONLY);
+	SHOW(write(fd, "abc", 3));
+	SHOW(umount("d"));
+	SHOW(umount2("d", MNT_DETACH));
+	SHOW(access("d/f", F_OK));
+	SHOW(pread(fd, text, 3, 0));
+	SHOW(faccessat(dir, "f", F_OK, 0));
+	SHOW(close(openat(dir, "new", O_CREAT | O_RDWR, 0644)));
+	SHOW(close(fd) + close(dir));
+	SHOW(umount("d"));
+	SHOW(symlink("d", "to-d"));
+	SHOW(over("d", 0));
+	SHOW(umount2("to-d", UMOUNT_NOFOLLOW));
+	SHOW(umount2("to-d", 0));
+	SHOW(unlink("to-d"));
+}
+
+static void flags(void)
+{
+	struct stat before, after;
+	char byte;
+	int fd;
+
+	SHOW(over("d", 0) + make("d/f") + symlink("f", "d/link") + mkdir("d/sub", 0755));
+	printf("flags %x\n", flags_of("d"));
+	fd = open("d/f", O_RDWR);
+	SHOW(write(fd, "x", 1));
+	SHOW(mount(NULL, "d", NULL, MS_REMOUNT | MS_RDONLY, NULL));
+	SHOW(close(fd));
+	SHOW(mount(NULL, "d", NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID, NULL));
+	printf("flags %x\n", flags_of("d"));
+	SHOW(make("d/new"));
+	SHOW(open("d/f", O_RDWR));
+	SHOW(open("d/f", O_RDONLY | O_TRUNC));
+	SHOW(truncate("d/f", 0));
+	SHOW(chmod("d/f", 0600));
+	SHOW(unlink("d/f"));
+	SHOW(rename("d/f", "d/g"));
+	SHOW(mkdir("d/sub", 0755));
+	SHOW(access("d/f", W_OK));
+	SHOW(utimensat(AT_FDCWD, "d/f", NULL, 0));
+	SHOW(mount(NULL, "d", NULL, MS_REMOUNT, NULL));
+	SHOW(make("d/new"));
+	SHOW(bind_to("d", "e", 0));
+	SHOW(mount(NULL, "e", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOEXEC, NULL));
+	SHOW(make("e/newer"));
+	SHOW(make("d/newer"));
+	printf("flags %x and %x\n", flags_of("d"), flags_of("e"));
+	SHOW(chmod("d/f", 0755));
+	SHOW(access("d/f", X_OK));
+	SHOW(access("e/f", X_OK));
+	SHOW(umount("e"));
+	SHOW(mount(NULL, "d", NULL, MS_REMOUNT | MS_NOATIME, NULL));
+	printf("flags %x\n", flags_of("d"));
+	fd = open("d/f", O_RDONLY);
+	SHOW(stat("d/f", &before) + (int)read(fd, &byte, 1) + stat("d/f", &after));
+	YES("the time of access stays", !memcmp(&before.st_atim, &after.st_atim, sizeof(before.st_atim)));
+	SHOW(close(fd));
+	SHOW(mount(NULL, "d", NULL, MS_REMOUNT | MS_STRICTATIME | MS_NODIRATIME, NULL));
+	printf("flags %x\n", flags_of("d"));
+	fd = open("d/f", O_RDONLY);
+	sleep_ms(20);
+	SHOW(read(fd, &byte, 1) + stat("d/f", &after));
+	YES("the time of access moves", memcmp(&before.st_atim, &after.st_atim, sizeof(before.st_atim)));
+	SHOW(close(fd));
+	SHOW(umount("d"));
+}
+
+int main(void)
+{
+	const char *tree = getenv("TREE");
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (chdir(tree ? tree : "/tmp") < 0)
+		return 1;
+	umask(022);
+	SHOW(mkdir("d", 0755) + mkdir("e", 0755));
+	errors();
+	stacked();
+	bound();
+	moved();
+	detached();
+	flags();
+	SHOW(rmdir("d") + rmdir("e"));
+	return 0;
+}
