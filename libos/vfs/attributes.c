@@ -26,6 +26,8 @@ static int may_change(const struct path *p, const struct attr_change *a)
 
 	if (path_is_read_only(p))
 		return -EROFS;
+	if (inode_is_kept(inode))
+		return -EPERM;
 	if (error || vfs_context()->uid == 0)
 		return error;
 	if (!may_give(inode, a) || (a->mask & ATTR_MODE && !vfs_owns(inode)))

@@ -62,14 +62,11 @@ int place_may_remove(const struct place *p)
 {
 	int error = dir_may_change(&p->dir);
 
+	if (!error && (place_dir(p)->append_only || inode_is_kept(p->d->inode)))
+		return -EPERM;
 	if (error || !(place_dir(p)->mode & S_ISVTX))
 		return error;
 	return vfs_owns(p->d->inode) || vfs_owns(place_dir(p)) ? 0 : -EPERM;
-}
-
-void dir_touch(struct inode *dir)
-{
-	inode_touch(dir, TOUCH_M | TOUCH_C);
 }
 
 /* ---- creating ---- */
@@ -86,19 +83,15 @@ int place_create(struct place *p, uint32_t mode, uint64_t rdev, const char *targ
 	error = dir_may_change(&p->dir);
 	if (error)
 		return error;
-	if (!dir->ops->make)
+	if (!dir->ops->create)
 		return -EPERM;
-	error = dir->ops->make(dir, mode, rdev, target, &inode);
+	error = dir->ops->create(dir, &p->last, mode, rdev, target, &inode);
 	if (error)
 		return error;
-	error = dir->ops->link(dir, &p->last, inode);
-	if (!error) {
-		dentry_attach(p->d, inode);
-		dir_touch(dir);
-		notify_name(dir, &p->last, NOTIFY_CREATE, inode_is_dir(inode));
-	}
+	dentry_attach(p->d, inode);
+	notify_name(dir, &p->last, NOTIFY_CREATE, inode_is_dir(inode));
 	inode_put(inode);
-	return error;
+	return 0;
 }
 
 int vfs_create(const struct path *base, const char *text, uint32_t mode, uint64_t rdev, const char *target)
@@ -131,7 +124,7 @@ int vfs_link(const struct path *of, const struct path *base, const char *text)
 		error = -ENOENT;
 	else
 		error = dir_may_change(&p.dir);
-	if (!error && inode_is_dir(inode))
+	if (!error && (inode_is_dir(inode) || inode_is_kept(inode)))
 		error = -EPERM;
 	if (!error && !inode->nlink && !inode->linkable)
 		error = -ENOENT;
@@ -140,8 +133,6 @@ int vfs_link(const struct path *of, const struct path *base, const char *text)
 	if (!error) {
 		dentry_attach(p.d, inode);
 		inode->linkable = false;
-		inode_touch(inode, TOUCH_C);
-		dir_touch(place_dir(&p));
 		notify_inode(inode, NOTIFY_ATTRIB);
 		notify_name(place_dir(&p), &p.last, NOTIFY_CREATE, false);
 	}
@@ -206,8 +197,6 @@ int vfs_unlink(const struct path *base, const char *text, bool directory)
 	if (!error)
 		error = place_dir(&p)->ops->unlink(place_dir(&p), &p.last, p.d->inode);
 	if (!error) {
-		inode_touch(p.d->inode, TOUCH_C);
-		dir_touch(place_dir(&p));
 		dentry_drop(p.d);
 		if (!directory)
 			notify_inode(p.d->inode, NOTIFY_ATTRIB);

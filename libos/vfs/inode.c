@@ -106,6 +106,8 @@ static int permission_of(const struct inode *inode, unsigned wanted, uint32_t ui
 
 	if (wanted & 2 && inode->super->flags & MS_RDONLY && kind != S_IFCHR && kind != S_IFBLK && kind != S_IFIFO)
 		return -EROFS;
+	if (wanted & 2 && inode->immutable)
+		return -EPERM;
 	if (!(wanted & ~have))
 		return 0;
 	/* Root may do everything but execute what nobody may. */

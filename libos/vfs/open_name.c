@@ -130,6 +130,8 @@ static int may_open(const struct path *p, uint32_t flags, bool created)
 		return 0;
 	if (wanted & 2 && path_is_read_only(p) && inode_kind(inode) == S_IFREG)
 		return -EROFS;
+	if (wanted & 2 && inode->append_only && (!(flags & O_APPEND) || flags & O_TRUNC))
+		return -EPERM;
 	if ((inode_kind(inode) == S_IFCHR || inode_kind(inode) == S_IFBLK) && vfs_mount_flags(p) & MS_NODEV)
 		return -EACCES;
 	error = inode_permission(inode, wanted);

@@ -33,7 +33,6 @@ void place_close(struct place *p);
 int dir_may_change(const struct path *dir);            /* 0, -EACCES, -EROFS */
 int place_may_remove(const struct place *p);           /* the same, or -EPERM for somebody else's in a sticky directory */
 int place_create(struct place *p, uint32_t mode, uint64_t rdev, const char *target);
-void dir_touch(struct inode *dir);                     /* its names have changed */
 /* Marks an empty directory, not locked by the caller, as dead: 0 or -ENOTEMPTY. */
 int dir_kill(struct inode *inode);
 

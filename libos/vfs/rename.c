@@ -122,11 +122,6 @@ static int rename_act(struct place *from, struct place *to, bool exchange)
 		dentry_exchange(from->d, to->d);
 	else
 		dentry_move(from->d, to->dir.dentry, to->d);
-	inode_touch(source, TOUCH_C);
-	if (target)
-		inode_touch(target, TOUCH_C);
-	dir_touch(place_dir(from));
-	dir_touch(place_dir(to));
 	notify_move(place_dir(from), &from->last, place_dir(to), &to->last, source, exchange ? NULL : target);
 	if (exchange)
 		notify_move(place_dir(to), &to->last, place_dir(from), &from->last, target, NULL);

@@ -94,7 +94,7 @@ static inline void dx_count_set(struct ext4_disk_dx_entry *entries, uint32_t lim
 
 /* ---- dir_change.c, htree_insert.c ---- */
 
-/* Adds a name that is not there: 0, -ENOSPC, ... EXT4_CREDITS_DIR_ADD. */
+/* Adds a name that is not there: 0, -ENOSPC, ... dir_add_credits(). */
 int dir_add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino, uint32_t mode);
 /* Removes what dir_find() found. */
 int dir_remove(struct ext4_handle *h, struct ext4_inode *dir, struct dir_spot *spot);
@@ -115,7 +115,7 @@ int dx_add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name 
 /* A directory of one full block gets an index. */
 int dx_make(struct ext4_handle *h, struct ext4_inode *dir);
 
-#define EXT4_CREDITS_DIR_ADD 24u
+unsigned dir_add_credits(const struct ext4_inode *dir);
 
 /* ---- inline.c ---- */
 

@@ -204,6 +204,8 @@ void ext4_inode_forget(struct inode *inode);               /* inode_ops.forget *
 void ext4_inode_set_ops(struct ext4_inode *i);             /* by its type */
 /* Copies the inode to the disk's, checksum and all. One credit. 0 or an error of the journal. */
 int ext4_inode_write(struct ext4_handle *h, struct ext4_inode *i);
+/* The same of a new inode, whose place on the disk holds anything. */
+int ext4_inode_write_first(struct ext4_handle *h, struct ext4_inode *i);
 /* The disk's inode in its block; the caller puts the buffer. Checked only for place. */
 int ext4_inode_raw(struct ext4_super *s, uint32_t ino, struct buffer **b, struct ext4_disk_inode **raw);
 void ext4_inode_csum_set(struct ext4_super *s, const struct ext4_inode *i, struct ext4_disk_inode *raw);

@@ -70,6 +70,11 @@ int ext4_features_check(const struct blkdev *dev, const struct ext4_disk_super *
 		log_error("ext4: %s uses what cannot be read here: %s", dev->name, text);
 		return -EOPNOTSUPP;
 	}
+	if (!(d->feature_incompat & EXT4_INCOMPAT_EXTENTS) && !*read_only) {
+		log_warn("ext4: %s is only read, since its files have no extents (tune2fs -O extent gives new ones theirs)",
+			 dev->name);
+		*read_only = true;
+	}
 	if (!reading && !foreign)
 		return 0;
 	if (!*read_only) {

@@ -214,12 +214,19 @@ int ext4_ifree_number(struct ext4_handle *h, uint32_t ino, bool dir)
 	return error;
 }
 
+/* A small one would be taken for the next inode of the orphan list, so a clock that was never set does not count. */
+static uint32_t deletion_time(const struct ext4_super *s)
+{
+	uint32_t now = (uint32_t)(clock_wall_ns() / NSEC_PER_SEC);
+
+	return MAX(now, MAX(s->disk->mkfs_time, s->inodes + 1));
+}
+
 int ext4_ifree(struct ext4_handle *h, struct ext4_inode *i)
 {
 	int error;
 
-	/* A time before the file system was made would pass for the next of an orphan list; 0 would mean that it lives. */
-	i->dtime = MAX((uint32_t)(clock_wall_ns() / NSEC_PER_SEC), MAX(h->super->disk->mkfs_time, 1u));
+	i->dtime = deletion_time(h->super);
 	i->inode.nlink = 0;
 	error = ext4_inode_write(h, i);
 	if (error)

@@ -249,6 +249,8 @@ int ext4_inode_load(struct ext4_super *s, uint32_t ino, const struct ext4_disk_i
 		return error;
 	if (i->flags & IGET_FORBIDDEN)
 		return -EOPNOTSUPP;
+	i->inode.immutable = i->flags & EXT4_FL_IMMUTABLE;
+	i->inode.append_only = i->flags & EXT4_FL_APPEND;
 	ext4_inode_set_ops(i);
 	return 0;
 }
@@ -326,4 +328,19 @@ int ext4_inode_write(struct ext4_handle *h, struct ext4_inode *i)
 	}
 	buffer_put(b);
 	return error;
+}
+
+int ext4_inode_write_first(struct ext4_handle *h, struct ext4_inode *i)
+{
+	struct ext4_disk_inode *raw;
+	struct buffer *b;
+	int error = ext4_inode_raw(h->super, (uint32_t)i->inode.ino, &b, &raw);
+
+	if (error)
+		return error;
+	error = ext4_touch(h, b);
+	if (!error)
+		memset(raw, 0, h->super->inode_bytes);
+	buffer_put(b);
+	return error ? error : ext4_inode_write(h, i);
 }

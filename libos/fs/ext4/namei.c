@@ -1,26 +1,462 @@
 /*
- * What the VFS asks of inodes, by their type. Changes of names are in this file's second half.
+ * Operations on names: create, link, unlink, rename. Each is one handle, so a crash leaves all of it or nothing.
+ *
+ * An inode without names is on the orphan list from the handle that took the last one away; its file is deleted when
+ * nobody has it open any more (icache.c). An operation that fails half-way turns a new inode into such an orphan,
+ * which takes back whatever it had been given.
+ *
+ * The VFS holds the locks of the directories. Those of the inodes whose links change are taken here, before the handle:
+ * others write bytes and attributes of the same inode.
  */
 #include <core/errno.h>
+#include <core/string.h>
 
 #include "dir.h"
 
+#define LINKS_MAX 65000u
+#define INHERITED (EXT4_FL_SYNC | EXT4_FL_NODUMP | EXT4_FL_NOATIME | EXT4_FL_JOURNAL_DATA)
+
+/* Blocks freed in a transaction that is not durable yet may be what is missing. */
+static bool may_retry(struct ext4_super *s, int error, unsigned *tries)
+{
+	return error == -ENOSPC && ++*tries < 3 && s->journal && ext4_is_freeing(s) && !journal_commit(s->journal);
+}
+
+/* ---- links of directories: beyond LINKS_MAX they count as 1, which means "many" (feature dir_nlink) ---- */
+
+static bool has_link_room(const struct ext4_inode *dir)
+{
+	return dir->inode.nlink < LINKS_MAX ||
+	       (ext4_has_ro(ext4_super_of(&dir->inode), EXT4_RO_DIR_NLINK) && dir_is_indexed(dir));
+}
+
+static void gain_subdir(struct ext4_inode *dir)
+{
+	if (dir->inode.nlink == 1)
+		return;
+	dir->inode.nlink = dir->inode.nlink >= LINKS_MAX ? 1 : dir->inode.nlink + 1;
+}
+
+static void lose_subdir(struct ext4_inode *dir)
+{
+	if (dir->inode.nlink > 2)
+		dir->inode.nlink--;
+}
+
+/* ---- creating ---- */
+
+static int fill_new(struct ext4_handle *h, struct ext4_inode *i, struct ext4_inode *dir, uint64_t rdev, const char *target)
+{
+	switch (inode_kind(&i->inode)) {
+	case S_IFREG:
+		ext4_map_init(i);
+		return 0;
+	case S_IFDIR:
+		ext4_map_init(i);
+		return dir_init(h, i, (uint32_t)dir->inode.ino);
+	case S_IFLNK:
+		return ext4_link_write(h, i, target);
+	default:
+		i->inode.rdev = rdev;
+		return 0;
+	}
+}
+
+/* A new inode with `nlink` links, on the disk, not yet seen by others. */
+static int inode_create(struct ext4_handle *h, struct ext4_inode *dir, uint32_t mode, uint32_t nlink,
+			struct ext4_inode **out)
+{
+	struct ext4_super *s = h->super;
+	uint32_t ino;
+	int error = ext4_ialloc(h, dir, mode, &ino);
+
+	if (error)
+		return error;
+	*out = ext4_inode_new(s, &dir->inode, ino, mode);
+	if (!*out) {
+		error = ext4_ifree_number(h, ino, (mode & S_IFMT) == S_IFDIR);
+		return error ? error : -ENOMEM;
+	}
+	(*out)->inode.nlink = nlink;
+	(*out)->flags = dir->flags & INHERITED;
+	ext4_inode_set_ops(*out);
+	return ext4_inode_write_first(h, *out);
+}
+
+/* What went wrong after the inode came into being: it goes as an orphan does. */
+static void make_orphan(struct ext4_handle *h, struct ext4_inode *i)
+{
+	i->inode.nlink = 0;
+	ext4_orphan_add(h, i);
+}
+
+struct making {
+	const struct vfs_name *name;     /* NULL: none yet */
+	uint32_t mode;
+	uint64_t rdev;
+	const char *target;
+};
+
+static int make_in(struct ext4_handle *h, struct ext4_inode *dir, const struct making *m, struct ext4_inode **out)
+{
+	bool is_dir = (m->mode & S_IFMT) == S_IFDIR;
+	struct ext4_inode *i;
+	int error;
+
+	*out = NULL;
+	error = inode_create(h, dir, m->mode, is_dir ? 2 : 1, &i);
+	if (error)
+		return error;
+	*out = i;
+	error = fill_new(h, i, dir, m->rdev, m->target);
+	if (!error && m->name)
+		error = dir_add(h, dir, m->name, (uint32_t)i->inode.ino, m->mode);
+	if (error || !m->name) {
+		make_orphan(h, i);
+		return error;
+	}
+	error = ext4_inode_write(h, i);
+	if (error)
+		return error;
+	if (is_dir)
+		gain_subdir(dir);
+	inode_touch(&dir->inode, TOUCH_M | TOUCH_C);
+	return ext4_inode_write(h, dir);
+}
+
+static unsigned make_credits(const struct ext4_inode *dir, const struct making *m)
+{
+	return EXT4_CREDITS_IALLOC + EXT4_CREDITS_ORPHAN + 2 * EXT4_CREDITS_INODE + dir_add_credits(dir) +
+	       ext4_map_credits(dir, 1) + 1 + (m->target ? ext4_link_credits(str_length(m->target)) : 0);
+}
+
+static int make_once(struct ext4_inode *dir, const struct making *m, struct inode **out)
+{
+	struct ext4_super *s = ext4_super_of(&dir->inode);
+	struct ext4_handle h;
+	struct ext4_inode *i;
+	int error = ext4_start(s, make_credits(dir, m), &h);
+
+	if (error)
+		return error;
+	error = make_in(&h, dir, m, &i);
+	if (i)
+		ext4_inode_publish(s, i);
+	error = ext4_stop_with(&h, error);
+	if (!error)
+		*out = &i->inode;
+	else if (i)
+		inode_put(&i->inode);
+	return error;
+}
+
+static int make(struct inode *inode, const struct making *m, struct inode **out)
+{
+	struct ext4_inode *dir = ext4_of(inode);
+	unsigned tries = 0;
+	int error;
+
+	if ((m->mode & S_IFMT) == S_IFDIR && !has_link_room(dir))
+		return -EMLINK;
+	if (m->target && str_length(m->target) >= ext4_super_of(inode)->block_bytes)
+		return -ENAMETOOLONG;
+	do {
+		error = make_once(dir, m, out);
+	} while (may_retry(ext4_super_of(inode), error, &tries));
+	return error;
+}
+
+static int ext4_create(struct inode *dir, const struct vfs_name *n, uint32_t mode, uint64_t rdev, const char *target,
+		       struct inode **out)
+{
+	return make(dir, &(struct making){ n, mode, rdev, target }, out);
+}
+
+static int ext4_make(struct inode *dir, uint32_t mode, uint64_t rdev, const char *target, struct inode **out)
+{
+	return make(dir, &(struct making){ NULL, mode, rdev, target }, out);
+}
+
+/* ---- more names ---- */
+
+static int link_in(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, struct ext4_inode *i)
+{
+	int error = dir_add(h, dir, n, (uint32_t)i->inode.ino, i->inode.mode);
+
+	if (!error && !i->inode.nlink)
+		error = ext4_orphan_remove(h, i);
+	if (error)
+		return error;
+	i->inode.nlink++;
+	inode_touch(&i->inode, TOUCH_C);
+	inode_touch(&dir->inode, TOUCH_M | TOUCH_C);
+	error = ext4_inode_write(h, i);
+	return error ? error : ext4_inode_write(h, dir);
+}
+
+static int link_once(struct ext4_inode *dir, const struct vfs_name *n, struct ext4_inode *i)
+{
+	struct ext4_handle h;
+	int error = ext4_start(ext4_super_of(&dir->inode),
+			       dir_add_credits(dir) + 2 * EXT4_CREDITS_INODE + EXT4_CREDITS_ORPHAN, &h);
+
+	return error ? error : ext4_stop_with(&h, link_in(&h, dir, n, i));
+}
+
+static int ext4_link(struct inode *dir, const struct vfs_name *n, struct inode *inode)
+{
+	unsigned tries = 0;
+	int error;
+
+	if (inode->nlink >= LINKS_MAX)
+		return -EMLINK;
+	mutex_lock(&inode->lock);
+	do {
+		error = link_once(ext4_of(dir), n, ext4_of(inode));
+	} while (may_retry(ext4_super_of(dir), error, &tries));
+	mutex_unlock(&inode->lock);
+	return error;
+}
+
+/* ---- fewer ---- */
+
+/* Blocks of an old map are only read, so a file that has them cannot go. */
+static int may_go(const struct ext4_inode *i)
+{
+	uint32_t kind = inode_kind(&i->inode);
+	bool mapped = kind == S_IFREG || kind == S_IFDIR || (kind == S_IFLNK && !ext4_link_is_fast(i));
+
+	if (!mapped || ext4_inode_has_extents(i) || !i->inode.blocks)
+		return 0;
+	return i->inode.nlink > 1 && kind != S_IFDIR ? 0 : -EOPNOTSUPP;
+}
+
+/* The inode has lost a name; a directory, both of its own. */
+static int lose_link(struct ext4_handle *h, struct ext4_inode *i)
+{
+	if (!i->inode.nlink)
+		return ext4_damaged(h->super, "inode", (uint32_t)i->inode.ino, 0, "it has a name, but counts no links");
+	i->inode.nlink = inode_is_dir(&i->inode) ? 0 : i->inode.nlink - 1;
+	inode_touch(&i->inode, TOUCH_C);
+	if (!i->inode.nlink) {
+		int error = ext4_orphan_add(h, i);
+
+		if (error)
+			return error;
+	}
+	return ext4_inode_write(h, i);
+}
+
+/* The name where the VFS says it is. */
+static int find_expected(struct ext4_inode *dir, const struct vfs_name *n, const struct inode *inode, struct dir_spot *spot)
+{
+	int error = dir_find(dir, n, spot);
+
+	if (error)
+		return error == -ENOENT ? dir_damaged(dir, 0, "a name that was there is gone") : error;
+	if (spot->e->inode == inode->ino)
+		return 0;
+	buffer_put(spot->b);
+	return dir_damaged(dir, spot->at, "a name leads elsewhere than it did");
+}
+
+static int unlink_in(struct ext4_handle *h, struct ext4_inode *dir, struct dir_spot *spot, struct ext4_inode *i)
+{
+	int error = dir_remove(h, dir, spot);
+
+	if (!error)
+		error = lose_link(h, i);
+	if (error)
+		return error;
+	if (inode_is_dir(&i->inode))
+		lose_subdir(dir);
+	inode_touch(&dir->inode, TOUCH_M | TOUCH_C);
+	return ext4_inode_write(h, dir);
+}
+
+static int ext4_unlink(struct inode *dir, const struct vfs_name *n, struct inode *inode)
+{
+	struct ext4_inode *i = ext4_of(inode);
+	struct ext4_handle h;
+	struct dir_spot spot;
+	int error = may_go(i);
+
+	if (!error)
+		error = find_expected(ext4_of(dir), n, inode, &spot);
+	if (error)
+		return error;
+	mutex_lock(&inode->lock);
+	error = ext4_start(ext4_super_of(dir), 1 + 2 * EXT4_CREDITS_INODE + EXT4_CREDITS_ORPHAN, &h);
+	if (!error)
+		error = ext4_stop_with(&h, unlink_in(&h, ext4_of(dir), &spot, i));
+	mutex_unlock(&inode->lock);
+	buffer_put(spot.b);
+	return error;
+}
+
+/* ---- renaming ---- */
+
+struct renaming {
+	struct ext4_inode *from, *to;            /* directories */
+	const struct vfs_name *n, *m;
+	struct ext4_inode *inode, *replaced;     /* the latter may be NULL */
+};
+
+static int redirect(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, struct ext4_inode *was,
+		    struct ext4_inode *is)
+{
+	struct dir_spot spot;
+	int error = find_expected(dir, n, &was->inode, &spot);
+
+	if (error)
+		return error;
+	error = dir_redirect(h, dir, &spot, (uint32_t)is->inode.ino, is->inode.mode);
+	buffer_put(spot.b);
+	return error;
+}
+
+static int remove_name(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, struct ext4_inode *i)
+{
+	struct dir_spot spot;
+	int error = find_expected(dir, n, &i->inode, &spot);
+
+	if (error)
+		return error;
+	error = dir_remove(h, dir, &spot);
+	buffer_put(spot.b);
+	return error;
+}
+
+/* A directory that changes its parent. */
+static int move_subdir(struct ext4_handle *h, struct ext4_inode *i, struct ext4_inode *from, struct ext4_inode *to)
+{
+	if (!inode_is_dir(&i->inode) || from == to)
+		return 0;
+	lose_subdir(from);
+	gain_subdir(to);
+	return dir_set_parent(h, i, (uint32_t)to->inode.ino);
+}
+
+static int write_changed(struct ext4_handle *h, const struct renaming *r)
+{
+	int error;
+
+	inode_touch(&r->inode->inode, TOUCH_C);
+	inode_touch(&r->from->inode, TOUCH_M | TOUCH_C);
+	inode_touch(&r->to->inode, TOUCH_M | TOUCH_C);
+	error = ext4_inode_write(h, r->inode);
+	if (!error)
+		error = ext4_inode_write(h, r->from);
+	return error ? error : ext4_inode_write(h, r->to);
+}
+
+/* The new name comes first: adding it is what may fail for lack of room. */
+static int rename_in(struct ext4_handle *h, const struct renaming *r)
+{
+	int error = r->replaced ? redirect(h, r->to, r->m, r->replaced, r->inode)
+				: dir_add(h, r->to, r->m, (uint32_t)r->inode->inode.ino, r->inode->inode.mode);
+
+	if (!error)
+		error = remove_name(h, r->from, r->n, r->inode);
+	if (!error && r->replaced) {
+		error = lose_link(h, r->replaced);
+		if (inode_is_dir(&r->replaced->inode))
+			lose_subdir(r->to);
+	}
+	if (!error)
+		error = move_subdir(h, r->inode, r->from, r->to);
+	return error ? error : write_changed(h, r);
+}
+
+static int exchange_in(struct ext4_handle *h, const struct renaming *r)
+{
+	int error = redirect(h, r->from, r->n, r->inode, r->replaced);
+
+	if (!error)
+		error = redirect(h, r->to, r->m, r->replaced, r->inode);
+	if (!error)
+		error = move_subdir(h, r->inode, r->from, r->to);
+	if (!error)
+		error = move_subdir(h, r->replaced, r->to, r->from);
+	if (error)
+		return error;
+	inode_touch(&r->replaced->inode, TOUCH_C);
+	error = ext4_inode_write(h, r->replaced);
+	return error ? error : write_changed(h, r);
+}
+
+static int rename_once(const struct renaming *r, bool exchange)
+{
+	struct ext4_handle h;
+	int error = ext4_start(ext4_super_of(&r->from->inode),
+			       dir_add_credits(r->to) + 4 * EXT4_CREDITS_INODE + EXT4_CREDITS_ORPHAN + 4, &h);
+
+	if (error)
+		return error;
+	return ext4_stop_with(&h, exchange ? exchange_in(&h, r) : rename_in(&h, r));
+}
+
+static int rename_checks(const struct renaming *r, bool exchange)
+{
+	if (!exchange && r->replaced) {
+		int error = may_go(r->replaced);
+
+		if (error)
+			return error;
+	}
+	if (inode_is_dir(&r->inode->inode) && r->from != r->to && !has_link_room(r->to))
+		return -EMLINK;
+	if (exchange && inode_is_dir(&r->replaced->inode) && r->from != r->to && !has_link_room(r->from))
+		return -EMLINK;
+	return 0;
+}
+
+static int ext4_rename(struct inode *from, const struct vfs_name *n, struct inode *inode, struct inode *to,
+		       const struct vfs_name *m, struct inode *replaced, bool exchange)
+{
+	struct renaming r = { ext4_of(from), ext4_of(to), n, m, ext4_of(inode), replaced ? ext4_of(replaced) : NULL };
+	unsigned tries = 0;
+	int error = rename_checks(&r, exchange);
+
+	if (error)
+		return error;
+	mutex_lock(&inode->lock);
+	if (replaced)
+		mutex_lock(&replaced->lock);
+	do {
+		error = rename_once(&r, exchange);
+	} while (may_retry(ext4_super_of(from), error, &tries));
+	if (replaced)
+		mutex_unlock(&replaced->lock);
+	mutex_unlock(&inode->lock);
+	return error;
+}
+
+/* ---- attributes ---- */
+
+static int ext4_change(struct inode *inode, const struct attr_change *a)
+{
+	struct ext4_handle h;
+	int error = a->mask & ATTR_SIZE ? ext4_resize(inode, a->size) : 0;
+
+	if (!error)
+		error = ext4_start(ext4_super_of(inode), EXT4_CREDITS_INODE, &h);
+	if (error)
+		return error;
+	inode_apply(inode, a);
+	return ext4_stop_with(&h, ext4_inode_write(&h, ext4_of(inode)));
+}
+
+#define COMMON .change = ext4_change, .xattr_get = ext4_xattr_get, .xattr_list = ext4_xattr_list, \
+	       .sync = ext4_sync_inode, .forget = ext4_inode_forget
+
 const struct inode_ops ext4_dir_inode_ops = {
-	.lookup = ext4_lookup, .iterate = ext4_iterate, .is_empty = ext4_dir_is_empty,
-	.xattr_get = ext4_xattr_get, .xattr_list = ext4_xattr_list,
-	.sync = ext4_sync_inode, .forget = ext4_inode_forget,
+	.lookup = ext4_lookup, .create = ext4_create, .make = ext4_make, .link = ext4_link, .unlink = ext4_unlink,
+	.rename = ext4_rename, .iterate = ext4_iterate, .is_empty = ext4_dir_is_empty, COMMON,
 };
 
-const struct inode_ops ext4_file_inode_ops = {
-	.xattr_get = ext4_xattr_get, .xattr_list = ext4_xattr_list,
-	.allocate = ext4_allocate, .sync = ext4_sync_inode, .forget = ext4_inode_forget,
-};
+const struct inode_ops ext4_file_inode_ops = { .allocate = ext4_allocate, COMMON };
 
-const struct inode_ops ext4_link_inode_ops = {
-	.read_link = ext4_read_link,
-	.xattr_get = ext4_xattr_get, .xattr_list = ext4_xattr_list, .forget = ext4_inode_forget,
-};
+const struct inode_ops ext4_link_inode_ops = { .read_link = ext4_read_link, COMMON };
 
-const struct inode_ops ext4_special_inode_ops = {
-	.xattr_get = ext4_xattr_get, .xattr_list = ext4_xattr_list, .forget = ext4_inode_forget,
-};
+const struct inode_ops ext4_special_inode_ops = { COMMON };

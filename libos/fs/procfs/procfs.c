@@ -302,9 +302,10 @@ static bool proc_leads(struct inode *link)
 }
 
 /* As on Linux, where a name that is not there cannot be made here either. */
-static int proc_make(struct inode *dir, uint32_t mode, uint64_t rdev, const char *target, struct inode **out)
+static int proc_create(struct inode *dir, const struct vfs_name *n, uint32_t mode, uint64_t rdev, const char *target,
+		       struct inode **out)
 {
-	(void)dir, (void)mode, (void)rdev, (void)target, (void)out;
+	(void)dir, (void)n, (void)mode, (void)rdev, (void)target, (void)out;
 	return -ENOENT;
 }
 
@@ -314,7 +315,7 @@ static void proc_forget(struct inode *inode)
 }
 
 static const struct inode_ops proc_ops = {
-	.lookup = proc_lookup, .make = proc_make, .iterate = proc_iterate, .read_link = proc_read_link, .leads = proc_leads,
+	.lookup = proc_lookup, .create = proc_create, .iterate = proc_iterate, .read_link = proc_read_link, .leads = proc_leads,
 	.jump = proc_jump, .forget = proc_forget,
 };
 

@@ -200,6 +200,19 @@ static int tmpfs_make(struct inode *dir, uint32_t mode, uint64_t rdev, const cha
 	return inode_create(dir->super, dir, mode, rdev, target, out);
 }
 
+static int tmpfs_create(struct inode *dir, const struct vfs_name *n, uint32_t mode, uint64_t rdev, const char *target,
+			struct inode **out)
+{
+	int error = tmpfs_make(dir, mode, rdev, target, out);
+
+	if (error)
+		return error;
+	error = tmpfs_link(dir, n, *out);
+	if (error)
+		inode_put(*out);
+	return error;
+}
+
 static void tmpfs_forget(struct inode *inode)
 {
 	struct tmpfs_inode *t = tmpfs_of(inode);
@@ -223,7 +236,7 @@ static void root_forget(struct inode *inode)
 }
 
 #define TMPFS_OPS                                                                                   \
-	.lookup = tmpfs_lookup, .make = tmpfs_make, .link = tmpfs_link, .unlink = tmpfs_unlink,     \
+	.lookup = tmpfs_lookup, .create = tmpfs_create, .make = tmpfs_make, .link = tmpfs_link, .unlink = tmpfs_unlink,     \
 	.is_empty = tmpfs_is_empty, .rename = tmpfs_rename, .iterate = tmpfs_iterate,               \
 	.change = tmpfs_change, .read_link = tmpfs_read_link, .allocate = tmpfs_allocate,           \
 	.xattr_get = tmpfs_xattr_get, .xattr_set = tmpfs_xattr_set, .xattr_list = tmpfs_xattr_list

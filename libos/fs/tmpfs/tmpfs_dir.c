@@ -80,6 +80,7 @@ static int entry_add(struct inode *dir, const struct vfs_name *n, struct inode *
 	tree_insert(&d->dir.names, &e->by_name, name_less);
 	tree_insert(&d->dir.places, &e->by_place, place_less);
 	dir->size += 20;
+	inode_touch(dir, TOUCH_M | TOUCH_C);
 	return 0;
 }
 
@@ -90,6 +91,7 @@ static void entry_remove(struct inode *dir, struct entry *e)
 	tree_remove(&d->dir.names, &e->by_name);
 	tree_remove(&d->dir.places, &e->by_place);
 	dir->size -= 20;
+	inode_touch(dir, TOUCH_M | TOUCH_C);
 	inode_put(e->inode);
 	kfree(e);
 }
@@ -120,6 +122,7 @@ int tmpfs_link(struct inode *dir, const struct vfs_name *n, struct inode *inode)
 	if (error)
 		return error;
 	inode->nlink += inode_is_dir(inode) ? 2 : 1;
+	inode_touch(inode, TOUCH_C);
 	adopt(dir, inode);
 	return 0;
 }
@@ -135,6 +138,7 @@ int tmpfs_unlink(struct inode *dir, const struct vfs_name *n, struct inode *inod
 	} else {
 		inode->nlink--;
 	}
+	inode_touch(inode, TOUCH_C);
 	entry_remove(dir, e);
 	return 0;
 }
@@ -154,6 +158,10 @@ static void swap_entries(struct inode *from, struct entry *a, struct inode *to, 
 	b->inode = inode;
 	adopt(from, a->inode);
 	adopt(to, b->inode);
+	inode_touch(a->inode, TOUCH_C);
+	inode_touch(b->inode, TOUCH_C);
+	inode_touch(from, TOUCH_M | TOUCH_C);
+	inode_touch(to, TOUCH_M | TOUCH_C);
 }
 
 int tmpfs_rename(struct inode *from, const struct vfs_name *n, struct inode *inode, struct inode *to,
@@ -176,10 +184,13 @@ int tmpfs_rename(struct inode *from, const struct vfs_name *n, struct inode *ino
 
 		to->nlink -= inode_is_dir(replaced);
 		replaced->nlink -= inode_is_dir(replaced) ? 2 : 1;
+		inode_touch(replaced, TOUCH_C);
+		inode_touch(to, TOUCH_M | TOUCH_C);
 		target->inode = inode_get(inode);
 		inode_put(replaced);
 	}
 	from->nlink -= inode_is_dir(inode);
+	inode_touch(inode, TOUCH_C);
 	adopt(to, inode);
 	entry_remove(from, source);
 	return 0;

@@ -65,9 +65,12 @@ struct dir_sink {
 };
 
 struct inode_ops {
-	/* Directories. *out gets a new reference. -ENOENT: no such name. */
+	/* Directories; each operation sets the times that it changes. *out gets a new reference. -ENOENT: no such name. */
 	int (*lookup)(struct inode *dir, const struct vfs_name *n, struct inode **out);
-	/* A new inode of inode_init_owner()'s kind, without a name yet; a symbolic link with its target. */
+	/* A new inode with its first name; a symbolic link with its target. *out gets a reference. */
+	int (*create)(struct inode *dir, const struct vfs_name *n, uint32_t mode, uint64_t rdev, const char *target,
+		      struct inode **out);
+	/* A new inode without a name yet. */
 	int (*make)(struct inode *dir, uint32_t mode, uint64_t rdev, const char *target, struct inode **out);
 	int (*link)(struct inode *dir, const struct vfs_name *n, struct inode *inode);
 	int (*unlink)(struct inode *dir, const struct vfs_name *n, struct inode *inode); /* rmdir, too: it is empty */
@@ -107,6 +110,7 @@ struct inode {
 	bool dead;                     /* [i] a directory that has been removed */
 	bool transient;                /* [I] a directory whose names come and go by themselves: none is remembered */
 	bool linkable;                 /* [i] O_TMPFILE: it may get its first name */
+	bool immutable, append_only;   /* [I] flags that some file systems have */
 	struct watch *watches;         /* libos/notify.h */
 	struct mutex lock;
 };
@@ -149,6 +153,8 @@ void inode_init(struct inode *inode, struct super *s, const struct inode *dir, u
 struct inode *inode_get(struct inode *inode);
 void inode_put(struct inode *inode);
 static inline uint32_t inode_kind(const struct inode *inode) { return inode->mode & S_IFMT; }
+/* What is immutable, or only grows, keeps its names and attributes. */
+static inline bool inode_is_kept(const struct inode *inode) { return inode->immutable || inode->append_only; }
 static inline bool inode_is_dir(const struct inode *inode) { return inode_kind(inode) == S_IFDIR; }
 
 #define TOUCH_A 1u
