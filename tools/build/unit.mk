@@ -47,3 +47,5 @@ $(O)/unit: $(host_objects) $(O)/objects
 .PHONY: unit
 unit: $(if $(host-objs),$(O)/unit) ## build and run the unit tests here, under the sanitizers (TEST=part of a name)
 	$(Q)$(if $(host-objs),$(O)/unit $(TEST),echo 'There are no host unit tests yet.')
+
+include apps/kiln-fs/kiln-fs.mk

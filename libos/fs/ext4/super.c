@@ -447,5 +447,5 @@ static int ext4_mount(struct super *vfs, const char *source, const char *options
 	return 0;
 }
 
-const struct fs_type ext4_type = { .name = "ext4", .mount = ext4_mount };
+const struct fs_type ext4_type = { .name = "ext4", .on_disk = true, .mount = ext4_mount };
 FS_TYPE(ext4_type);

@@ -1,0 +1,505 @@
+/*
+ * The commands of kiln-fs. Paths are those of the disk, from its root; the disk is mounted at /disk of a tree in memory.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <core/errno.h>
+#include <libos/blkdev.h>
+#include <libos/vfs.h>
+
+#include "kiln-fs.h"
+
+#define PATH_ROOM (VFS_PATH_MAX + 8)
+#define CHUNK     KIB(256)
+
+struct command {
+	const char *name, *arguments, *what;
+	int least, most;                 /* arguments */
+	bool writes;
+	int (*run)(int argc, char **argv); /* 0 or an errno */
+};
+
+/* The disk's path as the VFS has it here. */
+static const char *on_disk(const char *path, char *buf)
+{
+	snprintf(buf, PATH_ROOM, "/disk/%s", path);
+	return buf;
+}
+
+static int complain(const char *what, int error)
+{
+	if (error)
+		fprintf(stderr, "kiln-fs: %s: %s\n", what, strerror(-error));
+	return error;
+}
+
+static int walk(const char *path, unsigned flags, struct path *out)
+{
+	char buf[PATH_ROOM];
+
+	return complain(path, vfs_walk(NULL, on_disk(path, buf), flags, out));
+}
+
+/* ---- directories ---- */
+
+struct entry {
+	char *name;
+	uint64_t ino;
+};
+
+struct listing {
+	struct dir_sink sink;
+	struct entry *entries;
+	size_t count, room;
+};
+
+static bool add(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode, uint64_t next)
+{
+	struct listing *l = container_of(s, struct listing, sink);
+
+	(void)mode, (void)next;
+	if ((len == 1 && name[0] == '.') || (len == 2 && name[0] == '.' && name[1] == '.'))
+		return true;
+	if (l->count == l->room) {
+		l->room = l->room ? 2 * l->room : 64;
+		l->entries = realloc(l->entries, l->room * sizeof(*l->entries));
+		if (!l->entries)
+			abort();
+	}
+	l->entries[l->count++] = (struct entry){ strndup(name, len), ino };
+	return true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
+}
+
+static void list_free(struct listing *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		free(l->entries[i].name);
+	free(l->entries);
+}
+
+static int list_read(const char *path, struct listing *l)
+{
+	struct path p;
+	uint64_t position = 0;
+	int error = walk(path, WALK_FOLLOW | WALK_DIR, &p);
+
+	*l = (struct listing){ .sink = { add } };
+	if (error)
+		return error;
+	mutex_lock(&path_inode(&p)->lock);
+	error = path_inode(&p)->ops->iterate(path_inode(&p), &l->sink, &position);
+	mutex_unlock(&path_inode(&p)->lock);
+	path_put(&p);
+	if (l->count)
+		qsort(l->entries, l->count, sizeof(*l->entries), by_name);
+	return complain(path, error);
+}
+
+static char kind_of(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR: return 'd';
+	case S_IFLNK: return 'l';
+	case S_IFCHR: return 'c';
+	case S_IFBLK: return 'b';
+	case S_IFIFO: return 'p';
+	case S_IFSOCK: return 's';
+	default: return '-';
+	}
+}
+
+static int print_entry(const char *path, const char *shown)
+{
+	char target[VFS_PATH_MAX];
+	struct kstat st;
+	struct path p;
+	kssize_t n = 0;
+	int error = walk(path, 0, &p);
+
+	if (error)
+		return error;
+	inode_stat(path_inode(&p), &st);
+	if ((st.mode & S_IFMT) == S_IFLNK)
+		n = path_inode(&p)->ops->read_link(path_inode(&p), target, sizeof(target));
+	path_put(&p);
+	if (n < 0)
+		return complain(path, (int)n);
+	printf("%c%04o %4u %5u %5u %12lld %s%s%.*s\n", kind_of(st.mode), st.mode & 07777, st.nlink, st.uid, st.gid,
+	       (long long)st.size, shown, n ? " -> " : "", (int)n, target);
+	return 0;
+}
+
+static int each_entry(const char *path, int (*act)(const char *path, const char *name))
+{
+	struct listing l;
+	int error = list_read(path, &l), one;
+
+	for (size_t i = 0; i < l.count; i++) {
+		char below[PATH_ROOM];
+
+		if (snprintf(below, sizeof(below), "%s/%s", strcmp(path, "/") ? path : "", l.entries[i].name) >= (int)VFS_PATH_MAX)
+			one = complain(path, -ENAMETOOLONG);
+		else
+			one = act(below, l.entries[i].name);
+		error = error ? error : one;
+	}
+	list_free(&l);
+	return error;
+}
+
+static bool is_dir(const char *path)
+{
+	char buf[PATH_ROOM];
+	struct path p;
+	bool dir;
+
+	if (vfs_walk(NULL, on_disk(path, buf), 0, &p))
+		return false;
+	dir = inode_is_dir(path_inode(&p));
+	path_put(&p);
+	return dir;
+}
+
+static int do_ls(int argc, char **argv)
+{
+	const char *path = argc ? argv[0] : "/";
+
+	return is_dir(path) ? each_entry(path, print_entry) : print_entry(path, path);
+}
+
+static int print_tree(const char *path, const char *name)
+{
+	int error = print_entry(path, path);
+
+	(void)name;
+	return error || !is_dir(path) ? error : each_entry(path, print_tree);
+}
+
+static int do_tree(int argc, char **argv)
+{
+	return each_entry(argc ? argv[0] : "/", print_tree);
+}
+
+/* ---- bytes ---- */
+
+static kssize_t transfer(struct file *f, void *buf, size_t len, int64_t offset, bool reading)
+{
+	struct uio_vec vec = { buf, len };
+	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true };
+
+	if (reading)
+		return f->ops->read ? f->ops->read(f, &u) : -EINVAL;
+	return f->ops->write ? f->ops->write(f, &u) : -EINVAL;
+}
+
+static int copy_out(const char *path, FILE *to)
+{
+	static char buf[CHUNK];
+	char name[PATH_ROOM];
+	int64_t at = 0;
+	struct file *f;
+	kssize_t n = vfs_open(NULL, on_disk(path, name), O_RDONLY | O_NOATIME, 0, &f);
+
+	if (n)
+		return complain(path, (int)n);
+	while ((n = transfer(f, buf, sizeof(buf), at, true)) > 0) {
+		if (fwrite(buf, 1, (size_t)n, to) != (size_t)n) {
+			n = -EIO;
+			break;
+		}
+		at += n;
+	}
+	file_put(f);
+	return complain(path, (int)n);
+}
+
+static int do_cat(int argc, char **argv)
+{
+	int error = 0;
+
+	for (int i = 0; i < argc; i++) {
+		int one = copy_out(argv[i], stdout);
+
+		error = error ? error : one;
+	}
+	return error;
+}
+
+static int do_get(int argc, char **argv)
+{
+	FILE *to = fopen(argv[1], "wb");
+	int error;
+
+	(void)argc;
+	if (!to) {
+		perror(argv[1]);
+		return -EIO;
+	}
+	error = copy_out(argv[0], to);
+	return fclose(to) && !error ? complain(argv[1], -EIO) : error;
+}
+
+static int copy_in(FILE *from, const char *path)
+{
+	static char buf[CHUNK];
+	char name[PATH_ROOM];
+	int64_t at = 0;
+	struct file *f;
+	kssize_t n = vfs_open(NULL, on_disk(path, name), O_CREAT | O_TRUNC | O_WRONLY, 0644, &f);
+	size_t len;
+
+	if (n)
+		return complain(path, (int)n);
+	while (n >= 0 && (len = fread(buf, 1, sizeof(buf), from)) > 0) {
+		for (size_t done = 0; done < len && n >= 0; done += (size_t)MAX(n, 0))
+			n = transfer(f, buf + done, len - done, at + (int64_t)done, false);
+		at += (int64_t)len;
+	}
+	file_put(f);
+	return n < 0 ? complain(path, (int)n) : 0;
+}
+
+static int do_put(int argc, char **argv)
+{
+	FILE *from = strcmp(argv[0], "-") ? fopen(argv[0], "rb") : stdin;
+	int error;
+
+	(void)argc;
+	if (!from) {
+		perror(argv[0]);
+		return -EIO;
+	}
+	error = copy_in(from, argv[1]);
+	if (!error && ferror(from))
+		error = complain(argv[0], -EIO);
+	fclose(from);
+	return error;
+}
+
+/* ---- names ---- */
+
+static int do_mkdir(int argc, char **argv)
+{
+	int error = 0;
+
+	for (int i = 0; i < argc && !error; i++) {
+		char buf[PATH_ROOM];
+
+		error = complain(argv[i], vfs_create(NULL, on_disk(argv[i], buf), S_IFDIR | 0755, 0, NULL));
+	}
+	return error;
+}
+
+static int remove_tree(const char *path, const char *name)
+{
+	char buf[PATH_ROOM];
+	bool dir = is_dir(path);
+	int error = dir ? each_entry(path, remove_tree) : 0;
+
+	(void)name;
+	return error ? error : complain(path, vfs_unlink(NULL, on_disk(path, buf), dir));
+}
+
+static int do_rm(int argc, char **argv)
+{
+	bool deep = argc > 1 && !strcmp(argv[0], "-r");
+	int error = 0;
+
+	for (int i = deep; i < argc && !error; i++) {
+		char buf[PATH_ROOM];
+
+		if (deep)
+			error = remove_tree(argv[i], argv[i]);
+		else
+			error = complain(argv[i], vfs_unlink(NULL, on_disk(argv[i], buf), false));
+	}
+	return error;
+}
+
+static int do_mv(int argc, char **argv)
+{
+	char from[PATH_ROOM], to[PATH_ROOM];
+
+	(void)argc;
+	return complain(argv[0], vfs_rename(NULL, on_disk(argv[0], from), NULL, on_disk(argv[1], to), 0));
+}
+
+static int do_ln(int argc, char **argv)
+{
+	char buf[PATH_ROOM];
+	struct path p;
+	int error;
+
+	if (argc == 3 && strcmp(argv[0], "-s"))
+		return complain(argv[0], -EINVAL);
+	if (argc == 3)
+		return complain(argv[2], vfs_create(NULL, on_disk(argv[2], buf), S_IFLNK | 0777, 0, argv[1]));
+	error = walk(argv[0], 0, &p);
+	if (error)
+		return error;
+	error = complain(argv[1], vfs_link(&p, NULL, on_disk(argv[1], buf)));
+	path_put(&p);
+	return error;
+}
+
+/* ---- what there is to know ---- */
+
+static void print_time(const char *name, const struct abi_timespec *t)
+{
+	printf("%s %lld.%09lld\n", name, (long long)t->sec, (long long)t->nsec);
+}
+
+static void print_xattrs(struct inode *inode)
+{
+	static char names[KIB(64)];
+	kssize_t n = inode->ops->xattr_list ? inode->ops->xattr_list(inode, names, sizeof(names)) : 0;
+
+	for (kssize_t at = 0; at < n; at += (kssize_t)strlen(names + at) + 1)
+		printf("attribute %s\n", names + at);
+}
+
+static int do_stat(int argc, char **argv)
+{
+	struct inode *inode;
+	struct kstat st;
+	struct path p;
+	int error = walk(argv[0], 0, &p);
+
+	(void)argc;
+	if (error)
+		return error;
+	inode = path_inode(&p);
+	inode_stat(inode, &st);
+	printf("inode %llu\nmode %c%04o\nlinks %u\nowner %u:%u\nsize %lld\nblocks %lld\n", (unsigned long long)st.ino,
+	       kind_of(st.mode), st.mode & 07777, st.nlink, st.uid, st.gid, (long long)st.size, (long long)st.blocks);
+	if (st.rdev)
+		printf("device %llu:%llu\n", (unsigned long long)(st.rdev >> 8 & 0xfff),
+		       (unsigned long long)((st.rdev & 0xff) | (st.rdev >> 12 & 0xffffff00)));
+	print_time("accessed", &st.atime);
+	print_time("modified", &st.mtime);
+	print_time("changed", &st.ctime);
+	print_time("born", &inode->btime);
+	print_xattrs(inode);
+	path_put(&p);
+	return 0;
+}
+
+static int do_df(int argc, char **argv)
+{
+	struct abi_statfs st;
+	struct path p;
+	int error = walk("/", WALK_DIR, &p);
+
+	(void)argc, (void)argv;
+	if (error)
+		return error;
+	vfs_statfs(&p, &st);
+	path_put(&p);
+	printf("block %lld\nblocks %llu\nfree %llu\navailable %llu\ninodes %llu\nfree inodes %llu\n",
+	       (long long)st.block_bytes, (unsigned long long)st.blocks, (unsigned long long)st.blocks_free,
+	       (unsigned long long)st.blocks_available, (unsigned long long)st.files, (unsigned long long)st.files_free);
+	return 0;
+}
+
+/* Mounting has replayed the journal and seen to the orphans; unmounting leaves the disk clean. */
+static int do_replay(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	return 0;
+}
+
+static const struct command commands[] = {
+	{ "ls", "[PATH]", "list a directory", 0, 1, false, do_ls },
+	{ "tree", "[PATH]", "list everything below a directory", 0, 1, false, do_tree },
+	{ "cat", "PATH...", "print files", 1, 1000, false, do_cat },
+	{ "get", "PATH FILE", "copy a file of the disk to one of this machine", 2, 2, false, do_get },
+	{ "put", "FILE PATH", "copy a file of this machine (-: standard input) to the disk", 2, 2, true, do_put },
+	{ "mkdir", "PATH...", "make directories", 1, 1000, true, do_mkdir },
+	{ "rm", "[-r] PATH...", "remove files, or whole trees", 1, 1000, true, do_rm },
+	{ "mv", "FROM TO", "rename", 2, 2, true, do_mv },
+	{ "ln", "[-s] FROM TO", "give a file another name, or make a symbolic link", 2, 3, true, do_ln },
+	{ "stat", "PATH", "what is known of a file", 1, 1, false, do_stat },
+	{ "df", "", "how much room there is", 0, 0, false, do_df },
+	{ "replay", "", "replay the journal, so that the disk is clean", 0, 0, true, do_replay },
+};
+
+static int usage(void)
+{
+	fprintf(stderr, "kiln-fs DISK COMMAND ...: a file with ext4 on it, through the code of Kiln's images\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(stderr, "  %-7s %-13s %s\n", commands[i].name, commands[i].arguments, commands[i].what);
+	return 2;
+}
+
+static const struct command *command_of(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static int mount(const struct command *c)
+{
+	struct path at;
+	int error;
+
+	vfs_mount("tmpfs", "", NULL, 0, NULL);
+	vfs_create(NULL, "/disk", S_IFDIR | 0755, 0, NULL);
+	error = vfs_walk(NULL, "/disk", WALK_DIR, &at);
+	if (!error)
+		error = vfs_mount("ext4", "disk", &at, c->writes ? 0 : MS_RDONLY, NULL);
+	if (error == -EROFS && !c->writes) {
+		fprintf(stderr, "kiln-fs: reading the disk without what its journal holds (\"replay\" brings it home)\n");
+		error = vfs_mount("ext4", "disk", &at, MS_RDONLY, "noload");
+	}
+	path_put(&at);
+	return error;
+}
+
+static int unmount(void)
+{
+	struct path at;
+	int error = vfs_walk(NULL, "/disk", WALK_DIR, &at);
+
+	if (!error)
+		error = vfs_unmount(&at);
+	return complain("unmounting", error);
+}
+
+static int run_mounted(const struct command *c, int argc, char **argv)
+{
+	struct path p;
+	int error = mount(c), ended;
+
+	if (error)
+		return complain("mounting", error);
+	error = vfs_walk(NULL, "/disk", WALK_DIR, &p);
+	if (!error && c->writes && path_is_read_only(&p))
+		error = complain("the disk", -EROFS);
+	if (!error || p.dentry)
+		path_put(&p);
+	if (!error)
+		error = c->run(argc, argv);
+	ended = unmount();
+	return error ? error : ended;
+}
+
+int commands_run(int argc, char **argv)
+{
+	const struct command *c = argc > 2 ? command_of(argv[2]) : NULL;
+
+	if (!c || argc - 3 < c->least || argc - 3 > c->most)
+		return usage();
+	if (!filedisk_open(argv[1], !c->writes))
+		return 1;
+	return run_mounted(c, argc - 3, argv + 3) ? 1 : 0;
+}

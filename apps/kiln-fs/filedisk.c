@@ -1,0 +1,109 @@
+/*
+ * A file of the build machine as a disk. Commands end in a task, as those of a driver do; a flush is fdatasync().
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <core/executor.h>
+#include <core/sync.h>
+#include <libos/blkdev.h>
+
+#include "kiln-fs.h"
+
+#define SECTOR 512
+
+static struct filedisk {
+	struct blkdev dev;
+	struct task task;
+	struct spinlock lock;
+	struct list started; /* [lock] commands */
+	int fd;
+} disk;
+
+static int transfer(const struct blk_command *c, const struct blk_vec *v, off_t at)
+{
+	for (size_t done = 0; done < v->len;) {
+		char *p = (char *)v->base + done;
+		ssize_t n = c->op == BLK_READ ? pread(disk.fd, p, v->len - done, at + (off_t)done)
+					      : pwrite(disk.fd, p, v->len - done, at + (off_t)done);
+
+		if (n <= 0)
+			return n < 0 && errno == ENOSPC ? -ENOSPC : -EIO;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int perform(const struct blk_command *c)
+{
+	off_t at = (off_t)c->offset;
+	int error = 0;
+
+	if (c->op == BLK_FLUSH)
+		return fdatasync(disk.fd) ? -EIO : 0;
+	for (size_t i = 0; i < c->vec_count && !error; at += (off_t)c->vecs[i++].len)
+		error = transfer(c, &c->vecs[i], at);
+	return error;
+}
+
+static struct blk_command *next_command(void)
+{
+	struct list *link;
+
+	spin_lock(&disk.lock);
+	link = list_pop_front(&disk.started);
+	spin_unlock(&disk.lock);
+	return link ? list_entry(link, struct blk_command, link) : NULL;
+}
+
+static void run(struct task *t)
+{
+	struct blk_command *c;
+
+	(void)t;
+	while ((c = next_command()))
+		blk_command_done(&disk.dev, c, perform(c));
+	blkdev_kick(&disk.dev);
+}
+
+static void start(struct blkdev *d, struct blk_command *c)
+{
+	(void)d;
+	spin_lock(&disk.lock);
+	list_push_back(&disk.started, &c->link);
+	spin_unlock(&disk.lock);
+}
+
+static void kick(struct blkdev *d)
+{
+	(void)d;
+	task_wake(&disk.task);
+}
+
+struct blkdev *filedisk_open(const char *path, bool read_only)
+{
+	static const struct blkdev_ops ops = { .start = start, .kick = kick };
+	struct stat st;
+
+	disk.fd = open(path, read_only ? O_RDONLY : O_RDWR);
+	if (disk.fd < 0 || fstat(disk.fd, &st)) {
+		fprintf(stderr, "kiln-fs: %s: %s\n", path, strerror(errno));
+		return NULL;
+	}
+	spin_init(&disk.lock);
+	list_init(&disk.started);
+	task_init(&disk.task, "filedisk", run);
+	disk.dev = (struct blkdev){
+		.name = "disk", .bytes = (uint64_t)st.st_size / SECTOR * SECTOR, .block_bytes = SECTOR, .read_only = read_only,
+		.write_cache = true, .max_vecs = 64, .max_vec_bytes = MIB(1), .max_bytes = MIB(1), .depth = 8, .ops = &ops,
+	};
+	if (!disk.dev.bytes) {
+		fprintf(stderr, "kiln-fs: %s is empty: a disk with ext4 was expected\n", path);
+		return NULL;
+	}
+	return blkdev_register(&disk.dev) ? NULL : &disk.dev;
+}
