@@ -7,6 +7,7 @@
  * The last 16 bytes may overlap those before, so that no key needs a loop over single bytes.
  */
 #include "hash.h"
+#include "hash_parts.h"
 
 #include <errno.h>
 #include <string.h>
@@ -30,29 +31,6 @@ static int secrets_draw(void)
 		left -= n > 0 ? (size_t)n : 0;
 	}
 	return 0;
-}
-
-static inline uint64_t load64(const char *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline uint64_t load32(const char *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline uint64_t fold(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
 int hash_start(const char *name)

@@ -7,22 +7,7 @@
 #include <string.h>
 
 #include "hash.h"
-
-static inline uint32_t read32(const char *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline uint64_t read64(const char *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
+#include "hash_parts.h"
 
 static inline uint32_t rotate32(uint32_t v, unsigned n)
 {
@@ -59,7 +44,7 @@ uint32_t hash_murmur3(const char *key, size_t len, uint32_t seed)
 	uint32_t h = seed;
 
 	for (; key < end; key += 4)
-		h = rotate32(h ^ murmur_scramble(read32(key)), 13) * 5 + 0xe6546b64;
+		h = rotate32(h ^ murmur_scramble(load32(key)), 13) * 5 + 0xe6546b64;
 	if (len & 3)
 		h ^= murmur_scramble(read_rest(key, len & 3));
 	h ^= (uint32_t)len;
@@ -101,9 +86,9 @@ uint32_t hash_jenkins(const char *key, size_t len, uint32_t seed)
 	struct triple t = { start, start, start };
 
 	for (; len > 12; len -= 12, key += 12) {
-		t.a += read32(key);
-		t.b += read32(key + 4);
-		t.c += read32(key + 8);
+		t.a += load32(key);
+		t.b += load32(key + 4);
+		t.c += load32(key + 8);
 		jenkins_mix(&t);
 	}
 	memcpy(last, key, len);
@@ -136,16 +121,9 @@ static const uint8_t SECRET[192] = {
 	0x45, 0xcb, 0x3a, 0x8f, 0x95, 0x16, 0x04, 0x28, 0xaf, 0xd7, 0xfb, 0xca, 0xbb, 0x4b, 0x40, 0x7e,
 };
 
-static inline uint64_t fold(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 static inline uint64_t secret64(size_t at)
 {
-	return read64((const char *)SECRET + at);
+	return load64((const char *)SECRET + at);
 }
 
 static inline uint64_t avalanche(uint64_t h)
@@ -167,7 +145,7 @@ static uint64_t xxh3_to_3(const char *p, size_t len, uint64_t seed)
 
 static uint64_t xxh3_to_8(const char *p, size_t len, uint64_t seed)
 {
-	uint64_t in = read32(p + len - 4) + ((uint64_t)read32(p) << 32), h;
+	uint64_t in = load32(p + len - 4) + ((uint64_t)load32(p) << 32), h;
 
 	seed ^= (uint64_t)__builtin_bswap32((uint32_t)seed) << 32;
 	h = in ^ ((secret64(8) ^ secret64(16)) - seed);
@@ -178,15 +156,15 @@ static uint64_t xxh3_to_8(const char *p, size_t len, uint64_t seed)
 
 static uint64_t xxh3_to_16(const char *p, size_t len, uint64_t seed)
 {
-	uint64_t low = read64(p) ^ ((secret64(24) ^ secret64(32)) + seed);
-	uint64_t high = read64(p + len - 8) ^ ((secret64(40) ^ secret64(48)) - seed);
+	uint64_t low = load64(p) ^ ((secret64(24) ^ secret64(32)) + seed);
+	uint64_t high = load64(p + len - 8) ^ ((secret64(40) ^ secret64(48)) - seed);
 
 	return avalanche(len + __builtin_bswap64(low) + high + fold(low, high));
 }
 
 static inline uint64_t mix16(const char *p, size_t at, uint64_t seed)
 {
-	return fold(read64(p) ^ (secret64(at) + seed), read64(p + 8) ^ (secret64(at + 8) - seed));
+	return fold(load64(p) ^ (secret64(at) + seed), load64(p + 8) ^ (secret64(at + 8) - seed));
 }
 
 static uint64_t xxh3_to_128(const char *p, size_t len, uint64_t seed)
@@ -218,7 +196,7 @@ enum { STRIPE = 64, LANES = 8 };
 static void stripe_add(uint64_t *lanes, const char *p, size_t at)
 {
 	for (size_t i = 0; i < LANES; i++) {
-		uint64_t in = read64(p + 8 * i), key = in ^ secret64(at + 8 * i);
+		uint64_t in = load64(p + 8 * i), key = in ^ secret64(at + 8 * i);
 
 		lanes[i ^ 1] += in;
 		lanes[i] += (uint32_t)key * (key >> 32);

@@ -6,6 +6,8 @@
 #include <core/test.h>
 #include <libos/blkdev.h>
 
+#include "blk_asked.h"
+
 #define DISK_BYTES KIB(256)
 #define TAKEN_MAX  64u
 
@@ -79,26 +81,10 @@ static void fake_run(struct fake *f)
 	} while (f->count);
 }
 
-struct asked {
-	struct blkreq r;
-	struct blk_vec vec;
-	int ended, error;
-};
-
-static void asked_done(struct blkreq *r, int error)
-{
-	struct asked *a = r->user;
-
-	a->ended++;
-	a->error = error;
-}
-
 static void ask(struct fake *f, struct asked *a, enum blk_op op, uint32_t flags, uint64_t offset, void *buf,
 		size_t len)
 {
-	*a = (struct asked){ .vec = { buf, len } };
-	a->r = (struct blkreq){ .op = op, .flags = flags, .offset = offset, .len = len, .vecs = &a->vec,
-				.vec_count = 1, .done = asked_done, .user = a };
+	asked_init(a, op, flags, offset, buf, len);
 	blkdev_submit(&f->dev, &a->r);
 }
 

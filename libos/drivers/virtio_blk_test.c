@@ -13,6 +13,7 @@
 #include <core/test.h>
 #include <libos/blkdev.h>
 
+#include "../dev/blk_asked.h"
 #include "model.h"
 
 #define RING       (VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC)
@@ -131,25 +132,9 @@ static void rig_interrupts(struct blk_rig *r)
 	executor_run_pending();
 }
 
-struct asked {
-	struct blkreq r;
-	struct blk_vec vec;
-	int ended, error;
-};
-
-static void asked_done(struct blkreq *r, int error)
-{
-	struct asked *a = r->user;
-
-	a->ended++;
-	a->error = error;
-}
-
 static int ask(struct blk_rig *r, struct asked *a, enum blk_op op, uint64_t offset, void *buf, size_t len)
 {
-	*a = (struct asked){ .vec = { buf, len } };
-	a->r = (struct blkreq){ .op = op, .offset = offset, .len = len, .vecs = &a->vec, .vec_count = 1,
-				.done = asked_done, .user = a };
+	asked_init(a, op, 0, offset, buf, len);
 	blkdev_submit(r->dev, &a->r);
 	blkdev_kick(r->dev);
 	rig_interrupts(r);

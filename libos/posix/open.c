@@ -99,15 +99,7 @@ long sys_sync(void)
 	return 0;
 }
 
-int open_standard_files(void)
+struct file *open_console(void)
 {
-	struct file *console = console_open();
-
-	if (!console)
-		return -ENOMEM;
-	for (int fd = 0; fd < 3; fd++)
-		if (fd_install(file_get(console), false, fd) < 0)
-			break;
-	file_put(console);
-	return 0;
+	return console_open();
 }

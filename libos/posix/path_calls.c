@@ -44,19 +44,11 @@ long sys_openat(int dirfd, const char *user_path, int flags, unsigned mode)
 	return error ? error : fd;
 }
 
-int open_standard_files(void)
+struct file *open_console(void)
 {
 	struct file *console;
 
-	if (vfs_open(NULL, "/dev/console", O_RDWR, 0, &console))
-		console = console_open();
-	if (!console)
-		return -ENOMEM;
-	for (int fd = 0; fd < 3; fd++)
-		if (fd_install(file_get(console), false, fd) < 0)
-			break;
-	file_put(console);
-	return 0;
+	return vfs_open(NULL, "/dev/console", O_RDWR, 0, &console) ? console_open() : console;
 }
 
 static long create(int dirfd, const char *user_path, uint32_t mode, uint64_t rdev, const char *target)

@@ -25,6 +25,15 @@ MARK = b"mn\r\n"
 MARKED = b"MN\r\n"
 
 
+def eventually(condition, seconds=SECONDS):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 class Talk:
     """A connection; say() returns everything that the server answers to what is sent."""
 

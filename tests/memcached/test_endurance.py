@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+from servers import eventually
 
 STORED, END = b"STORED\r\n", b"END\r\n"
 
@@ -20,15 +21,6 @@ def put(key, data, more=b""):
 
 def value(key, data):
     return b"VALUE %s 0 %d\r\n%s\r\n" % (key, len(data), data)
-
-
-def eventually(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def test_a_thousand_connections_at_once(start):

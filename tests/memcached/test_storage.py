@@ -4,6 +4,7 @@ import random
 import time
 
 import pytest
+from servers import eventually
 
 ON_THE_IMAGE = True
 OK, STORED, END = b"OK\r\n", b"STORED\r\n", b"END\r\n"
@@ -50,15 +51,6 @@ def fill(talk, prefix, count, size, exptime=0, step=500):
         talk.send(b"".join(put(b"%s%d" % (prefix, i), b"v" * size, exptime, b" noreply")
                            for i in range(begin, min(begin + step, count))))
         assert talk.say(b"") == b""
-
-
-def eventually(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def wait_for_maintenance(server):
