@@ -29,9 +29,9 @@ host-y += mount_change.o mount_test.o
 cache-parts := cache_ahead.o cache_fill.o cache_write.o cache_back.o cache_daemon.o cache_reclaim.o
 objs-$(CONFIG_VFS) += cache.o cache_index.o
 objs-$(and $(CONFIG_VFS),$(CONFIG_BLOCK)) += $(cache-parts)
-cache-tests := cache_rig.o cache_read_test.o
+cache-tests := cache_rig.o cache_read_test.o cache_write_test.o
 tests-$(CONFIG_VFS) += cache_index_test.o
-tests-$(and $(CONFIG_VFS),$(CONFIG_BLOCK)) += $(cache-tests)
+tests-$(and $(CONFIG_VFS),$(CONFIG_BLOCK)) += $(cache-tests) cache_fault_test.o
 host-y += cache.o cache_index.o cache_index_test.o $(cache-parts) $(cache-tests)
 
 # Metadata buffers.

@@ -138,12 +138,25 @@ static int map(struct cache *c, int64_t offset, int64_t len, struct cache_extent
 
 static void allocate(struct rig_file *f, int64_t from, int64_t to)
 {
+	const uint32_t total = RIG_DISK_BYTES / f->block_bytes - 1; /* odd, so that every stride comes by all */
+
 	for (int64_t i = from / f->block_bytes; i * f->block_bytes < to; i++) {
 		if (f->at[i] != RIG_HOLE)
 			continue;
-		f->at[i] = f->next;
+		while (f->taken[f->next % total])
+			f->next += f->stride;
+		f->at[i] = f->next % total;
+		f->taken[f->at[i]] = true;
 		f->next += f->stride;
 	}
+}
+
+void rig_file_release(struct rig_file *f, uint32_t block)
+{
+	if (f->at[block] != RIG_HOLE)
+		f->taken[f->at[block]] = false;
+	f->at[block] = RIG_HOLE;
+	f->unwritten[block] = false;
 }
 
 static int prepare(struct cache *c, int64_t offset, int64_t len, void **token)

@@ -38,7 +38,8 @@ struct rig_file {
 	uint32_t block_bytes;
 	uint32_t at[RIG_BLOCKS_MAX];        /* block on the disk, or RIG_HOLE */
 	bool unwritten[RIG_BLOCKS_MAX];
-	uint32_t next;                      /* blocks of the disk below have been given out */
+	bool taken[RIG_DISK_BYTES / 512];   /* blocks of the disk */
+	uint32_t next;                      /* where the search for a free one goes on */
 	uint32_t stride;                    /* 1: neighbours lie together */
 	int64_t prepare_fails_at;           /* -1: never */
 	uint32_t open_handles;              /* prepared and not finished */
@@ -49,6 +50,7 @@ void rig_file_free(struct rig_file *f);
 /* Lays [from, to) out on the disk with bytes that rig_byte() tells, and lets the file end there at least. */
 void rig_file_fill(struct rig_file *f, int64_t from, int64_t to);
 uint8_t rig_byte(int64_t offset);
+void rig_file_release(struct rig_file *f, uint32_t block); /* a hole from now on; its place may be given out again */
 
 kssize_t rig_read(struct rig_file *f, void *buf, size_t len, int64_t offset, struct file_view *v);
 kssize_t rig_write(struct rig_file *f, const void *buf, size_t len, int64_t offset);
