@@ -8,7 +8,7 @@ static uint8_t buf[5000], back[KIB(16)];
 
 TEST(cache_write_of_a_bad_pointer_leaves_what_the_disk_has)
 {
-	struct rig_disk *d = rig_disk_new("cw_fault", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 4096);
 	struct uio_vec vecs[] = { { buf, 5000 }, { NULL, 8000 } };
 	struct uio u = { .vecs = vecs, .vec_count = 2, .left = 13000, .offset = 0 };

@@ -27,7 +27,7 @@ static bool is_zero(const uint8_t *bytes, size_t len)
 
 TEST(cache_reads_neighbours_in_one_request_and_each_page_once)
 {
-	struct rig_disk *d = rig_disk_new("cr_once", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 4096);
 
 	rig_file_fill(f, 0, KIB(128));
@@ -42,7 +42,7 @@ TEST(cache_reads_neighbours_in_one_request_and_each_page_once)
 
 TEST(cache_window_grows_for_readers_in_order_and_shuts_for_others)
 {
-	struct rig_disk *d = rig_disk_new("cr_window", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 4096);
 	struct file_view view = { 0 };
 
@@ -63,7 +63,7 @@ TEST(cache_window_grows_for_readers_in_order_and_shuts_for_others)
 
 TEST(cache_reads_holes_ends_and_small_blocks)
 {
-	struct rig_disk *d = rig_disk_new("cr_small", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 1024);
 
 	f->stride = 3; /* no two blocks lie together */
@@ -86,7 +86,7 @@ TEST(cache_reads_holes_ends_and_small_blocks)
 
 TEST(cache_read_errors_reach_the_reader_and_do_not_stick)
 {
-	struct rig_disk *d = rig_disk_new("cr_error", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 4096);
 	struct file_view view = { 0 };
 
@@ -142,7 +142,7 @@ static bool readers_run(struct rig_file *f)
 
 TEST(cache_readers_that_meet_read_once_and_share_errors)
 {
-	struct rig_disk *d = rig_disk_new("cr_meet", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 4096);
 
 	rig_file_fill(f, 0, KIB(8));

@@ -71,21 +71,36 @@ static void disk_task(struct task *t)
 	blkdev_kick(&d->dev);
 }
 
-struct rig_disk *rig_disk_new(const char *name, uint32_t block_bytes)
+/* A device is registered for ever. */
+static struct rig_disk *disk_create(void)
 {
 	struct rig_disk *d = kzalloc(sizeof(*d));
 
-	d->bytes = page_alloc_exact(RIG_DISK_BYTES, PAGE_KERNEL);
-	memset(d->bytes, 0xee, RIG_DISK_BYTES);
+	if (!d || !(d->bytes = page_alloc_exact(RIG_DISK_BYTES, PAGE_KERNEL)))
+		panic("no memory for a disk");
 	spin_init(&d->lock);
 	list_init(&d->taken);
 	task_init(&d->task, "rig disk", disk_task);
 	d->dev = (struct blkdev){
-		.bytes = RIG_DISK_BYTES, .block_bytes = block_bytes, .write_cache = true, .max_vecs = 64,
+		.name = "rig", .bytes = RIG_DISK_BYTES, .block_bytes = 512, .write_cache = true, .max_vecs = 64,
 		.max_vec_bytes = KIB(64), .max_bytes = KIB(512), .depth = 8, .ops = &disk_ops, .driver = d,
 	};
-	str_copy(d->dev.name, sizeof(d->dev.name), name);
-	return blkdev_register(&d->dev) ? NULL : d;
+	if (blkdev_register(&d->dev))
+		panic("no disk");
+	return d;
+}
+
+struct rig_disk *rig_disk(void)
+{
+	static struct rig_disk *d;
+
+	if (!d)
+		d = disk_create();
+	d->bad_from = d->bad_to = 0;
+	d->reads = d->writes = d->flushes = 0;
+	d->bytes_read = d->bytes_written = 0;
+	memset(d->bytes, 0xee, RIG_DISK_BYTES);
+	return d;
 }
 
 void rig_disk_hold(struct rig_disk *d, bool hold)

@@ -25,8 +25,7 @@ struct rig_disk {
 	uint64_t bytes_read, bytes_written;      /* atomic */
 };
 
-/* A device for ever; `name` is unique in the run. */
-struct rig_disk *rig_disk_new(const char *name, uint32_t block_bytes);
+struct rig_disk *rig_disk(void); /* the one there is, as new; blocks of 512 bytes */
 void rig_disk_hold(struct rig_disk *d, bool hold);
 unsigned rig_disk_held(struct rig_disk *d);
 void rig_disk_break(struct rig_disk *d, uint64_t from, uint64_t to); /* 0, 0: whole again */

@@ -22,7 +22,7 @@ static bool is_clean(struct rig_file *f)
 
 TEST(cache_writes_stay_in_memory_until_synced_and_go_together)
 {
-	struct rig_disk *d = rig_disk_new("cw_sync", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 4096);
 
 	make_bytes(buf, KIB(100));
@@ -43,7 +43,7 @@ TEST(cache_writes_stay_in_memory_until_synced_and_go_together)
 
 TEST(cache_writes_of_parts_read_the_rest_and_write_changed_blocks)
 {
-	struct rig_disk *d = rig_disk_new("cw_part", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 1024);
 
 	rig_file_fill(f, 0, 2 * 4096);
@@ -59,7 +59,7 @@ TEST(cache_writes_of_parts_read_the_rest_and_write_changed_blocks)
 
 TEST(cache_writes_into_holes_allocate_only_their_blocks)
 {
-	struct rig_disk *d = rig_disk_new("cw_hole", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 512);
 
 	f->size = KIB(64);
@@ -74,7 +74,7 @@ TEST(cache_writes_into_holes_allocate_only_their_blocks)
 
 TEST(cache_write_turns_unwritten_blocks_into_written_ones)
 {
-	struct rig_disk *d = rig_disk_new("cw_unwritten", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 1024);
 
 	rig_file_fill(f, 0, KIB(16));
@@ -91,7 +91,7 @@ TEST(cache_write_turns_unwritten_blocks_into_written_ones)
 
 TEST(cache_errors_of_writes_are_told_once_to_each_opener)
 {
-	struct rig_disk *d = rig_disk_new("cw_error", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 4096);
 	struct file_view one = { 0 }, two = { 0 }, late = { 0 };
 
@@ -117,7 +117,7 @@ TEST(cache_errors_of_writes_are_told_once_to_each_opener)
 
 TEST(cache_write_stops_where_there_is_no_room)
 {
-	struct rig_disk *d = rig_disk_new("cw_room", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 4096);
 
 	f->prepare_fails_at = KIB(64);
@@ -131,7 +131,7 @@ TEST(cache_write_stops_where_there_is_no_room)
 
 TEST(cache_cut_forgets_changes_and_waits_for_what_is_under_way)
 {
-	struct rig_disk *d = rig_disk_new("cw_cut", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 1024);
 
 	make_bytes(buf, KIB(32));
@@ -206,9 +206,9 @@ static bool step(struct rig_file *f, struct file_view *v)
 	}
 }
 
-static bool follows_a_model(const char *name, uint32_t block_bytes, uint32_t stride)
+static bool follows_a_model(uint32_t block_bytes, uint32_t stride)
 {
-	struct rig_disk *d = rig_disk_new(name, 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, block_bytes);
 	struct file_view view = { 0 };
 	bool same = true;
@@ -227,16 +227,16 @@ static bool follows_a_model(const char *name, uint32_t block_bytes, uint32_t str
 
 TEST(cache_follows_a_model_whatever_happens)
 {
-	CHECK(follows_a_model("cw_model512", 512, 1));
-	CHECK(follows_a_model("cw_model1k", 1024, 2));
-	CHECK(follows_a_model("cw_model4k", 4096, 1));
+	CHECK(follows_a_model(512, 1));
+	CHECK(follows_a_model(1024, 2));
+	CHECK(follows_a_model(4096, 1));
 }
 
 /* ---- by themselves ---- */
 
 TEST(cache_dirty_pages_go_by_age)
 {
-	struct rig_disk *d = rig_disk_new("cw_age", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 4096);
 	uint64_t begin = clock_ns();
 
@@ -251,7 +251,7 @@ TEST(cache_dirty_pages_go_by_age)
 
 TEST(cache_reclaim_spares_what_is_used_again_and_what_is_dirty)
 {
-	struct rig_disk *d = rig_disk_new("cw_reclaim", 512);
+	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 4096);
 	struct cache_page *held;
 
