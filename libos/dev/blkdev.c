@@ -150,19 +150,84 @@ struct blkdev *blkdev_find_serial(const char *serial)
 	return d;
 }
 
-int blkdev_claim(struct blkdev *d)
+/* ---- who has a disk ---- */
+
+/* Do they share bytes? Partitions of one disk do not. */
+static bool overlap(const struct blkdev *a, const struct blkdev *b)
 {
-	return __atomic_exchange_n(&d->claimed, true, __ATOMIC_ACQ_REL) ? -EBUSY : 0;
+	return a == b || a->whole == b || b->whole == a;
 }
 
-void blkdev_release(struct blkdev *d)
+static bool is_claimed_locked(const struct blkdev *d)
 {
-	__atomic_store_n(&d->claimed, false, __ATOMIC_RELEASE);
+	const struct blkdev *o;
+
+	list_for_each(o, &devices, link) {
+		if (overlap(d, o) && o->claims & 1)
+			return true;
+	}
+	return false;
 }
 
 bool blkdev_is_claimed(const struct blkdev *d)
 {
-	return __atomic_load_n(&d->claimed, __ATOMIC_ACQUIRE);
+	bool claimed;
+
+	spin_lock(&devices_lock);
+	claimed = is_claimed_locked(d);
+	spin_unlock(&devices_lock);
+	return claimed;
+}
+
+static bool has_writers_locked(const struct blkdev *d)
+{
+	const struct blkdev *o;
+
+	list_for_each(o, &devices, link) {
+		if (overlap(d, o) && o->writers)
+			return true;
+	}
+	return false;
+}
+
+int blkdev_claim(struct blkdev *d)
+{
+	bool free;
+
+	spin_lock(&devices_lock);
+	free = !is_claimed_locked(d) && !has_writers_locked(d);
+	d->claims += free;
+	spin_unlock(&devices_lock);
+	return free ? 0 : -EBUSY;
+}
+
+void blkdev_release(struct blkdev *d)
+{
+	spin_lock(&devices_lock);
+	assert(d->claims & 1);
+	d->claims++;
+	spin_unlock(&devices_lock);
+}
+
+int blkdev_open_writer(struct blkdev *d)
+{
+	bool free;
+
+	if (d->read_only)
+		return -EROFS;
+	spin_lock(&devices_lock);
+	free = !is_claimed_locked(d);
+	d->writers += free;
+	spin_unlock(&devices_lock);
+	return free ? 0 : -EBUSY;
+}
+
+void blkdev_close_writer(struct blkdev *d)
+{
+	spin_lock(&devices_lock);
+	assert(d->writers);
+	d->writers--;
+	spin_unlock(&devices_lock);
 }
 
 /* ---- waiting ---- */

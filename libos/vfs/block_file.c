@@ -1,134 +1,63 @@
 /*
  * Block devices as files: /dev/vda, and /dev/disk/by-id/virtio-SERIAL.
  *
- * Reads and writes go to the device at once, through a bounce buffer, since a caller's memory need be
- * neither contiguous nor aligned; a write that does not fill its first and last block reads them
- * before. They wait for the device (libos/file.h), which always answers. What write() has reported
- * is durable after fsync(), or at once with O_SYNC or O_DSYNC.
+ * In images with files their bytes go through pages (block_pages.c), with O_DIRECT past them; without, each read and
+ * write goes to the device at once. They wait for the device (libos/file.h), which always answers. What write() has
+ * reported is durable after fsync(), or at once with O_SYNC or O_DSYNC.
  *
- * Locks: transfers, a mutex, held from reading a block that is to be changed in part to writing it.
+ * A disk that a file system has taken cannot be opened for writing (EBUSY), and is read past the pages, since the
+ * file system changes it underneath them.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
-#include <core/page.h>
 #include <core/string.h>
 #include <libos/abi.h>
 #include <libos/blkdev.h>
 
+#include "block.h"
 #include "vfs.h"
 
-#define BOUNCE_ORDER_MAX 5u          /* 128 KiB */
 #define BY_ID            "/dev/disk/by-id/virtio-"
 
-static struct mutex transfers = MUTEX_INIT(transfers);
+#define HAS_PAGES IS_ENABLED(CONFIG_VFS)
 
-struct bounce {
-	uint8_t *bytes;
-	unsigned order;
-};
-
-/* As large as is useful and to be had. */
-static bool bounce_alloc(struct bounce *b, size_t len)
+/* As Linux has it: place, length and memory in whole blocks. */
+static bool is_aligned(const struct blkdev *d, const struct uio *u)
 {
-	b->order = MIN(page_order_for(MAX(len, PAGE_SIZE) + PAGE_SIZE), BOUNCE_ORDER_MAX);
-	while (!(b->bytes = page_alloc(b->order, PAGE_CACHE)) && b->order)
-		b->order--;
-	return b->bytes;
-}
+	uint64_t all = (uint64_t)u->offset | u->vec_done;
 
-static void bounce_free(struct bounce *b)
-{
-	page_free(b->bytes, b->order);
-}
-
-/* The part of a transfer that goes in one request: whole blocks around [at, at + len). */
-struct step {
-	uint64_t start, end;
-	size_t skip, len;
-};
-
-static struct step step_of(const struct blkdev *d, const struct bounce *b, uint64_t at, size_t left)
-{
-	struct step s = { .start = ALIGN_DOWN(at, (uint64_t)d->block_bytes) };
-	uint64_t end = ALIGN_UP(MIN(at + left, d->bytes), (uint64_t)d->block_bytes);
-
-	s.end = MIN(end, s.start + (PAGE_SIZE << b->order));
-	s.skip = (size_t)(at - s.start);
-	s.len = (size_t)MIN(left, s.end - at);
-	return s;
-}
-
-static kssize_t read_step(struct blkdev *d, struct bounce *b, struct uio *u)
-{
-	struct step s = step_of(d, b, (uint64_t)u->offset, u->left);
-	int error = blkdev_read(d, s.start, b->bytes, (size_t)(s.end - s.start));
-
-	return error ? error : uio_copy_out(u, b->bytes + s.skip, s.len);
-}
-
-static bool step_is_whole(const struct blkdev *d, const struct step *s)
-{
-	return !s->skip && IS_ALIGNED(s->len, (size_t)d->block_bytes);
-}
-
-static kssize_t write_step(struct blkdev *d, struct bounce *b, struct uio *u, uint32_t flags)
-{
-	struct step s = step_of(d, b, (uint64_t)u->offset, u->left);
-	size_t span = (size_t)(s.end - s.start);
-	int64_t at = u->offset;
-	kssize_t n;
-	int error = 0;
-
-	if (!step_is_whole(d, &s))
-		error = blkdev_read(d, s.start, b->bytes, span);
-	if (error)
-		return error;
-	n = uio_copy_in(u, b->bytes + s.skip, s.len);
-	if (n <= 0)
-		return n;
-	if ((size_t)n < s.len) { /* a bad pointer in the middle: only whole blocks that were filled */
-		span = ALIGN_DOWN(s.skip + (size_t)n, (size_t)d->block_bytes);
-		n = (kssize_t)span - (kssize_t)s.skip;
-		if (n <= 0)
-			return -EFAULT;
-	}
-	error = blkdev_write(d, s.start, b->bytes, span, flags);
-	if (error)
-		u->offset = at;
-	return error ? error : n;
-}
-
-static kssize_t block_transfer(struct file *f, struct uio *u, bool reading)
-{
-	struct blkdev *d = f->object;
-	uint32_t flags = f->flags & O_DSYNC ? BLK_FUA : 0;
-	struct bounce b;
-	kssize_t done = 0, n = 0;
-
-	if (!u->left || (uint64_t)u->offset >= d->bytes)
-		return u->left && !reading ? -ENOSPC : 0;
-	if (!bounce_alloc(&b, u->left))
-		return -ENOMEM;
-	mutex_lock(&transfers);
-	while (u->left && (uint64_t)u->offset < d->bytes) {
-		n = reading ? read_step(d, &b, u) : write_step(d, &b, u, flags);
-		if (n <= 0)
-			break;
-		done += n;
-	}
-	mutex_unlock(&transfers);
-	bounce_free(&b);
-	return done ? done : n;
+	for (size_t i = 0; i < u->vec_count; i++)
+		all |= (uintptr_t)u->vecs[i].base | u->vecs[i].len;
+	return !(all & (d->block_bytes - 1));
 }
 
 static kssize_t block_read(struct file *f, struct uio *u)
 {
-	return block_transfer(f, u, true);
+	struct blkdev *d = f->object;
+
+	if (!HAS_PAGES)
+		return block_direct(d, u, 0, true);
+	if (f->flags & O_DIRECT)
+		return is_aligned(d, u) ? block_pages_read_past(f, u) : -EINVAL;
+	return blkdev_is_claimed(d) ? block_direct(d, u, 0, true) : block_pages_read(f, u);
 }
 
 static kssize_t block_write(struct file *f, struct uio *u)
 {
-	return block_transfer(f, u, false);
+	uint32_t blk_flags = f->flags & O_DSYNC ? BLK_FUA : 0;
+	struct blkdev *d = f->object;
+	kssize_t n;
+	int error;
+
+	if (!HAS_PAGES)
+		return block_direct(d, u, blk_flags, false);
+	if (f->flags & O_DIRECT)
+		return is_aligned(d, u) ? block_pages_write_past(f, u, blk_flags) : -EINVAL;
+	n = block_pages_write(f, u);
+	if (n <= 0 || !blk_flags)
+		return n;
+	error = block_pages_sync(f);
+	return error ? error : n;
 }
 
 static int64_t block_seek(struct file *f, int64_t offset, int whence)
@@ -141,7 +70,7 @@ static int64_t block_seek(struct file *f, int64_t offset, int whence)
 static int block_sync(struct file *f, bool data_only)
 {
 	(void)data_only;
-	return blkdev_flush(f->object);
+	return HAS_PAGES ? block_pages_sync(f) : blkdev_flush(f->object);
 }
 
 static uint32_t block_poll(struct file *f)
@@ -186,7 +115,11 @@ static int block_range(struct file *f, enum blk_op op, uintptr_t arg)
 	if (!r)
 		return -ENOMEM;
 	*r = (struct blkreq){ .op = op, .offset = range[0], .len = range[1] };
+	if (HAS_PAGES)
+		block_pages_change_begin(f, range[0], range[0] + range[1]);
 	error = blkdev_wait(d, r);
+	if (HAS_PAGES)
+		block_pages_change_end(f);
 	kfree(r);
 	return error;
 }
@@ -207,7 +140,7 @@ static int block_ioctl(struct file *f, unsigned long request, uintptr_t arg)
 	case BLKROGET:
 		return user_write((void *)arg, &(int){ d->read_only }, sizeof(int));
 	case BLKFLSBUF:
-		return 0;
+		return HAS_PAGES ? block_pages_forget(f) : 0;
 	case BLKDISCARD:
 		return block_range(f, BLK_DISCARD, arg);
 	case BLKZEROOUT:
@@ -215,6 +148,20 @@ static int block_ioctl(struct file *f, unsigned long request, uintptr_t arg)
 	default:
 		return -ENOTTY;
 	}
+}
+
+static bool writes(const struct file *f)
+{
+	return (f->flags & O_ACCMODE) != O_RDONLY;
+}
+
+static void block_release(struct file *f)
+{
+	if (HAS_PAGES)
+		block_pages_close(f->object);
+	if (writes(f))
+		blkdev_close_writer(f->object);
+	kfree(f);
 }
 
 static const struct file_ops block_ops = {
@@ -226,6 +173,7 @@ static const struct file_ops block_ops = {
 	.sync = block_sync,
 	.stat = block_stat,
 	.ioctl = block_ioctl,
+	.release = block_release,
 };
 
 static struct blkdev *device_of(const char *path)
@@ -237,12 +185,19 @@ static struct blkdev *device_of(const char *path)
 
 static int open_device(struct blkdev *d, uint32_t flags, struct file **out)
 {
-	if (d->read_only && (flags & O_ACCMODE) != O_RDONLY)
-		return -EROFS;
-	if (blkdev_is_claimed(d) && (flags & O_ACCMODE) != O_RDONLY)
-		return -EBUSY;
+	bool writing = (flags & O_ACCMODE) != O_RDONLY;
+	int error = writing ? blkdev_open_writer(d) : 0;
+
+	if (error)
+		return error;
 	*out = file_create(&block_ops, d, flags);
-	return *out ? 0 : -ENOMEM;
+	error = !*out ? -ENOMEM : HAS_PAGES ? block_pages_open(d, *out) : 0;
+	if (!error)
+		return 0;
+	if (writing)
+		blkdev_close_writer(d);
+	kfree(*out);
+	return error;
 }
 
 int block_open(const char *path, uint32_t flags, struct file **out)

@@ -121,8 +121,8 @@ static void check_against_model(const char *path, const char *name, uint32_t blo
 			CHECK(!memcmp(buf, model + at, fits));
 		}
 	}
+	file_put(f); /* the last to close it writes what is dirty */
 	CHECK(!memcmp(m->bytes, model, DISK_BYTES));
-	file_put(f);
 }
 
 TEST(block_file_takes_any_offset_and_length)
@@ -154,18 +154,75 @@ TEST(block_file_syncs_by_a_flush_and_reports_errors)
 
 	CHECK(m && !block_open("/dev/bfsync", O_RDWR, &f));
 	CHECK(!block_open("/dev/bfsync", O_RDWR | O_SYNC, &durable));
+	memset(m->bytes, 'o', 512);
 	CHECK_EQ(transfer(f, bytes, 512, 0, false), 512);
-	CHECK_EQ(m->flushes, 0);
+	CHECK(m->bytes[0] == 'o' && !m->flushes);
 	CHECK_EQ(f->ops->sync(f, true), 0);
-	CHECK_EQ(m->flushes, 1);
-	CHECK_EQ(transfer(durable, bytes, 512, 0, false), 512);
-	CHECK_EQ(m->flushes, 2);
+	CHECK(m->bytes[0] == 0 && m->flushes == 1);
+	memset(bytes, 'd', 512);
+	CHECK_EQ(transfer(durable, bytes, 512, 512, false), 512);
+	CHECK(m->bytes[512] == 'd' && m->flushes == 2);
 	m->error = -EIO;
-	CHECK_EQ(transfer(f, bytes, 100, 1000, false), -EIO);
-	CHECK_EQ(transfer(f, bytes, 100, 0, true), -EIO);
+	CHECK_EQ(transfer(f, bytes, 100, KIB(100), true), -EIO);
+	CHECK_EQ(transfer(f, bytes, 100, KIB(100), false), -EIO); /* the rest of the page cannot be read */
+	CHECK_EQ(transfer(f, bytes, 100, 0, false), 100);
 	CHECK_EQ(f->ops->sync(f, false), -EIO);
+	CHECK_EQ(transfer(durable, bytes, 512, 512, false), -EIO);
+	m->error = 0;
+	CHECK_EQ(durable->ops->sync(durable, false), 0); /* each error was told */
+	CHECK_EQ(f->ops->sync(f, false), -EIO);           /* once to each opener */
+	CHECK_EQ(f->ops->sync(f, false), 0);
 	file_put(f);
 	file_put(durable);
+}
+
+TEST(block_file_with_o_direct_goes_past_the_pages_and_agrees_with_them)
+{
+	struct memory_disk *m = disk_new("bfdirect", 512);
+	uint8_t *bytes = page_alloc_exact(KIB(8), PAGE_KERNEL);
+	struct file *f, *direct;
+
+	CHECK(m && !block_open("/dev/bfdirect", O_RDWR, &f));
+	CHECK(!block_open("/dev/bfdirect", O_RDWR | O_DIRECT, &direct));
+	memset(bytes, 'c', KIB(8));
+	CHECK_EQ(transfer(f, bytes, KIB(8), 0, false), KIB(8));
+	CHECK_EQ(transfer(direct, bytes, 512, 512, true), 512); /* what was only in pages is there */
+	CHECK(bytes[0] == 'c' && m->bytes[512] == 'c');
+	memset(bytes, 'd', 1024);
+	CHECK_EQ(transfer(direct, bytes, 1024, 1024, false), 1024);
+	CHECK(m->bytes[1024] == 'd' && m->bytes[2048] == 'c');
+	CHECK_EQ(transfer(f, bytes, 4096, 0, true), 4096); /* and what went past them is seen */
+	CHECK(bytes[1023] == 'c' && bytes[1024] == 'd' && bytes[2047] == 'd' && bytes[2048] == 'c');
+	CHECK_EQ(transfer(direct, bytes, 100, 0, true), -EINVAL);
+	CHECK_EQ(transfer(direct, bytes, 512, 100, true), -EINVAL);
+	CHECK_EQ(transfer(direct, bytes + 1, 512, 0, false), -EINVAL);
+	page_free_exact(bytes, KIB(8));
+	file_put(f);
+	file_put(direct);
+}
+
+TEST(block_file_of_a_disk_with_a_file_system_is_only_read)
+{
+	struct memory_disk *m = disk_new("bfclaim", 512);
+	struct file *f, *writer;
+	char byte = 0;
+
+	CHECK(m && !block_open("/dev/bfclaim", O_RDWR, &writer) && !block_open("/dev/bfclaim", O_RDONLY, &f));
+	CHECK_EQ(blkdev_claim(&m->dev), -EBUSY);
+	m->bytes[0] = 'a';
+	CHECK(transfer(f, &byte, 1, 0, true) == 1 && byte == 'a');
+	file_put(writer);
+	CHECK_EQ(blkdev_claim(&m->dev), 0);
+	CHECK_EQ(blkdev_claim(&m->dev), -EBUSY);
+	CHECK_EQ(block_open("/dev/bfclaim", O_RDWR, &writer), -EBUSY);
+	m->bytes[0] = 'b'; /* as the file system would */
+	CHECK(transfer(f, &byte, 1, 0, true) == 1 && byte == 'b');
+	m->bytes[0] = 'c';
+	blkdev_release(&m->dev);
+	CHECK(transfer(f, &byte, 1, 0, true) == 1 && byte == 'c');
+	CHECK_EQ(block_open("/dev/bfclaim", O_RDWR, &writer), 0);
+	file_put(writer);
+	file_put(f);
 }
 
 TEST(block_file_of_a_read_only_disk_is_not_opened_for_writing)

@@ -1,6 +1,6 @@
 objs-y += poll.o uio.o
 objs-$(CONFIG_POSIX) += file.o console.o devices.o pipe.o
-objs-$(and $(CONFIG_POSIX),$(CONFIG_BLOCK)) += block_file.o
+objs-$(and $(CONFIG_POSIX),$(CONFIG_BLOCK)) += block_file.o block_direct.o
 objs-$(CONFIG_INITRD) += cpio.o archive_find.o archive.o $(if $(CONFIG_VFS),,initrd.o)
 objs-$(CONFIG_VFS) += dentry.o mount.o inode.o walk.o change.o open_file.o locks.o rootfs.o unpack.o
 objs-$(CONFIG_POSIX_INOTIFY) += notify.o
@@ -8,7 +8,7 @@ tests-$(CONFIG_VFS) += unpack_test.o
 tests-$(CONFIG_INITRD) += cpio_test.o
 tests-$(and $(CONFIG_POSIX),$(CONFIG_BLOCK)) += block_file_test.o
 tests-$(CONFIG_POSIX) += pipe_test.o poll_test.o
-host-y += file.o poll.o uio.o pipe.o pipe_test.o poll_test.o cpio.o cpio_test.o block_file.o block_file_test.o \
+host-y += file.o poll.o uio.o pipe.o pipe_test.o poll_test.o cpio.o cpio_test.o block_file.o block_direct.o block_file_test.o \
 	dentry.o mount.o inode.o walk.o change.o open_file.o locks.o unpack.o unpack_test.o notify.o
 
 objs-$(CONFIG_VFS) += devfs.o
@@ -26,7 +26,7 @@ tests-$(CONFIG_VFS) += mount_test.o
 host-y += mount_change.o mount_test.o
 
 # The page cache, and what it needs where there are disks.
-cache-parts := cache_ahead.o cache_fill.o cache_write.o cache_back.o cache_daemon.o cache_reclaim.o
+cache-parts := cache_ahead.o cache_fill.o cache_write.o cache_back.o cache_daemon.o cache_reclaim.o block_pages.o
 objs-$(CONFIG_VFS) += cache.o cache_index.o
 objs-$(and $(CONFIG_VFS),$(CONFIG_BLOCK)) += $(cache-parts)
 cache-tests := cache_rig.o cache_read_test.o cache_write_test.o

@@ -26,6 +26,7 @@
 #include <core/types.h>
 
 struct blkdev;
+struct block_pages;
 
 enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_WRITE_ZEROES };
 
@@ -103,7 +104,10 @@ struct blkdev {
 	unsigned part;                  /* [I] of a partition: its number, from 1 */
 	char part_uuid[40];             /* [I] what the table calls it, or "" */
 	char part_label[40];            /* [I] */
-	bool claimed;                   /* [a] by a file system */
+
+	uint32_t writers;               /* [r] who has it open for writing */
+	uint32_t claims;                /* [r] odd while a file system has it; grows with each change */
+	struct block_pages *pages;      /* [libos/vfs] while it is open as a file */
 
 	struct spinlock lock;
 	struct list waiting[2];         /* [d] requests: those somebody waits for, background ones */
@@ -136,10 +140,15 @@ struct blkdev *blkdev_next(struct blkdev *after);            /* NULL: the first 
 struct blkdev *blkdev_find(const char *name);                /* NULL: no such device */
 struct blkdev *blkdev_find_serial(const char *serial);
 
-/* A file system has the device to itself: 0, -EBUSY. Nobody opens it for writing meanwhile. */
+/*
+ * A disk that a file system has taken is its own: nobody opens it for writing, nor the disk that it is a partition of, nor its
+ * partitions; and it is not taken while somebody has. 0, -EBUSY, and for writers -EROFS of a read-only device.
+ */
 int blkdev_claim(struct blkdev *d);
 void blkdev_release(struct blkdev *d);
-bool blkdev_is_claimed(const struct blkdev *d);
+bool blkdev_is_claimed(const struct blkdev *d);              /* it, its disk, or one of its partitions */
+int blkdev_open_writer(struct blkdev *d);
+void blkdev_close_writer(struct blkdev *d);
 
 /*
  * Threads and tasks. A request that can never be (out of range, not in whole blocks, a write to a
