@@ -225,14 +225,3 @@ long sys_membarrier(int command, unsigned flags, int cpu)
 	(void)cpu;
 	return command == query && !flags ? 0 : -EINVAL;
 }
-
-long sys_fadvise64(int fd, long offset, long len, int advice)
-{
-	struct file *f = fd_get(fd);
-
-	(void)offset, (void)len, (void)advice;
-	if (!f)
-		return -EBADF;
-	file_put(f);
-	return -ESPIPE;
-}

@@ -50,7 +50,7 @@ void vectors_free(struct vectors *v)
 		kfree(v->list);
 }
 
-static bool file_may(const struct file *f, bool reading)
+bool file_may(const struct file *f, bool reading)
 {
 	uint32_t mode = f->flags & O_ACCMODE;
 
@@ -72,7 +72,7 @@ static bool ends_beyond_all(const struct uio *u)
 	return u->offset > 0 && u->left > (uint64_t)(INT64_MAX - u->offset);
 }
 
-static kssize_t file_transfer(struct file *f, struct uio *u, bool reading)
+kssize_t file_transfer(struct file *f, struct uio *u, bool reading)
 {
 	kssize_t n;
 

@@ -1,4 +1,4 @@
-/* System calls about file systems: statfs, mount, umount, sync. */
+/* System calls about file systems: statfs, mount, umount. */
 #include <core/errno.h>
 #include <core/kmem.h>
 #include <libos/abi.h>
@@ -138,15 +138,4 @@ long sys_umount2(const char *target, int flags)
 	if (error)
 		path_put(&at);
 	return error;
-}
-
-long sys_sync(void)
-{
-	vfs_sync_all();
-	return 0;
-}
-
-long sys_syncfs(int fd)
-{
-	return fd_is_open(fd) ? vfs_sync_all() : -EBADF;
 }

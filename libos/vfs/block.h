@@ -5,6 +5,7 @@
 #include <libos/file.h>
 
 struct blkdev;
+struct cache;
 
 /* block_direct.c: any offset and length; bytes, 0 or -ENOSPC at the end, -EIO, -EFAULT, -ENOMEM. */
 kssize_t block_direct(struct blkdev *d, struct uio *u, uint32_t blk_flags, bool reading);
@@ -12,6 +13,7 @@ kssize_t block_direct(struct blkdev *d, struct uio *u, uint32_t blk_flags, bool 
 /* block_pages.c: the same through pages, for images with files. */
 int block_pages_open(struct blkdev *d, struct file *f);       /* 0, -ENOMEM */
 void block_pages_close(struct blkdev *d);                     /* the last one writes and forgets everything */
+struct cache *block_pages_cache(struct file *f);
 kssize_t block_pages_read(struct file *f, struct uio *u);
 kssize_t block_pages_write(struct file *f, struct uio *u);
 int block_pages_sync(struct file *f);

@@ -150,6 +150,11 @@ static int block_ioctl(struct file *f, unsigned long request, uintptr_t arg)
 	}
 }
 
+static struct cache *block_pages(struct file *f)
+{
+	return HAS_PAGES && !blkdev_is_claimed(f->object) ? block_pages_cache(f) : NULL;
+}
+
 static bool writes(const struct file *f)
 {
 	return (f->flags & O_ACCMODE) != O_RDONLY;
@@ -173,6 +178,7 @@ static const struct file_ops block_ops = {
 	.sync = block_sync,
 	.stat = block_stat,
 	.ioctl = block_ioctl,
+	.pages = block_pages,
 	.release = block_release,
 };
 

@@ -52,6 +52,25 @@ static struct block_pages *pages_of(struct file *f)
 	return ((struct blkdev *)f->object)->pages;
 }
 
+/* After a file system has had the disk, pages from before it are of no use. */
+static void refresh(struct block_pages *b)
+{
+	uint32_t claims = __atomic_load_n(&b->cache.dev->claims, __ATOMIC_RELAXED);
+
+	if (likely(b->claims == claims))
+		return;
+	mutex_lock(&b->lock);
+	cache_cut(&b->cache, 0, INT64_MAX);
+	b->claims = claims;
+	mutex_unlock(&b->lock);
+}
+
+struct cache *block_pages_cache(struct file *f)
+{
+	refresh(pages_of(f));
+	return &pages_of(f)->cache;
+}
+
 static struct block_pages *pages_new(struct blkdev *d)
 {
 	struct block_pages *b = kzalloc(sizeof(*b));
@@ -90,19 +109,6 @@ void block_pages_close(struct blkdev *d)
 		d->pages = NULL;
 	}
 	mutex_unlock(&opening);
-}
-
-/* After a file system has had the disk, pages from before it are of no use. */
-static void refresh(struct block_pages *b)
-{
-	uint32_t claims = __atomic_load_n(&b->cache.dev->claims, __ATOMIC_RELAXED);
-
-	if (likely(b->claims == claims))
-		return;
-	mutex_lock(&b->lock);
-	cache_cut(&b->cache, 0, INT64_MAX);
-	b->claims = claims;
-	mutex_unlock(&b->lock);
 }
 
 kssize_t block_pages_read(struct file *f, struct uio *u)

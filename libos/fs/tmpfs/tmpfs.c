@@ -88,9 +88,14 @@ static int file_sync(struct file *f, bool data_only)
 	return 0;
 }
 
+static struct cache *file_pages(struct file *f)
+{
+	return &tmpfs_of(f->object)->bytes;
+}
+
 static const struct file_ops tmpfs_file_ops = {
 	.kind = "file", .read = file_read, .write = file_write, .seek = file_seek_tmpfs, .poll = file_poll,
-	.sync = file_sync,
+	.sync = file_sync, .pages = file_pages,
 };
 
 static int tmpfs_change(struct inode *inode, const struct attr_change *a)

@@ -18,6 +18,7 @@
 #include <libos/poll.h>
 #include <libos/uio.h>
 
+struct cache;
 struct file;
 struct kstat;            /* libos/vfs: Linux's struct stat as riscv64 has it */
 
@@ -32,6 +33,7 @@ struct file_ops {
 	int (*stat)(struct file *f, struct kstat *st);
 	int (*sync)(struct file *f, bool data_only);
 	uint64_t (*timeout_ns)(struct file *f, bool reading);     /* of one wait; 0: none */
+	struct cache *(*pages)(struct file *f);                   /* of a file whose bytes lie in pages (libos/cache.h) */
 	void (*opened)(struct file *f);                           /* by a path, before anybody has it; may be missing */
 	void (*release)(struct file *f);                          /* frees f's object, then f */
 };
