@@ -10,7 +10,9 @@
 #include <libos/abi.h>
 #include <libos/uio.h>
 
+#include "blocking.h"
 #include "fd.h"
+#include "io.h"
 #include "syscalls.h"
 
 #define PROT_READ  1u
@@ -51,14 +53,53 @@ static void populate(uint8_t *start, size_t len)
 			return;
 }
 
-static int file_mapping_error(int fd)
+/* As much of the file as there is; the rest of the range reads as zeroes. */
+static int file_load(struct file *f, vaddr_t at, size_t len, long offset)
+{
+	struct uio_vec vec = { (void *)at, len };
+	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .offset = offset };
+	kssize_t n = 1;
+
+	while (u.left && n > 0)
+		n = file_read(f, &u);
+	return n < 0 ? (int)n : 0;
+}
+
+static intptr_t file_map(struct file *f, vaddr_t hint, size_t len, unsigned prot, bool fixed, long offset)
+{
+	intptr_t at;
+	int error;
+
+	if (!f->ops->seek || !f->ops->read)
+		return -ENODEV;
+	if (!file_may(f, true))
+		return -EACCES;
+	at = vm_anon_map(hint, len, PROT_READ | PROT_WRITE, fixed);
+	if (vm_is_error(at))
+		return at;
+	error = file_load(f, (vaddr_t)at, len, offset);
+	if (!error && prot != (PROT_READ | PROT_WRITE))
+		error = vm_anon_protect((vaddr_t)at, len, prot);
+	if (error)
+		vm_anon_unmap((vaddr_t)at, len);
+	return error ? error : at;
+}
+
+/*
+ * A private mapping of a file is a copy, made at once: nothing may wait for a disk where a fault is taken. Shared
+ * ones would have to be the cache's own pages, and are refused (ENODEV).
+ */
+static intptr_t fd_map(int fd, vaddr_t hint, size_t len, unsigned prot, int flags, long offset)
 {
 	struct file *f = fd_get(fd);
+	intptr_t at;
 
 	if (!f)
 		return -EBADF;
+	at = (flags & MAP_TYPE) == MAP_PRIVATE ?
+		     file_map(f, hint, len, prot, flags & (MAP_FIXED | MAP_FIXED_NOREPLACE), offset) : -ENODEV;
 	file_put(f);
-	return -ENODEV;
+	return at;
 }
 
 long sys_mmap(void *address, size_t len, int prot, int flags, int fd, long offset)
@@ -76,7 +117,7 @@ long sys_mmap(void *address, size_t len, int prot, int flags, int fd, long offse
 	if (len > SIZE_MAX / 2)
 		return -ENOMEM;
 	if (!(flags & MAP_ANONYMOUS))
-		return file_mapping_error(fd);
+		return fd_map(fd, hint, ALIGN_UP(len, PAGE_SIZE), (unsigned)prot, flags, offset);
 	got = vm_anon_map(hint, ALIGN_UP(len, PAGE_SIZE), (unsigned)prot, fixed);
 	if ((flags & MAP_POPULATE) && !vm_is_error(got) && (prot & (int)PROT_WRITE))
 		populate((uint8_t *)got, len);
