@@ -399,7 +399,12 @@ static void file_opened(struct file *f)
 	cache_error_open(&ext4_of(f->object)->bytes, &f->view);
 }
 
+static struct cache *file_pages(struct file *f)
+{
+	return &ext4_of(f->object)->bytes;
+}
+
 const struct file_ops ext4_file_ops = {
 	.kind = "file", .read = file_read, .write = file_write, .seek = file_seek_ext4, .poll = file_poll,
-	.sync = file_sync, .opened = file_opened,
+	.sync = file_sync, .opened = file_opened, .pages = file_pages,
 };
