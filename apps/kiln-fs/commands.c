@@ -499,7 +499,7 @@ int commands_run(int argc, char **argv)
 
 	if (!c || argc - 3 < c->least || argc - 3 > c->most)
 		return usage();
-	if (!filedisk_open(argv[1], !c->writes))
+	if (!filedisk_open(argv[1], c->writes ? FILEDISK_WRITE : FILEDISK_READ))
 		return 1;
 	return run_mounted(c, argc - 3, argv + 3) ? 1 : 0;
 }

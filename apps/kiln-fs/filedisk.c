@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "kiln-fs.h"
 
 #define SECTOR 512
+#define CHUNK  4096 /* what FILEDISK_PRIVATE keeps at a time */
 
 static struct filedisk {
 	struct blkdev dev;
@@ -22,7 +24,50 @@ static struct filedisk {
 	struct spinlock lock;
 	struct list started; /* [lock] commands */
 	int fd;
+	char **changed;      /* FILEDISK_PRIVATE: chunks that were written; else NULL */
 } disk;
+
+/* The chunk's copy in memory, made from the file before its first change. NULL: there is none, or no memory. */
+static char *chunk(uint64_t at, bool make)
+{
+	char **c = &disk.changed[at / CHUNK];
+
+	if (*c || !make)
+		return *c;
+	*c = calloc(1, CHUNK);
+	if (*c && pread(disk.fd, *c, CHUNK, (off_t)(at / CHUNK * CHUNK)) < 0) {
+		free(*c);
+		*c = NULL;
+	}
+	return *c;
+}
+
+/* [at, at + len) lies in one chunk. */
+static int transfer_private(bool reading, char *p, size_t len, uint64_t at)
+{
+	char *c = chunk(at, !reading);
+
+	if (reading && !c)
+		return pread(disk.fd, p, len, (off_t)at) == (ssize_t)len ? 0 : -EIO;
+	if (!c)
+		return -EIO;
+	memcpy(reading ? p : c + at % CHUNK, reading ? c + at % CHUNK : p, len);
+	return 0;
+}
+
+static int perform_private(const struct blk_command *c)
+{
+	uint64_t at = c->offset;
+	int error = 0;
+
+	for (size_t i = 0; i < c->vec_count && !error; i++) {
+		for (size_t done = 0, n; done < c->vecs[i].len && !error; done += n, at += n) {
+			n = MIN(c->vecs[i].len - done, CHUNK - at % CHUNK);
+			error = transfer_private(c->op == BLK_READ, (char *)c->vecs[i].base + done, n, at);
+		}
+	}
+	return error;
+}
 
 static int transfer(const struct blk_command *c, const struct blk_vec *v, off_t at)
 {
@@ -43,6 +88,8 @@ static int perform(const struct blk_command *c)
 	off_t at = (off_t)c->offset;
 	int error = 0;
 
+	if (disk.changed)
+		return perform_private(c);
 	if (c->op == BLK_FLUSH)
 		return fdatasync(disk.fd) ? -EIO : 0;
 	for (size_t i = 0; i < c->vec_count && !error; at += (off_t)c->vecs[i++].len)
@@ -84,12 +131,12 @@ static void kick(struct blkdev *d)
 	task_wake(&disk.task);
 }
 
-struct blkdev *filedisk_open(const char *path, bool read_only)
+struct blkdev *filedisk_open(const char *path, enum filedisk_mode mode)
 {
 	static const struct blkdev_ops ops = { .start = start, .kick = kick };
 	struct stat st;
 
-	disk.fd = open(path, read_only ? O_RDONLY : O_RDWR);
+	disk.fd = open(path, mode == FILEDISK_WRITE ? O_RDWR : O_RDONLY);
 	if (disk.fd < 0 || fstat(disk.fd, &st)) {
 		fprintf(stderr, "kiln-fs: %s: %s\n", path, strerror(errno));
 		return NULL;
@@ -98,12 +145,14 @@ struct blkdev *filedisk_open(const char *path, bool read_only)
 	list_init(&disk.started);
 	task_init(&disk.task, "filedisk", run);
 	disk.dev = (struct blkdev){
-		.name = "disk", .bytes = (uint64_t)st.st_size / SECTOR * SECTOR, .block_bytes = SECTOR, .read_only = read_only,
+		.name = "disk", .bytes = (uint64_t)st.st_size / SECTOR * SECTOR, .block_bytes = SECTOR, .read_only = mode == FILEDISK_READ,
 		.write_cache = true, .max_vecs = 64, .max_vec_bytes = MIB(1), .max_bytes = MIB(1), .depth = 8, .ops = &ops,
 	};
 	if (!disk.dev.bytes) {
 		fprintf(stderr, "kiln-fs: %s is empty: a disk with ext4 was expected\n", path);
 		return NULL;
 	}
-	return blkdev_register(&disk.dev) ? NULL : &disk.dev;
+	if (mode == FILEDISK_PRIVATE)
+		disk.changed = calloc((size_t)(disk.dev.bytes / CHUNK + 1), sizeof(*disk.changed));
+	return mode == FILEDISK_PRIVATE && !disk.changed ? NULL : blkdev_register(&disk.dev) ? NULL : &disk.dev;
 }

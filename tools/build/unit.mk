@@ -49,3 +49,4 @@ unit: $(if $(host-objs),$(O)/unit) ## build and run the unit tests here, under t
 	$(Q)$(if $(host-objs),$(O)/unit $(TEST),echo 'There are no host unit tests yet.')
 
 include apps/kiln-fs/kiln-fs.mk
+include apps/fsck/fsck.mk

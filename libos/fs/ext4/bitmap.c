@@ -28,7 +28,7 @@ static void mark(const struct ext4_super *s, uint32_t group, uint8_t *map, uint6
 		bits_set(map, (uint32_t)(from - first), (uint32_t)(to - from));
 }
 
-static void make_block_bitmap(struct ext4_super *s, uint32_t group, uint8_t *map)
+void group_make_block_bitmap(const struct ext4_super *s, uint32_t group, uint8_t *map)
 {
 	const struct ext4_group *g = &s->group[group];
 	uint32_t blocks = ext4_group_blocks(s, group);
@@ -80,7 +80,7 @@ int ext4_block_bitmap(struct ext4_super *s, uint32_t group, struct buffer **out)
 		return error;
 	if (!(b->flags & BUFFER_VERIFIED)) {
 		if (uninit)
-			make_block_bitmap(s, group, b->data);
+			group_make_block_bitmap(s, group, b->data);
 		fault = uninit ? NULL : block_bitmap_fault(s, group, b);
 		if (fault) {
 			buffer_put(b);

@@ -110,7 +110,7 @@ void dir_block_csum_set(struct ext4_inode *dir, uint32_t at, struct buffer *b)
 		dir_leaf_csum_set(dir, b);
 }
 
-static bool block_is_right(struct ext4_inode *dir, uint32_t at, struct buffer *b)
+bool dir_block_is_right(struct ext4_inode *dir, uint32_t at, struct buffer *b)
 {
 	struct ext4_super *s = ext4_super_of(&dir->inode);
 	const struct ext4_disk_dir_tail *tail = tail_of(s, b);
@@ -136,7 +136,7 @@ int dir_read(struct ext4_inode *dir, uint32_t at, struct buffer **out)
 		error = buffer_read(&s->buffers, m.block, out);
 	if (error || (*out)->flags & BUFFER_VERIFIED)
 		return error;
-	if (!block_is_right(dir, at, *out)) {
+	if (!dir_block_is_right(dir, at, *out)) {
 		buffer_put(*out);
 		return dir_damaged(dir, at, "its checksum is wrong");
 	}

@@ -40,6 +40,8 @@ struct dir_bytes dir_bytes_of(const struct ext4_super *s, struct buffer *b);
 uint32_t dir_blocks(const struct ext4_inode *dir);
 /* A block of the directory: 0 and *out with a reference; its checksum has been checked. -EUCLEAN, -EIO. */
 int dir_read(struct ext4_inode *dir, uint32_t at, struct buffer **out);
+/* Its checksum, and that of an index; true without metadata_csum. */
+bool dir_block_is_right(struct ext4_inode *dir, uint32_t at, struct buffer *b);
 int dir_damaged(struct ext4_inode *dir, uint32_t at, const char *what);
 void dir_leaf_csum_set(struct ext4_inode *dir, struct buffer *b);
 bool dir_is_indexed(const struct ext4_inode *dir);

@@ -112,7 +112,7 @@ static int refuse_format(struct blkdev *dev, uint8_t *bytes)
 	return -EINVAL;
 }
 
-static int check(struct blkdev *dev, const struct ext4_disk_super *d)
+int ext4_super_check(struct blkdev *dev, const struct ext4_disk_super *d)
 {
 	uint64_t bytes;
 	const char *fault;
@@ -154,7 +154,7 @@ int ext4_super_read(struct blkdev *dev, struct ext4_disk_super *out)
 	else
 		memcpy(out, bytes + EXT4_SUPER_OFFSET, sizeof(*out));
 	if (!error)
-		error = out->magic == EXT4_MAGIC ? check(dev, out) : refuse_format(dev, bytes);
+		error = out->magic == EXT4_MAGIC ? ext4_super_check(dev, out) : refuse_format(dev, bytes);
 	kfree(bytes);
 	return error;
 }

@@ -47,7 +47,7 @@ static uint32_t descs_per_block(const struct ext4_super *s)
 	return s->block_bytes / s->desc_bytes;
 }
 
-static uint32_t desc_blocks(const struct ext4_super *s)
+uint32_t group_desc_blocks(const struct ext4_super *s)
 {
 	return DIV_ROUND_UP(s->groups, descs_per_block(s));
 }
@@ -58,7 +58,7 @@ static uint32_t first_meta_bg(const struct ext4_super *s)
 	return ext4_has_incompat(s, EXT4_INCOMPAT_META_BG) ? s->disk->first_meta_bg : UINT32_MAX;
 }
 
-static uint64_t desc_block_at(const struct ext4_super *s, uint32_t n)
+uint64_t group_desc_block_at(const struct ext4_super *s, uint32_t n)
 {
 	uint32_t group = n * descs_per_block(s);
 
@@ -76,7 +76,7 @@ uint32_t group_base_blocks(const struct ext4_super *s, uint32_t group)
 		return has_super + (in_meta == 0 || in_meta == 1 || in_meta == per - 1);
 	if (!has_super)
 		return 0;
-	base = MIN(first_meta_bg(s), desc_blocks(s));
+	base = MIN(first_meta_bg(s), group_desc_blocks(s));
 	return (group == 0 && s->block_bytes == 1024 && !s->first_data_block) + 1 + base + s->disk->reserved_gdt_blocks;
 }
 
@@ -164,36 +164,49 @@ static bool place_is_sane(const struct ext4_super *s, uint32_t group, uint64_t b
 	return block >= first && block + count <= first + ext4_group_blocks(s, group);
 }
 
+bool group_places_are_sane(const struct ext4_super *s, uint32_t group)
+{
+	const struct ext4_group *g = &s->group[group];
+	uint32_t table = DIV_ROUND_UP(s->inodes_per_group, s->inodes_per_block);
+
+	return place_is_sane(s, group, g->block_bitmap, 1) && place_is_sane(s, group, g->inode_bitmap, 1) &&
+	       place_is_sane(s, group, g->inode_table, table);
+}
+
 /* NULL, or what is wrong. */
 static const char *fault_of(const struct ext4_super *s, uint32_t group, const struct ext4_group *g)
 {
 	if (group_has_checksum(s) && g->desc->checksum != checksum_of(s, group, g->desc))
 		return "checksum";
-	if (!place_is_sane(s, group, g->block_bitmap, 1) || !place_is_sane(s, group, g->inode_bitmap, 1))
-		return "place of a bitmap";
-	if (!place_is_sane(s, group, g->inode_table, DIV_ROUND_UP(s->inodes_per_group, s->inodes_per_block)))
-		return "place of the inode table";
+	if (!group_places_are_sane(s, group))
+		return "place of a bitmap or of the inode table";
 	if (g->free_blocks > ext4_group_blocks(s, group) || g->free_inodes > s->inodes_per_group ||
 	    g->dirs > s->inodes_per_group || g->itable_unused > s->inodes_per_group)
 		return "counts";
 	return NULL;
 }
 
-static int open_group(struct ext4_super *s, uint32_t group, struct buffer *b)
+const char *group_load(struct ext4_super *s, uint32_t group, struct buffer *b)
 {
 	struct ext4_group *g = &s->group[group];
-	const char *fault;
 
 	mutex_init(&g->lock);
 	g->desc = (struct ext4_disk_group *)(b->data + (size_t)(group % descs_per_block(s)) * s->desc_bytes);
+	g->buffer = buffer_hold(b);
 	read_desc(s, g);
-	fault = fault_of(s, group, g);
+	return fault_of(s, group, g);
+}
+
+static int open_group(struct ext4_super *s, uint32_t group, struct buffer *b)
+{
+	struct ext4_group *g = &s->group[group];
+	const char *fault = group_load(s, group, b);
+
 	if (fault) {
 		log_error("ext4 %s: the descriptor of group %u is damaged: %s; e2fsck may repair it", s->dev->name, group,
 			  fault);
 		return -EUCLEAN;
 	}
-	g->buffer = buffer_hold(b);
 	s->free_blocks += g->free_blocks;
 	s->free_inodes += g->free_inodes;
 	s->dirs += g->dirs;
@@ -205,7 +218,7 @@ static int open_groups_of(struct ext4_super *s, uint32_t n)
 {
 	uint32_t group = n * descs_per_block(s), end = MIN(s->groups, group + descs_per_block(s));
 	struct buffer *b;
-	int error = buffer_read(&s->buffers, desc_block_at(s, n), &b);
+	int error = buffer_read(&s->buffers, group_desc_block_at(s, n), &b);
 
 	if (error)
 		return error;
@@ -223,8 +236,8 @@ int ext4_groups_open(struct ext4_super *s)
 	if (!s->group)
 		return -ENOMEM;
 	balloc_open(s);
-	buffers_read_ahead(&s->buffers, desc_block_at(s, 0), MIN(desc_blocks(s), first_meta_bg(s)));
-	for (uint32_t n = 0; !error && n < desc_blocks(s); n++)
+	buffers_read_ahead(&s->buffers, group_desc_block_at(s, 0), MIN(group_desc_blocks(s), first_meta_bg(s)));
+	for (uint32_t n = 0; !error && n < group_desc_blocks(s); n++)
 		error = open_groups_of(s, n);
 	if (error)
 		ext4_groups_close(s);

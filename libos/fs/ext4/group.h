@@ -8,6 +8,15 @@
 uint32_t group_base_blocks(const struct ext4_super *s, uint32_t group);
 /* Descriptors have checksums, so bitmaps may be uninitialised. */
 bool group_has_checksum(const struct ext4_super *s);
+/* How many blocks the descriptors have, and where the n-th lies. */
+uint32_t group_desc_blocks(const struct ext4_super *s);
+uint64_t group_desc_block_at(const struct ext4_super *s, uint32_t n);
+/* s->group[group] from its descriptor in `b`, which is held from then on: NULL, or what is wrong. */
+const char *group_load(struct ext4_super *s, uint32_t group, struct buffer *b);
+/* Do bitmaps and inode table lie where they can? */
+bool group_places_are_sane(const struct ext4_super *s, uint32_t group);
+/* bitmap.c: the block bitmap that an uninitialised group has. */
+void group_make_block_bitmap(const struct ext4_super *s, uint32_t group, uint8_t *map);
 
 /* bitmap_csum.c; ext4.h has the rest. Right, too, if there are no checksums. */
 bool block_bitmap_csum_is_right(const struct ext4_super *s, uint32_t group, const struct buffer *b);

@@ -57,7 +57,7 @@ void ext4_inode_csum_set(struct ext4_super *s, const struct ext4_inode *i, struc
 		raw->checksum_hi = (uint16_t)(crc >> 16);
 }
 
-static bool csum_is_right(const struct ext4_super *s, uint32_t seed, const struct ext4_disk_inode *raw)
+bool inode_csum_is_right(const struct ext4_super *s, uint32_t seed, const struct ext4_disk_inode *raw)
 {
 	uint32_t crc;
 
@@ -239,7 +239,7 @@ int ext4_inode_load(struct ext4_super *s, uint32_t ino, const struct ext4_disk_i
 	if (extra > room || extra % 4)
 		return damaged(s, ino, "its extra size is impossible");
 	i->csum_seed = ext4_inode_seed(s, ino, raw->generation);
-	if (!csum_is_right(s, i->csum_seed, raw))
+	if (!inode_csum_is_right(s, i->csum_seed, raw))
 		return damaged(s, ino, "its checksum is wrong");
 	load_numbers(s, raw, i);
 	i->extra_isize = (uint16_t)extra;

@@ -9,6 +9,8 @@
  * the log says what it is instead), -EUCLEAN (damaged), -ENOMEM.
  */
 int ext4_super_read(struct blkdev *d, struct ext4_disk_super *out);
+/* The checks alone: 0, -EINVAL, -EUCLEAN, with a line in the log. */
+int ext4_super_check(struct blkdev *d, const struct ext4_disk_super *super);
 /* What the rest of the file system knows of a superblock that has been checked. */
 void ext4_geometry_set(struct ext4_super *s, const struct ext4_disk_super *d);
 
@@ -27,5 +29,7 @@ int ext4_super_write(struct ext4_super *s);
 /* inode.c. An inode that is in no cache, from the disk's: 0, -EUCLEAN, -ENOMEM. */
 int ext4_inode_load(struct ext4_super *s, uint32_t ino, const struct ext4_disk_inode *raw, unsigned flags,
 		    struct ext4_inode *i);
+/* Is the checksum of a disk's inode right, if the file system has them? */
+bool inode_csum_is_right(const struct ext4_super *s, uint32_t seed, const struct ext4_disk_inode *raw);
 
 #endif

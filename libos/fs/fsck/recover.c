@@ -1,0 +1,128 @@
+/*
+ * What a crash leaves on purpose: a journal to replay, and orphans. Both are seen to by mounting the disk and unmounting
+ * it again, so that it is done by the code, and in the order, that a mount after the crash would have used. After that
+ * the journal is empty, which is checked.
+ */
+#include <core/errno.h>
+#include <core/kmem.h>
+#include <core/string.h>
+
+#include "fsck.h"
+
+bool needs_recovery(const struct ext4_disk_super *d)
+{
+	return d->feature_incompat & EXT4_INCOMPAT_RECOVER || d->last_orphan ||
+	       d->feature_ro_compat & EXT4_RO_ORPHAN_PRESENT;
+}
+
+static int mount_once(struct blkdev *d)
+{
+	struct super *v = kzalloc(sizeof(*v));
+	int error = v ? 0 : -ENOMEM;
+
+	if (v) {
+		v->type = &ext4_type;
+		error = ext4_type.mount(v, d->name, "");
+	}
+	if (v && !error) {
+		inode_put(v->root);
+		error = v->ops->sync(v);
+		v->ops->unmount(v);
+	}
+	kfree(v);
+	return error;
+}
+
+/* Only where the superblock is right: others are judged as they lie. */
+int recover(struct fsck *f, struct blkdev *d)
+{
+	struct ext4_disk_super *super = kmalloc(sizeof(*super));
+	int error = super ? ext4_super_read(d, super) : -ENOMEM;
+	bool needed = !error && needs_recovery(super);
+
+	if (needed && f->options->recover)
+		error = mount_once(d);
+	if (needed && f->options->recover && !error)
+		error = ext4_super_read(d, super);
+	if (needed && (error || needs_recovery(super))) {
+		damage(f, "The journal is still to be replayed, or orphans are still to be deleted.");
+	} else if (needed) {
+		say(f, "The journal was replayed, and orphans were deleted.");
+		f->result->recovered = true;
+	}
+	kfree(super);
+	return needed || error == -EUCLEAN || error == -EINVAL ? 0 : error;
+}
+
+/* ---- the empty journal ---- */
+
+static int journal_place_map(void *arg, uint32_t index, uint64_t *block)
+{
+	struct fsck *f = arg;
+	struct ext4_mapping m;
+	int error = ext4_map(f->s->journal_inode, index, 1, &m);
+
+	if (!error && m.kind != EXT4_MAPPED)
+		error = -EUCLEAN;
+	if (!error)
+		*block = m.block;
+	return error;
+}
+
+static int open_and_close(struct fsck *f, struct ext4_inode *i)
+{
+	struct journal_place place = {
+		.buffers = &f->s->buffers, .dev = f->s->dev, .block_bytes = f->s->block_bytes,
+		.blocks = (uint32_t)((uint64_t)i->inode.size >> f->s->block_shift), .map = journal_place_map, .arg = f,
+	};
+	struct journal_options options = { .read_only = true };
+	struct journal *j;
+	int error;
+
+	memcpy(place.uuid, f->s->disk->uuid, sizeof(place.uuid));
+	f->s->journal_inode = i;
+	error = journal_open(&place, &options, &j);
+	if (!error)
+		error = journal_close(j);
+	f->s->journal_inode = NULL;
+	return error;
+}
+
+static int load(struct fsck *f, uint32_t ino, struct ext4_inode *i)
+{
+	struct ext4_disk_inode *raw;
+	struct buffer *b;
+	int error = ext4_inode_raw(f->s, ino, &b, &raw);
+
+	if (error)
+		return error;
+	i->inode.super = &f->vfs;
+	i->inode.ino = ino;
+	mutex_init(&i->map_lock);
+	error = ext4_inode_load(f->s, ino, raw, EXT4_IGET_SPECIAL, i);
+	buffer_put(b);
+	return error;
+}
+
+void check_journal(struct fsck *f)
+{
+	uint32_t ino = f->s->disk->journal_inum;
+	int error;
+
+	if (!ext4_has_compat(f->s, EXT4_COMPAT_HAS_JOURNAL) || needs_recovery(f->s->disk))
+		return;
+	if (!ino || ino >= f->s->first_ino) {
+		damage(f, "The journal's inode cannot be number %u.", ino);
+		return;
+	}
+	error = load(f, ino, f->scratch);
+	if (!error && (inode_kind(&f->scratch->inode) != S_IFREG || !f->scratch->inode.nlink))
+		error = -EUCLEAN;
+	if (!error)
+		error = open_and_close(f, f->scratch);
+	if (error == -ENOMEM || error == -EIO)
+		has_failed(f, error);
+	else if (error)
+		damage(f, "The journal (inode %u) is damaged, or not empty (error %d).", ino, -error);
+	memset(f->scratch, 0, sizeof(*f->scratch));
+}
