@@ -6,7 +6,7 @@ int abitest_tree_pages(void);
 int abitest_threads(void), abitest_cancel(void), abitest_pipes(void), abitest_readiness(void),
 	abitest_sockets(void), abitest_memory(void), abitest_stdio(void), abitest_clocks(void),
 	abitest_signals(void), abitest_missing(void), abitest_disk(void), abitest_tree(void),
-	abitest_tree_random(void), abitest_locks(void), abitest_inotify(void), abitest_proc(void), abitest_devices(void), abitest_fifos(void), abitest_permissions(void), abitest_limits(void), abitest_mounts(void);
+	abitest_tree_random(void), abitest_locks(void), abitest_inotify(void), abitest_proc(void), abitest_devices(void), abitest_fifos(void), abitest_permissions(void), abitest_limits(void), abitest_mounts(void), abitest_unix_sockets(void);
 
 static const struct {
 	const char *name;
@@ -18,7 +18,7 @@ static const struct {
 	{ "stdio", abitest_stdio },         { "clocks", abitest_clocks },   { "signals", abitest_signals },
 	{ "missing", abitest_missing },       { "disk", abitest_disk },
 	{ "tree", abitest_tree }, { "tree_random", abitest_tree_random },
-	{ "locks", abitest_locks },           { "inotify", abitest_inotify }, { "proc", abitest_proc }, { "devices", abitest_devices }, { "fifos", abitest_fifos }, { "permissions", abitest_permissions }, { "limits", abitest_limits }, { "mounts", abitest_mounts },
+	{ "locks", abitest_locks },           { "inotify", abitest_inotify }, { "proc", abitest_proc }, { "devices", abitest_devices }, { "fifos", abitest_fifos }, { "permissions", abitest_permissions }, { "limits", abitest_limits }, { "mounts", abitest_mounts }, { "unix_sockets", abitest_unix_sockets },
 };
 
 int main(int argc, char **argv)

@@ -10,6 +10,7 @@ objs-$(CONFIG_POSIX_EVENTFD)  += eventfd.o
 objs-$(CONFIG_POSIX_TIMERFD)  += timerfd.o
 objs-$(CONFIG_POSIX_EPOLL)    += epoll.o
 objs-$(CONFIG_PROCFS)         += proc_files.o
+objs-$(CONFIG_POSIX_UNIX)     += unix.o
 objs-$(CONFIG_POSIX_INOTIFY)  += inotify.o
 objs-$(CONFIG_POSIX_SOCKETS)  += socket_calls.o
 tests-$(CONFIG_POSIX)         += fd_test.o

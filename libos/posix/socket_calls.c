@@ -18,6 +18,7 @@
 #include "io.h"
 #include "signal.h"
 #include "syscalls.h"
+#include "unix.h"
 
 #define SOCK_TYPE_MASK 0xf
 #define SOCK_NONBLOCK  O_NONBLOCK
@@ -25,31 +26,55 @@
 #define ADDRESS_MAX    128
 #define OPTION_MAX     256
 
+/* ---- two kinds of sockets ---- */
+
+/* Where there is only one, the compiler sees through this. */
+static const struct socket_class socket_inet = {
+	.bind = socket_bind, .listen = socket_listen, .accept = socket_accept, .connect = socket_connect,
+	.send = socket_send, .receive = socket_receive, .shutdown = socket_shutdown, .set_option = socket_set_option,
+	.get_option = socket_get_option, .local_name = socket_local_name, .peer_name = socket_peer_name,
+	.bytes_ready = socket_bytes_ready, .is_listening = socket_is_listening,
+	.receive_timeout_ns = socket_receive_timeout_ns, .send_timeout_ns = socket_send_timeout_ns, .poll = socket_poll,
+	.poll_queue = socket_poll_queue, .release = socket_release,
+};
+
+static const struct file_ops inet_file_ops, unix_file_ops;
+
+static const struct socket_class *class_by(const struct file_ops *ops)
+{
+	return IS_ENABLED(CONFIG_POSIX_UNIX) && ops == &unix_file_ops ? &socket_unix : &socket_inet;
+}
+
+static const struct socket_class *class_of(const struct file *f)
+{
+	return class_by(f->ops);
+}
+
 /* ---- the file around a socket ---- */
 
 static kssize_t socket_file_read(struct file *f, struct uio *u)
 {
-	return socket_receive(f->object, u, 0, NULL, NULL);
+	return class_of(f)->receive(f->object, u, 0, NULL, NULL);
 }
 
 static kssize_t socket_file_write(struct file *f, struct uio *u)
 {
-	return socket_send(f->object, u, NULL, 0, 0);
+	return class_of(f)->send(f->object, u, NULL, 0, 0);
 }
 
 static uint32_t socket_file_poll(struct file *f)
 {
-	return socket_poll(f->object);
+	return class_of(f)->poll(f->object);
 }
 
 static struct poll_queue *socket_file_queue(struct file *f)
 {
-	return socket_poll_queue(f->object);
+	return class_of(f)->poll_queue(f->object);
 }
 
 static uint64_t socket_file_timeout(struct file *f, bool reading)
 {
-	return reading ? socket_receive_timeout_ns(f->object) : socket_send_timeout_ns(f->object);
+	return reading ? class_of(f)->receive_timeout_ns(f->object) : class_of(f)->send_timeout_ns(f->object);
 }
 
 static int socket_file_ioctl(struct file *f, unsigned long request, uintptr_t arg)
@@ -58,9 +83,9 @@ static int socket_file_ioctl(struct file *f, unsigned long request, uintptr_t ar
 
 	if (request != FIONREAD)
 		return -ENOTTY;
-	if (socket_is_listening(f->object))
+	if (class_of(f)->is_listening(f->object))
 		return -EINVAL;
-	ready = (int)socket_bytes_ready(f->object);
+	ready = (int)class_of(f)->bytes_ready(f->object);
 	return user_write((void *)arg, &ready, sizeof(ready));
 }
 
@@ -73,21 +98,17 @@ static int socket_file_stat(struct file *f, struct kstat *st)
 
 static void socket_file_release(struct file *f)
 {
-	socket_release(f->object);
+	class_of(f)->release(f->object);
 	kfree(f);
 }
 
-static const struct file_ops socket_ops = {
-    .kind = "socket",
-    .read = socket_file_read,
-    .write = socket_file_write,
-    .poll = socket_file_poll,
-    .poll_queue = socket_file_queue,
-    .timeout_ns = socket_file_timeout,
-    .ioctl = socket_file_ioctl,
-    .stat = socket_file_stat,
-    .release = socket_file_release,
-};
+#define SOCKET_FILE_OPS                                                                           \
+	{ .kind = "socket", .read = socket_file_read, .write = socket_file_write,                     \
+	  .poll = socket_file_poll, .poll_queue = socket_file_queue, .timeout_ns = socket_file_timeout, \
+	  .ioctl = socket_file_ioctl, .stat = socket_file_stat, .release = socket_file_release }
+
+static const struct file_ops inet_file_ops = SOCKET_FILE_OPS;
+static const struct file_ops unix_file_ops = SOCKET_FILE_OPS;
 
 /* 0 and *out with a reference, -EBADF, -ENOTSOCK. */
 static int socket_get(int fd, struct file **out)
@@ -96,7 +117,7 @@ static int socket_get(int fd, struct file **out)
 
 	if (!f)
 		return -EBADF;
-	if (f->ops != &socket_ops) {
+	if (f->ops != &inet_file_ops && f->ops != &unix_file_ops) {
 		file_put(f);
 		return -ENOTSOCK;
 	}
@@ -104,12 +125,12 @@ static int socket_get(int fd, struct file **out)
 	return 0;
 }
 
-static int socket_install(struct socket *s, int flags)
+static int socket_install(struct socket *s, const struct file_ops *ops, int flags)
 {
-	struct file *f = file_create(&socket_ops, s, O_RDWR | ((uint32_t)flags & O_NONBLOCK));
+	struct file *f = file_create(ops, s, O_RDWR | ((uint32_t)flags & O_NONBLOCK));
 
 	if (!f) {
-		socket_release(s);
+		class_by(ops)->release(s);
 		return -ENOMEM;
 	}
 	return fd_install(f, flags & SOCK_CLOEXEC, 0);
@@ -155,14 +176,44 @@ long sys_socket(int domain, int type, int protocol)
 
 	if (type & ~(SOCK_TYPE_MASK | SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return -EINVAL;
+	if (IS_ENABLED(CONFIG_POSIX_UNIX) && domain == AF_UNIX) {
+		ret = unix_create(type & SOCK_TYPE_MASK, protocol, &s);
+		return ret ? ret : socket_install(s, &unix_file_ops, type);
+	}
 	ret = socket_create(domain, type & SOCK_TYPE_MASK, protocol, &s);
-	return ret ? ret : socket_install(s, type);
+	return ret ? ret : socket_install(s, &inet_file_ops, type);
+}
+
+static int install_pair(struct socket *pair[2], int type, int *ends)
+{
+	int fds[2], ret;
+
+	fds[0] = socket_install(pair[0], &unix_file_ops, type);
+	if (fds[0] < 0) {
+		socket_unix.release(pair[1]);
+		return fds[0];
+	}
+	fds[1] = socket_install(pair[1], &unix_file_ops, type);
+	ret = fds[1] < 0 ? fds[1] : user_write(ends, fds, sizeof(fds));
+	if (ret) {
+		fd_close(fds[0]);
+		if (fds[1] >= 0)
+			fd_close(fds[1]);
+	}
+	return ret;
 }
 
 long sys_socketpair(int domain, int type, int protocol, int *ends)
 {
-	(void)type, (void)protocol, (void)ends;
-	return domain == SOCKET_AF_INET || domain == SOCKET_AF_INET6 ? -EOPNOTSUPP : -EAFNOSUPPORT;
+	struct socket *pair[2];
+	int ret;
+
+	if (type & ~(SOCK_TYPE_MASK | SOCK_NONBLOCK | SOCK_CLOEXEC))
+		return -EINVAL;
+	if (!IS_ENABLED(CONFIG_POSIX_UNIX) || domain != AF_UNIX)
+		return domain == SOCKET_AF_INET || domain == SOCKET_AF_INET6 ? -EOPNOTSUPP : -EAFNOSUPPORT;
+	ret = unix_pair(type & SOCK_TYPE_MASK, protocol, pair);
+	return ret ? ret : install_pair(pair, type, ends);
 }
 
 long sys_bind(int fd, const void *addr, uint32_t len)
@@ -175,7 +226,7 @@ long sys_bind(int fd, const void *addr, uint32_t len)
 		return ret;
 	ret = address_read(&a, addr, len);
 	if (ret == 0)
-		ret = socket_bind(f->object, a.bytes, a.len);
+		ret = class_of(f)->bind(f->object, a.bytes, a.len);
 	file_put(f);
 	return ret;
 }
@@ -187,27 +238,28 @@ long sys_listen(int fd, int backlog)
 
 	if (ret)
 		return ret;
-	ret = socket_listen(f->object, backlog);
+	ret = class_of(f)->listen(f->object, backlog);
 	file_put(f);
 	return ret;
 }
 
 static uint64_t receive_deadline(struct file *f)
 {
-	uint64_t ns = socket_receive_timeout_ns(f->object);
+	uint64_t ns = class_of(f)->receive_timeout_ns(f->object);
 
 	return ns ? clock_ns() + ns : DEADLINE_NEVER;
 }
 
 static uint64_t send_deadline(struct file *f)
 {
-	uint64_t ns = socket_send_timeout_ns(f->object);
+	uint64_t ns = class_of(f)->send_timeout_ns(f->object);
 
 	return ns ? clock_ns() + ns : DEADLINE_NEVER;
 }
 
 long sys_accept4(int fd, void *addr, uint32_t *len, int flags)
 {
+	const struct file_ops *ops;
 	struct socket_name peer;
 	struct socket *s;
 	struct file *f;
@@ -219,11 +271,12 @@ long sys_accept4(int fd, void *addr, uint32_t *len, int flags)
 	if (ret)
 		return ret;
 	ret = (int)file_block_on(f, POLL_IN, false, receive_deadline(f),
-				 socket_accept(f->object, &s, &peer));
+				 class_of(f)->accept(f->object, &s, &peer));
+	ops = f->ops;
 	file_put(f);
 	if (ret)
 		return ret;
-	accepted = socket_install(s, flags);
+	accepted = socket_install(s, ops, flags);
 	if (accepted < 0)
 		return accepted;
 	ret = name_write(&peer, addr, len);
@@ -239,9 +292,9 @@ long sys_accept(int fd, void *addr, uint32_t *len)
 }
 
 /* What a connect() that may wait gets: the start's -EINPROGRESS is only the beginning. */
-static kssize_t connect_step(struct socket *s, const struct address *a)
+static kssize_t connect_step(struct file *f, const struct address *a)
 {
-	int ret = socket_connect(s, a->bytes, a->len);
+	int ret = class_of(f)->connect(f->object, a->bytes, a->len);
 
 	return ret == -EINPROGRESS || ret == -EALREADY ? -EAGAIN : ret;
 }
@@ -256,17 +309,17 @@ long sys_connect(int fd, const void *addr, uint32_t len)
 		return ret;
 	ret = address_read(&a, addr, len);
 	if (ret == 0 && file_is_nonblocking(f))
-		ret = socket_connect(f->object, a.bytes, a.len);
+		ret = class_of(f)->connect(f->object, a.bytes, a.len);
 	else if (ret == 0)
 		ret = file_block_on(f, POLL_OUT, false, send_deadline(f),
-				    connect_step(f->object, &a));
+				    connect_step(f, &a));
+	if (ret == -EAGAIN && class_of(f) == &socket_inet)
+		ret = -EINPROGRESS; /* the deadline has passed */
 	file_put(f);
-	return ret == -EAGAIN ? -EINPROGRESS : ret;
+	return ret;
 }
 
-typedef int (*name_getter)(struct socket *s, struct socket_name *out);
-
-static long name_of(int fd, void *addr, uint32_t *len, name_getter get)
+static long name_of(int fd, void *addr, uint32_t *len, bool of_peer)
 {
 	struct socket_name name;
 	struct file *f;
@@ -274,7 +327,7 @@ static long name_of(int fd, void *addr, uint32_t *len, name_getter get)
 
 	if (ret)
 		return ret;
-	ret = get(f->object, &name);
+	ret = (of_peer ? class_of(f)->peer_name : class_of(f)->local_name)(f->object, &name);
 	file_put(f);
 	if (ret)
 		return ret;
@@ -283,12 +336,12 @@ static long name_of(int fd, void *addr, uint32_t *len, name_getter get)
 
 long sys_getsockname(int fd, void *addr, uint32_t *len)
 {
-	return name_of(fd, addr, len, socket_local_name);
+	return name_of(fd, addr, len, false);
 }
 
 long sys_getpeername(int fd, void *addr, uint32_t *len)
 {
-	return name_of(fd, addr, len, socket_peer_name);
+	return name_of(fd, addr, len, true);
 }
 
 long sys_shutdown(int fd, int how)
@@ -298,7 +351,7 @@ long sys_shutdown(int fd, int how)
 
 	if (ret)
 		return ret;
-	ret = socket_shutdown(f->object, how);
+	ret = class_of(f)->shutdown(f->object, how);
 	file_put(f);
 	return ret;
 }
@@ -316,7 +369,7 @@ long sys_setsockopt(int fd, int level, int option, const void *value, uint32_t l
 	else
 		ret = user_read(copy, value, MIN(len, sizeof(copy)));
 	if (ret == 0)
-		ret = socket_set_option(f->object, level, option, copy, MIN(len, sizeof(copy)));
+		ret = class_of(f)->set_option(f->object, level, option, copy, MIN(len, sizeof(copy)));
 	file_put(f);
 	return ret;
 }
@@ -336,7 +389,7 @@ long sys_getsockopt(int fd, int level, int option, void *value, uint32_t *user_l
 		ret = -EINVAL;
 	size = MIN(room, sizeof(result));
 	if (ret == 0)
-		ret = socket_get_option(f->object, level, option, result, &size);
+		ret = class_of(f)->get_option(f->object, level, option, result, &size);
 	file_put(f);
 	if (ret)
 		return ret;
@@ -359,7 +412,7 @@ static kssize_t socket_send_waiting(struct file *f, struct uio *u, const struct 
 
 	do
 		n = file_block_on(f, POLL_OUT, nonblock, deadline_ns,
-				  socket_send(f->object, u, to, a->len, flags));
+				  class_of(f)->send(f->object, u, to, a->len, flags));
 	while (n > 0 && u->left && !nonblock && !file_is_nonblocking(f));
 	if (u->left < wanted)
 		return (kssize_t)(wanted - u->left);
@@ -432,7 +485,7 @@ static kssize_t socket_receive_waiting(struct file *f, struct uio *u, int flags,
 	from->len = 0;
 	do
 		n = file_block_on(f, POLL_IN, nonblock, deadline_ns,
-				  socket_receive(f->object, u, flags, from, out_flags));
+				  class_of(f)->receive(f->object, u, flags, from, out_flags));
 	while (all && n > 0 && u->left && !from->len && !nonblock);
 	return all && u->left < wanted && !from->len ? (kssize_t)(wanted - u->left) : n;
 }

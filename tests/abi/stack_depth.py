@@ -15,6 +15,10 @@ import struct
 import subprocess
 import sys
 
+# What the table of a kind of sockets holds.
+SOCKETS = (r"socket_(bind|listen|accept|connect|send|receive|shutdown|[sg]et_option|local_name|peer_name|bytes_ready|is_listening|"
+           r"receive_timeout_ns|send_timeout_ns|poll|poll_queue|release)$")
+
 # Who calls through pointers, and the names of what those may point to.
 POINTERS = [
     (r"file_transfer|file_read|file_write", r".*_(read|write)$"),
@@ -34,11 +38,15 @@ POINTERS = [
     (r"vfs_change|vfs_drop_set_id", r".*_change$"),
     (r"proc_read", r".*_show$"),
     (r"proc_read_link|proc_jump|proc_lookup|proc_iterate|iterate_.*|lookup_number|place_text", r"^(next_fd|fd_text|fd_place|cwd|root|add_dirent)$"),
+    (r"sys_(socket.*|bind|listen|accept4?|connect|getsockname|getpeername|shutdown|[gs]etsockopt|sendto|sendmsg|recvfrom|"
+     r"recvmsg)|socket_(send_waiting|receive_waiting|file_.*|install)|name_of|install_pair|connect_step",
+     r"^(unix|socket)_(?!file_)\w+$"),
+    (r"tree_.*|heap_.*", r".*(compare|less|before|earlier|sooner).*"),
     (r"system_poweroff", r"^$"),
     (r"signal_.*", r"^$"),
 ]
 # Any other pointer. What is left out is called by those above alone, or at boot.
-OTHER = r"(?!.*(_task|_thread|_main|_init|_test|_interrupt|_run|_show|_lookup|_iterate|_jump|_read_link|_forget|_unmount|_probe|_ioctl)$).*"
+OTHER = r"(?!unix_|" + SOCKETS + r")(?!.*(_task|_thread|_main|_init|_test|_interrupt|_run|_show|_lookup|_iterate|_jump|_read_link|_forget|_unmount|_probe|_ioctl)$).*"
 NEVER = re.compile(r"^(panic.*|assert_failed|log_write|exception_panic|system_poweroff|process_exit|arch_poweroff|"
                    r"__stack_chk_fail|thread_exit|thread_end|sched_.*|schedule|signal_call_handler|trap_.*)$")
 

@@ -25,7 +25,7 @@ MOTD = "Welcome to a file.\nSecond line.\n"
 
 def surroundings(name, folder):
     """What `disk` needs beside itself: its environment on Linux, and fields of the machine for Kiln."""
-    if name.startswith("tree") or name in ("locks", "inotify", "proc", "fifos", "permissions", "limits", "mounts"):
+    if name.startswith("tree") or name in ("locks", "inotify", "proc", "fifos", "permissions", "limits", "mounts", "unix_sockets"):
         return {"TREE": tempfile.mkdtemp(dir="/dev/shm")}, {}
     if name != "disk":
         return {}, {}

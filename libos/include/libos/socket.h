@@ -37,7 +37,7 @@ struct socket;
 #define SOCKET_SHUT_WR   1
 #define SOCKET_SHUT_RDWR 2
 
-#define SOCKET_NAME_MAX 28          /* sizeof(struct sockaddr_in6) */
+#define SOCKET_NAME_MAX 110         /* sizeof(struct sockaddr_un), the longest */
 
 struct socket_name {
 	uint8_t  bytes[SOCKET_NAME_MAX];
