@@ -213,7 +213,7 @@ def test_a_profile_finds_the_image_wherever_it_was_placed_and_adds_up(wire):
     elf = kiln.build_image("memcached")
     with instr.on_tap(wire) as image:
         value, functions = instr.take_profile(instr.GETS[0], image, elf, image.folder, requests=200)
-    assert functions["key_hash"] > 10 and functions["memcpy"] > 10
+    assert functions["memcpy"] > 10 and len(functions) > 20 # what else has a name of its own is the compiler's choice
     assert sum(functions.values()) == pytest.approx(value, rel=0.02)
 
 
