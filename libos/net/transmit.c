@@ -346,6 +346,14 @@ static inline bool send_alone(struct net_interface *in, struct packet *k, unsign
 	return false;
 }
 
+/* More of the stream's output comes behind the packet, and could be merged with it: no segment is longer than the first. */
+static inline bool is_followed(const struct packet *k)
+{
+	const struct output_piece *next = k->piece.next;
+
+	return next && (next->is_loan || packet_len(container_of(next, struct packet, piece)) <= k->segment.len);
+}
+
 /* With others, or later. */
 static __attribute__((noinline)) bool send_in_company(struct net_interface *in, struct packet *k, unsigned csum_start,
 						      unsigned csum_at)
@@ -379,7 +387,7 @@ bool net_transmit_packet(struct net_interface *in, struct packet *k, unsigned cs
 
 	if (in->merge.open && net_merge_append(in, p))
 		return true;
-	if (likely(p->len < MERGE_WORTH) && likely(send_alone(in, k, csum_start, csum_at)))
+	if (likely(p->len < MERGE_WORTH || !is_followed(k)) && likely(send_alone(in, k, csum_start, csum_at)))
 		return true;
 	return send_in_company(in, k, csum_start, csum_at);
 }
