@@ -25,6 +25,7 @@
 
 enum {
 	SEGMENT = 1024,                    /* buckets in a segment */
+	FIRST = 4 * SEGMENT,               /* to begin with: 32 KiB, so that some thousand items share no buckets */
 	GROW_MAX = 2,                      /* buckets that one insert adds */
 };
 
@@ -71,7 +72,7 @@ bool table_expect(size_t items_max)
 
 int table_start(size_t items_max, unsigned power)
 {
-	size_t first = SEGMENT;
+	size_t first = FIRST;
 
 	while (first >> power == 0 && power > 0)
 		first *= 2;
