@@ -341,6 +341,13 @@ static inline bool something_came(const struct virtio_net *n)
 	       ((n->tx.lent || n->tx.stack_waits) && virtq_has_used(&n->tx.q));
 }
 
+/* The interrupt that told of what came is not needed any more. */
+static __attribute__((noinline)) void quiet(struct virtio_net *n)
+{
+	silence(n);
+	n->dev->transport->quiet_queues(n->dev);
+}
+
 /*
  * Without the stack lock, so what it asks for may be out of date when somebody else is polling: that one looks, too,
  * before it rests. Buffers are not posted here; poll() leaves enough with the device.
@@ -352,15 +359,14 @@ static bool net_look(struct netdev *d)
 	if (unlikely(!n->started))
 		return false;
 	if (something_came(n)) {
-		if (n->rx.interrupt_on && !arch_irq_is_enabled()) {
-			silence(n);
-			n->dev->transport->quiet_queues(n->dev);
-		}
+		if (n->rx.interrupt_on && !arch_irq_is_enabled())
+			quiet(n);
 		return true;
 	}
 	n->rx.interrupt_on = true;
-	return !virtq_interrupt_after(&n->rx.q, 1) || !net_tx_arm(n) ||
-	       unlikely(virtio_is_broken(n->dev));
+	if (unlikely(!virtq_interrupt_after(&n->rx.q, 1) || virtio_is_broken(n->dev)))
+		return true;
+	return !net_tx_arm(n);
 }
 
 static const struct netdev_ops net_ops = {

@@ -15,6 +15,7 @@
 COUNTER(net_drop_packet, "packets that there was no memory for");
 
 #define FREE_MAX 128    /* of each size */
+#define FREE_FEW 16     /* of each size, kept even when memory is short: they will be needed at once */
 
 static struct {
 	struct kmem_cache *cache;
@@ -32,7 +33,8 @@ static void returned(struct pbuf *p)
 	struct packet *k = (struct packet *)p;
 	enum packet_size size = k->room == PACKET_ROOM ? PACKET_LARGE : PACKET_SMALL;
 
-	if (unlikely(pools[size].free_count >= FREE_MAX || net_memory_is_short())) {
+	if (unlikely(pools[size].free_count >= FREE_FEW &&
+		     (pools[size].free_count >= FREE_MAX || net_memory_is_short()))) {
 		kmem_cache_free(pools[size].cache, k);
 		net_memory_give_back(object_bytes[size]);
 		return;

@@ -274,6 +274,8 @@ int stream_run(struct stream_loop *loop)
 	while (!atomic_load(&loop->stopping)) {
 		int n = epoll_wait(loop->epoll, events, EVENTS, wait_ms(loop));
 
+		loop->now_ns = stream_now_ns();
+
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		loop->stats.wakeups++;
@@ -403,6 +405,11 @@ uint64_t stream_now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t stream_round_ns(const struct stream_loop *loop)
+{
+	return loop->now_ns;
 }
 
 void stream_timer_arm(struct stream_loop *loop, struct stream_timer *t, uint64_t deadline_ns,

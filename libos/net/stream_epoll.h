@@ -103,6 +103,7 @@ struct stream_loop {
 	struct segment *sent;          /* references whose bytes have left, release() due */
 	struct segment *spare;         /* buffers to use again */
 	unsigned spares;
+	uint64_t now_ns;               /* when the last wait ended */
 	struct timer_heap timers;
 	struct stream_stats stats;
 	uint8_t *input;                /* INPUT_BYTES that all streams read into */

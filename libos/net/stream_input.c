@@ -164,16 +164,15 @@ static size_t present(struct stream *s, const uint8_t *data, size_t len)
 	return n;
 }
 
-/* Presents the pending bytes until the server takes no more. True if it took all. */
+/* Presents the pending bytes, of which there are some, until the server takes no more. True if it took all. */
 static bool serve_pending(struct stream *s)
 {
-	while (pending_len(s) && may_receive(s)) {
-		size_t n = present(s, s->pending + s->pending_start, pending_len(s));
+	size_t n;
 
+	do {
+		n = present(s, s->pending + s->pending_start, pending_len(s));
 		s->pending_start += n;
-		if (!n)
-			break;
-	}
+	} while (n && pending_len(s) && may_receive(s));
 	if (pending_len(s))
 		return false;
 	pending_free(s);
@@ -183,18 +182,17 @@ static bool serve_pending(struct stream *s)
 /* The same for the first piece, in place. */
 static bool serve_piece(struct stream *s)
 {
-	while (may_receive(s)) {
-		struct pbuf *p = s->input;
-		size_t n = present(s, (uint8_t *)p->payload + s->input_offset, p->len - s->input_offset);
+	struct pbuf *p = s->input;
+	size_t n;
 
+	do {
+		n = present(s, (uint8_t *)p->payload + s->input_offset, p->len - s->input_offset);
 		s->input_offset += n;
 		if (s->input_offset == p->len) {
 			input_pop(s);
 			return true;
 		}
-		if (!n)
-			break;
-	}
+	} while (n && may_receive(s));
 	return false;
 }
 

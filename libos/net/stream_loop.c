@@ -44,6 +44,11 @@ uint64_t stream_now_ns(void)
 	return net_clock();
 }
 
+uint64_t stream_round_ns(const struct stream_loop *loop)
+{
+	return loop->now_ns;
+}
+
 static void loop_awaken(struct stream_loop *loop)
 {
 	irqflags_t flags;

@@ -196,6 +196,8 @@ struct stream_timer {
 	bool armed;
 };
 uint64_t stream_now_ns(void);     /* CLOCK_MONOTONIC */
+/* The same as of when the loop woke to what it now calls back for, without asking the clock. */
+uint64_t stream_round_ns(const struct stream_loop *loop);
 void stream_timer_arm(struct stream_loop *loop, struct stream_timer *t, uint64_t deadline_ns,
 		      void (*fire)(struct stream_timer *t));
 void stream_timer_cancel(struct stream_loop *loop, struct stream_timer *t);
