@@ -11,9 +11,9 @@
 static const uint64_t NS_PER_S = 1000000000;
 
 reltime_t clock_now;
+uint64_t clock_next_ns;
 
 static int64_t origin;            /* date of clock 0 */
-static uint64_t next_second_ns;   /* monotonic time at which clock_now grows */
 static reltime_t ticks;           /* what the clock would show if nobody had moved it */
 static int64_t moved;             /* by clock_debug_add() */
 static bool stopped;
@@ -23,7 +23,7 @@ void clock_start(void)
 {
 	origin = (int64_t)time(NULL) - CLOCK_LEAD;
 	clock_now = ticks = CLOCK_LEAD;
-	next_second_ns = stream_now_ns() + NS_PER_S;
+	clock_next_ns = stream_now_ns() + NS_PER_S;
 }
 
 bool clock_continue(int64_t earlier_origin)
@@ -49,18 +49,18 @@ static void clock_show(int64_t seconds)
 		on_second();
 }
 
-void clock_update(void)
+__attribute__((noinline)) void clock_advance(uint64_t now)
 {
-	uint64_t now = stream_now_ns();
-	uint64_t seconds;
-
-	if (now < next_second_ns)
-		return;
-	seconds = (now - next_second_ns) / NS_PER_S + 1;
+	uint64_t seconds = (now - clock_next_ns) / NS_PER_S + 1;
 	ticks += (reltime_t)seconds;
-	next_second_ns += seconds * NS_PER_S;
+	clock_next_ns += seconds * NS_PER_S;
 	if (!stopped)
 		clock_show(ticks + moved);
+}
+
+void clock_update(void)
+{
+	clock_update_to(stream_now_ns());
 }
 
 void clock_debug_pause(void)

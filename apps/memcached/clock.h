@@ -28,8 +28,15 @@ void clock_start(void);
 bool clock_continue(int64_t earlier_origin);
 /* From now on calls fn() whenever clock_now has changed. */
 void clock_on_second(void (*fn)(void));
-/* Brings clock_now up to date. */
+/* Brings clock_now up to date, by the clock or by a monotonic time known already. */
 void clock_update(void);
+extern uint64_t clock_next_ns;     /* when clock_now grows */
+void clock_advance(uint64_t now_ns);
+static inline void clock_update_to(uint64_t now_ns)
+{
+	if (__builtin_expect(now_ns >= clock_next_ns, 0))
+		clock_advance(now_ns);
+}
 /* The date, in seconds since 1970, at which the clock showed 0. */
 int64_t clock_origin(void);
 /* The date, in seconds since 1970, that the clock shows now. */

@@ -359,18 +359,19 @@ static size_t conn_received(struct stream *s, const uint8_t *data, size_t len)
 {
 	struct conn *c = stream_user(s);
 	unsigned turn = settings.requests_per_event;
-	size_t done = 0, n = 1;
+	size_t done = 0, n;
 
 	if (!c)
 		return len;
 	watch_client = c;
-	clock_update();
-	while (done < len && n > 0 && !conn_is_backed_up(c)) {
+	clock_update_to(stream_round_ns(serving));
+	/* The stream has looked at what waits in it before it called. */
+	do {
 		if (c->state == CONN_COMMAND && turn-- == 0 && conn_yield(c))
 			break;
 		n = conn_step(c, (const char *)data + done, len - done);
 		done += n;
-	}
+	} while (done < len && n > 0 && !conn_is_backed_up(c));
 	return done;
 }
 

@@ -60,6 +60,12 @@ uint64_t stream_now_ns(void)
 	return 1000000000;
 }
 
+uint64_t stream_round_ns(const struct stream_loop *loop)
+{
+	(void)loop;
+	return stream_now_ns();
+}
+
 void *stream_user(const struct stream *s)
 {
 	return s->user;

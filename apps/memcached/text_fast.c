@@ -127,10 +127,15 @@ static bool blank(const char **p, const char *end)
 /* "<flags> <exptime> <bytes>" and the line's end from *p on, all plain numbers. *p is then where the value begins. */
 static inline bool set_terms(const char **p, const char *end, struct item_terms *t)
 {
-	uint32_t exptime, size;
+	uint32_t exptime = 0, size;
 
-	if (!blank(p, end) || !digits(p, end, &t->client_flags) || !blank(p, end) || !digits(p, end, &exptime) ||
-	    !blank(p, end) || !digits(p, end, &size) || !is_line_end(*p, end))
+	t->client_flags = 0;
+	if (end - *p >= 5 && load32(*p + 1) == load32("0 0 ") && **p == ' ')
+		*p += 5;               /* as most clients have it */
+	else if (!blank(p, end) || !digits(p, end, &t->client_flags) || !blank(p, end) ||
+		 !digits(p, end, &exptime) || !blank(p, end))
+		return false;
+	if (!digits(p, end, &size) || !is_line_end(*p, end))
 		return false;
 	t->expires = clock_from_exptime(exptime);
 	t->value_len = size + 2;

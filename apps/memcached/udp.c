@@ -136,7 +136,7 @@ static void received(struct stream_datagrams *d, const uint8_t *data, size_t len
 {
 	if (len <= FRAME || data[4] != 0 || data[5] != 1)
 		return;
-	clock_update();
+	clock_update_to(stream_round_ns(conn_loop()));
 	watch_client = &udp_conn;
 	if (settings.protocol == PROTOCOL_BINARY ||
 	    !answer_get(d, data, (const char *)data + FRAME, len - FRAME))
