@@ -344,6 +344,24 @@ static struct mount *mount_after(struct mount *m)
 	return next == &mounts ? NULL : list_entry(next, struct mount, link);
 }
 
+void vfs_end(void)
+{
+	struct mount *m = NULL;
+
+	mutex_lock(&mount_lock);
+	while ((m = mount_after(m))) {
+		struct super *s = m->super;
+		int error = s->flags & MS_RDONLY ? 0 : s->ops->sync ? s->ops->sync(s) : 0;
+
+		if (!error && !(s->flags & MS_RDONLY) && s->ops->remount)
+			error = s->ops->remount(s, MS_RDONLY, "");
+		if (error)
+			log_error("vfs: what is mounted from %s could not be written (error %d)", s->source, -error);
+		s->flags |= MS_RDONLY;
+	}
+	mutex_unlock(&mount_lock);
+}
+
 int vfs_sync_all(void)
 {
 	struct mount *m = NULL;

@@ -67,7 +67,7 @@ struct ext4_super {
 
 	struct journal *journal;         /* [I] NULL: without, or mounted read-only */
 	struct ext4_inode *journal_inode; /* [I] in no cache; or NULL */
-	bool damaged;                    /* [a] nothing is written any more */
+	uint32_t damaged;                /* [a] nothing is written any more */
 	struct mutex super_lock;
 
 	struct mutex handles_lock;       /* without a journal: who writes buffers home waits for all handles */
@@ -304,6 +304,7 @@ int ext4_orphans_open(struct ext4_super *s);
 void ext4_orphans_close(struct ext4_super *s);
 int ext4_orphan_add(struct ext4_handle *h, struct ext4_inode *i);    /* harmless when it is listed; EXT4_CREDITS_ORPHAN */
 int ext4_orphan_remove(struct ext4_handle *h, struct ext4_inode *i); /* harmless when it is not */
+void ext4_orphan_forget(struct ext4_inode *i); /* it leaves memory, listed or not: nothing can be written any more */
 
 /* ---- file.c, fallocate.c ---- */
 

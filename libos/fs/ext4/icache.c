@@ -243,6 +243,7 @@ void ext4_inode_forget(struct inode *inode)
 		ext4_bytes_forget(i, gone);
 	if (gone && !ext4_is_read_only(s))
 		delete(s, i);
+	ext4_orphan_forget(i);
 	leave(s, i);
 	inode_free(i);
 }

@@ -187,6 +187,17 @@ int ext4_orphans_open(struct ext4_super *s)
 	return error;
 }
 
+void ext4_orphan_forget(struct ext4_inode *i)
+{
+	struct ext4_orphans *o = ext4_super_of(&i->inode)->orphans;
+
+	if (!o || !list_is_linked(&i->orphan))
+		return;
+	mutex_lock(&o->lock);
+	list_remove(&i->orphan);
+	mutex_unlock(&o->lock);
+}
+
 void ext4_orphans_close(struct ext4_super *s)
 {
 	assert(!s->orphans || list_is_empty(&s->orphans->inodes));

@@ -92,7 +92,7 @@ static void journal_aborted(void *arg, int error)
 {
 	struct ext4_super *s = arg;
 
-	if (__atomic_exchange_n(&s->damaged, true, __ATOMIC_ACQ_REL))
+	if (__atomic_exchange_n(&s->damaged, 1, __ATOMIC_ACQ_REL))
 		return;
 	s->vfs->flags |= MS_RDONLY;
 	log_error("ext4: the journal of %s cannot be written (error %d): the file system is read-only from now on",
@@ -134,6 +134,7 @@ static int read_again(struct ext4_super *s)
 static int clear_recover(struct ext4_super *s)
 {
 	s->disk->feature_incompat &= ~EXT4_INCOMPAT_RECOVER;
+	s->incompat &= ~EXT4_INCOMPAT_RECOVER;
 	return ext4_super_write(s);
 }
 

@@ -122,7 +122,7 @@ int ext4_damaged(struct ext4_super *s, const char *where, uint32_t ino, uint64_t
 		  (unsigned long long)block, what);
 	if (!written)
 		return -EUCLEAN;
-	first = !__atomic_exchange_n(&s->damaged, true, __ATOMIC_ACQ_REL);
+	first = !__atomic_exchange_n(&s->damaged, 1, __ATOMIC_ACQ_REL);
 	if (!first)
 		return -EUCLEAN;
 	s->vfs->flags |= MS_RDONLY;
@@ -212,31 +212,80 @@ static int write_clean(struct ext4_super *s)
 	return ext4_super_write(s);
 }
 
-static void ext4_unmount(struct super *vfs)
-{
-	struct ext4_super *s = vfs->own;
-	bool write = !ext4_is_read_only(s);
-	int error = 0;
+static int write_mounted(struct ext4_super *s);
 
-	if (write)
-		ext4_orphans_close(s);
-	if (write && !s->journal)
-		error = ext4_write_buffers(s);
-	if (s->journal)
-		error = ext4_journal_close(s);
-	if (write && !error)
+/* No handle is open, and none will be. What is in memory goes to its place, and the disk is clean. */
+static int leave_clean(struct ext4_super *s)
+{
+	int error = s->journal ? ext4_journal_close(s) : ext4_write_buffers(s);
+
+	if (!error)
 		error = write_clean(s);
-	if (write && !error)
+	if (!error)
 		error = blkdev_flush(s->dev);
 	if (error)
 		log_error("ext4: %s could not be left in order (error %d); its journal or e2fsck will see to it",
 			  s->dev->name, -error);
+	return error;
+}
+
+static void ext4_unmount(struct super *vfs)
+{
+	struct ext4_super *s = vfs->own;
+
+	ext4_orphans_close(s);
+	if (!ext4_is_read_only(s))
+		leave_clean(s);
+	else
+		ext4_journal_close(s);
 	ext4_groups_close(s);
 	super_free(s);
 }
 
+/* Handles that are open end with the commit; from then on nobody gets one. Everything was synchronised just before. */
+static int turn_read_only(struct ext4_super *s)
+{
+	int error;
+
+	__atomic_store_n(&s->options.read_only, true, __ATOMIC_RELEASE);
+	error = s->journal ? journal_commit(s->journal) : 0;
+	return error || s->damaged ? error : leave_clean(s);
+}
+
+static int turn_read_write(struct ext4_super *s)
+{
+	bool read_only = s->damaged || s->dev->read_only || s->options.noload;
+	int error = read_only ? -EROFS : ext4_features_check(s->dev, s->disk, &read_only);
+
+	if (error || read_only)
+		return -EROFS;
+	s->options.read_only = false;
+	error = ext4_journal_open(s);
+	if (!error)
+		error = write_mounted(s);
+	if (!error && !s->orphans)
+		error = ext4_orphans_open(s);
+	if (error)
+		s->options.read_only = true;
+	return error;
+}
+
+static int ext4_remount(struct super *vfs, uint32_t flags, const char *text)
+{
+	struct ext4_super *s = vfs->own;
+	struct ext4_options o = s->options;
+	int error = ext4_options_parse(&o, text);
+
+	if (error)
+		return error;
+	s->options.panic = o.panic;
+	if (flags & MS_RDONLY && !s->options.read_only)
+		return turn_read_only(s);
+	return flags & MS_RDONLY || !s->options.read_only ? 0 : turn_read_write(s);
+}
+
 static const struct super_ops ext4_super_ops = {
-	.statfs = ext4_statfs, .sync = ext4_sync, .unmount = ext4_unmount,
+	.statfs = ext4_statfs, .sync = ext4_sync, .remount = ext4_remount, .unmount = ext4_unmount,
 };
 
 /* ---- mounting ---- */

@@ -218,3 +218,36 @@ TEST(ext4_files_without_a_name_go_with_their_last_user)
 	CHECK_EQ(testdisk_judge(), 0);
 	CHECK_EQ(testdisk_shell("debugfs -R 'ls -p /' disk 2>/dev/null | grep -q named"), 0);
 }
+
+static int remount_with(uint32_t flags)
+{
+	struct path at;
+	int error = vfs_walk(NULL, "/t", WALK_DIR, &at);
+
+	if (error)
+		return error;
+	error = vfs_remount(&at, flags, "", false);
+	path_put(&at);
+	return error;
+}
+
+TEST(ext4_turns_read_only_and_back)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+		CHECK(testdisk_make(kinds[i], 16, NULL));
+		CHECK_EQ(testdisk_mount(0, NULL), 0);
+		CHECK_EQ(create("/t/one", S_IFREG | 0644), 0);
+		CHECK_EQ(remount_with(MS_RDONLY), 0);
+		CHECK_EQ(testdisk_judge(), 0);
+		CHECK_EQ(create("/t/two", S_IFREG | 0644), -EROFS);
+		CHECK_EQ(remount_with(0), 0);
+		CHECK_EQ(create("/t/two", S_IFREG | 0644), 0);
+		CHECK_EQ(testdisk_unmount(), 0);
+		CHECK_EQ(testdisk_judge(), 0);
+		CHECK_EQ(testdisk_mount(MS_RDONLY, NULL), 0);
+		CHECK_EQ(remount_with(0), 0);
+		CHECK_EQ(vfs_unlink(NULL, "/t/two", false), 0);
+		CHECK_EQ(testdisk_unmount(), 0);
+		CHECK_EQ(testdisk_judge(), 0);
+	}
+}

@@ -245,6 +245,8 @@ int vfs_for_each_mount(void (*visit)(const struct mount_info *m, void *arg), voi
 const struct fs_type *vfs_type(unsigned i); /* NULL: no more */
 
 int vfs_sync_all(void);
+/* The machine ends: every file system goes to its disk and is read-only from then on, whoever has files open. */
+void vfs_end(void);
 void vfs_statfs(const struct path *p, struct abi_statfs *st);
 
 /* A file has been read: its time of access, as its mount has it. */
