@@ -15,6 +15,7 @@
  */
 #include <core/arch.h>
 #include <core/errno.h>
+#include <core/hart.h>
 #include <core/init.h>
 #include <core/kmem.h>
 #include <core/log.h>
@@ -298,7 +299,7 @@ static void net_kick(struct netdev *d)
 
 	if (unlikely(!n->started))
 		return;
-	d->kicks += virtq_kick(&n->tx.q);
+	d->kicks += virtq_kick_early(&n->tx.q);
 	/*
 	 * A stack that sleeps would not reap what it lent, nor reset. A poll() to come does both by
 	 * itself.
@@ -349,6 +350,18 @@ static __attribute__((noinline)) void quiet(struct virtio_net *n)
 }
 
 /*
+ * Kicks that may have missed a device on its way to sleep. That takes a machine of one hart (arch_device_fence()), where
+ * nobody else is in the queues now: who holds the stack lock is not preempted.
+ */
+static inline void settle_alone(struct virtio_net *n)
+{
+	if (hart_count() > 1)
+		return;
+	virtq_settle(&n->rx.q);
+	virtq_settle(&n->tx.q);
+}
+
+/*
  * Without the stack lock, so what it asks for may be out of date when somebody else is polling: that one looks, too,
  * before it rests. Buffers are not posted here; poll() leaves enough with the device.
  */
@@ -366,6 +379,7 @@ static bool net_look(struct netdev *d)
 	n->rx.interrupt_on = true;
 	if (unlikely(!virtq_interrupt_after(&n->rx.q, 1) || virtio_is_broken(n->dev)))
 		return true;
+	settle_alone(n);
 	return !net_tx_arm(n);
 }
 

@@ -170,7 +170,7 @@ static void refill(struct virtio_net *n)
 		post_all(rx, __atomic_exchange_n(&rx->returned, NULL, __ATOMIC_ACQUIRE));
 	post_all(rx, rx->spare);
 	rx->spare = NULL;
-	virtq_kick(&rx->q);
+	virtq_kick_early(&rx->q);
 }
 
 void net_rx_start(struct virtio_net *n)

@@ -4,7 +4,8 @@
  * Order of memory accesses. Descriptors and the ring entry are written before avail->idx (release);
  * used->idx is read before the entries it covers (acquire). Two places need a store to be seen
  * before a later load and so a full fence: publishing avail->idx before reading avail_event, and
- * writing used_event before re-reading used->idx. Without them both sides may fall asleep.
+ * writing used_event before re-reading used->idx. Without them both sides may fall asleep. The full fence is dear on
+ * emulators (arch_device_fence()), so kicks of frames do without and look once more before the stack rests.
  */
 #include "virtqueue.h"
 
@@ -93,7 +94,7 @@ static void clear(struct virtqueue *q)
 		q->chains[i] = (struct virtq_chain){ .next = (uint16_t)(i + 1) };
 	q->free_head = 0;
 	q->free_count = q->size;
-	q->avail_next = q->avail_published = 0;
+	q->avail_next = q->avail_published = q->kick_from = 0;
 	q->used_next = q->used_seen = 0;
 }
 
@@ -221,24 +222,63 @@ int virtq_add(struct virtqueue *q, const struct virtq_seg *segs, unsigned out, u
 	return 0;
 }
 
-bool virtq_kick(struct virtqueue *q)
+/* Does the device want to hear of the chains from kick_from to the last? Notifies it then. */
+static inline bool notify_if_wanted(struct virtqueue *q)
 {
-	uint16_t before = q->avail_published, now = q->avail_next;
+	uint16_t now = q->avail_published, news = (uint16_t)(now - q->kick_from);
 	bool wanted;
 
-	if (before == now || virtio_is_broken(q->dev))
-		return false;
-	__atomic_store_n(&q->avail->idx, now, __ATOMIC_RELEASE);
-	q->avail_published = now;
-	virtq_full_fence();
 	if (q->event_idx) /* [2.7.10.1] did the index pass the event? */
-		wanted =
-			(uint16_t)(now - read_once(*q->avail_event) - 1) < (uint16_t)(now - before);
+		wanted = (uint16_t)(now - read_once(*q->avail_event) - 1) < news;
 	else
 		wanted = !(read_once(q->used->flags) & VIRTQ_USED_F_NO_NOTIFY);
 	if (wanted)
 		q->dev->transport->notify(q->dev, q->index);
 	return wanted;
+}
+
+/* False: there is nothing to publish. */
+static inline bool publish(struct virtqueue *q)
+{
+	if (q->avail_published == q->avail_next || virtio_is_broken(q->dev))
+		return false;
+	__atomic_store_n(&q->avail->idx, q->avail_next, __ATOMIC_RELEASE);
+	q->avail_published = q->avail_next;
+	return true;
+}
+
+bool virtq_kick(struct virtqueue *q)
+{
+	bool notified;
+
+	if (!publish(q))
+		return false;
+	virtq_full_fence();
+	notified = notify_if_wanted(q);
+	q->kick_from = q->avail_published;
+	return notified;
+}
+
+/* What was published now is looked at once more by the next kick; by then it has long been seen. */
+bool virtq_kick_early(struct virtqueue *q)
+{
+	uint16_t before = q->avail_published;
+	bool notified;
+
+	if (!publish(q))
+		return false;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	notified = notify_if_wanted(q);
+	q->kick_from = notified ? q->avail_published : before;
+	return notified;
+}
+
+void virtq_settle(struct virtqueue *q)
+{
+	if (likely(q->kick_from == q->avail_published) || virtio_is_broken(q->dev))
+		return;
+	notify_if_wanted(q);
+	q->kick_from = q->avail_published;
 }
 
 static struct virtq_done lie(struct virtqueue *q, const char *what)

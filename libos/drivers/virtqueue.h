@@ -76,6 +76,7 @@ struct virtqueue {
 	uint16_t free_head, free_count;
 	uint16_t avail_next; /* where the next chain goes; runs ahead of avail->idx until the kick */
 	uint16_t avail_published;
+	uint16_t kick_from;        /* chains from here on may have been published without the device's knowing */
 	uint16_t used_next;        /* the next entry to take */
 	uint16_t used_seen;        /* the device's index when last looked at */
 	uint16_t indirect_max;     /* segments of one indirect table; 0: no tables */
@@ -148,6 +149,13 @@ static inline void virtq_offer(struct virtqueue *q, uint16_t id)
 
 /* Publishes what was added since the last kick; true if the device had to be notified. */
 bool virtq_kick(struct virtqueue *q);
+/*
+ * The same for paths that kick often: cheaper, but it may take the device for awake when that has just gone to
+ * sleep. The next kick notices, and so does virtq_settle(), which the caller owes before it rests, behind a
+ * virtq_full_fence().
+ */
+bool virtq_kick_early(struct virtqueue *q);
+void virtq_settle(struct virtqueue *q);
 
 /*
  * The next used chain's cookie and how many bytes the device says it wrote; NULL when there is none,
@@ -234,7 +242,7 @@ static inline bool virtq_has_used(const struct virtqueue *q)
 /* A store that the device must see before we read what it stored: see the head of virtqueue.c. */
 static inline void virtq_full_fence(void)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	arch_device_fence();
 }
 
 /* Outstanding chains. */

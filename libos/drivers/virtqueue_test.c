@@ -155,6 +155,31 @@ TEST(virtq_notifies_once_a_batch_and_only_when_asked)
 	CHECK(!virtq_kick(queue));
 }
 
+/* As if the device's word that it sleeps had come while the index was on its way to it. */
+TEST(virtq_an_early_kick_that_missed_the_device_is_made_good)
+{
+	CHECK(begin(MODERN, 16, 0));
+	CHECK_EQ(offer(1, 0, 0), 0);
+	CHECK(virtq_kick_early(queue));
+	CHECK_EQ(model->queues[0].notifications, 1);
+	virtq_settle(queue);
+	CHECK_EQ(model->queues[0].notifications, 1);
+	CHECK_EQ(offer(1, 0, 1), 0);
+	CHECK(!virtq_kick_early(queue));          /* it seems to be awake, */
+	*queue->avail_event = 1;                  /* and is not */
+	virtq_settle(queue);
+	CHECK_EQ(model->queues[0].notifications, 2);
+	virtq_settle(queue);
+	CHECK_EQ(model->queues[0].notifications, 2);
+	CHECK_EQ(offer(1, 0, 2), 0);
+	CHECK(!virtq_kick_early(queue));
+	*queue->avail_event = 2;
+	CHECK_EQ(offer(1, 0, 3), 0);
+	CHECK(virtq_kick_early(queue));           /* for both */
+	virtq_settle(queue);
+	CHECK_EQ(model->queues[0].notifications, 3);
+}
+
 TEST(virtq_sees_what_was_used_while_it_armed_the_interrupt)
 {
 	static const uint64_t kinds[] = { MODERN, VIRTIO_F_VERSION_1 };

@@ -33,6 +33,7 @@ typedef unsigned long irqflags_t;
  * [inline] uint64_t arch_ticks(void);                 any. Free-running counter at arch_tick_hz().
  * [inline] uint64_t arch_instructions(void);          any. Instructions this hart has retired, as far as the machine counts.
  * [inline] void arch_io_fence(void);                  any. Earlier writes to memory come before later ones to devices.
+ * [inline] void arch_device_fence(void);              any. Earlier writes to memory come before later reads of what devices write.
  * [inline] void arch_relax(void);                     any. A hint inside a spin loop.
  */
 

@@ -67,6 +67,11 @@ static inline void arch_io_fence(void)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+static inline void arch_device_fence(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 void arch_relax(void);
 
 static inline void *arch_direct_map(paddr_t pa)
