@@ -438,6 +438,26 @@ def test_a_renegotiation_is_refused(start, pki):
         assert t.say(b"version\r\n").startswith(b"VERSION")
 
 
+@pytest.mark.ours         # OpenSSL answers it; Mbed TLS does not know it
+def test_a_key_update_ends_the_connection(plain_port, pki):
+    server = plain_port("-v")
+    end = tls_end(server)
+    with subprocess.Popen(["openssl", "s_client", "-tls1_3", "-connect", f"{end.host}:{end.port}"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
+        client.stdin.write(b"version\n")
+        client.stdin.flush()
+        seen = b""
+        while b"VERSION" not in seen:
+            seen += client.stdout.read1(4096)
+        client.stdin.write(b"K\nversion\n")
+        client.stdin.flush()
+        seen += client.stdout.read()
+    assert b"KEYUPDATE" in seen
+    wait_for(lambda: server_stats(server)["ssl_proto_errors"] == "1")
+    with talk(end, pki.context()) as t:
+        assert t.say(b"version\r\n").startswith(b"VERSION")
+
+
 def test_tls_to_the_plain_port(plain_port, pki):
     server = plain_port()
 
