@@ -307,9 +307,7 @@ static void note_read(struct file *f, struct inode *inode)
 	struct abi_timespec was = inode->atime;
 	struct ext4_handle h;
 
-	if (f->flags & O_NOATIME || inode->super->flags & MS_RDONLY)
-		return;
-	inode_touch(inode, TOUCH_A);
+	file_accessed(f); /* as its mount has it */
 	if (inode->atime.sec == was.sec && inode->atime.nsec == was.nsec)
 		return;
 	if (!ext4_start(ext4_super_of(inode), EXT4_CREDITS_INODE, &h))
