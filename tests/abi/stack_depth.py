@@ -19,6 +19,10 @@ import sys
 SOCKETS = (r"socket_(bind|listen|accept|connect|send|receive|shutdown|[sg]et_option|local_name|peer_name|bytes_ready|is_listening|"
            r"receive_timeout_ns|send_timeout_ns|poll|poll_queue|release)$")
 
+# What files do: called by the file layer, never by the network, an interrupt or a driver.
+FILES = r"((block|tmpfs|ext4|pipe|console_file|proc|inotify|eventfd|timerfd|epoll|initrd|dir|place|device|null|zero|full|random)_\w+|" \
+        r"file_(read|write|poll|sync)|node_sync|always_ready|fd_(text|place)|next_fd|cwd|root|(vfs_)?end)$"
+
 # Who calls through pointers, and the names of what those may point to.
 POINTERS = [
     (r"file_transfer|file_read|file_write", r".*_(read|write)$"),
@@ -41,12 +45,18 @@ POINTERS = [
     (r"sys_(socket.*|bind|listen|accept4?|connect|getsockname|getpeername|shutdown|[gs]etsockopt|sendto|sendmsg|recvfrom|"
      r"recvmsg)|socket_(send_waiting|receive_waiting|file_.*|install)|name_of|install_pair|connect_step",
      r"^(unix|socket)_(?!file_)\w+$"),
+    (r"cache_.*|fill.*|write_(range|page).*|flush.*", r"(.*_)?(map|place|written|prepare|finish|read_page|write_page)$"),
+    (r"copy_\w+|sys_(mmap|munmap|msync|mremap|sendfile|copy_file_range|fadvise64|readahead|sync_file_range)|pages_of",
+     r".*_(pages|read|write|sync)$"),
+    (r"pad|emit.*|fmt_.*", r".*put$"),
+    (r"page_alloc.*", r".*(reclaim|give_back).*"),
+    (r"virtq_.*|virtio_.*", r"^(mmio|pci)_.*"),
     (r"tree_.*|heap_.*", r".*(compare|less|before|earlier|sooner).*"),
     (r"system_poweroff", r"^$"),
     (r"signal_.*", r"^$"),
 ]
 # Any other pointer. What is left out is called by those above alone, or at boot.
-OTHER = r"(?!unix_|" + SOCKETS + r")(?!.*(_task|_thread|_main|_init|_test|_interrupt|_run|_show|_lookup|_iterate|_jump|_read_link|_forget|_unmount|_probe|_ioctl)$).*"
+OTHER = r"(?!unix_|" + FILES + r"|" + SOCKETS + r")(?!.*(_task|_thread|_main|_init|_test|_interrupt|_run|_show|_lookup|_iterate|_jump|_read_link|_forget|_unmount|_probe|_ioctl)$).*"
 NEVER = re.compile(r"^(panic.*|assert_failed|log_write|exception_panic|system_poweroff|process_exit|arch_poweroff|"
                    r"__stack_chk_fail|thread_exit|thread_end|sched_.*|schedule|signal_call_handler|trap_.*)$")
 
