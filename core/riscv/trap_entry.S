@@ -138,14 +138,22 @@ frame_call:
 	sret
 
 /*
- * arch_copy_faultable(dst, src, len): words while both ends are aligned alike, else bytes. A fault
- * at one of the marked instructions goes on at `faulted` with a2 the bytes still to copy.
+ * arch_copy_faultable(dst, src, len): words while both ends are aligned alike, else bytes. A fault at a
+ * word goes on byte by byte, up to the very byte that cannot be copied; there it goes on at `done`, with a2 the bytes
+ * still to copy.
  */
 	.macro	fixup, insn:vararg
 9999:	\insn
 	.pushsection .fixups, "a"
 	.balign	8
-	.dword	9999b, faulted
+	.dword	9999b, bytes
+	.popsection
+	.endm
+	.macro	fixup_byte, insn:vararg
+9999:	\insn
+	.pushsection .fixups, "a"
+	.balign	8
+	.dword	9999b, done
 	.popsection
 	.endm
 
@@ -155,14 +163,38 @@ arch_copy_faultable:
 	andi	t0, t0, 7
 	bnez	t0, bytes
 head:	andi	t0, a0, 7
-	beqz	t0, words
+	beqz	t0, lines
 	beqz	a2, done
-	fixup	lbu t1, 0(a1)
-	fixup	sb t1, 0(a0)
+	fixup_byte lbu t1, 0(a1)
+	fixup_byte sb t1, 0(a0)
 	addi	a0, a0, 1
 	addi	a1, a1, 1
 	addi	a2, a2, -1
 	j	head
+lines:	li	t2, 128 /* a page of a file goes this way */
+	bltu	a2, t2, words
+1:	.irp	at, 0, 64
+	fixup	ld t3, \at+0(a1)
+	fixup	ld t4, \at+8(a1)
+	fixup	ld t5, \at+16(a1)
+	fixup	ld t6, \at+24(a1)
+	fixup	ld a3, \at+32(a1)
+	fixup	ld a4, \at+40(a1)
+	fixup	ld a5, \at+48(a1)
+	fixup	ld a6, \at+56(a1)
+	fixup	sd t3, \at+0(a0)
+	fixup	sd t4, \at+8(a0)
+	fixup	sd t5, \at+16(a0)
+	fixup	sd t6, \at+24(a0)
+	fixup	sd a3, \at+32(a0)
+	fixup	sd a4, \at+40(a0)
+	fixup	sd a5, \at+48(a0)
+	fixup	sd a6, \at+56(a0)
+	.endr
+	addi	a0, a0, 128
+	addi	a1, a1, 128
+	addi	a2, a2, -128
+	bgeu	a2, t2, 1b
 words:	li	t2, 32
 	bltu	a2, t2, tail
 	fixup	ld t3, 0(a1)
@@ -186,13 +218,12 @@ tail:	li	t2, 8
 	addi	a2, a2, -8
 	j	1b
 bytes:	beqz	a2, done
-	fixup	lbu t1, 0(a1)
-	fixup	sb t1, 0(a0)
+	fixup_byte lbu t1, 0(a1)
+	fixup_byte sb t1, 0(a0)
 	addi	a0, a0, 1
 	addi	a1, a1, 1
 	addi	a2, a2, -1
 	j	bytes
-faulted:
 done:	mv	a0, a2
 	ret
 
