@@ -5,8 +5,8 @@ make bench, make bench-peer: take the figures, write them down as they are.
     bench.py [IMAGE...] [--only STEP] [--peer]
 
 For each image bench/results/<image>.json holds a list of figures (figure.py), and
-bench/results/README.md a table and plots of them all. --peer measures memcached by turns with a Linux
-guest that runs Debian's memcached. Figures of a step that was not run stay, those of one that failed
+bench/results/README.md a table and plots of them all. --peer measures memcached and file systems by turns with a Linux
+guest, which runs Debian's memcached, and fsbench. Figures of a step that was not run stay, those of one that failed
 are dropped: what stands there was measured. Progress goes to standard error.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import boot
 import counters
+import fs
 import instr
 import instruments
 import rates
@@ -33,6 +34,9 @@ PLANS = {
         ("boot time", boot.boot_to_line),
         ("boot instructions", boot.boot_instructions_hello),
         ("least memory", boot.min_ram_hello),
+    ],
+    "fs": [
+        ("size", lambda tell: boot.image_bytes("fs", 400 << 10)),
     ],
     "memcached": [
         ("size", lambda tell: boot.image_bytes("memcached", 450 << 10)),
@@ -52,6 +56,10 @@ PLANS = {
     ],
 }
 PEER_PLANS = {
+    "fs": [
+        ("instructions beside Linux", fs.instructions),
+        ("rates beside Linux", fs.beside_linux),
+    ],
     "memcached": [
         ("boot beside Linux", boot.boot_beside_linux),
         ("instructions beside Linux", instr.beside_linux),

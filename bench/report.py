@@ -123,7 +123,7 @@ def plot_beside(path, image, figures):
     axes.set_xscale("log")
     axes.set_xlim(right=axes.get_xlim()[1] * 4)
     axes.legend(loc="lower right")
-    axes.set_title(f"{image} beside memcached on Linux")
+    axes.set_title(f"{image} beside a Linux guest")
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)

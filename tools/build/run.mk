@@ -36,7 +36,7 @@ named_image = $(if $(filter command line environment,$(origin IMAGE)),$(IMAGE))
 bench: $(setup) ## measure memcached and hello; results in bench/results
 	+@$(PYTHON3) bench/bench.py
 
-bench-peer: $(setup) | $(filter bench,$(goals)) ## measure memcached by turns with Debian's memcached on a Linux guest (root, for a tap)
+bench-peer: $(setup) | $(filter bench,$(goals)) ## measure memcached and file systems by turns with a Linux guest (root, for a tap)
 	+@$(PYTHON3) bench/bench.py --peer
 
 bench-baseline: $(setup) ## record the instruction figures that make test holds later ones against

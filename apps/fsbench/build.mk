@@ -1,0 +1,1 @@
+objs-$(CONFIG_APP_FSBENCH) += main.o
