@@ -35,6 +35,8 @@ bool dirent_next(const struct ext4_super *s, const struct dir_bytes *d, struct e
 		*fault = "an entry's length is impossible";
 	else if (dirent_bytes(next->name_len) > rec_len_of(next))
 		*fault = "a name is longer than its entry";
+	else if (next->inode && !next->name_len)
+		*fault = "an entry has no name";
 	else if (next->inode > s->inodes)
 		*fault = "an entry has a number that no inode has";
 	else

@@ -95,7 +95,8 @@ static const char *index_fault(const struct ext4_super *s, struct ext4_disk_exte
 /* What keeps every access within the node, whatever it holds. */
 static bool header_is_sane(const struct ext4_disk_extent_header *h, unsigned slots)
 {
-	return h->magic == EXT4_EXTENT_MAGIC && h->max >= EXTENT_ROOT_SLOTS && h->max <= slots && h->entries <= h->max;
+	return h->magic == EXT4_EXTENT_MAGIC && h->max >= EXTENT_ROOT_SLOTS && h->max <= slots &&
+	       h->entries <= h->max;
 }
 
 static uint32_t *checksum_at(struct ext4_disk_extent_header *h)

@@ -28,7 +28,7 @@ static struct ext4_inode *inode_of(struct cache *c)
 	return container_of(c, struct ext4_inode, bytes);
 }
 
-/* Blocks that [offset, offset + len) touches. */
+/* Blocks that [offset, offset + len) touches, as far as a file can have them. */
 struct blocks {
 	uint32_t first, count;
 };
@@ -36,9 +36,9 @@ struct blocks {
 static struct blocks blocks_of(const struct ext4_inode *i, int64_t offset, int64_t len)
 {
 	unsigned shift = extent_super(i)->block_shift;
-	uint64_t first = (uint64_t)offset >> shift, last = (uint64_t)(offset + len - 1) >> shift;
+	uint64_t first = (uint64_t)offset >> shift, last = ((uint64_t)offset + (uint64_t)len - 1) >> shift;
 
-	return (struct blocks){ (uint32_t)first, (uint32_t)(last - first + 1) };
+	return (struct blocks){ (uint32_t)first, (uint32_t)(MIN(last, UINT32_MAX - 1) - first + 1) };
 }
 
 /* ---- where the cache finds bytes ---- */
@@ -49,8 +49,12 @@ static int bytes_map(struct cache *c, int64_t offset, int64_t len, struct cache_
 	unsigned shift = extent_super(i)->block_shift;
 	struct blocks b = blocks_of(i, offset, len);
 	struct ext4_mapping m;
-	int error = ext4_map(i, b.first, b.count, &m);
+	int error;
 
+	*e = (struct cache_extent){ .kind = CACHE_HOLE, .len = len };
+	if (offset >= map_max_size(i)) /* the size is damaged */
+		return 0;
+	error = ext4_map(i, b.first, b.count, &m);
 	if (error)
 		return error;
 	e->kind = m.kind == EXT4_MAPPED ? CACHE_MAPPED : m.kind == EXT4_UNWRITTEN ? CACHE_UNWRITTEN : CACHE_HOLE;
@@ -354,12 +358,13 @@ static kssize_t file_write(struct file *f, struct uio *u)
 static int64_t seek_mapped(struct ext4_inode *i, int64_t offset, bool data)
 {
 	struct ext4_super *s = extent_super(i);
+	int64_t end = MIN(i->inode.size, map_max_size(i));
 	struct ext4_mapping m;
 
 	if (i->flags & EXT4_FL_INLINE_DATA)
 		return data ? offset : i->inode.size;
-	while (offset < i->inode.size) {
-		struct blocks b = blocks_of(i, offset, i->inode.size - offset);
+	while (offset < end) {
+		struct blocks b = blocks_of(i, offset, end - offset);
 		int error = ext4_map(i, b.first, b.count, &m);
 
 		if (error)

@@ -28,7 +28,7 @@ int inline_dir(struct ext4_inode *dir, struct dir_bytes pieces[2], struct buffer
 	if (error)
 		return error;
 	pieces[0] = (struct dir_bytes){ (uint8_t *)raw->block + 4, EXT4_INODE_BLOCK_BYTES - 4 };
-	pieces[1] = (struct dir_bytes){ NULL, 0 };
+	pieces[1] = (struct dir_bytes){ (uint8_t *)raw->block, 0 };
 	error = xattr_inline_data(s, dir, raw, &value, &len);
 	if (error == -ENODATA)
 		error = no_entries(dir);

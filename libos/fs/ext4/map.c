@@ -196,10 +196,10 @@ int map_last(struct ext4_inode *i, uint32_t from, struct extent_run *last)
 	struct extent_path p;
 	int error;
 
+	*last = (struct extent_run){ 0 };
 	mutex_lock(&i->map_lock);
 	error = extent_find(i, UINT32_MAX, &p);
 	if (!error) {
-		*last = (struct extent_run){ 0 };
 		if (extent_leaf(&p)->at >= 0)
 			*last = extent_unpack(extent_slot(extent_leaf(&p)->head, extent_leaf(&p)->at));
 		extent_path_put(&p);

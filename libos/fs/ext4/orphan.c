@@ -184,6 +184,8 @@ int ext4_orphans_open(struct ext4_super *s)
 		error = give_up(s);
 	if (count)
 		log_info("ext4 %s: %u orphans were seen to", s->dev->name, count);
+	if (error)
+		ext4_orphans_close(s);
 	return error;
 }
 

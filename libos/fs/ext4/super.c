@@ -30,6 +30,8 @@ bool ext4_is_read_only(const struct ext4_super *s)
 
 bool ext4_blocks_are_valid(const struct ext4_super *s, uint64_t block, uint64_t count)
 {
+	if (planted(EXT4_PLACE))
+		return block > s->first_data_block;
 	return block > s->first_data_block && block < s->blocks && count <= s->blocks - block;
 }
 

@@ -9,6 +9,7 @@
 #include <core/errno.h>
 
 #include "balloc.h"
+#include "indirect.h"
 #include "map.h"
 
 static bool has_blocks(const struct ext4_inode *i)
@@ -17,25 +18,46 @@ static bool has_blocks(const struct ext4_inode *i)
 
 	if (i->flags & EXT4_FL_INLINE_DATA)
 		return false;
-	return kind == S_IFREG || kind == S_IFDIR || (kind == S_IFLNK && ext4_inode_has_extents(i));
+	return kind == S_IFREG || kind == S_IFDIR || (kind == S_IFLNK && !ext4_link_is_fast(i));
+}
+
+/* Frees the last extent, or what of it lies behind `from`. */
+static int extent_free_step(struct ext4_handle *h, struct ext4_inode *i, uint32_t from, bool *more)
+{
+	struct extent_run last;
+	uint32_t at, len;
+	int error = map_last(i, from, &last);
+
+	*more = last.len;
+	if (error || !last.len)
+		return error;
+	at = MAX(last.first, from);
+	return map_remove(h, i, at, last.first + last.len - at, &len);
+}
+
+static int free_step(struct ext4_handle *h, struct ext4_inode *i, uint32_t from, bool *more)
+{
+	int error;
+
+	if (ext4_inode_has_extents(i))
+		return extent_free_step(h, i, from, more);
+	mutex_lock(&i->map_lock);
+	error = indirect_free_step(h, i, from, more);
+	mutex_unlock(&i->map_lock);
+	return error;
 }
 
 static int truncate_steps(struct ext4_handle *h, struct ext4_inode *i, uint32_t from)
 {
-	for (;;) {
-		int error = map_renew(h, i, map_remove_credits(i));
-		struct extent_run last;
-		uint32_t at, len;
+	bool more = true;
+	int error = 0;
 
+	while (!error && more) {
+		error = map_renew(h, i, map_remove_credits(i));
 		if (!error)
-			error = map_last(i, from, &last);
-		if (error || !last.len)
-			return error;
-		at = MAX(last.first, from);
-		error = map_remove(h, i, at, last.first + last.len - at, &len);
-		if (error)
-			return error;
+			error = free_step(h, i, from, &more);
 	}
+	return error;
 }
 
 int ext4_truncate(struct ext4_inode *i, int64_t size)
@@ -48,8 +70,6 @@ int ext4_truncate(struct ext4_inode *i, int64_t size)
 	balloc_drop_reserve(i);
 	if (!has_blocks(i) || from >= EXTENT_LBLK_END || !i->inode.blocks)
 		return 0;
-	if (!ext4_inode_has_extents(i))
-		return -EOPNOTSUPP;
 	error = ext4_start(s, map_remove_credits(i), &h);
 	if (error)
 		return error;
