@@ -2,7 +2,7 @@
 ext4-objs := trans.o super.o geometry.o features.o options.o recognise.o recovery.o
 ext4-objs += icache.o inode.o ialloc.o dir.o dir_iterate.o dir_change.o htree.o htree_insert.o hash.o namei.o symlink.o xattr.o inline.o
 ext4-objs += group.o bitmap.o bitmap_csum.o bits.o balloc.o extent.o extent_change.o indirect.o indirect_truncate.o map.o
-ext4-objs += truncate.o orphan.o orphan_file.o file.o fallocate.o
+ext4-objs += truncate.o orphan.o orphan_file.o file.o journaled.o fallocate.o
 objs-$(CONFIG_EXT4) += $(ext4-objs)
 tests-$(CONFIG_EXT4) += bits_test.o
 host-y += bits_test.o $(ext4-objs) testdisk_host_test.o read_host_test.o write_host_test.o file_host_test.o

@@ -11,6 +11,7 @@
 #include <core/errno.h>
 
 #include "extent_change.h"
+#include "journaled.h"
 #include "map.h"
 
 #define KEEP_SIZE  1
@@ -93,7 +94,7 @@ static int zero_part(struct ext4_inode *i, int64_t from, int64_t to)
 	if (from >= to)
 		return 0;
 	error = ext4_map(i, (uint32_t)(from >> extent_super(i)->block_shift), 1, &m);
-	return error || m.kind != EXT4_MAPPED ? error : cache_zero(&i->bytes, from, to);
+	return error || !journaled_may_hold_bytes(i, &m) ? error : cache_zero(&i->bytes, from, to);
 }
 
 /* The bytes of blocks that are not covered as a whole become zeroes; *r is what is. */

@@ -18,6 +18,7 @@
 
 #include "balloc.h"
 #include "extent_change.h"
+#include "journaled.h"
 #include "map.h"
 
 #define TIME_GRAIN_NS (4 * NSEC_PER_MSEC)
@@ -175,7 +176,7 @@ static int set_written(struct ext4_handle *h, struct ext4_inode *i, struct block
 
 static bool is_ordered(const struct ext4_handle *h)
 {
-	return h->journal && h->super->options.data == EXT4_DATA_ORDERED;
+	return h->journal && h->super->options.data != EXT4_DATA_WRITEBACK;
 }
 
 static void bytes_finish(struct cache *c, int64_t offset, int64_t done, void *token)
@@ -186,7 +187,7 @@ static void bytes_finish(struct cache *c, int64_t offset, int64_t done, void *to
 
 	if (!h)
 		return;
-	if (done) {
+	if (done && !journaled_is(i)) {
 		if (is_ordered(h))
 			journal_add_ordered(h->journal, &i->ordered);
 		error = set_written(h, i, blocks_of(i, offset, done));
@@ -235,7 +236,31 @@ static const struct cache_backing_ops inline_ops = {
 	.map = inline_map, .prepare = inline_prepare, .read_page = inline_read_page,
 };
 
+/* ---- files whose bytes go through the journal (journaled.c) ---- */
+
+static int bytes_read_page(struct cache *c, uint64_t index, uint8_t *bytes)
+{
+	return journaled_read_page(inode_of(c), index, bytes);
+}
+
+static int bytes_write_page(struct cache *c, uint64_t index, const uint8_t *bytes, size_t len)
+{
+	return journaled_write_page(inode_of(c), index, bytes, len);
+}
+
+static const struct cache_backing_ops journaled_ops = {
+	.map = bytes_map, .prepare = bytes_prepare, .finish = bytes_finish, .place = bytes_place,
+	.read_page = bytes_read_page, .write_page = bytes_write_page,
+};
+
 /* ---- coming and going ---- */
+
+static const struct cache_backing_ops *ops_of(const struct ext4_inode *i)
+{
+	if (i->flags & EXT4_FL_INLINE_DATA)
+		return &inline_ops;
+	return journaled_is(i) ? &journaled_ops : &bytes_ops;
+}
 
 static int write_ordered(struct journal_ordered *o)
 {
@@ -250,8 +275,7 @@ void ext4_bytes_init(struct ext4_inode *i)
 
 	list_init(&i->reserve.link);
 	journal_ordered_init(&i->ordered, write_ordered);
-	cache_init_backed(&i->bytes, &i->inode.size, i->flags & EXT4_FL_INLINE_DATA ? &inline_ops : &bytes_ops, s->dev,
-			  s->block_bytes);
+	cache_init_backed(&i->bytes, &i->inode.size, ops_of(i), s->dev, s->block_bytes);
 }
 
 int ext4_bytes_forget(struct ext4_inode *i, bool drop)
@@ -311,7 +335,9 @@ static void note_read(struct file *f, struct inode *inode)
 	struct abi_timespec was = inode->atime;
 	struct ext4_handle h;
 
-	file_accessed(f); /* as its mount has it */
+	if (f->flags & O_NOATIME || inode->super->flags & MS_RDONLY)
+		return;
+	inode_touch(inode, TOUCH_A);
 	if (inode->atime.sec == was.sec && inode->atime.nsec == was.nsec)
 		return;
 	if (!ext4_start(ext4_super_of(inode), EXT4_CREDITS_INODE, &h))
@@ -369,7 +395,7 @@ static int64_t seek_mapped(struct ext4_inode *i, int64_t offset, bool data)
 
 		if (error)
 			return error;
-		if ((m.kind == EXT4_MAPPED) == data)
+		if (journaled_may_hold_bytes(i, &m) == data)
 			return offset;
 		offset = (int64_t)(((uint64_t)b.first + m.len) << s->block_shift);
 	}

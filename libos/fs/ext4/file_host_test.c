@@ -133,18 +133,18 @@ static bool store_model(void)
 	return f && !fclose(f) && ok;
 }
 
-static bool run(const char *kind, unsigned steps)
+static bool run(const char *kind, const char *options, unsigned steps)
 {
 	struct file *f;
 
-	if (!testdisk_make(kind, 16, "touch f") || testdisk_mount(0, NULL))
+	if (!testdisk_make(kind, 16, "touch f") || testdisk_mount(0, options))
 		return false;
 	model_size = 0;
 	if (vfs_open(NULL, "/t/f", O_RDWR, 0, &f))
 		return false;
 	for (unsigned n = 0; n < steps; n++) {
 		if (!step(f) || (n % 8 == 0 && !is_as_in_model(f))) {
-			test_print("%s: step %u\n", kind, n);
+			test_print("%s, %s: step %u\n", kind, options ? options : "", n);
 			return false;
 		}
 	}
@@ -165,7 +165,18 @@ TEST(ext4_files_hold_what_was_written)
 {
 	test_seed(1);
 	for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++)
-		CHECK(run(kinds[k], 250));
+		CHECK(run(kinds[k], NULL, 250));
+}
+
+TEST(ext4_files_hold_what_was_written_in_other_modes)
+{
+	static const char *const modes[] = { "data=journal", "data=writeback" };
+
+	test_seed(2);
+	for (unsigned m = 0; m < ARRAY_SIZE(modes); m++) {
+		CHECK(run(kinds[0], modes[m], 250));
+		CHECK(run(kinds[2], modes[m], 250));
+	}
 }
 
 /* ---- trees of many extents ---- */

@@ -6,6 +6,7 @@
 #include <core/errno.h>
 
 #include "indirect.h"
+#include "journaled.h"
 #include "map.h"
 
 #define DIRECT 12u
@@ -78,11 +79,12 @@ static int free_run(struct ext4_handle *h, struct ext4_inode *i, const struct nu
 	*more = n->first + (uint64_t)at >= from;
 	if (!*more)
 		return 0;
-	while (first > 0 && n->v[first - 1] + 1 == n->v[first] && n->first + (uint64_t)first > from)
+	while (first > 0 && n->v[first - 1] + 1 == n->v[first] && n->first + (uint64_t)first > from &&
+	       (uint32_t)(at - first) + 1 < journaled_free_max(i))
 		first--;
 	error = touch(h, n);
 	if (!error)
-		error = ext4_bfree(h, i, n->v[first], (uint32_t)(at - first + 1), false);
+		error = ext4_bfree(h, i, n->v[first], (uint32_t)(at - first + 1), journaled_is(i));
 	if (error)
 		return error;
 	for (int k = first; k <= at; k++)

@@ -13,6 +13,7 @@
 #include "balloc.h"
 #include "extent_change.h"
 #include "indirect.h"
+#include "journaled.h"
 
 static int map_locked(struct ext4_inode *i, uint32_t at, uint32_t max, struct ext4_mapping *m)
 {
@@ -168,12 +169,12 @@ int map_remove(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_
 	int error;
 
 	mutex_lock(&i->map_lock);
-	error = map_locked(i, at, max, &m);
+	error = map_locked(i, at, MIN(max, journaled_free_max(i)), &m);
 	*len = m.len;
 	if (!error && m.kind != EXT4_HOLE) {
 		error = ext4_inode_has_extents(i) ? extent_replace(h, i, at, m.len, NULL) : -EOPNOTSUPP;
 		if (!error)
-			error = ext4_bfree(h, i, m.block, m.len, false);
+			error = ext4_bfree(h, i, m.block, m.len, journaled_is(i));
 		if (!error)
 			map_count_blocks(i, -(int64_t)m.len);
 		note_change(h, i);
@@ -187,7 +188,7 @@ unsigned map_remove_credits(const struct ext4_inode *i)
 	const struct ext4_super *s = extent_super(i);
 	uint32_t groups = EXT4_EXTENT_LEN_MAX / s->blocks_per_group + 2;
 
-	return 2 * groups + extent_credits(i);
+	return 2 * groups + extent_credits(i) + (journaled_is(i) ? JOURNALED_FREE_MAX : 0);
 }
 
 /* The last mapped block at or behind `from`, by way of the tree's right edge. */

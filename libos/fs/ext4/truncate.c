@@ -10,6 +10,7 @@
 
 #include "balloc.h"
 #include "indirect.h"
+#include "journaled.h"
 #include "map.h"
 
 static bool has_blocks(const struct ext4_inode *i)
@@ -32,7 +33,8 @@ static int extent_free_step(struct ext4_handle *h, struct ext4_inode *i, uint32_
 	if (error || !last.len)
 		return error;
 	at = MAX(last.first, from);
-	return map_remove(h, i, at, last.first + last.len - at, &len);
+	len = MIN(last.first + last.len - at, journaled_free_max(i));
+	return map_remove(h, i, last.first + last.len - len, len, &len);
 }
 
 static int free_step(struct ext4_handle *h, struct ext4_inode *i, uint32_t from, bool *more)
@@ -92,7 +94,7 @@ static int zero_tail(struct ext4_inode *i, int64_t size)
 	if (size >= end)
 		return 0;
 	error = ext4_map(i, (uint32_t)(size >> s->block_shift), 1, &m);
-	return error || m.kind != EXT4_MAPPED ? error : cache_zero(&i->bytes, size, end);
+	return error || !journaled_may_hold_bytes(i, &m) ? error : cache_zero(&i->bytes, size, end);
 }
 
 /* The handle after which the file has its new size, whatever is left to be freed. */
