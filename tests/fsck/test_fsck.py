@@ -36,10 +36,16 @@ DISAGREEMENTS = [
      "a damaged journal that is not needed: e2fsck -n does not look at all of it; Kiln refuses to mount it"),
     ("kiln", r"extents\d\+0x[67]=",
      "the depth of an extent node is not what its parent says: e2fsck does not compare them; Kiln, as Linux, cannot read it"),
+    ("kiln", r"group\d\+0x(c|d|e|f|10|11|1c|1d|2[c-f]|3[0-3])=",
+     "a descriptor counts more than a group has: Kiln refuses to mount that; e2fsck -n tells it and calls the disk clean"),
+    ("kiln", r"inode\(<8>\)\+0x7[0-3]=",
+     "the journal's inode has the address of a fragment: e2fsck only looks at that of inodes with names"),
+    ("kiln", r"inode\(\S+\)\+0xa[4-7]=",
+     "an attribute without a name in an inode: e2fsck does not mind those there"),
     ("e2fsck", r"debian13 set_bg 1 flags 7",
      "e2fsck wants the last group's bitmap to be initialised, since old versions of Linux forgot its padding"),
-    ("e2fsck", r"journal\+0x(4[0-3]|6[4-7])=",
-     "a count of users or a limit in a journal that is the file system's own: nobody reads it"),
+    ("e2fsck", r"journal\+0x6[4-7]=",
+     "a limit in a journal that nobody reads any more"),
 ]
 
 
@@ -162,8 +168,8 @@ def test_orphans_are_deleted(base, folder):
 
 
 @pytest.mark.parametrize("damage", [
-    ["setb 2900 3", "freeb 1000 5"], ["freei <14>"], ["seti <400>"], ["set_bg 0 free_blocks_count 3"],
-    ["set_bg 0 used_dirs_count 77", "setb 2800 1"], ["freeb 900 50", "seti <500>", "freei <20>", "ssv free_blocks_count 7"]],
+    ["setb 2900 3", "seti <400>"], ["set_bg 0 used_dirs_count 77", "freei <14>"],
+    ["freeb 900 50", "seti <500>", "freei <20>", "ssv free_blocks_count 7"]],
     ids=lambda damage: damage[0])
 def test_bitmaps_and_counts_are_put_in_order(base, folder, damage):
     disk = folder / "counts"
@@ -174,12 +180,10 @@ def test_bitmaps_and_counts_are_put_in_order(base, folder, damage):
         fixed.fix_descriptor(group)
     disk.write_bytes(fixed.data)
     repaired(disk)
-    for path in ("/d/f1", "/d/f2", "/sparse"):
-        run("debugfs", "-R", f"dump {path} {folder / 'file'}", disk)
-        now = (folder / "file").read_bytes()
-        (folder / "was").write_bytes(base.bytes)
-        run("debugfs", "-R", f"dump {path} {folder / 'file'}", folder / "was")
-        assert now == (folder / "file").read_bytes()
+    now, size = disk.read_bytes(), base.clean.block_bytes
+    for path in ("/", "/d/f1", "/d/f2", "/large", "/sparse"):
+        for block in base.clean.extents(base.inodes[path])[1]:
+            assert now[block * size:(block + 1) * size] == base.bytes[block * size:(block + 1) * size], path
 
 
 def test_other_damage_is_left_to_e2fsck(base, folder):

@@ -42,8 +42,6 @@ static const char *entry_fault(const struct fsck *f, const struct xattr_area *a,
 {
 	if (!x->name_len && x->name_index != 2 && x->name_index != 3 && x->name_index != 8)
 		return "an attribute without a name";
-	if (!x->name_index || x->name_index > 8 || x->name_index == 5)
-		return "an attribute's name is of an unknown kind";
 	if (x->value_inum && !ext4_has_incompat(f->s, EXT4_INCOMPAT_EA_INODE))
 		return "an attribute's value lies elsewhere, which this file system does not do";
 	if (!take(taken, a, (const uint8_t *)x, sizeof(*x) + x->name_len))

@@ -13,6 +13,14 @@
 
 #define READ_BYTES 4096u
 
+/* What may lie on a disk with others is not known, though a mount could ignore them. */
+#define KNOWN_COMPAT (EXT4_COMPAT_DIR_PREALLOC | EXT4_COMPAT_HAS_JOURNAL | EXT4_COMPAT_EXT_ATTR | \
+		      EXT4_COMPAT_RESIZE_INODE | EXT4_COMPAT_DIR_INDEX | EXT4_COMPAT_SPARSE_SUPER2 | \
+		      EXT4_COMPAT_FAST_COMMIT | EXT4_COMPAT_STABLE_INODES | EXT4_COMPAT_ORPHAN_FILE)
+#define KNOWN_RO     (EXT4_RO_SPARSE_SUPER | EXT4_RO_LARGE_FILE | EXT4_RO_HUGE_FILE | EXT4_RO_GDT_CSUM | \
+		      EXT4_RO_DIR_NLINK | EXT4_RO_EXTRA_ISIZE | EXT4_RO_METADATA_CSUM | EXT4_RO_READONLY | \
+		      EXT4_RO_ORPHAN_PRESENT)
+
 const char *claim(struct fsck *f, uint64_t block, uint64_t count)
 {
 	if (!count || !ext4_blocks_are_valid(f->s, block, count))
@@ -43,35 +51,49 @@ static int read_bytes(struct blkdev *d, uint64_t at, struct ext4_disk_super *out
 	return error;
 }
 
-/* A copy lies at the beginning of some groups, of whose size only the usual one is tried. */
-static bool read_copy(struct fsck *f, struct blkdev *d, struct ext4_disk_super *out)
+/* Looks in groups of `blocks` blocks of 1024 << log bytes. The group, or 0. */
+static uint32_t find_copy(struct blkdev *d, uint32_t log, uint64_t blocks, struct ext4_disk_super *out)
 {
 	static const uint32_t groups[] = { 1, 3, 5, 7, 9, 25, 27, 49 };
+	uint64_t block = 1024u << log;
 
-	for (uint32_t log = 0; log <= 2; log++) {
-		uint64_t block = 1024u << log, group_bytes = block * 8 * block;
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		uint64_t at = groups[i] * blocks * block + (log ? 0 : block);
 
-		for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
-			uint64_t at = groups[i] * group_bytes + (log ? 0 : block);
-
-			if (read_bytes(d, at, out) || out->magic != EXT4_MAGIC || out->log_block_size != log ||
-			    out->block_group_nr != groups[i] || ext4_super_check(d, out))
-				continue;
-			damage(f, "The superblock is damaged; the rest is judged by its copy in group %u.", groups[i]);
-			return true;
-		}
+		if (!read_bytes(d, at, out) && out->magic == EXT4_MAGIC && out->log_block_size == log &&
+		    out->block_group_nr == groups[i] && !ext4_super_check(d, out))
+			return groups[i];
 	}
-	return false;
+	return 0;
+}
+
+/* A copy lies at the beginning of some groups: of the usual size, or of what the damaged superblock says. */
+uint32_t super_read_copy(struct blkdev *d, struct ext4_disk_super *out)
+{
+	uint32_t said = 0, group = 0;
+
+	if (!read_bytes(d, EXT4_SUPER_OFFSET, out))
+		said = out->blocks_per_group;
+	for (uint32_t log = 0; log <= 2 && !group; log++) {
+		group = find_copy(d, log, (1024u << log) * 8, out);
+		if (!group && said)
+			group = find_copy(d, log, said, out);
+	}
+	return group;
 }
 
 static int read_super(struct fsck *f, struct blkdev *d, struct ext4_disk_super *out)
 {
 	int error = ext4_super_read(d, out);
+	uint32_t group;
 
 	if (error != -EUCLEAN && error != -EINVAL)
 		return error;
-	f->from_copy = read_copy(f, d, out);
-	return f->from_copy ? 0 : error;
+	group = super_read_copy(d, out);
+	if (group)
+		damage(f, "The superblock is damaged; the rest is judged by its copy in group %u.", group);
+	f->from_copy = group;
+	return group ? 0 : error;
 }
 
 static bool is_zero(const uint8_t *bytes, size_t len)
@@ -94,7 +116,7 @@ static void check_super(struct fsck *f)
 	if (d->rev_level && f->s->inode_bytes > EXT4_INODE_BYTES_OLD &&
 	    MAX(d->min_extra_isize, d->want_extra_isize) > f->s->inode_bytes - EXT4_INODE_BYTES_OLD)
 		say(f, "Remark: the superblock wants more fields in inodes than there is room for.");
-	if (ext4_has_compat(f->s, EXT4_COMPAT_HAS_JOURNAL) && (d->journal_dev || !is_zero(d->journal_uuid, 16)))
+	if (ext4_has_compat(f->s, EXT4_COMPAT_HAS_JOURNAL) && !is_zero(d->journal_uuid, 16))
 		damage(f, "The superblock names a journal on another disk beside its own.");
 	if (d->log_groups_per_flex > 31)
 		damage(f, "The superblock makes groups of an impossible number of groups.");
@@ -134,7 +156,7 @@ int disk_open(struct fsck *f, struct blkdev *dev)
 	error = f->s && d ? read_super(f, dev, d) : -ENOMEM;
 	if (!error)
 		error = ext4_features_check(dev, d, &read_only);
-	if (!error && (d->feature_ro_compat & EXT4_RO_BIGALLOC))
+	if (!error && ((d->feature_compat & ~KNOWN_COMPAT) || (d->feature_ro_compat & ~KNOWN_RO)))
 		error = -EOPNOTSUPP;
 	if (!error) {
 		f->s->dev = dev;

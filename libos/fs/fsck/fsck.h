@@ -5,6 +5,7 @@
  *   inode.c  inodes                   map.c     extents and block maps                   attr.c    attributes
  *   resize.c room for descriptors     dir.c     entries                                  index.c   a directory's index
  *   tree.c   who is whose parent      count.c   bitmaps, counts                          repair.c  the same, written
+ *   torn.c   a superblock that was cut while it was written
  *
  * It reads through the file system's own code where that only computes (checksums, hashes, entries, geometry), and
  * walks by itself where the file system would stop at the first damage. Blocks are claimed one owner at a time; the
@@ -86,7 +87,13 @@ void disk_claim_groups(struct fsck *f);
 /* The blocks belong to one owner: NULL, or why not; then none is taken. */
 const char *claim(struct fsck *f, uint64_t block, uint64_t count);
 
-/* ---- recover.c ---- */
+/* A copy of the superblock that is right: the group it lies in, or 0. */
+uint32_t super_read_copy(struct blkdev *d, struct ext4_disk_super *out);
+
+/* ---- torn.c, recover.c ---- */
+
+/* Before anything else, when the superblock is damaged and may be written. 0, -EIO, -ENOMEM. */
+int mend_torn_super(struct fsck *f, struct blkdev *d);
 
 bool needs_recovery(const struct ext4_disk_super *d);
 int recover(struct fsck *f, struct blkdev *d);

@@ -71,6 +71,8 @@ static const char *flags_fault(const struct fsck *f, const struct ext4_disk_inod
 		return "its bytes lie in it, which this file system does not do";
 	if (has_inline_data(raw) && raw->flags & EXT4_FL_EXTENTS)
 		return "its bytes lie in it and in extents";
+	if (raw->flags & EXT4_FL_CASEFOLD && !ext4_has_incompat(f->s, EXT4_INCOMPAT_CASEFOLD))
+		return "it is said to fold the case of names, which this file system does not do";
 	if (raw->flags & EXT4_FL_INDEX && (kind != S_IFDIR || !ext4_has_compat(f->s, EXT4_COMPAT_DIR_INDEX)))
 		return "it has an index, and cannot have one";
 	if (!plain && raw->flags & (EXT4_FL_EXTENTS | EXT4_FL_INLINE_DATA | EXT4_FL_INDEX))
@@ -285,6 +287,8 @@ static void check_inode(struct fsck *f, uint32_t ino, const struct ext4_disk_ino
 		inode_fault(f, ino, "it should be the root, and has no links");
 	if (!raw->links_count && !own && raw->mode && !raw->dtime)
 		inode_fault(f, ino, "it has no links, and no time of deletion");
+	if (!raw->links_count && !own && raw->dtime && raw->dtime < f->s->inodes)
+		inode_fault(f, ino, "it was on the list of orphans, and is not any more");
 	if (!raw->links_count && own && ino == EXT4_JOURNAL_INO && f->s->disk->journal_inum == ino)
 		inode_fault(f, ino, "it should be the journal, and has no links");
 	if (seen_inode->type == EXT4_FT_DIR && raw->links_count)

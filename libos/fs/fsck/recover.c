@@ -38,8 +38,13 @@ int recover(struct fsck *f, struct blkdev *d)
 {
 	struct ext4_disk_super *super = kmalloc(sizeof(*super));
 	int error = super ? ext4_super_read(d, super) : -ENOMEM;
-	bool needed = !error && needs_recovery(super);
+	bool needed;
 
+	if (error == -EUCLEAN && f->options->recover) {
+		error = mend_torn_super(f, d);
+		error = error ? error : ext4_super_read(d, super);
+	}
+	needed = !error && needs_recovery(super);
 	if (needed && f->options->recover)
 		error = mount_once(d);
 	if (needed && f->options->recover && !error)
@@ -88,6 +93,24 @@ static int open_and_close(struct fsck *f, struct ext4_inode *i)
 	return error;
 }
 
+static uint32_t be32_at(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* What opening it does not ask (journal.rst, "Super Block"): s_errno, s_nr_users. */
+static void check_journal_super(struct fsck *f, struct ext4_inode *i)
+{
+	struct ext4_mapping m;
+	struct buffer *b = !ext4_map(i, 0, 1, &m) && m.kind == EXT4_MAPPED ? fsck_read(f, m.block) : NULL;
+
+	if (b && be32_at(b->data + 0x20))
+		damage(f, "The journal says that it was aborted (error %u).", be32_at(b->data + 0x20));
+	if (b && be32_at(b->data + 4) != 3 && be32_at(b->data + 0x40) > 1)
+		damage(f, "The journal says that %u file systems use it.", be32_at(b->data + 0x40));
+	buffer_put(b);
+}
+
 static int load(struct fsck *f, uint32_t ino, struct ext4_inode *i)
 {
 	struct ext4_disk_inode *raw;
@@ -116,7 +139,8 @@ void check_journal(struct fsck *f)
 		return;
 	}
 	error = load(f, ino, f->scratch);
-	if (!error && (inode_kind(&f->scratch->inode) != S_IFREG || !f->scratch->inode.nlink))
+	if (!error && (inode_kind(&f->scratch->inode) != S_IFREG || !f->scratch->inode.nlink ||
+		       f->scratch->inode.size % f->s->block_bytes))
 		error = -EUCLEAN;
 	if (!error)
 		error = open_and_close(f, f->scratch);
@@ -124,5 +148,7 @@ void check_journal(struct fsck *f)
 		has_failed(f, error);
 	else if (error)
 		damage(f, "The journal (inode %u) is damaged, or not empty (error %d).", ino, -error);
+	else
+		check_journal_super(f, f->scratch);
 	memset(f->scratch, 0, sizeof(*f->scratch));
 }

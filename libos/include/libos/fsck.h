@@ -1,5 +1,5 @@
 /*
- * Checking an ext4 file system that nobody has mounted: docs/filesystems.md tells what is looked at, and in which order.
+ * Checking an ext4 file system that nobody has mounted: docs/fsck.md tells what is looked at, and in which order.
  *
  * Nothing on the disk is believed: whatever it holds, the check ends, stays within its memory (a bit for each block,
  * some bytes for each inode, a record for each directory) and tells what it found, each fault in a sentence with its
