@@ -331,6 +331,7 @@ int ext4_link_write(struct ext4_handle *h, struct ext4_inode *i, const char *tar
 bool ext4_link_is_fast(const struct ext4_inode *i);        /* its target lies in the inode */
 kssize_t ext4_xattr_get(struct inode *inode, const char *name, void *buf, size_t size);
 int ext4_xattr_set(struct inode *inode, const char *name, const void *value, size_t size, int flags);
+int ext4_xattr_drop(struct ext4_inode *i); /* the file goes: its block of attributes is freed, or has one user less */
 kssize_t ext4_xattr_list(struct inode *inode, char *buf, size_t size);
 /* Bytes of a file or link that lies in its inode: how many, 0 at the end, -EUCLEAN, -EIO. */
 kssize_t ext4_inline_read(struct ext4_inode *i, uint64_t offset, void *buf, size_t size);

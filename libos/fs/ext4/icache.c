@@ -215,7 +215,9 @@ static int delete_contents(struct ext4_inode *i)
 	uint32_t kind = inode_kind(&i->inode);
 	bool mapped = kind == S_IFREG || kind == S_IFDIR || (kind == S_IFLNK && !ext4_link_is_fast(i));
 
-	return mapped ? ext4_truncate(i, 0) : 0;
+	int error = mapped ? ext4_truncate(i, 0) : 0;
+
+	return error ? error : ext4_xattr_drop(i);
 }
 
 /* The number becomes free with the inode out of the hash, so that whoever gets it next makes a new one. */

@@ -447,7 +447,7 @@ static int ext4_change(struct inode *inode, const struct attr_change *a)
 	return ext4_stop_with(&h, ext4_inode_write(&h, ext4_of(inode)));
 }
 
-#define COMMON .change = ext4_change, .xattr_get = ext4_xattr_get, .xattr_list = ext4_xattr_list, \
+#define COMMON .change = ext4_change, .xattr_get = ext4_xattr_get, .xattr_set = ext4_xattr_set, .xattr_list = ext4_xattr_list, \
 	       .sync = ext4_sync_inode, .forget = ext4_inode_forget
 
 const struct inode_ops ext4_dir_inode_ops = {
