@@ -16,6 +16,5 @@ $(O)/fsck.kiln: $(fsck_objects) $(kiln_fs_systems) $(O)/kiln-fs.a
 fsck.kiln: $(O)/fsck.kiln ## build build/host/fsck.kiln, which checks disk files with ext4, and repairs what a crash leaves
 
 .PHONY: fuzz-fsck
-fuzz: fuzz-fsck
 fuzz-fsck: $(O)/fsck.kiln ## fsck.kiln beside e2fsck on some 8000 damaged disks
 	$(Q)KILN_FSCK_CASES=1000 $(PYTHON3) -m pytest -q tests/fsck -k agree
