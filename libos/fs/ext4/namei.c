@@ -220,17 +220,6 @@ static int ext4_link(struct inode *dir, const struct vfs_name *n, struct inode *
 
 /* ---- fewer ---- */
 
-/* Blocks of an old map are only read, so a file that has them cannot go. */
-static int may_go(const struct ext4_inode *i)
-{
-	uint32_t kind = inode_kind(&i->inode);
-	bool mapped = kind == S_IFREG || kind == S_IFDIR || (kind == S_IFLNK && !ext4_link_is_fast(i));
-
-	if (!mapped || ext4_inode_has_extents(i) || !i->inode.blocks)
-		return 0;
-	return i->inode.nlink > 1 && kind != S_IFDIR ? 0 : -EOPNOTSUPP;
-}
-
 /* The inode has lost a name; a directory, both of its own. */
 static int lose_link(struct ext4_handle *h, struct ext4_inode *i)
 {
@@ -279,10 +268,8 @@ static int ext4_unlink(struct inode *dir, const struct vfs_name *n, struct inode
 	struct ext4_inode *i = ext4_of(inode);
 	struct ext4_handle h;
 	struct dir_spot spot;
-	int error = may_go(i);
+	int error = find_expected(ext4_of(dir), n, inode, &spot);
 
-	if (!error)
-		error = find_expected(ext4_of(dir), n, inode, &spot);
 	if (error)
 		return error;
 	mutex_lock(&inode->lock);
@@ -398,12 +385,6 @@ static int rename_once(const struct renaming *r, bool exchange)
 
 static int rename_checks(const struct renaming *r, bool exchange)
 {
-	if (!exchange && r->replaced) {
-		int error = may_go(r->replaced);
-
-		if (error)
-			return error;
-	}
 	if (inode_is_dir(&r->inode->inode) && r->from != r->to && !has_link_room(r->to))
 		return -EMLINK;
 	if (exchange && inode_is_dir(&r->replaced->inode) && r->from != r->to && !has_link_room(r->from))
