@@ -67,6 +67,7 @@ struct ext4_super {
 
 	struct journal *journal;         /* [I] NULL: without, or mounted read-only */
 	struct ext4_inode *journal_inode; /* [I] in no cache; or NULL */
+	bool torn;                       /* [I] its checksum was wrong before the journal was replayed */
 	uint32_t damaged;                /* [a] nothing is written any more */
 	struct mutex super_lock;
 

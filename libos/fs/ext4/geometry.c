@@ -72,16 +72,20 @@ static const char *fault_of_counts(const struct ext4_disk_super *d)
 	return NULL;
 }
 
-static const char *fault_of(const struct ext4_disk_super *d)
+static bool checksum_is_wrong(const struct ext4_disk_super *d)
+{
+	return d->feature_ro_compat & EXT4_RO_METADATA_CSUM &&
+	       d->checksum != crc32c(~0u, d, offsetof(struct ext4_disk_super, checksum));
+}
+
+static const char *fault_of(const struct ext4_disk_super *d, bool may_be_torn)
 {
 	const char *fault;
 
-	if (d->feature_ro_compat & EXT4_RO_METADATA_CSUM) {
-		if (d->checksum_type != 1)
-			return "kind of checksum";
-		if (d->checksum != crc32c(~0u, d, offsetof(struct ext4_disk_super, checksum)))
-			return "checksum";
-	}
+	if (d->feature_ro_compat & EXT4_RO_METADATA_CSUM && d->checksum_type != 1)
+		return "kind of checksum";
+	if (!may_be_torn && checksum_is_wrong(d))
+		return "checksum";
 	if (d->rev_level > 1)
 		return "revision";
 	fault = fault_of_sizes(d);
@@ -112,7 +116,7 @@ static int refuse_format(struct blkdev *dev, uint8_t *bytes)
 	return -EINVAL;
 }
 
-int ext4_super_check(struct blkdev *dev, const struct ext4_disk_super *d)
+static int check(struct blkdev *dev, const struct ext4_disk_super *d, bool may_be_torn)
 {
 	uint64_t bytes;
 	const char *fault;
@@ -121,7 +125,7 @@ int ext4_super_check(struct blkdev *dev, const struct ext4_disk_super *d)
 		log_error("ext4: %s has blocks of another size than 1024, 2048 or 4096 bytes", dev->name);
 		return -EINVAL;
 	}
-	fault = fault_of(d);
+	fault = fault_of(d, may_be_torn);
 	if (fault) {
 		log_error("ext4: %s: the superblock is damaged (%s); e2fsck may find a copy", dev->name, fault);
 		return -EUCLEAN;
@@ -135,7 +139,12 @@ int ext4_super_check(struct blkdev *dev, const struct ext4_disk_super *d)
 	return 0;
 }
 
-int ext4_super_read(struct blkdev *dev, struct ext4_disk_super *out)
+int ext4_super_check(struct blkdev *dev, const struct ext4_disk_super *d)
+{
+	return check(dev, d, false);
+}
+
+int ext4_super_read(struct blkdev *dev, struct ext4_disk_super *out, bool *torn)
 {
 	uint8_t *bytes;
 	int error;
@@ -154,7 +163,11 @@ int ext4_super_read(struct blkdev *dev, struct ext4_disk_super *out)
 	else
 		memcpy(out, bytes + EXT4_SUPER_OFFSET, sizeof(*out));
 	if (!error)
-		error = out->magic == EXT4_MAGIC ? ext4_super_check(dev, out) : refuse_format(dev, bytes);
+		error = out->magic == EXT4_MAGIC ?
+				check(dev, out, torn && out->feature_compat & EXT4_COMPAT_HAS_JOURNAL) :
+				refuse_format(dev, bytes);
+	if (!error && torn)
+		*torn = checksum_is_wrong(out);
 	kfree(bytes);
 	return error;
 }

@@ -163,24 +163,18 @@ int map_set_written(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, ui
 
 /* ---- holes ---- */
 
-/* Blocks whose contents went through the journal: a replay must not bring them back once they are others'. */
-static bool is_revoked(const struct ext4_inode *i)
-{
-	return inode_kind(&i->inode) != S_IFREG || journaled_is(i);
-}
-
 int map_remove(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, uint32_t *len)
 {
 	struct ext4_mapping m;
 	int error;
 
 	mutex_lock(&i->map_lock);
-	error = map_locked(i, at, is_revoked(i) ? MIN(max, JOURNALED_FREE_MAX) : max, &m);
+	error = map_locked(i, at, MIN(max, journaled_free_max(i)), &m);
 	*len = m.len;
 	if (!error && m.kind != EXT4_HOLE) {
 		error = ext4_inode_has_extents(i) ? extent_replace(h, i, at, m.len, NULL) : -EOPNOTSUPP;
 		if (!error)
-			error = ext4_bfree(h, i, m.block, m.len, is_revoked(i));
+			error = ext4_bfree(h, i, m.block, m.len, journaled_is_revoked(i));
 		if (!error)
 			map_count_blocks(i, -(int64_t)m.len);
 		note_change(h, i);
@@ -194,7 +188,7 @@ unsigned map_remove_credits(const struct ext4_inode *i)
 	const struct ext4_super *s = extent_super(i);
 	uint32_t groups = EXT4_EXTENT_LEN_MAX / s->blocks_per_group + 2;
 
-	return 2 * groups + extent_credits(i) + (is_revoked(i) ? JOURNALED_FREE_MAX : 0);
+	return 2 * groups + extent_credits(i) + (journaled_is_revoked(i) ? JOURNALED_FREE_MAX : 0);
 }
 
 /* The last mapped block at or behind `from`, by way of the tree's right edge. */

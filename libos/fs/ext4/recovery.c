@@ -120,7 +120,7 @@ static int read_again(struct ext4_super *s)
 {
 	struct ext4_disk_super *d = kmalloc(sizeof(*d));
 	uint64_t blocks = s->blocks;
-	int error = d ? ext4_super_read(s->dev, d) : -ENOMEM;
+	int error = d ? ext4_super_read(s->dev, d, NULL) : -ENOMEM;
 
 	if (!error) {
 		memcpy(s->disk, d, sizeof(*d));
@@ -131,35 +131,44 @@ static int read_again(struct ext4_super *s)
 	return error;
 }
 
-static int clear_recover(struct ext4_super *s)
+static void clear_recover(struct ext4_super *s)
 {
 	s->disk->feature_incompat &= ~EXT4_INCOMPAT_RECOVER;
 	s->incompat &= ~EXT4_INCOMPAT_RECOVER;
-	return ext4_super_write(s);
 }
 
+/* A log may be there to replay without the flag: the last transaction, which clears it. So all is read again. */
 static int open_and_replay(struct ext4_super *s)
 {
-	bool dirty = ext4_has_incompat(s, EXT4_INCOMPAT_RECOVER);
 	int error = open_log(s);
 
 	if (error) {
 		log_error("ext4: the journal of %s cannot be used (error %d)", s->dev->name, -error);
 		return error;
 	}
-	error = dirty ? read_again(s) : 0;
+	error = read_again(s);
+	s->torn &= error != 0;
 	if (error || !s->options.read_only)
 		return error;
-	error = journal_close(s->journal);
+	error = ext4_super_commit(s, clear_recover);
+	if (!error)
+		error = journal_close(s->journal);
+	else
+		journal_close(s->journal);
 	s->journal = NULL;
-	return error ? error : clear_recover(s);
+	return error;
 }
 
 int ext4_journal_open(struct ext4_super *s)
 {
-	bool dirty = ext4_has_incompat(s, EXT4_INCOMPAT_RECOVER);
+	bool dirty = ext4_has_incompat(s, EXT4_INCOMPAT_RECOVER) || s->torn;
 	int error;
 
+	if (s->torn && s->options.noload) {
+		log_error("ext4: %s: the superblock is damaged (checksum), and noload forbids its journal to help",
+			  s->dev->name);
+		return -EUCLEAN;
+	}
 	if (!ext4_has_compat(s, EXT4_COMPAT_HAS_JOURNAL) || s->options.noload || (s->options.read_only && !dirty))
 		return 0;
 	if (dirty && s->dev->read_only) {

@@ -202,14 +202,46 @@ static void super_free(struct ext4_super *s)
 	kfree(s);
 }
 
-/* The disk is clean: state and counts, past the journal, which is empty and closed by now. */
-static int write_clean(struct ext4_super *s)
+int ext4_super_commit(struct ext4_super *s, void (*change)(struct ext4_super *s))
 {
+	struct journal_handle *h;
+	int error = journal_start(s->journal, 1, &h);
+
+	if (error)
+		return error;
 	mutex_lock(&s->super_lock);
+	error = journal_write(h, s->super_buffer);
+	if (!error) {
+		change(s);
+		csum_set(s->disk);
+	}
+	mutex_unlock(&s->super_lock);
+	journal_stop(h);
+	return error ? error : journal_commit(s->journal);
+}
+
+void ext4_super_mark_clean(struct ext4_super *s)
+{
 	store_counts(s);
 	s->disk->feature_incompat &= ~EXT4_INCOMPAT_RECOVER;
 	if (!(s->disk->state & EXT4_STATE_ERRORS))
 		s->disk->state |= EXT4_STATE_CLEAN;
+}
+
+/*
+ * The disk is clean: state and counts. With a journal, when everything else is in its place; the log is emptied when the
+ * superblock is there, too, so that a cut finds it whole or in the log.
+ */
+static int write_clean(struct ext4_super *s)
+{
+	int error;
+
+	if (s->journal) {
+		error = journal_checkpoint(s->journal);
+		return error ? error : ext4_super_commit(s, ext4_super_mark_clean);
+	}
+	mutex_lock(&s->super_lock);
+	ext4_super_mark_clean(s);
 	mutex_unlock(&s->super_lock);
 	return ext4_super_write(s);
 }
@@ -219,10 +251,12 @@ static int write_mounted(struct ext4_super *s);
 /* No handle is open, and none will be. What is in memory goes to its place, and the disk is clean. */
 static int leave_clean(struct ext4_super *s)
 {
-	int error = s->journal ? ext4_journal_close(s) : ext4_write_buffers(s);
+	int error = s->journal ? 0 : ext4_write_buffers(s), closed;
 
 	if (!error)
 		error = write_clean(s);
+	closed = s->journal ? ext4_journal_close(s) : 0;
+	error = error ? error : closed;
 	if (!error)
 		error = blkdev_flush(s->dev);
 	if (error)
@@ -353,20 +387,31 @@ static void locks_init(struct ext4_super *s)
 	s->next_generation = (uint32_t)(clock_wall_ns() >> 10);
 }
 
-/* The mount, as the disk tells it: how often, when last. With a journal the state stays clean. */
-static int write_mounted(struct ext4_super *s)
+static void mark_mounted(struct ext4_super *s)
 {
-	mutex_lock(&s->super_lock);
 	s->disk->mtime = now_seconds();
 	s->disk->mnt_count++;
-	if (s->journal)
+	if (s->journal) {
 		s->disk->feature_incompat |= EXT4_INCOMPAT_RECOVER;
-	else
-		s->disk->state &= (uint16_t)~EXT4_STATE_CLEAN;
-	if (s->journal)
 		s->disk->state |= EXT4_STATE_CLEAN;
-	mutex_unlock(&s->super_lock);
-	return ext4_super_write(s);
+	} else {
+		s->disk->state &= (uint16_t)~EXT4_STATE_CLEAN;
+	}
+}
+
+/*
+ * The mount, as the disk tells it: how often, when last. With a journal the state stays clean, and the flag that says
+ * so is in its place before anything else is committed, since Linux asks it whether there is a log.
+ */
+static int write_mounted(struct ext4_super *s)
+{
+	int error = 0;
+
+	if (s->journal)
+		error = ext4_super_commit(s, mark_mounted);
+	else
+		mark_mounted(s);
+	return error ? error : ext4_super_write(s);
 }
 
 static int read_root(struct ext4_super *s)
@@ -430,7 +475,7 @@ no_groups:
 static int open_super(struct ext4_super *s, const char *options)
 {
 	struct ext4_disk_super *d = kmalloc(sizeof(*d));
-	int error = d ? ext4_super_read(s->dev, d) : -ENOMEM;
+	int error = d ? ext4_super_read(s->dev, d, &s->torn) : -ENOMEM;
 
 	if (!error)
 		error = read_options(s, d, options);

@@ -6,9 +6,10 @@
 
 /*
  * geometry.c. Reads the superblock and checks every field: 0 and *out filled in, -EIO, -EINVAL (no ext4: a sentence in
- * the log says what it is instead), -EUCLEAN (damaged), -ENOMEM.
+ * the log says what it is instead), -EUCLEAN (damaged), -ENOMEM. A wrong checksum of a file system with a journal is
+ * *torn instead: a cut may have left half of it, and the journal has the whole one. `torn` NULL: it must be right.
  */
-int ext4_super_read(struct blkdev *d, struct ext4_disk_super *out);
+int ext4_super_read(struct blkdev *d, struct ext4_disk_super *out, bool *torn);
 /* The checks alone: 0, -EINVAL, -EUCLEAN, with a line in the log. */
 int ext4_super_check(struct blkdev *d, const struct ext4_disk_super *super);
 /* What the rest of the file system knows of a superblock that has been checked. */
@@ -26,6 +27,9 @@ int ext4_journal_open(struct ext4_super *s);
 int ext4_journal_close(struct ext4_super *s);
 /* super.c. Writes the superblock past the journal, durably; flags that say what state the disk is in. */
 int ext4_super_write(struct ext4_super *s);
+/* Changes it in a transaction of its own, which is durable on return: from then on the log makes up for a torn one. */
+int ext4_super_commit(struct ext4_super *s, void (*change)(struct ext4_super *s));
+void ext4_super_mark_clean(struct ext4_super *s); /* such a change: the last one */
 /* inode.c. An inode that is in no cache, from the disk's: 0, -EUCLEAN, -ENOMEM. */
 int ext4_inode_load(struct ext4_super *s, uint32_t ino, const struct ext4_disk_inode *raw, unsigned flags,
 		    struct ext4_inode *i);

@@ -84,7 +84,7 @@ uint32_t super_read_copy(struct blkdev *d, struct ext4_disk_super *out)
 
 static int read_super(struct fsck *f, struct blkdev *d, struct ext4_disk_super *out)
 {
-	int error = ext4_super_read(d, out);
+	int error = ext4_super_read(d, out, NULL);
 	uint32_t group;
 
 	if (error != -EUCLEAN && error != -EINVAL)

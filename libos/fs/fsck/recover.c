@@ -37,18 +37,18 @@ static int mount_once(struct blkdev *d)
 int recover(struct fsck *f, struct blkdev *d)
 {
 	struct ext4_disk_super *super = kmalloc(sizeof(*super));
-	int error = super ? ext4_super_read(d, super) : -ENOMEM;
+	int error = super ? ext4_super_read(d, super, NULL) : -ENOMEM;
 	bool needed;
 
 	if (error == -EUCLEAN && f->options->recover) {
 		error = mend_torn_super(f, d);
-		error = error ? error : ext4_super_read(d, super);
+		error = error ? error : ext4_super_read(d, super, NULL);
 	}
 	needed = !error && needs_recovery(super);
 	if (needed && f->options->recover)
 		error = mount_once(d);
 	if (needed && f->options->recover && !error)
-		error = ext4_super_read(d, super);
+		error = ext4_super_read(d, super, NULL);
 	if (needed && (error || needs_recovery(super))) {
 		damage(f, "The journal is still to be replayed, or orphans are still to be deleted.");
 	} else if (needed) {
