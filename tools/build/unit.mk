@@ -48,5 +48,13 @@ $(O)/unit: $(host_objects) $(O)/objects
 unit: $(if $(host-objs),$(O)/unit) ## build and run the unit tests here, under the sanitizers (TEST=part of a name)
 	$(Q)$(if $(host-objs),$(O)/unit $(TEST),echo 'There are no host unit tests yet.')
 
+# Each on one, two and four harts.
+CRASH_JOURNAL ?= 140000
+CRASH_FILES   ?= 10000
+.PHONY: crash
+crash: $(O)/unit ## power cuts by the ten thousands (CRASH_JOURNAL, CRASH_FILES: how many), some of an hour
+	$(Q)UNIT_SECONDS=7200 CRASH_CUTS=$(CRASH_JOURNAL) $(O)/unit journal_survives_power_cuts
+	$(Q)UNIT_SECONDS=7200 CRASH_CUTS=$(CRASH_FILES) $(O)/unit ext4_survives_power_cuts
+
 include apps/kiln-fs/kiln-fs.mk
 include apps/fsck/fsck.mk
