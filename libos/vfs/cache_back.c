@@ -81,13 +81,10 @@ static struct cache_page *batch_page(const struct batch *b, int64_t offset)
 	return b->pages[((uint64_t)offset >> PAGE_SHIFT) - b->pages[0]->index];
 }
 
-static struct write_io *io_new(const struct batch *b, int64_t from, const struct cache_extent *e)
+static void io_fill(struct write_io *io, const struct batch *b, int64_t from, const struct cache_extent *e)
 {
-	struct write_io *io = kmalloc(sizeof(*io));
 	int64_t to = from + e->len;
 
-	if (!io)
-		return NULL;
 	io->count = 0;
 	io->request = (struct blkreq){ .op = BLK_WRITE, .flags = b->flags, .offset = e->disk, .len = (uint64_t)e->len,
 				       .vecs = io->vecs, .done = io_done };
@@ -99,18 +96,30 @@ static struct write_io *io_new(const struct batch *b, int64_t from, const struct
 		io->vecs[io->count++] = (struct blk_vec){ p->bytes + cache_in_page(from), (size_t)n };
 	}
 	io->request.vec_count = io->count;
-	return io;
 }
 
-static int write_unwritten(const struct batch *b, int64_t from, const struct cache_extent *e, struct write_io *io)
+static int write_and_wait(const struct batch *b, int64_t from, const struct cache_extent *e, struct write_io *io)
 {
 	struct cache *c = b->cache;
 	int error = blkdev_wait(c->dev, &io->request), noted = 0;
 
-	if (c->ops->written)
+	if (e->kind == CACHE_UNWRITTEN && c->ops->written)
 		noted = c->ops->written(c, from, e->len, error);
-	kfree(io);
 	return error ? error : noted;
+}
+
+/* Memory comes back by writing, so writing goes on without any: one piece at a time. */
+static int write_without_memory(const struct batch *b, int64_t from, const struct cache_extent *e)
+{
+	static struct mutex lock = MUTEX_INIT(lock);
+	static struct write_io io;
+	int error;
+
+	mutex_lock(&lock);
+	io_fill(&io, b, from, e);
+	error = write_and_wait(b, from, e, &io);
+	mutex_unlock(&lock);
+	return error;
 }
 
 /* Writes as much of [from, to) as lies together; *len: how much that is. */
@@ -125,11 +134,15 @@ static int write_piece(const struct batch *b, int64_t from, int64_t to, int64_t 
 		return error;
 	assert(e.len > 0 && e.kind != CACHE_HOLE);
 	*len = e.len = MIN(e.len, to - from);
-	io = io_new(b, from, &e);
+	io = kmalloc(sizeof(*io));
 	if (!io)
-		return -ENOMEM;
-	if (e.kind == CACHE_UNWRITTEN)
-		return write_unwritten(b, from, &e, io);
+		return write_without_memory(b, from, &e);
+	io_fill(io, b, from, &e);
+	if (e.kind == CACHE_UNWRITTEN) {
+		error = write_and_wait(b, from, &e, io);
+		kfree(io);
+		return error;
+	}
 	for (unsigned i = 0; i < io->count; i++)
 		__atomic_fetch_add(&io->pages[i]->transfers, 1, __ATOMIC_RELAXED);
 	blkdev_submit(c->dev, &io->request);

@@ -1,5 +1,7 @@
 /* Writing through the page cache: what reaches the disk when; parts of pages, errors, cuts, pressure. */
 #include <core/errno.h>
+#include <core/kmem.h>
+#include <core/page.h>
 #include <core/string.h>
 #include <core/test.h>
 #include <core/thread.h>
@@ -38,6 +40,54 @@ TEST(cache_writes_stay_in_memory_until_synced_and_go_together)
 	CHECK(is_clean(f) && rig_on_disk(f, buf, KIB(100), 0));
 	CHECK_EQ(cache_sync(&f->cache, 0, INT64_MAX, true), 0);
 	CHECK_EQ(d->writes, 1);
+	rig_file_free(f);
+}
+
+/* Chunks of the heap and pages, each with the address of the one taken before it. */
+struct taken {
+	void **chunks, **pages;
+};
+
+static struct taken take_all_memory(void)
+{
+	struct taken t = { NULL, NULL };
+	void **p;
+
+	for (; (p = page_alloc(0, PAGE_KERNEL)); t.pages = p)
+		*p = t.pages;
+	for (size_t size = KIB(2); size >= 64; size /= 2)
+		for (; (p = kmalloc(size)); t.chunks = p)
+			*p = t.chunks;
+	return t;
+}
+
+static void give_back(struct taken t)
+{
+	for (void **next; t.chunks; t.chunks = next) {
+		next = *t.chunks;
+		kfree(t.chunks);
+	}
+	for (void **next; t.pages; t.pages = next) {
+		next = *t.pages;
+		page_free(t.pages, 0);
+	}
+}
+
+/* Memory comes back by writing, so writing must not need any. */
+TEST(cache_is_written_when_there_is_no_memory)
+{
+	struct rig_disk *d = rig_disk();
+	struct rig_file *f = rig_file_new(d, 4096);
+	struct taken all;
+	int error;
+
+	make_bytes(buf, KIB(200));
+	CHECK_EQ(rig_write(f, buf, KIB(200), 0), KIB(200));
+	all = take_all_memory();
+	error = cache_sync(&f->cache, 0, INT64_MAX, true);
+	give_back(all);
+	CHECK_EQ(error, 0);
+	CHECK(is_clean(f) && rig_on_disk(f, buf, KIB(200), 0));
 	rig_file_free(f);
 }
 
