@@ -282,6 +282,8 @@ static void retire_blocks(struct journal *j, struct transaction *t, bool to_home
 
 static void finish(struct journal *j, struct transaction *t, int error)
 {
+	if (error)
+		transaction_drop_ordered(j, t);
 	retire_blocks(j, t, !error);
 	revokes_destroy(&t->revokes);
 	transaction_call_back(t, error);

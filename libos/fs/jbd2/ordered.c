@@ -21,13 +21,31 @@ void journal_add_ordered(struct journal_handle *h, struct journal_ordered *o)
 	spin_unlock(&h->journal->lock);
 }
 
+/* [j] The committing transaction makes bytes reachable that are not on the disk yet. */
+static bool is_awaited(const struct journal *j, const struct journal_ordered *o)
+{
+	return j->writing == o || (j->committing && list_is_linked(&o->link[j->committing->tid & 1]));
+}
+
+static void settle_locked(struct journal *j, const struct journal_ordered *o)
+{
+	while (is_awaited(j, o))
+		journal_sleep(j, &j->changed, DEADLINE_NEVER);
+}
+
+void journal_settle_ordered(struct journal *j, struct journal_ordered *o)
+{
+	spin_lock(&j->lock);
+	settle_locked(j, o);
+	spin_unlock(&j->lock);
+}
+
 void journal_drop_ordered(struct journal *j, struct journal_ordered *o)
 {
 	spin_lock(&j->lock);
+	settle_locked(j, o);
 	list_remove(&o->link[0]);
 	list_remove(&o->link[1]);
-	while (j->writing == o)
-		journal_sleep(j, &j->changed, DEADLINE_NEVER);
 	spin_unlock(&j->lock);
 }
 
@@ -54,6 +72,16 @@ void transaction_write_ordered(struct journal *j, struct transaction *t)
 		waitq_wake_all(&j->changed);
 	}
 	spin_unlock(&j->lock);
+}
+
+/* It will never be committed: nobody need wait for its files. */
+void transaction_drop_ordered(struct journal *j, struct transaction *t)
+{
+	spin_lock(&j->lock);
+	while (ordered_next(t))
+		;
+	spin_unlock(&j->lock);
+	waitq_wake_all(&j->changed);
 }
 
 void journal_on_commit(struct journal_handle *h, struct journal_callback *c)

@@ -106,6 +106,7 @@ struct journal_block *journal_block_of_member(struct list *link, const struct tr
 
 /* ordered.c, in the thread */
 void transaction_write_ordered(struct journal *j, struct transaction *t);
+void transaction_drop_ordered(struct journal *j, struct transaction *t);
 void transaction_call_back(struct transaction *t, int error);
 
 /* commit.c, in the thread: the running transaction. */

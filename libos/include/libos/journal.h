@@ -122,7 +122,12 @@ struct journal_ordered {
 };
 void journal_ordered_init(struct journal_ordered *o, int (*write)(struct journal_ordered *o));
 void journal_add_ordered(struct journal_handle *h, struct journal_ordered *o);
-/* The file goes: on return the journal does not know it (waits for a commit that is calling write()). */
+/*
+ * Before dirty pages are thrown away, with the handle open that takes their blocks from the file: a transaction that is
+ * committing now may still show them, so it is waited for until it has called write().
+ */
+void journal_settle_ordered(struct journal *j, struct journal_ordered *o);
+/* The file goes, its pages too, as above: on return the journal does not know it. */
 void journal_drop_ordered(struct journal *j, struct journal_ordered *o);
 
 void journal_abort(struct journal *j, int error);
