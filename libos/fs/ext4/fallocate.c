@@ -110,7 +110,10 @@ static int zero_edges(struct ext4_inode *i, int64_t from, int64_t to, struct ran
 	return error;
 }
 
-/* Whole blocks of pages go, and no page comes back, while their blocks change. */
+/*
+ * Whole blocks of pages go, and no page comes back, while their blocks change. What is dirty is written before: the
+ * transaction that made its blocks may commit before the one that takes them.
+ */
 static int change_blocks(struct ext4_inode *i, int64_t from, int64_t to, step_t step)
 {
 	unsigned shift = extent_super(i)->block_shift;
@@ -118,6 +121,9 @@ static int change_blocks(struct ext4_inode *i, int64_t from, int64_t to, step_t 
 	int error = zero_edges(i, from, to, &r);
 
 	if (error || r.at >= r.end)
+		return error;
+	error = cache_sync(&i->bytes, (int64_t)r.at << shift, (int64_t)(r.end << shift), true);
+	if (error)
 		return error;
 	cache_cut_begin(&i->bytes, (int64_t)r.at << shift, (int64_t)(r.end << shift));
 	error = in_steps(i, r, step);

@@ -124,6 +124,18 @@ static int leave_orphans(struct ext4_inode *i)
 	return error ? error : ext4_stop_with(&h, ext4_orphan_remove(&h, i));
 }
 
+/*
+ * A transaction that began to commit before the size changed may still show the bytes that are thrown away now, and so
+ * needs them on the disk; one that commits later shows the new size.
+ */
+static void settle(struct ext4_inode *i)
+{
+	struct ext4_super *s = extent_super(i);
+
+	if (s->journal)
+		journal_settle_ordered(s->journal, &i->ordered);
+}
+
 int ext4_resize(struct inode *inode, int64_t size)
 {
 	struct ext4_inode *i = ext4_of(inode);
@@ -138,6 +150,7 @@ int ext4_resize(struct inode *inode, int64_t size)
 		error = set_size(i, size, true);
 	if (error)
 		return error;
+	settle(i);
 	cache_cut_begin(&i->bytes, size, INT64_MAX);
 	error = ext4_truncate(i, size);
 	cache_cut_end(&i->bytes);

@@ -123,7 +123,7 @@ struct journal_ordered {
 void journal_ordered_init(struct journal_ordered *o, int (*write)(struct journal_ordered *o));
 void journal_add_ordered(struct journal_handle *h, struct journal_ordered *o);
 /*
- * Before dirty pages are thrown away, with the handle open that takes their blocks from the file: a transaction that is
+ * Before dirty pages are thrown away, after a handle that keeps later commits from showing them: a transaction that is
  * committing now may still show them, so it is waited for until it has called write().
  */
 void journal_settle_ordered(struct journal *j, struct journal_ordered *o);
