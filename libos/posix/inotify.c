@@ -149,7 +149,7 @@ static kssize_t inotify_read(struct file *f, struct uio *u)
 {
 	struct instance *i = f->object;
 	kssize_t done = 0, n;
-	struct queued *e;
+	struct queued *e = NULL;
 
 	while (!(n = take(i, u->left, &e))) {
 		n = copy_event(u, e);

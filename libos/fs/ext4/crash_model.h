@@ -1,5 +1,5 @@
 /*
- * File workloads for power cuts, and what may be seen of them afterwards. See crash_model.c.
+ * File workloads for power cuts, and what may be seen of them afterwards. See crash_model_host_test.c.
  */
 #ifndef EXT4_CRASH_MODEL_H
 #define EXT4_CRASH_MODEL_H

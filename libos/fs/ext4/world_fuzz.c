@@ -465,9 +465,11 @@ int journal_create(struct journal_handle *h, struct buffer *b) { (void)h, (void)
 int journal_forget(struct journal_handle *h, uint64_t n, struct buffer *b) { (void)h, (void)n, (void)b; no_journal(); }
 int journal_wait(struct journal *j, journal_tid tid) { (void)j, (void)tid; no_journal(); }
 int journal_commit(struct journal *j) { (void)j; no_journal(); }
+int journal_checkpoint(struct journal *j) { (void)j; no_journal(); }
 void journal_on_commit(struct journal_handle *h, struct journal_callback *c) { (void)h, (void)c; no_journal(); }
 void journal_add_ordered(struct journal_handle *h, struct journal_ordered *o) { (void)h, (void)o; no_journal(); }
 void journal_drop_ordered(struct journal *j, struct journal_ordered *o) { (void)j, (void)o; no_journal(); }
+void journal_settle_ordered(struct journal *j, struct journal_ordered *o) { (void)j, (void)o; no_journal(); }
 void journal_abort(struct journal *j, int error) { (void)j, (void)error; no_journal(); }
 
 void journal_ordered_init(struct journal_ordered *o, int (*write)(struct journal_ordered *o))
