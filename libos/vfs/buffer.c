@@ -37,6 +37,14 @@ static bool block_is_less(const struct tree_node *a, const struct tree_node *b)
 
 /* ---- the cache ---- */
 
+static size_t give_back(struct cache_shrinker *shrinker, size_t pages)
+{
+	struct buffer_cache *c = container_of(shrinker, struct buffer_cache, shrinker);
+	size_t freed = buffers_reclaim(c, pages * (PAGE_SIZE / c->block_bytes));
+
+	return c->memory ? kmem_cache_reclaim(c->memory) : freed;
+}
+
 int buffers_init(struct buffer_cache *c, struct blkdev *d, uint32_t block_bytes, uint64_t blocks)
 {
 	if (block_bytes < 1024 || block_bytes > PAGE_SIZE || block_bytes & (block_bytes - 1) ||
@@ -53,6 +61,8 @@ int buffers_init(struct buffer_cache *c, struct blkdev *d, uint32_t block_bytes,
 	list_init(&c->unused);
 	list_init(&c->dirty);
 	waitq_init(&c->ended);
+	c->shrinker.shrink = give_back;
+	cache_shrinker_add(&c->shrinker);
 	return 0;
 }
 
@@ -141,6 +151,7 @@ static bool is_unused(struct buffer_cache *c)
 void buffers_destroy(struct buffer_cache *c)
 {
 	assert(!c->dirty_count);
+	cache_shrinker_remove(&c->shrinker);
 	if (!is_unused(c))
 		waitq_wait(&c->ended, is_unused(c), DEADLINE_NEVER, false);
 	spin_lock(&c->lock);

@@ -1,8 +1,10 @@
 /* Metadata buffers: one for each block, read once, written once, gone when nobody wants them. */
 #include <core/errno.h>
+#include <core/page.h>
 #include <core/string.h>
 #include <core/test.h>
 #include <core/thread.h>
+#include <core/time.h>
 #include <libos/buffer.h>
 
 #include "../dev/recdev.h"
@@ -278,5 +280,40 @@ TEST(buffers_go_the_longest_unused_first)
 	}
 	CHECK_EQ(buffers_reclaim(&cache, 100), 5);
 	buffer_put(held);
+	buffers_destroy(&cache);
+}
+
+/* Takes memory until those who watch it have given some of theirs back. */
+static bool pressure_takes(const uint64_t *count, uint64_t before)
+{
+	void **taken = NULL, **p;
+	uint64_t deadline = clock_ns() + 20 * NSEC_PER_SEC;
+
+	while (*(volatile const uint64_t *)count == before && (p = page_alloc(0, PAGE_KERNEL))) {
+		*p = taken;
+		taken = p;
+	}
+	while (*(volatile const uint64_t *)count == before && clock_ns() < deadline)
+		thread_sleep_until(clock_ns() + NSEC_PER_MSEC);
+	for (; taken; taken = p) {
+		p = *taken;
+		page_free(taken, 0);
+	}
+	return *(volatile const uint64_t *)count < before;
+}
+
+TEST(buffers_are_given_back_when_memory_is_short)
+{
+	struct buffer *b;
+
+	CHECK(set_up());
+	for (unsigned i = 0; i < 64; i++) {
+		CHECK_EQ(buffer_read(&cache, i, &b), 0);
+		buffer_put(b);
+	}
+	if (IS_ENABLED(KILN_HOST)) /* nobody watches the memory there */
+		CHECK(cache.shrinker.shrink(&cache.shrinker, 8) && cache.count < 64);
+	else
+		CHECK(pressure_takes(&cache.count, 64));
 	buffers_destroy(&cache);
 }

@@ -27,6 +27,7 @@
 #include <core/tree.h>
 #include <core/types.h>
 #include <libos/blkdev.h>
+#include <libos/cache.h>
 
 #define BUFFER_VALID    1u /* the contents are the block's: read, or made anew */
 #define BUFFER_VERIFIED 2u /* its owner has checked them */
@@ -58,6 +59,7 @@ struct buffer_cache {
 	struct list unused, dirty;     /* [c] oldest first */
 	uint64_t count, unused_count, dirty_count; /* [c] */
 	struct waitq ended;            /* transfers */
+	struct cache_shrinker shrinker; /* gives buffers back when memory is short */
 };
 
 /* 0, -EINVAL for a block size that is none or smaller than the device's, -ENOMEM. */
