@@ -108,7 +108,7 @@ class Process(Server):
         command = [str(program), "-p", "-1", *(() if "-U" in args else ("-U", "0")), "-l", "127.0.0.1", *args]
         if os.geteuid() == 0:
             command += ["-u", "root"]
-        environment = dict(os.environ, MEMCACHED_PORT_FILENAME=str(ports), ASAN_OPTIONS="exitcode=99")
+        environment = dict(os.environ, MEMCACHED_PORT_FILENAME=str(ports), ASAN_OPTIONS="exitcode=99:quarantine_size_mb=4")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL)
