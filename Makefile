@@ -111,7 +111,7 @@ doctor: ## what is installed, what is missing, how to get it
 	@tools/doctor
 
 # What the goals need is set up first; a stamp remembers it, so that later runs ask no one.
-$(setup):
+$(setup): tools/setup
 	$(Q)mkdir -p build
 	$(Q)tools/setup $(setup_groups)
 	$(Q)touch $@
