@@ -1,22 +1,11 @@
 """The fuzzer of the tree of files: it agrees with its model in a short run, and finds the bug that is planted for it."""
 
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
+from fuzzing import fuzz
 
 pytestmark = pytest.mark.skipif(not shutil.which("clang"), reason="clang is not installed")
-
-
-def fuzz(program, runs, folder):
-    subprocess.run(["make", "-s", f"build/native/{program}"], cwd=ROOT, check=True)
-    done = subprocess.run([ROOT / "build/native" / program, f"-runs={runs}", "-seed=1", "-max_len=600", "-len_control=0",
-                           "-timeout=20", f"-artifact_prefix={folder}/", folder],
-                          capture_output=True, text=True, errors="replace", timeout=300)
-    return done.returncode, done.stderr
 
 
 def test_the_tree_does_what_its_model_says(tmp_path):

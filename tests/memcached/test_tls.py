@@ -421,18 +421,23 @@ def test_records_that_are_wrong_after_the_handshake(plain_port, pki, version, wh
     assert server.log.count("TLS with") <= 1
 
 
-def test_a_renegotiation_is_refused(start, pki):
-    server = start(*pki.options())
-    with subprocess.Popen(["openssl", "s_client", "-tls1_2", "-connect", f"{server.host}:{server.port}"],
+def openssl_client(end, version, then):
+    """What openssl s_client shows when it types `then` (R: renegotiate, K: update keys) after a first answer."""
+    with subprocess.Popen(["openssl", "s_client", version, "-connect", f"{end.host}:{end.port}"],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
         client.stdin.write(b"version\n")
         client.stdin.flush()
         seen = b""
         while b"VERSION" not in seen:
             seen += client.stdout.read1(4096)
-        client.stdin.write(b"R\n")
+        client.stdin.write(then)
         client.stdin.flush()
-        seen += client.stdout.read()
+        return seen + client.stdout.read()
+
+
+def test_a_renegotiation_is_refused(start, pki):
+    server = start(*pki.options())
+    seen = openssl_client(server, "-tls1_2", b"R\n")
     assert b"no renegotiation" in seen
     with talk(server, pki.context()) as t:
         assert t.say(b"version\r\n").startswith(b"VERSION")
@@ -442,16 +447,7 @@ def test_a_renegotiation_is_refused(start, pki):
 def test_a_key_update_ends_the_connection(plain_port, pki):
     server = plain_port("-v")
     end = tls_end(server)
-    with subprocess.Popen(["openssl", "s_client", "-tls1_3", "-connect", f"{end.host}:{end.port}"],
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
-        client.stdin.write(b"version\n")
-        client.stdin.flush()
-        seen = b""
-        while b"VERSION" not in seen:
-            seen += client.stdout.read1(4096)
-        client.stdin.write(b"K\nversion\n")
-        client.stdin.flush()
-        seen += client.stdout.read()
+    seen = openssl_client(end, "-tls1_3", b"K\nversion\n")
     assert b"KEYUPDATE" in seen
     wait_for(lambda: server_stats(server)["ssl_proto_errors"] == "1")
     with talk(end, pki.context()) as t:
