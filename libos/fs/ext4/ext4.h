@@ -153,6 +153,8 @@ bool ext4_is_read_only(const struct ext4_super *s);        /* mounted so, or dam
 /* Is [block, block + count) on the disk, and not the superblock or before? */
 bool ext4_blocks_are_valid(const struct ext4_super *s, uint64_t block, uint64_t count);
 void ext4_super_csum_set(struct ext4_super *s);
+/* In a handle of its own: change() under super_lock, the checksum after it. 0 or an errno. */
+int ext4_super_change(struct ext4_super *s, void (*change)(struct ext4_super *s));
 extern const struct fs_type ext4_type;
 
 /* ---- options.c ---- */

@@ -97,21 +97,9 @@ static int settle_block(struct ext4_super *s, struct ext4_inode *file, uint32_t 
 	return error;
 }
 
-static int clear_present(struct ext4_super *s)
+static void clear_present(struct ext4_super *s)
 {
-	struct ext4_handle h;
-	int error = ext4_start(s, 1, &h);
-
-	if (error)
-		return error;
-	mutex_lock(&s->super_lock);
-	error = ext4_touch(&h, s->super_buffer);
-	if (!error) {
-		s->disk->feature_ro_compat &= ~EXT4_RO_ORPHAN_PRESENT;
-		ext4_super_csum_set(s);
-	}
-	mutex_unlock(&s->super_lock);
-	return ext4_stop_with(&h, error);
+	s->disk->feature_ro_compat &= ~EXT4_RO_ORPHAN_PRESENT;
 }
 
 int orphan_file_settle(struct ext4_super *s, uint32_t *count)
@@ -129,5 +117,5 @@ int orphan_file_settle(struct ext4_super *s, uint32_t *count)
 	for (uint32_t at = 0; !error && at < MIN(blocks, s->blocks); at++)
 		error = settle_block(s, file, at, count);
 	inode_put(&file->inode);
-	return error ? error : clear_present(s);
+	return error ? error : ext4_super_change(s, clear_present);
 }

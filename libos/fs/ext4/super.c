@@ -158,8 +158,7 @@ static void ext4_statfs(struct super *vfs, struct abi_statfs *st)
 	memcpy(st->fsid, s->disk->uuid, sizeof(st->fsid));
 }
 
-/* The sums over the groups, which the superblock repeats for those who look at the disk. */
-static int write_counts(struct ext4_super *s)
+int ext4_super_change(struct ext4_super *s, void (*change)(struct ext4_super *s))
 {
 	struct ext4_handle h;
 	int error = ext4_start(s, 1, &h);
@@ -169,11 +168,17 @@ static int write_counts(struct ext4_super *s)
 	mutex_lock(&s->super_lock);
 	error = ext4_touch(&h, s->super_buffer);
 	if (!error) {
-		store_counts(s);
+		change(s);
 		csum_set(s->disk);
 	}
 	mutex_unlock(&s->super_lock);
 	return ext4_stop_with(&h, error);
+}
+
+/* The sums over the groups, which the superblock repeats for those who look at the disk. */
+static int write_counts(struct ext4_super *s)
+{
+	return ext4_super_change(s, store_counts);
 }
 
 static int ext4_sync(struct super *vfs)
