@@ -70,6 +70,13 @@ def test_the_gate_lets_noise_and_speed_ups_pass_and_looks_again():
         "get: 1000 -> 1100 instructions (+10.0%); what grew: copy 0 -> 200"]
 
 
+def test_the_gate_counts_waking_where_it_is_one_for_each_request():
+    once = {"value": 1000, "functions": {"parse": 980, "sleep_until_woken": 20}}
+    twice = {"value": 1040, "functions": {"parse": 980, "sleep_until_woken": 60}}
+    assert gate.compare({"instr_per_get_pipelined16": once}, lambda names: {"instr_per_get_pipelined16": twice}) == []
+    assert gate.compare({"instr_per_get_tcp": once}, lambda names: {"instr_per_get_tcp": twice}) != []
+
+
 def test_a_baseline_of_another_tool_chain_says_nothing(tmp_path, monkeypatch):
     path = tmp_path / "baseline.json"
     path.write_text('{"tool_chain": {"compiler": "gcc 99", "qemu": "99"}, "figures": {}}')
