@@ -3,7 +3,7 @@
  * bytes have followed it, so the eight look-ups of a step do not wait for one another.
  *
  * The tables are made by the first call, from the polynomials alone: 8 KiB of memory, none of the image. Two
- * first calls at once write the same values.
+ * first calls at once write the same values. The same goes for the powers that crc32c_shift() keeps.
  */
 #include <core/crc.h>
 #include <core/atomic.h>
@@ -76,7 +76,7 @@ uint32_t crc32c(uint32_t seed, const void *bytes, size_t len)
 }
 
 /* Polynomials of GF(2), the coefficient of x^0 in the highest bit, modulo CRC-32C's. */
-uint32_t crc32c_multiply(uint32_t a, uint32_t b)
+static uint32_t multiply(uint32_t a, uint32_t b)
 {
 	uint32_t product = 0;
 
@@ -88,16 +88,30 @@ uint32_t crc32c_multiply(uint32_t a, uint32_t b)
 }
 
 /* x to the power of 8 for each byte, by squaring. */
-uint32_t crc32c_power(size_t zeroes)
+static uint32_t power_of(size_t zeroes)
 {
 	uint32_t power = 1u << 31, square = 1u << 23; /* x^0, x^8 */
 
 	for (; zeroes; zeroes >>= 1) {
 		if (zeroes & 1)
-			power = crc32c_multiply(power, square);
-		square = crc32c_multiply(square, square);
+			power = multiply(power, square);
+		square = multiply(square, square);
 	}
 	return power;
+}
+
+#define POWERS 1024u /* by words: 4 KiB of text */
+
+uint32_t crc32c_shift(uint32_t crc, size_t zeroes)
+{
+	static uint32_t powers[POWERS];
+	size_t words = zeroes / 4;
+
+	if (zeroes % 4 || words >= POWERS)
+		return multiply(crc, power_of(zeroes));
+	if (!powers[words])
+		powers[words] = power_of(zeroes);
+	return multiply(crc, powers[words]);
 }
 
 uint16_t crc16(uint16_t seed, const void *bytes, size_t len)

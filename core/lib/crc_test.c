@@ -57,8 +57,8 @@ TEST(crc32c_of_a_change_is_a_change_of_the_sum)
 		before = crc32c(~0u, text, len);
 		for (size_t n = 0; n < 8; n++)
 			text[at + n] ^= change[n] = (uint8_t)test_random();
-		sum = crc32c_multiply(crc32c(0, change, 8), crc32c_power(tail));
+		sum = crc32c_shift(crc32c(0, change, 8), tail);
 		CHECK_EQ(before ^ sum, crc32c(~0u, text, len));
 	}
-	CHECK_EQ(crc32c_power(0), 1u << 31);
+	CHECK_EQ(crc32c_shift(12345, 0), 12345u);
 }

@@ -11,12 +11,12 @@
 uint32_t crc32c(uint32_t seed, const void *bytes, size_t len);
 
 /*
- * Sums of changes. With seed 0 the sum is linear: that of two texts of one length, XORed, is the XOR of their sums. And zeroes
- * that follow multiply it: crc32c(c, n zeroes) is crc32c_multiply(c, crc32c_power(n)). So after a change of a few
- * bytes a long text need not be looked at again.
+ * What as many bytes of 0 make of a sum: crc32c(crc, `zeroes` of them), in the time of a few bytes when they are 4 KiB at
+ * most, a multiple of four. With seed 0 the sum is linear: that of two texts of one length, XORed, is the XOR of their
+ * sums. So after a change of a few bytes a long text need not be looked at again: its sum changes by
+ * crc32c_shift(crc32c(0, old ^ new), bytes behind them).
  */
-uint32_t crc32c_power(size_t zeroes);
-uint32_t crc32c_multiply(uint32_t a, uint32_t b);
+uint32_t crc32c_shift(uint32_t crc, size_t zeroes);
 
 /* CRC-16 (polynomial 0xa001, bits reflected), as ext4's group descriptors without metadata_csum have it. */
 uint16_t crc16(uint16_t seed, const void *bytes, size_t len);

@@ -9,11 +9,6 @@
 
 #include "group.h"
 
-#define WORDS_MAX 512u /* of 64 bits, in 4 KiB */
-
-/* What as many words of zeroes make of a sum; computed by the first who needs them, who all write the same. */
-static uint32_t power_of_words[WORDS_MAX];
-
 static bool has_high_half(const struct ext4_super *s)
 {
 	return s->desc_bytes >= sizeof(struct ext4_disk_group);
@@ -34,6 +29,13 @@ static void set_block_csum(const struct ext4_super *s, struct ext4_disk_group *d
 static uint32_t inode_csum(const struct ext4_super *s, const struct ext4_disk_group *d)
 {
 	return d->inode_bitmap_csum_lo | (has_high_half(s) ? (uint32_t)d->inode_bitmap_csum_hi << 16 : 0);
+}
+
+static void set_inode_csum(const struct ext4_super *s, struct ext4_disk_group *d, uint32_t c)
+{
+	d->inode_bitmap_csum_lo = (uint16_t)c;
+	if (has_high_half(s))
+		d->inode_bitmap_csum_hi = (uint16_t)(c >> 16);
 }
 
 /* As much of the sum as the descriptor has room for. */
@@ -62,23 +64,11 @@ void ext4_block_bitmap_csum_set(struct ext4_super *s, uint32_t group, struct buf
 
 void ext4_inode_bitmap_csum_set(struct ext4_super *s, uint32_t group, struct buffer *bitmap)
 {
-	struct ext4_disk_group *d = s->group[group].desc;
-	uint32_t c;
-
-	if (!s->has_csum)
-		return;
-	c = sum(s, bitmap, s->inodes_per_group);
-	d->inode_bitmap_csum_lo = (uint16_t)c;
-	if (has_high_half(s))
-		d->inode_bitmap_csum_hi = (uint16_t)(c >> 16);
+	if (s->has_csum)
+		set_inode_csum(s, s->group[group].desc, sum(s, bitmap, s->inodes_per_group));
 }
 
-static uint32_t power_of(uint32_t words)
-{
-	if (!power_of_words[words])
-		power_of_words[words] = crc32c_power((size_t)words * 8);
-	return power_of_words[words];
-}
+/* ---- changes ---- */
 
 /* The bits [from, to) of the word `n` of a bitmap, of those that are in [first, end). */
 static uint64_t changed_bits(uint32_t n, uint32_t first, uint32_t end)
@@ -90,21 +80,41 @@ static uint64_t changed_bits(uint32_t n, uint32_t first, uint32_t end)
 
 #define WORDS_AT_MOST 16u /* more are summed up anew */
 
-void block_bitmap_csum_flip(struct ext4_super *s, uint32_t group, struct buffer *bitmap, uint32_t first, uint32_t count)
+/* Can the change of `count` bits from `first` on be added to the sum of a bitmap of `bits`? */
+static bool is_small(const struct ext4_super *s, uint32_t bits, uint32_t first, uint32_t count)
 {
-	uint32_t words = s->blocks_per_group / 64, from = first / 64, to = (first + count - 1) / 64, c = 0;
-	struct ext4_disk_group *d = s->group[group].desc;
+	return bits % 64 == 0 && has_high_half(s) && (first + count - 1) / 64 - first / 64 < WORDS_AT_MOST;
+}
 
-	if (!s->has_csum)
-		return;
-	if (s->blocks_per_group % 64 || !has_high_half(s) || to - from >= WORDS_AT_MOST) {
-		ext4_block_bitmap_csum_set(s, group, bitmap);
-		return;
-	}
-	for (uint32_t n = from; n <= to; n++) {
+/* What the sum changes by. */
+static uint32_t sum_of_change(uint32_t bits, uint32_t first, uint32_t count)
+{
+	uint32_t words = bits / 64, c = 0;
+
+	for (uint32_t n = first / 64; n <= (first + count - 1) / 64; n++) {
 		uint64_t change = changed_bits(n, first, first + count);
 
-		c ^= crc32c_multiply(crc32c(0, &change, sizeof(change)), power_of(words - 1 - n));
+		c ^= crc32c_shift(crc32c(0, &change, sizeof(change)), (words - 1 - n) * sizeof(change));
 	}
-	set_block_csum(s, d, block_csum(s, d) ^ c);
+	return c;
+}
+
+void block_bitmap_csum_flip(struct ext4_super *s, uint32_t group, struct buffer *bitmap, uint32_t first, uint32_t count)
+{
+	struct ext4_disk_group *d = s->group[group].desc;
+
+	if (!is_small(s, s->blocks_per_group, first, count))
+		ext4_block_bitmap_csum_set(s, group, bitmap);
+	else if (s->has_csum)
+		set_block_csum(s, d, block_csum(s, d) ^ sum_of_change(s->blocks_per_group, first, count));
+}
+
+void inode_bitmap_csum_flip(struct ext4_super *s, uint32_t group, struct buffer *bitmap, uint32_t index)
+{
+	struct ext4_disk_group *d = s->group[group].desc;
+
+	if (!is_small(s, s->inodes_per_group, index, 1))
+		ext4_inode_bitmap_csum_set(s, group, bitmap);
+	else if (s->has_csum)
+		set_inode_csum(s, d, inode_csum(s, d) ^ sum_of_change(s->inodes_per_group, index, 1));
 }

@@ -3,7 +3,6 @@
  * so that the last reaches to the block's end; with metadata_csum the last twelve bytes are a checksum in the shape of
  * an unused entry. An index (htree.c) hides in such blocks, so that who knows nothing of it still finds every name.
  */
-#include <core/crc.h>
 #include <core/errno.h>
 #include <core/string.h>
 
@@ -17,31 +16,20 @@ int dir_damaged(struct ext4_inode *dir, uint32_t at, const char *what)
 
 /* ---- entries ---- */
 
-static uint32_t rec_len_of(const struct ext4_disk_dirent *e)
+const char *dirent_fault(const struct ext4_disk_dirent *e, uint32_t left)
 {
-	return e->rec_len;
+	if (left < dirent_bytes(1) || e->rec_len > left || e->rec_len % 4 || e->rec_len < dirent_bytes(1))
+		return "an entry's length is impossible";
+	if (dirent_bytes(e->name_len) > e->rec_len)
+		return "a name is longer than its entry";
+	return e->inode && !e->name_len ? "an entry has no name" : "an entry has a number that no inode has";
 }
 
-bool dirent_next(const struct ext4_super *s, const struct dir_bytes *d, struct ext4_disk_dirent **e, const char **fault)
+/* Names of one length that differ tend to differ at their ends, as numbered ones do. */
+static bool is_named(const struct ext4_disk_dirent *e, const struct vfs_name *n)
 {
-	uint8_t *at = *e ? (uint8_t *)*e + rec_len_of(*e) : d->at;
-	uint32_t left = (uint32_t)(d->at + d->len - at);
-	struct ext4_disk_dirent *next = (struct ext4_disk_dirent *)(void *)at;
-
-	if (!left)
-		return false;
-	if (left < dirent_bytes(1) || rec_len_of(next) > left || rec_len_of(next) % 4 ||
-	    rec_len_of(next) < dirent_bytes(1))
-		*fault = "an entry's length is impossible";
-	else if (dirent_bytes(next->name_len) > rec_len_of(next))
-		*fault = "a name is longer than its entry";
-	else if (next->inode && !next->name_len)
-		*fault = "an entry has no name";
-	else if (next->inode > s->inodes)
-		*fault = "an entry has a number that no inode has";
-	else
-		*e = next;
-	return *e == next;
+	return e->name_len == n->len && e->inode && e->name[n->len - 1] == n->text[n->len - 1] &&
+	       !memcmp(e->name, n->text, n->len);
 }
 
 struct ext4_disk_dirent *dirent_find(const struct ext4_super *s, const struct dir_bytes *d, const struct vfs_name *n,
@@ -50,7 +38,7 @@ struct ext4_disk_dirent *dirent_find(const struct ext4_super *s, const struct di
 	struct ext4_disk_dirent *e = NULL;
 
 	for (*before = NULL; dirent_next(s, d, &e, fault); *before = e) {
-		if (e->name_len == n->len && e->inode && !memcmp(e->name, n->text, n->len))
+		if (is_named(e, n))
 			return e;
 	}
 	return NULL;
@@ -82,48 +70,6 @@ uint32_t dir_blocks(const struct ext4_inode *dir)
 struct dir_bytes dir_bytes_of(const struct ext4_super *s, struct buffer *b)
 {
 	return (struct dir_bytes){ b->data, s->block_bytes - (s->has_csum ? (uint32_t)sizeof(struct ext4_disk_dir_tail) : 0) };
-}
-
-static struct ext4_disk_dir_tail *tail_of(const struct ext4_super *s, const struct buffer *b)
-{
-	return (struct ext4_disk_dir_tail *)(void *)(b->data + s->block_bytes - sizeof(struct ext4_disk_dir_tail));
-}
-
-static uint32_t leaf_csum(const struct ext4_super *s, const struct ext4_inode *dir, const struct buffer *b)
-{
-	return crc32c(dir->csum_seed, b->data, s->block_bytes - sizeof(struct ext4_disk_dir_tail));
-}
-
-void dir_leaf_csum_set(struct ext4_inode *dir, struct buffer *b)
-{
-	struct ext4_super *s = ext4_super_of(&dir->inode);
-
-	if (s->has_csum)
-		tail_of(s, b)->checksum = leaf_csum(s, dir, b);
-}
-
-void dir_block_csum_set(struct ext4_inode *dir, uint32_t at, struct buffer *b)
-{
-	uint32_t entries = dx_entries_offset(dir, at, b);
-
-	if (entries)
-		dx_csum_set(dir, b, entries);
-	else
-		dir_leaf_csum_set(dir, b);
-}
-
-bool dir_block_is_right(struct ext4_inode *dir, uint32_t at, struct buffer *b)
-{
-	struct ext4_super *s = ext4_super_of(&dir->inode);
-	const struct ext4_disk_dir_tail *tail = tail_of(s, b);
-	uint32_t entries = dx_entries_offset(dir, at, b);
-
-	if (!s->has_csum)
-		return true;
-	if (entries)
-		return dx_csum_is_right(dir, b, entries);
-	return !tail->zero1 && !tail->zero2 && tail->rec_len == sizeof(*tail) && tail->file_type == EXT4_FT_TAIL &&
-	       tail->checksum == leaf_csum(s, dir, b);
 }
 
 int dir_read(struct ext4_inode *dir, uint32_t at, struct buffer **out)

@@ -30,8 +30,29 @@ struct dir_bytes {
 	uint32_t len;     /* without a checksum's tail */
 };
 
+/* What is wrong with an entry that has `left` bytes before the end and fails the checks of dirent_next(). */
+const char *dirent_fault(const struct ext4_disk_dirent *e, uint32_t left);
+
 /* Entry by entry: `e` starts NULL. False at the end, or *fault when an entry is impossible. */
-bool dirent_next(const struct ext4_super *s, const struct dir_bytes *d, struct ext4_disk_dirent **e, const char **fault);
+static inline bool dirent_next(const struct ext4_super *s, const struct dir_bytes *d, struct ext4_disk_dirent **e,
+			       const char **fault)
+{
+	uint8_t *at = *e ? (uint8_t *)*e + (*e)->rec_len : d->at;
+	uint32_t left = (uint32_t)(d->at + d->len - at);
+	struct ext4_disk_dirent *next = (struct ext4_disk_dirent *)(void *)at;
+
+	if (!left)
+		return false;
+	if (unlikely(left < dirent_bytes(1) || next->rec_len > left || next->rec_len % 4 ||
+		     next->rec_len < dirent_bytes(1) || next->rec_len < EXT4_DIRENT_BYTES + next->name_len ||
+		     next->inode > s->inodes || (next->inode && !next->name_len))) {
+		*fault = dirent_fault(next, left);
+		return false;
+	}
+	*e = next;
+	return true;
+}
+
 /* The entry of a name, or NULL; *before is the one before it in its block, or NULL. */
 struct ext4_disk_dirent *dirent_find(const struct ext4_super *s, const struct dir_bytes *d, const struct vfs_name *n,
 				     struct ext4_disk_dirent **before, const char **fault);
@@ -40,11 +61,27 @@ struct dir_bytes dir_bytes_of(const struct ext4_super *s, struct buffer *b);
 uint32_t dir_blocks(const struct ext4_inode *dir);
 /* A block of the directory: 0 and *out with a reference; its checksum has been checked. -EUCLEAN, -EIO. */
 int dir_read(struct ext4_inode *dir, uint32_t at, struct buffer **out);
-/* Its checksum, and that of an index; true without metadata_csum. */
-bool dir_block_is_right(struct ext4_inode *dir, uint32_t at, struct buffer *b);
 int dir_damaged(struct ext4_inode *dir, uint32_t at, const char *what);
-void dir_leaf_csum_set(struct ext4_inode *dir, struct buffer *b);
 bool dir_is_indexed(const struct ext4_inode *dir);
+
+/* ---- dir_csum.c; all of it right, too, without metadata_csum ---- */
+
+bool dir_block_is_right(struct ext4_inode *dir, uint32_t at, struct buffer *b);
+/* Anew: of a leaf; of any block. */
+void dir_leaf_csum_set(struct ext4_inode *dir, struct buffer *b);
+void dir_block_csum_set(struct ext4_inode *dir, uint32_t at, struct buffer *b);
+
+/* `len` bytes of entries change, a multiple of four, and nothing else of the block does between begin and end. */
+struct dir_edit {
+	struct ext4_inode *dir;
+	struct buffer *b;
+	uint32_t at;                     /* the block's place in the directory */
+	const uint8_t *bytes;
+	uint32_t len, before;            /* the latter: their sum */
+	bool is_leaf;
+};
+struct dir_edit dir_edit_begin(struct ext4_inode *dir, uint32_t at, struct buffer *b, const void *bytes, uint32_t len);
+void dir_edit_end(const struct dir_edit *e);
 
 /* Where a name was found. The caller puts the buffer. */
 struct dir_spot {
@@ -105,14 +142,13 @@ int dir_redirect(struct ext4_handle *h, struct ext4_inode *dir, struct dir_spot 
 /* A new directory's first block. */
 int dir_init(struct ext4_handle *h, struct ext4_inode *dir, uint32_t parent);
 int dir_set_parent(struct ext4_handle *h, struct ext4_inode *dir, uint32_t parent);
-/* Puts the entry where there is room: 0, -ENOSPC (in this block). The buffer was touched. */
-int dirent_insert(const struct ext4_super *s, struct dir_bytes *d, const struct vfs_name *n, uint32_t ino, uint32_t mode,
-		  const char **fault);
+/* Puts the entry into this leaf: 0, -ENOSPC (nothing has changed), -EUCLEAN, an error of the journal. One credit. */
+int dir_leaf_add(struct ext4_handle *h, struct ext4_inode *dir, uint32_t at, struct buffer *leaf, const struct vfs_name *n,
+		 uint32_t ino, uint32_t mode);
 /* A block more: *at its place, the buffer new and part of the handle. */
 int dir_append(struct ext4_handle *h, struct ext4_inode *dir, uint32_t *at, struct buffer **out);
 /* An empty leaf's tail. */
 void dir_leaf_init(struct ext4_inode *dir, struct buffer *b);
-void dir_block_csum_set(struct ext4_inode *dir, uint32_t at, struct buffer *b);
 int dx_add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino, uint32_t mode);
 /* A directory of one full block gets an index. */
 int dx_make(struct ext4_handle *h, struct ext4_inode *dir);

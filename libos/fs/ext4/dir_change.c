@@ -2,7 +2,7 @@
  * Changing directories: names are put where there is room, a block is added where there is none, and an entry that goes
  * leaves its room to the one before it. Directories of one full block get an index when the file system has them.
  *
- * Each change of a block is followed by its checksum.
+ * Each change of a block takes its checksum with it (dir_csum.c).
  */
 #include <core/errno.h>
 #include <core/string.h>
@@ -20,28 +20,58 @@ static void write_entry(const struct ext4_super *s, struct ext4_disk_dirent *e, 
 	memcpy(e->name, n->text, n->len);
 }
 
-int dirent_insert(const struct ext4_super *s, struct dir_bytes *d, const struct vfs_name *n, uint32_t ino, uint32_t mode,
-		  const char **fault)
+/* Bytes of an entry that its name does not leave to others. */
+static unsigned used_bytes(const struct ext4_disk_dirent *e)
 {
-	unsigned need = dirent_bytes(n->len);
+	return e->inode ? dirent_bytes(e->name_len) : 0;
+}
+
+/* The first entry that has `need` bytes behind its own; NULL: none. */
+static struct ext4_disk_dirent *find_room(const struct ext4_super *s, const struct dir_bytes *d, unsigned need,
+					  const char **fault)
+{
 	struct ext4_disk_dirent *e = NULL;
 
 	while (dirent_next(s, d, &e, fault)) {
-		unsigned used = e->inode ? dirent_bytes(e->name_len) : 0;
-
-		if (e->rec_len < used + need)
-			continue;
-		if (used) {
-			struct ext4_disk_dirent *rest = (struct ext4_disk_dirent *)(void *)((uint8_t *)e + used);
-
-			rest->rec_len = (uint16_t)(e->rec_len - used);
-			e->rec_len = (uint16_t)used;
-			e = rest;
-		}
-		write_entry(s, e, n, ino, mode);
-		return 0;
+		if (e->rec_len >= used_bytes(e) + need)
+			return e;
 	}
-	return *fault ? -EUCLEAN : -ENOSPC;
+	return NULL;
+}
+
+/* The entry gives what it does not need to a new one. */
+static void put_behind(const struct ext4_super *s, struct ext4_disk_dirent *e, const struct vfs_name *n, uint32_t ino,
+		       uint32_t mode)
+{
+	unsigned used = used_bytes(e);
+
+	if (used) {
+		struct ext4_disk_dirent *rest = (struct ext4_disk_dirent *)(void *)((uint8_t *)e + used);
+
+		rest->rec_len = (uint16_t)(e->rec_len - used);
+		e->rec_len = (uint16_t)used;
+		e = rest;
+	}
+	write_entry(s, e, n, ino, mode);
+}
+
+int dir_leaf_add(struct ext4_handle *h, struct ext4_inode *dir, uint32_t at, struct buffer *leaf, const struct vfs_name *n,
+		 uint32_t ino, uint32_t mode)
+{
+	struct dir_bytes d = dir_bytes_of(h->super, leaf);
+	const char *fault = NULL;
+	struct ext4_disk_dirent *e = find_room(h->super, &d, dirent_bytes(n->len), &fault);
+	int error;
+
+	if (!e)
+		return fault ? dir_damaged(dir, at, fault) : -ENOSPC;
+	error = ext4_touch(h, leaf);
+	if (error)
+		return error;
+	struct dir_edit edit = dir_edit_begin(dir, at, leaf, e, used_bytes(e) + dirent_bytes(n->len));
+	put_behind(h->super, e, n, ino, mode);
+	dir_edit_end(&edit);
+	return 0;
 }
 
 int dir_remove(struct ext4_handle *h, struct ext4_inode *dir, struct dir_spot *spot)
@@ -50,11 +80,12 @@ int dir_remove(struct ext4_handle *h, struct ext4_inode *dir, struct dir_spot *s
 
 	if (error)
 		return error;
+	struct dir_edit edit = dir_edit_begin(dir, spot->at, spot->b, spot->before ? spot->before : spot->e, EXT4_DIRENT_BYTES);
 	if (spot->before)
 		spot->before->rec_len = (uint16_t)(spot->before->rec_len + spot->e->rec_len);
 	else
 		spot->e->inode = 0;
-	dir_block_csum_set(dir, spot->at, spot->b);
+	dir_edit_end(&edit);
 	return 0;
 }
 
@@ -64,9 +95,10 @@ int dir_redirect(struct ext4_handle *h, struct ext4_inode *dir, struct dir_spot 
 
 	if (error)
 		return error;
+	struct dir_edit edit = dir_edit_begin(dir, spot->at, spot->b, spot->e, EXT4_DIRENT_BYTES);
 	spot->e->inode = ino;
 	spot->e->file_type = dirent_type(h->super, mode);
-	dir_block_csum_set(dir, spot->at, spot->b);
+	dir_edit_end(&edit);
 	return 0;
 }
 
@@ -131,55 +163,21 @@ int dir_append(struct ext4_handle *h, struct ext4_inode *dir, uint32_t *at, stru
 int dir_init(struct ext4_handle *h, struct ext4_inode *dir, uint32_t parent)
 {
 	static const struct vfs_name dot = { ".", 1 }, dots = { "..", 2 };
-	struct ext4_super *s = h->super;
-	const char *fault = NULL;
 	struct buffer *b;
 	uint32_t at;
 	int error = dir_append(h, dir, &at, &b);
 
 	if (error)
 		return error;
-	struct dir_bytes d = dir_bytes_of(s, b);
-	dirent_insert(s, &d, &dot, (uint32_t)dir->inode.ino, S_IFDIR, &fault);
-	dirent_insert(s, &d, &dots, parent, S_IFDIR, &fault);
-	dir_leaf_csum_set(dir, b);
+	error = dir_leaf_add(h, dir, at, b, &dot, (uint32_t)dir->inode.ino, S_IFDIR);
+	if (!error)
+		error = dir_leaf_add(h, dir, at, b, &dots, parent, S_IFDIR);
 	buffer_put(b);
 	dir->parent_ino = parent;
-	return 0;
-}
-
-/* ---- adding a name to a directory without an index ---- */
-
-static int insert_into(struct ext4_handle *h, struct ext4_inode *dir, uint32_t at, struct buffer *b,
-		       const struct vfs_name *n, uint32_t ino, uint32_t mode)
-{
-	struct dir_bytes d = dir_bytes_of(h->super, b);
-	const char *fault = NULL;
-	int error = ext4_touch(h, b);
-
-	if (!error)
-		error = dirent_insert(h->super, &d, n, ino, mode, &fault);
-	if (fault)
-		return dir_damaged(dir, at, fault);
-	if (!error)
-		dir_leaf_csum_set(dir, b);
 	return error;
 }
 
-static bool has_room(struct ext4_super *s, struct buffer *b, const struct vfs_name *n)
-{
-	struct dir_bytes d = dir_bytes_of(s, b);
-	struct ext4_disk_dirent *e = NULL;
-	const char *fault = NULL;
-
-	while (dirent_next(s, &d, &e, &fault)) {
-		unsigned used = e->inode ? dirent_bytes(e->name_len) : 0;
-
-		if (e->rec_len >= used + dirent_bytes(n->len))
-			return true;
-	}
-	return fault != NULL; /* which insert_into() tells */
-}
+/* ---- adding a name to a directory without an index ---- */
 
 /* -ENOSPC: no block has room. */
 static int add_somewhere(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino,
@@ -193,7 +191,7 @@ static int add_somewhere(struct ext4_handle *h, struct ext4_inode *dir, const st
 		error = dir_read(dir, at, &b);
 		if (error)
 			return error;
-		error = has_room(h->super, b, n) ? insert_into(h, dir, at, b, n, ino, mode) : -ENOSPC;
+		error = dir_leaf_add(h, dir, at, b, n, ino, mode);
 		buffer_put(b);
 	}
 	return error;
@@ -207,7 +205,7 @@ static int add_behind(struct ext4_handle *h, struct ext4_inode *dir, const struc
 
 	if (error)
 		return error;
-	error = insert_into(h, dir, at, b, n, ino, mode);
+	error = dir_leaf_add(h, dir, at, b, n, ino, mode);
 	buffer_put(b);
 	return error;
 }

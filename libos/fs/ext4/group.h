@@ -23,5 +23,6 @@ bool block_bitmap_csum_is_right(const struct ext4_super *s, uint32_t group, cons
 bool inode_bitmap_csum_is_right(const struct ext4_super *s, uint32_t group, const struct buffer *b);
 /* After `count` bits from `first` on have been set, or cleared, that were not, in a bitmap whose checksum was right. */
 void block_bitmap_csum_flip(struct ext4_super *s, uint32_t group, struct buffer *bitmap, uint32_t first, uint32_t count);
+void inode_bitmap_csum_flip(struct ext4_super *s, uint32_t group, struct buffer *bitmap, uint32_t index);
 
 #endif

@@ -40,30 +40,38 @@ static uint32_t select(uint32_t x, uint32_t y, uint32_t z) { return z ^ (x & (y 
 static uint32_t majority(uint32_t x, uint32_t y, uint32_t z) { return (x & y) + ((x ^ y) & z); }
 static uint32_t parity(uint32_t x, uint32_t y, uint32_t z) { return x ^ y ^ z; }
 
-static const struct {
-	uint32_t (*mix)(uint32_t x, uint32_t y, uint32_t z);
+struct round {
 	uint32_t add;
 	uint8_t word[8], by[4];
-} rounds[3] = {
-	{ select, 0, { 0, 1, 2, 3, 4, 5, 6, 7 }, { 3, 7, 11, 19 } },
-	{ majority, 0x5a827999, { 1, 3, 5, 7, 0, 2, 4, 6 }, { 3, 5, 9, 13 } },
-	{ parity, 0x6ed9eba1, { 3, 7, 2, 6, 1, 5, 0, 4 }, { 3, 9, 11, 15 } },
 };
+
+static const struct round rounds[3] = {
+	{ 0, { 0, 1, 2, 3, 4, 5, 6, 7 }, { 3, 7, 11, 19 } },
+	{ 0x5a827999, { 1, 3, 5, 7, 0, 2, 4, 6 }, { 3, 5, 9, 13 } },
+	{ 0x6ed9eba1, { 3, 7, 2, 6, 1, 5, 0, 4 }, { 3, 9, 11, 15 } },
+};
+
+/* Inlined, each round has its function and constants in it. */
+static inline __attribute__((always_inline)) void
+half_round(uint32_t v[4], const uint32_t in[8], const struct round *r, uint32_t (*mix)(uint32_t x, uint32_t y, uint32_t z))
+{
+	#pragma GCC unroll 8
+	for (unsigned i = 0; i < 8; i++) { /* a, d, c, b take turns */
+		unsigned a = (4 - i % 4) % 4;
+
+		v[a] += mix(v[(a + 1) % 4], v[(a + 2) % 4], v[(a + 3) % 4]) + in[r->word[i]] + r->add;
+		v[a] = rotate(v[a], r->by[i % 4]);
+	}
+}
 
 static void half_md4(uint32_t state[4], const uint32_t in[8])
 {
 	uint32_t v[4];
 
 	memcpy(v, state, sizeof(v));
-	for (unsigned r = 0; r < 3; r++) {
-		for (unsigned i = 0; i < 8; i++) { /* a, d, c, b take turns */
-			unsigned a = (4 - i % 4) % 4;
-
-			v[a] += rounds[r].mix(v[(a + 1) % 4], v[(a + 2) % 4], v[(a + 3) % 4]) +
-				in[rounds[r].word[i]] + rounds[r].add;
-			v[a] = rotate(v[a], rounds[r].by[i % 4]);
-		}
-	}
+	half_round(v, in, &rounds[0], select);
+	half_round(v, in, &rounds[1], majority);
+	half_round(v, in, &rounds[2], parity);
 	for (unsigned i = 0; i < 4; i++)
 		state[i] += v[i];
 }

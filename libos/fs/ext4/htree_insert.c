@@ -116,19 +116,38 @@ struct item {
 };
 
 struct items {
+	uint8_t *old;                    /* the leaf before */
 	struct item *list;
 	uint32_t count, bytes;
 };
+
+static void items_free(struct items *s)
+{
+	kfree(s->old);
+	kfree(s->list);
+}
+
+/* All the memory that a split takes: later it could no longer be given up. */
+static int items_alloc(struct items *out, const struct dir_bytes *d)
+{
+	*out = (struct items){ .old = kmalloc(d->len), .list = kmalloc(d->len / dirent_bytes(1) * sizeof(struct item)) };
+	if (out->old && out->list) {
+		memcpy(out->old, d->at, d->len);
+		return 0;
+	}
+	items_free(out);
+	return -ENOMEM;
+}
 
 static int collect(struct ext4_inode *dir, const struct dx_path *p, uint32_t at, const struct dir_bytes *d, struct items *out)
 {
 	struct ext4_super *s = ext4_super_of(&dir->inode);
 	struct ext4_disk_dirent *e = NULL;
 	const char *fault = NULL;
+	int error = items_alloc(out, d);
 
-	*out = (struct items){ .list = kmalloc(d->len / dirent_bytes(1) * sizeof(struct item)) };
-	if (!out->list)
-		return -ENOMEM;
+	if (error)
+		return error;
 	while (dirent_next(s, d, &e, &fault)) {
 		if (!e->inode)
 			continue;
@@ -140,7 +159,7 @@ static int collect(struct ext4_inode *dir, const struct dx_path *p, uint32_t at,
 	}
 	if (!fault && out->count >= 2)
 		return 0;
-	kfree(out->list);
+	items_free(out);
 	return dir_damaged(dir, at, fault ? fault : "a leaf without names has no room");
 }
 
@@ -166,40 +185,34 @@ static uint32_t middle(const struct items *s)
 	return MAX(i, 1u);
 }
 
-/* The items [from, to) of `old` one behind the other, the last reaching to the end. */
-static void pack(struct dir_bytes *d, const uint8_t *old, const struct items *s, uint32_t from, uint32_t to)
+/* The items [from, to) one behind the other, the last reaching to the end. */
+static void pack(struct dir_bytes *d, const struct items *s, uint32_t from, uint32_t to)
 {
 	uint32_t at = 0;
 
 	for (uint32_t i = from; i < to; i++) {
 		struct ext4_disk_dirent *e = (struct ext4_disk_dirent *)(void *)(d->at + at);
 
-		memcpy(e, old + s->list[i].offset, s->list[i].bytes);
+		memcpy(e, s->old + s->list[i].offset, s->list[i].bytes);
 		e->rec_len = i + 1 < to ? s->list[i].bytes : (uint16_t)(d->len - at);
 		at += e->rec_len;
 	}
 }
 
-/* *first: the lowest hash of the new leaf, odd when the old one ends with it, too. */
-static int move_half(struct ext4_inode *dir, struct items *s, struct buffer *leaf, struct buffer *fresh, uint32_t *first)
+/* The lowest hash of the new leaf, odd when the old one ends with it, too. */
+static uint32_t move_half(struct ext4_inode *dir, struct items *s, struct buffer *leaf, struct buffer *fresh)
 {
 	struct ext4_super *super = ext4_super_of(&dir->inode);
 	struct dir_bytes low = dir_bytes_of(super, leaf), high = dir_bytes_of(super, fresh);
-	uint8_t *old = kmalloc(low.len);
 	uint32_t at;
 
-	if (!old)
-		return -ENOMEM;
-	memcpy(old, low.at, low.len);
 	sort(s);
 	at = middle(s);
-	*first = s->list[at].hash + (s->list[at - 1].hash == s->list[at].hash);
-	pack(&low, old, s, 0, at);
-	pack(&high, old, s, at, s->count);
-	kfree(old);
+	pack(&low, s, 0, at);
+	pack(&high, s, at, s->count);
 	dir_leaf_csum_set(dir, leaf);
 	dir_leaf_csum_set(dir, fresh);
-	return 0;
+	return s->list[at].hash + (s->list[at - 1].hash == s->list[at].hash);
 }
 
 static int split_with(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path *p, struct items *items,
@@ -207,7 +220,7 @@ static int split_with(struct ext4_handle *h, struct ext4_inode *dir, struct dx_p
 {
 	struct dx_frame *parent = &p->frame[p->depth - 1];
 	struct buffer *fresh;
-	uint32_t at, first;
+	uint32_t at;
 	int error = ext4_touch(h, parent->b);
 
 	if (!error)
@@ -216,11 +229,9 @@ static int split_with(struct ext4_handle *h, struct ext4_inode *dir, struct dx_p
 		error = dir_append(h, dir, &at, &fresh);
 	if (error)
 		return error;
-	error = move_half(dir, items, leaf, fresh, &first);
-	if (!error)
-		frame_insert(dir, parent, first, at);
+	frame_insert(dir, parent, move_half(dir, items, leaf, fresh), at);
 	buffer_put(fresh);
-	return error;
+	return 0;
 }
 
 static int split_leaf(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path *p, struct buffer *leaf)
@@ -232,23 +243,7 @@ static int split_leaf(struct ext4_handle *h, struct ext4_inode *dir, struct dx_p
 	if (error)
 		return error;
 	error = split_with(h, dir, p, &items, leaf);
-	kfree(items.list);
-	return error;
-}
-
-static int insert(struct ext4_handle *h, struct ext4_inode *dir, uint32_t at, struct buffer *leaf, const struct vfs_name *n,
-		  uint32_t ino, uint32_t mode)
-{
-	struct dir_bytes d = dir_bytes_of(h->super, leaf);
-	const char *fault = NULL;
-	int error = ext4_touch(h, leaf);
-
-	if (!error)
-		error = dirent_insert(h->super, &d, n, ino, mode, &fault);
-	if (fault)
-		return dir_damaged(dir, at, fault);
-	if (!error)
-		dir_leaf_csum_set(dir, leaf);
+	items_free(&items);
 	return error;
 }
 
@@ -264,7 +259,7 @@ static int try_add(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path
 	if (h->super->has_csum && dx_block_is_node(h->super, leaf))
 		ret = dir_damaged(dir, p->leaf, "it should be a leaf");
 	if (!ret)
-		ret = insert(h, dir, p->leaf, leaf, n, ino, mode);
+		ret = dir_leaf_add(h, dir, p->leaf, leaf, n, ino, mode);
 	if (ret == -ENOSPC) {
 		ret = make_room(h, dir, p);
 		if (!ret) {

@@ -99,18 +99,26 @@ static int need_block_bitmap(struct ext4_handle *h, uint32_t group)
 	return error;
 }
 
+static bool is_uninit(const struct ext4_super *s, const struct ext4_group *g)
+{
+	return group_has_checksum(s) && g->desc->flags & EXT4_GROUP_INODE_UNINIT;
+}
+
+/* The group's first inode: its bitmap, computed so far, means something from now on. */
+static void begin_use(struct ext4_super *s, uint32_t group, struct buffer *bitmap)
+{
+	s->group[group].desc->flags &= (uint16_t)~EXT4_GROUP_INODE_UNINIT;
+	s->group[group].itable_unused = s->inodes_per_group;
+	ext4_inode_bitmap_csum_set(s, group, bitmap);
+}
+
 static void note_taken(struct ext4_super *s, struct ext4_group *g, uint32_t index, bool dir)
 {
 	g->free_inodes--;
 	g->dirs += dir;
 	__atomic_fetch_sub(&s->free_inodes, 1, __ATOMIC_RELAXED);
-	if (!group_has_checksum(s))
-		return;
-	if (g->desc->flags & EXT4_GROUP_INODE_UNINIT) {
-		g->desc->flags &= (uint16_t)~EXT4_GROUP_INODE_UNINIT;
-		g->itable_unused = s->inodes_per_group;
-	}
-	g->itable_unused = MIN(g->itable_unused, s->inodes_per_group - 1 - index);
+	if (group_has_checksum(s))
+		g->itable_unused = MIN(g->itable_unused, s->inodes_per_group - 1 - index);
 }
 
 static int take_bit(struct ext4_handle *h, uint32_t group, struct buffer *bitmap, bool dir, uint32_t *index)
@@ -132,8 +140,11 @@ static int take_bit(struct ext4_handle *h, uint32_t group, struct buffer *bitmap
 	if (error)
 		return error;
 	bits_set(bitmap->data, *index, 1);
+	if (is_uninit(s, g))
+		begin_use(s, group, bitmap);
+	else
+		inode_bitmap_csum_flip(s, group, bitmap, *index);
 	note_taken(s, g, *index, dir);
-	ext4_inode_bitmap_csum_set(s, group, bitmap);
 	ext4_group_write(s, group);
 	return 0;
 }
@@ -196,7 +207,7 @@ static int clear_bit(struct ext4_handle *h, uint32_t group, uint32_t index, bool
 		g->free_inodes++;
 		g->dirs -= dir && g->dirs;
 		__atomic_fetch_add(&s->free_inodes, 1, __ATOMIC_RELAXED);
-		ext4_inode_bitmap_csum_set(s, group, bitmap);
+		inode_bitmap_csum_flip(s, group, bitmap, index);
 		ext4_group_write(s, group);
 	}
 	buffer_put(bitmap);
