@@ -170,6 +170,10 @@ int ext4_allocate(struct inode *inode, int mode, int64_t offset, int64_t len)
 		return -EOPNOTSUPP;
 	if (end > map_max_size(i))
 		return -EFBIG;
+	if (!(mode & KEEP_SIZE))
+		error = map_allow_size(i, end);
+	if (error)
+		return error;
 	if (mode & PUNCH_HOLE) {
 		error = change_blocks(i, offset, MIN(end, ALIGN_UP(inode->size, (int64_t)PAGE_SIZE)), step_hole);
 	} else {

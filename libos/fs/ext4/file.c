@@ -297,13 +297,14 @@ int ext4_sync_data(struct ext4_super *s)
 
 /* ---- durability ---- */
 
+/* The pages are written: a commit that has not flushed yet makes them durable, too. */
 static int sync_journal(struct ext4_super *s, const struct ext4_inode *i, bool data_only)
 {
 	journal_tid tid = data_only ? i->datasync_tid : i->sync_tid;
-	int error = tid ? journal_wait(s->journal, tid) : 0;
+	bool flushed = s->options.no_barrier || journal_will_flush(s->journal, tid);
+	int error = journal_wait(s->journal, tid);
 
-	/* The transaction may have been durable before these pages were written. */
-	return error || s->options.no_barrier ? error : blkdev_flush(s->dev);
+	return error || flushed ? error : blkdev_flush(s->dev);
 }
 
 int ext4_sync_inode(struct inode *inode, bool data_only)
@@ -356,6 +357,8 @@ static kssize_t file_read(struct file *f, struct uio *u)
 
 static kssize_t write_locked(struct file *f, struct ext4_inode *i, struct uio *u)
 {
+	int error;
+
 	if (f->flags & O_APPEND)
 		u->offset = i->inode.size;
 	if (!u->left)
@@ -363,7 +366,8 @@ static kssize_t write_locked(struct file *f, struct ext4_inode *i, struct uio *u
 	if (u->offset >= map_max_size(i))
 		return -EFBIG;
 	u->left = (size_t)MIN((uint64_t)u->left, (uint64_t)(map_max_size(i) - u->offset));
-	return cache_write(&i->bytes, u);
+	error = map_allow_size(i, u->offset + (int64_t)u->left);
+	return error ? error : cache_write(&i->bytes, u);
 }
 
 static kssize_t file_write(struct file *f, struct uio *u)

@@ -243,6 +243,8 @@ int ext4_inode_load(struct ext4_super *s, uint32_t ino, const struct ext4_disk_i
 		return damaged(s, ino, "its checksum is wrong");
 	load_numbers(s, raw, i);
 	i->extra_isize = (uint16_t)extra;
+	if (s->journal) /* who had it in memory before may have changed it */
+		i->sync_tid = i->datasync_tid = journal_newest(s->journal);
 	times_load(&i->inode, raw, extra);
 	error = check_kind(s, i);
 	if (error)

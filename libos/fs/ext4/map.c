@@ -211,6 +211,23 @@ int map_last(struct ext4_inode *i, uint32_t from, struct extent_run *last)
 	return error;
 }
 
+#define SMALL_FILE_MAX 0x7fffffff
+
+static void set_large_file(struct ext4_super *s)
+{
+	s->disk->feature_ro_compat |= EXT4_RO_LARGE_FILE;
+	s->ro_compat |= EXT4_RO_LARGE_FILE;
+}
+
+int map_allow_size(struct ext4_inode *i, int64_t size)
+{
+	struct ext4_super *s = extent_super(i);
+
+	if (size <= SMALL_FILE_MAX || ext4_has_ro(s, EXT4_RO_LARGE_FILE))
+		return 0;
+	return ext4_super_change(s, set_large_file);
+}
+
 int64_t map_max_size(const struct ext4_inode *i)
 {
 	const struct ext4_super *s = extent_super(i);

@@ -29,5 +29,7 @@ int map_renew(struct ext4_handle *h, struct ext4_inode *i, unsigned credits);
 void map_count_blocks(struct ext4_inode *i, int64_t blocks);
 /* The largest size that a file with such a map can have. */
 int64_t map_max_size(const struct ext4_inode *i);
+/* Before a file gets this size, without a handle: the superblock says that there are large ones. 0, -EROFS, -EIO. */
+int map_allow_size(struct ext4_inode *i, int64_t size);
 
 #endif

@@ -143,8 +143,10 @@ int ext4_resize(struct inode *inode, int64_t size)
 
 	if (size > map_max_size(i))
 		return -EFBIG;
-	if (size >= inode->size)
-		return set_size(i, size, false);
+	if (size >= inode->size) {
+		error = map_allow_size(i, size);
+		return error ? error : set_size(i, size, false);
+	}
 	error = zero_tail(i, size);
 	if (!error)
 		error = set_size(i, size, true);

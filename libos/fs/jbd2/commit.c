@@ -183,6 +183,9 @@ static int barrier(struct journal *j)
 	const struct jlog *l = &j->log;
 	int error = 0;
 
+	spin_lock(&j->lock);
+	j->committing->flushing = true;
+	spin_unlock(&j->lock);
 	if (planted(JOURNAL_BARRIER))
 		return 0;
 	if (l->place.dev != l->place.buffers->dev)

@@ -25,6 +25,7 @@
 struct transaction {
 	journal_tid tid;             /* [I] */
 	bool locked;                 /* [j] */
+	bool flushing;               /* [j] what is written to the device from now on is not in its flush */
 	uint32_t handles;            /* [j] */
 	uint32_t reserved;           /* [j] credits: those used, and those that handles still have */
 	struct list blocks;          /* [j] while running, then [c]: members of struct journal_block */

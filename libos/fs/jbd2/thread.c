@@ -170,10 +170,32 @@ int journal_wait(struct journal *j, journal_tid tid)
 	return error;
 }
 
+bool journal_will_flush(struct journal *j, journal_tid tid)
+{
+	bool will;
+
+	spin_lock(&j->lock);
+	will = is_under_way(j, tid);
+	if (j->committing && journal_tid_reached(j->committing->tid, tid))
+		will &= !j->committing->flushing;
+	spin_unlock(&j->lock);
+	return will;
+}
+
 /* [j] The newest transaction there is. */
 static journal_tid newest(const struct journal *j)
 {
 	return j->next - 1;
+}
+
+journal_tid journal_newest(struct journal *j)
+{
+	journal_tid tid;
+
+	spin_lock(&j->lock);
+	tid = newest(j);
+	spin_unlock(&j->lock);
+	return tid;
 }
 
 void journal_commit_soon(struct journal *j)
@@ -185,12 +207,7 @@ void journal_commit_soon(struct journal *j)
 
 int journal_commit(struct journal *j)
 {
-	journal_tid tid;
-
-	spin_lock(&j->lock);
-	tid = newest(j);
-	spin_unlock(&j->lock);
-	return journal_wait(j, tid);
+	return journal_wait(j, journal_newest(j));
 }
 
 int journal_checkpoint(struct journal *j)

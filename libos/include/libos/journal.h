@@ -101,6 +101,12 @@ void journal_commit_soon(struct journal *j);                     /* starts one, 
 int journal_wait(struct journal *j, journal_tid tid);            /* until it is durable; starts its commit if need be */
 int journal_commit(struct journal *j);                           /* everything stopped before is durable */
 int journal_checkpoint(struct journal *j);                       /* commits, and everything is in its place, flushed */
+journal_tid journal_newest(struct journal *j);                   /* no transaction is younger */
+/*
+ * Will a flush of the device still come before this transaction is durable? Then who has written to the device before
+ * this call, and waits for the transaction after it, needs no flush of his own.
+ */
+bool journal_will_flush(struct journal *j, journal_tid tid);
 
 /*
  * Called when a transaction is durable (error 0) or will never be. In the commit thread, which must not wait
