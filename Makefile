@@ -37,7 +37,7 @@ O        := build/$(IMAGE)
 
 # Packages that the goals need, by group of tools/setup.
 setup_groups := build $(if $(filter run debug bench bench-%,$(goals)),run) \
-	$(if $(filter test unit crash kiln-fs fsck.kiln fuzz-fsck native check fuzz fuzz-text fuzz-binary fuzz-udp fuzz-tls fuzz-jbd2 fuzz-vfs fuzz-ext4 build/native/% land-check,$(goals)),\
+	$(if $(filter test unit crash kiln-fs interchange fsck.kiln fuzz-fsck native check fuzz fuzz-text fuzz-binary fuzz-udp fuzz-tls fuzz-jbd2 fuzz-vfs fuzz-ext4 build/native/% land-check,$(goals)),\
 	run test) $(filter debug fresh,$(goals)) \
 	$(if $(filter bench bench-%,$(goals)),bench)
 empty        :=
@@ -69,12 +69,12 @@ savedefconfig: ## write the current options to configs/<image>_defconfig (DEFCON
 menuconfig nconfig oldconfig savedefconfig: $(setup)
 
 # Goals that read no configuration: nothing is built, fetched or set up for them.
-unconfigured := help clean doctor setup unit crash kiln-fs fsck.kiln fuzz-fsck native fuzz fuzz-text fuzz-binary fuzz-udp fuzz-tls fuzz-jbd2 fuzz-vfs fuzz-ext4 build/native/% test check fresh \
+unconfigured := help clean doctor setup unit crash kiln-fs interchange fsck.kiln fuzz-fsck native fuzz fuzz-text fuzz-binary fuzz-udp fuzz-tls fuzz-jbd2 fuzz-vfs fuzz-ext4 build/native/% test check fresh \
 	land-check stop trace profile bench bench-% soak menuconfig nconfig oldconfig savedefconfig %_defconfig
 ifneq ($(filter-out $(unconfigured),$(goals)),)
 include tools/build/image.mk
 endif
-ifneq ($(filter unit crash kiln-fs fsck.kiln fuzz-fsck,$(goals)),)
+ifneq ($(filter unit crash kiln-fs interchange fsck.kiln fuzz-fsck,$(goals)),)
 include tools/build/unit.mk
 endif
 

@@ -1,6 +1,7 @@
 /*
  * The commands of kiln-fs. Paths are those of the disk, from its root; the disk is mounted at /disk of a tree in memory.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,8 @@
 #include <libos/blkdev.h>
 #include <libos/vfs.h>
 
+#include "disk.h"
 #include "kiln-fs.h"
-
-#define PATH_ROOM (VFS_PATH_MAX + 8)
-#define CHUNK     KIB(256)
 
 struct command {
 	const char *name, *arguments, *what;
@@ -21,21 +20,20 @@ struct command {
 	int (*run)(int argc, char **argv); /* 0 or an errno */
 };
 
-/* The disk's path as the VFS has it here. */
-static const char *on_disk(const char *path, char *buf)
+const char *on_disk(const char *path, char *buf)
 {
 	snprintf(buf, PATH_ROOM, "/disk/%s", path);
 	return buf;
 }
 
-static int complain(const char *what, int error)
+int complain(const char *what, int error)
 {
 	if (error)
 		fprintf(stderr, "kiln-fs: %s: %s\n", what, strerror(-error));
 	return error;
 }
 
-static int walk(const char *path, unsigned flags, struct path *out)
+int disk_walk(const char *path, unsigned flags, struct path *out)
 {
 	char buf[PATH_ROOM];
 
@@ -43,17 +41,6 @@ static int walk(const char *path, unsigned flags, struct path *out)
 }
 
 /* ---- directories ---- */
-
-struct entry {
-	char *name;
-	uint64_t ino;
-};
-
-struct listing {
-	struct dir_sink sink;
-	struct entry *entries;
-	size_t count, room;
-};
 
 static bool add(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode, uint64_t next)
 {
@@ -77,18 +64,18 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
 }
 
-static void list_free(struct listing *l)
+void list_free(struct listing *l)
 {
 	for (size_t i = 0; i < l->count; i++)
 		free(l->entries[i].name);
 	free(l->entries);
 }
 
-static int list_read(const char *path, struct listing *l)
+int list_read(const char *path, struct listing *l)
 {
 	struct path p;
 	uint64_t position = 0;
-	int error = walk(path, WALK_FOLLOW | WALK_DIR, &p);
+	int error = disk_walk(path, WALK_FOLLOW | WALK_DIR, &p);
 
 	*l = (struct listing){ .sink = { add } };
 	if (error)
@@ -121,7 +108,7 @@ static int print_entry(const char *path, const char *shown)
 	struct kstat st;
 	struct path p;
 	kssize_t n = 0;
-	int error = walk(path, 0, &p);
+	int error = disk_walk(path, 0, &p);
 
 	if (error)
 		return error;
@@ -189,37 +176,6 @@ static int do_tree(int argc, char **argv)
 
 /* ---- bytes ---- */
 
-static kssize_t transfer(struct file *f, void *buf, size_t len, int64_t offset, bool reading)
-{
-	struct uio_vec vec = { buf, len };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true };
-
-	if (reading)
-		return f->ops->read ? f->ops->read(f, &u) : -EINVAL;
-	return f->ops->write ? f->ops->write(f, &u) : -EINVAL;
-}
-
-static int copy_out(const char *path, FILE *to)
-{
-	static char buf[CHUNK];
-	char name[PATH_ROOM];
-	int64_t at = 0;
-	struct file *f;
-	kssize_t n = vfs_open(NULL, on_disk(path, name), O_RDONLY | O_NOATIME, 0, &f);
-
-	if (n)
-		return complain(path, (int)n);
-	while ((n = transfer(f, buf, sizeof(buf), at, true)) > 0) {
-		if (fwrite(buf, 1, (size_t)n, to) != (size_t)n) {
-			n = -EIO;
-			break;
-		}
-		at += n;
-	}
-	file_put(f);
-	return complain(path, (int)n);
-}
-
 static int do_cat(int argc, char **argv)
 {
 	int error = 0;
@@ -232,53 +188,40 @@ static int do_cat(int argc, char **argv)
 	return error;
 }
 
+static bool is_recursive(int argc, char **argv)
+{
+	return argc == 3 && !strcmp(argv[0], "-r");
+}
+
 static int do_get(int argc, char **argv)
 {
-	FILE *to = fopen(argv[1], "wb");
+	FILE *to;
 	int error;
 
-	(void)argc;
-	if (!to) {
-		perror(argv[1]);
-		return -EIO;
-	}
+	if (is_recursive(argc, argv))
+		return copy_tree_out(argv[1], argv[2]);
+	if (argc == 3)
+		return complain(argv[0], -EINVAL);
+	to = fopen(argv[1], "wb");
+	if (!to)
+		return complain(argv[1], -errno);
 	error = copy_out(argv[0], to);
 	return fclose(to) && !error ? complain(argv[1], -EIO) : error;
 }
 
-static int copy_in(FILE *from, const char *path)
-{
-	static char buf[CHUNK];
-	char name[PATH_ROOM];
-	int64_t at = 0;
-	struct file *f;
-	kssize_t n = vfs_open(NULL, on_disk(path, name), O_CREAT | O_TRUNC | O_WRONLY, 0644, &f);
-	size_t len;
-
-	if (n)
-		return complain(path, (int)n);
-	while (n >= 0 && (len = fread(buf, 1, sizeof(buf), from)) > 0) {
-		for (size_t done = 0; done < len && n >= 0; done += (size_t)MAX(n, 0))
-			n = transfer(f, buf + done, len - done, at + (int64_t)done, false);
-		at += (int64_t)len;
-	}
-	file_put(f);
-	return n < 0 ? complain(path, (int)n) : 0;
-}
-
 static int do_put(int argc, char **argv)
 {
-	FILE *from = strcmp(argv[0], "-") ? fopen(argv[0], "rb") : stdin;
+	FILE *from;
 	int error;
 
-	(void)argc;
-	if (!from) {
-		perror(argv[0]);
-		return -EIO;
-	}
-	error = copy_in(from, argv[1]);
-	if (!error && ferror(from))
-		error = complain(argv[0], -EIO);
+	if (is_recursive(argc, argv))
+		return copy_tree_in(argv[1], argv[2]);
+	if (argc == 3)
+		return complain(argv[0], -EINVAL);
+	from = strcmp(argv[0], "-") ? fopen(argv[0], "rb") : stdin;
+	if (!from)
+		return complain(argv[0], -errno);
+	error = copy_in(from, argv[1], 0644);
 	fclose(from);
 	return error;
 }
@@ -341,7 +284,7 @@ static int do_ln(int argc, char **argv)
 		return complain(argv[0], -EINVAL);
 	if (argc == 3)
 		return complain(argv[2], vfs_create(NULL, on_disk(argv[2], buf), S_IFLNK | 0777, 0, argv[1]));
-	error = walk(argv[0], 0, &p);
+	error = disk_walk(argv[0], 0, &p);
 	if (error)
 		return error;
 	error = complain(argv[1], vfs_link(&p, NULL, on_disk(argv[1], buf)));
@@ -370,7 +313,7 @@ static int do_stat(int argc, char **argv)
 	struct inode *inode;
 	struct kstat st;
 	struct path p;
-	int error = walk(argv[0], 0, &p);
+	int error = disk_walk(argv[0], 0, &p);
 
 	(void)argc;
 	if (error)
@@ -395,7 +338,7 @@ static int do_df(int argc, char **argv)
 {
 	struct abi_statfs st;
 	struct path p;
-	int error = walk("/", WALK_DIR, &p);
+	int error = disk_walk("/", WALK_DIR, &p);
 
 	(void)argc, (void)argv;
 	if (error)
@@ -419,8 +362,8 @@ static const struct command commands[] = {
 	{ "ls", "[PATH]", "list a directory", 0, 1, false, do_ls },
 	{ "tree", "[PATH]", "list everything below a directory", 0, 1, false, do_tree },
 	{ "cat", "PATH...", "print files", 1, 1000, false, do_cat },
-	{ "get", "PATH FILE", "copy a file of the disk to one of this machine", 2, 2, false, do_get },
-	{ "put", "FILE PATH", "copy a file of this machine (-: standard input) to the disk", 2, 2, true, do_put },
+	{ "get", "[-r] PATH FILE", "copy a file of the disk to one of this machine, or a tree to a new folder", 2, 3, false, do_get },
+	{ "put", "[-r] FILE PATH", "copy a file of this machine (-: standard input) to the disk, or a folder", 2, 3, true, do_put },
 	{ "mkdir", "PATH...", "make directories", 1, 1000, true, do_mkdir },
 	{ "rm", "[-r] PATH...", "remove files, or whole trees", 1, 1000, true, do_rm },
 	{ "mv", "FROM TO", "rename", 2, 2, true, do_mv },
@@ -434,7 +377,7 @@ static int usage(void)
 {
 	fprintf(stderr, "kiln-fs DISK COMMAND ...: a file with ext4 on it, through the code of Kiln's images\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(stderr, "  %-7s %-13s %s\n", commands[i].name, commands[i].arguments, commands[i].what);
+		fprintf(stderr, "  %-7s %-14s %s\n", commands[i].name, commands[i].arguments, commands[i].what);
 	return 2;
 }
 

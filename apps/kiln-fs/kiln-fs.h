@@ -1,8 +1,10 @@
-/* kiln-fs: between main.c (the machine that it is), filedisk.c (the disk) and commands.c. */
+/* kiln-fs: between main.c (the machine that it is), filedisk.c (the disk), hostfile.c, and commands.c; disk.h has the rest. */
 #ifndef KILN_FS_H
 #define KILN_FS_H
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 
 struct blkdev;
 
@@ -14,5 +16,19 @@ struct blkdev *filedisk_open(const char *path, enum filedisk_mode mode);
 
 /* What the command line asks for, in a thread: the program's exit status. */
 int commands_run(int argc, char **argv);
+
+/* ---- hostfile.c: files of this machine; 0 or a negative errno ---- */
+
+enum host_kind { HOST_FOLDER, HOST_FILE, HOST_LINK, HOST_OTHER };
+
+int host_look(const char *path, enum host_kind *kind, uint32_t *mode); /* the latter: permissions */
+/* The target, with a 0 behind it. */
+int host_read_link(const char *path, char *buf, size_t size);
+/* These make something that was not there. */
+int host_make_link(const char *target, const char *path);
+int host_make_folder(const char *path, uint32_t mode);
+int host_make_file(const char *path, uint32_t mode, FILE **out);
+/* Calls `each` with every name in a folder but "." and "..": 0, or the first of its errors. */
+int host_each(const char *path, int (*each)(void *arg, const char *name), void *arg);
 
 #endif
