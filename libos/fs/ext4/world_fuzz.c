@@ -464,6 +464,8 @@ int journal_write(struct journal_handle *h, struct buffer *b) { (void)h, (void)b
 int journal_create(struct journal_handle *h, struct buffer *b) { (void)h, (void)b; no_journal(); }
 int journal_forget(struct journal_handle *h, uint64_t n, struct buffer *b) { (void)h, (void)n, (void)b; no_journal(); }
 int journal_wait(struct journal *j, journal_tid tid) { (void)j, (void)tid; no_journal(); }
+journal_tid journal_newest(struct journal *j) { (void)j; no_journal(); }
+bool journal_will_flush(struct journal *j, journal_tid tid) { (void)j, (void)tid; no_journal(); }
 int journal_commit(struct journal *j) { (void)j; no_journal(); }
 int journal_checkpoint(struct journal *j) { (void)j; no_journal(); }
 void journal_on_commit(struct journal_handle *h, struct journal_callback *c) { (void)h, (void)c; no_journal(); }
