@@ -51,6 +51,25 @@ TEST(copy_faultable_tells_what_it_could_not_copy)
 	vm_stack_free(page, PAGE_SIZE);
 }
 
+/* The end of what is there lies anywhere in the long lines that pages are copied by. */
+TEST(copy_faultable_ends_at_the_very_byte_of_a_page)
+{
+	static char buf[PAGE_SIZE] __attribute__((aligned(8)));
+	char *page = vm_stack_alloc(PAGE_SIZE);
+
+	CHECK(page);
+	for (size_t i = 0; i < PAGE_SIZE; i++)
+		page[i] = (char)(i % 251 + 1);
+	for (size_t from = 0; from < PAGE_SIZE; from += 264) {
+		memset(buf, 0, sizeof(buf));
+		CHECK_EQ(arch_copy_faultable(buf, page + from, PAGE_SIZE), from);
+		CHECK(!memcmp(buf, page + from, PAGE_SIZE - from));
+		CHECK(!from || !buf[PAGE_SIZE - from]);
+		CHECK_EQ(arch_copy_faultable(page + from, buf, PAGE_SIZE), from);
+	}
+	vm_stack_free(page, PAGE_SIZE);
+}
+
 TEST(copy_faultable_refuses_to_write_code)
 {
 	char byte = 0;

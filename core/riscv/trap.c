@@ -14,8 +14,9 @@
 #include "hart.h"
 #include "trap_frame.h"
 
+/* Instructions in [from, to) that may fault, and where to go on then. */
 struct fixup {
-	uint64_t at, go_on;
+	uint64_t from, to, go_on;
 };
 
 extern const struct fixup __start_fixups[], __stop_fixups[];
@@ -54,7 +55,7 @@ void trap_interrupt(unsigned long scause, struct trap_frame *frame)
 static bool fix_up(struct trap_frame *frame)
 {
 	for (const struct fixup *f = __start_fixups; f < __stop_fixups; f++) {
-		if (f->at == frame->sepc) {
+		if (frame->sepc >= f->from && frame->sepc < f->to) {
 			frame->sepc = f->go_on;
 			return true;
 		}

@@ -138,23 +138,34 @@ frame_call:
 	sret
 
 /*
- * arch_copy_faultable(dst, src, len): words while both ends are aligned alike, else bytes. A fault at a
- * word goes on byte by byte, up to the very byte that cannot be copied; there it goes on at `done`, with a2 the bytes
- * still to copy.
+ * arch_copy_faultable(dst, src, len): words while both ends are aligned alike, else bytes. A fault among the words of
+ * a line goes on byte by byte from the line's beginning, up to the very byte that cannot be copied; there it goes on
+ * at `done`, with a2 the bytes still to copy. Lines are 1 KiB long while there are as many, since a page of a
+ * file goes this way, then 32.
  */
-	.macro	fixup, insn:vararg
-9999:	\insn
+	.macro	fixup, from, to, go_on
 	.pushsection .fixups, "a"
 	.balign	8
-	.dword	9999b, bytes
+	.dword	\from, \to, \go_on
 	.popsection
 	.endm
-	.macro	fixup_byte, insn:vararg
-9999:	\insn
-	.pushsection .fixups, "a"
-	.balign	8
-	.dword	9999b, done
-	.popsection
+	.macro	copy_64, at
+	ld	t3, \at+0(a1)
+	ld	t4, \at+8(a1)
+	ld	t5, \at+16(a1)
+	ld	t6, \at+24(a1)
+	ld	a3, \at+32(a1)
+	ld	a4, \at+40(a1)
+	ld	a5, \at+48(a1)
+	ld	a6, \at+56(a1)
+	sd	t3, \at+0(a0)
+	sd	t4, \at+8(a0)
+	sd	t5, \at+16(a0)
+	sd	t6, \at+24(a0)
+	sd	a3, \at+32(a0)
+	sd	a4, \at+40(a0)
+	sd	a5, \at+48(a0)
+	sd	a6, \at+56(a0)
 	.endm
 
 	.globl	arch_copy_faultable
@@ -165,78 +176,72 @@ arch_copy_faultable:
 head:	andi	t0, a0, 7
 	beqz	t0, lines
 	beqz	a2, done
-	fixup_byte lbu t1, 0(a1)
-	fixup_byte sb t1, 0(a0)
+head_byte:
+	lbu	t1, 0(a1)
+	sb	t1, 0(a0)
+head_next:
 	addi	a0, a0, 1
 	addi	a1, a1, 1
 	addi	a2, a2, -1
 	j	head
-lines:	li	t2, 128 /* a page of a file goes this way */
+lines:	li	t2, 1024
 	bltu	a2, t2, words
-1:	.irp	at, 0, 64
-	fixup	ld t3, \at+0(a1)
-	fixup	ld t4, \at+8(a1)
-	fixup	ld t5, \at+16(a1)
-	fixup	ld t6, \at+24(a1)
-	fixup	ld a3, \at+32(a1)
-	fixup	ld a4, \at+40(a1)
-	fixup	ld a5, \at+48(a1)
-	fixup	ld a6, \at+56(a1)
-	fixup	sd t3, \at+0(a0)
-	fixup	sd t4, \at+8(a0)
-	fixup	sd t5, \at+16(a0)
-	fixup	sd t6, \at+24(a0)
-	fixup	sd a3, \at+32(a0)
-	fixup	sd a4, \at+40(a0)
-	fixup	sd a5, \at+48(a0)
-	fixup	sd a6, \at+56(a0)
+line:	.irp	at, 0, 64, 128, 192, 256, 320, 384, 448, 512, 576, 640, 704, 768, 832, 896, 960
+	copy_64	\at
 	.endr
-	addi	a0, a0, 128
-	addi	a1, a1, 128
-	addi	a2, a2, -128
-	bgeu	a2, t2, 1b
+line_next:
+	addi	a0, a0, 1024
+	addi	a1, a1, 1024
+	addi	a2, a2, -1024
+	bgeu	a2, t2, line
 words:	li	t2, 32
 	bltu	a2, t2, tail
-	fixup	ld t3, 0(a1)
-	fixup	ld t4, 8(a1)
-	fixup	ld t5, 16(a1)
-	fixup	ld t6, 24(a1)
-	fixup	sd t3, 0(a0)
-	fixup	sd t4, 8(a0)
-	fixup	sd t5, 16(a0)
-	fixup	sd t6, 24(a0)
+short_line:
+	ld	t3, 0(a1)
+	ld	t4, 8(a1)
+	ld	t5, 16(a1)
+	ld	t6, 24(a1)
+	sd	t3, 0(a0)
+	sd	t4, 8(a0)
+	sd	t5, 16(a0)
+	sd	t6, 24(a0)
+short_next:
 	addi	a0, a0, 32
 	addi	a1, a1, 32
 	addi	a2, a2, -32
-	j	words
+	bgeu	a2, t2, short_line
 tail:	li	t2, 8
-1:	bltu	a2, t2, bytes
-	fixup	ld t3, 0(a1)
-	fixup	sd t3, 0(a0)
+	bltu	a2, t2, bytes
+word:	ld	t3, 0(a1)
+	sd	t3, 0(a0)
+word_next:
 	addi	a0, a0, 8
 	addi	a1, a1, 8
 	addi	a2, a2, -8
-	j	1b
+	bgeu	a2, t2, word
 bytes:	beqz	a2, done
-	fixup_byte lbu t1, 0(a1)
-	fixup_byte sb t1, 0(a0)
+byte:	lbu	t1, 0(a1)
+	sb	t1, 0(a0)
+byte_next:
 	addi	a0, a0, 1
 	addi	a1, a1, 1
 	addi	a2, a2, -1
 	j	bytes
 done:	mv	a0, a2
 	ret
+	fixup	line, line_next, bytes
+	fixup	short_line, short_next, bytes
+	fixup	word, word_next, bytes
+	fixup	head_byte, head_next, done
+	fixup	byte, byte_next, done
 
 /* probe_stimecmp(value): writes stimecmp; 0, or 1 when the hart or its firmware refuses. */
 	.globl	probe_stimecmp
 probe_stimecmp:
 	mv	a1, a0
 	li	a0, 0
-9998:	csrw	CSR_STIMECMP, a1
+1:	csrw	CSR_STIMECMP, a1
+2:	ret
+3:	li	a0, 1
 	ret
-1:	li	a0, 1
-	ret
-	.pushsection .fixups, "a"
-	.balign	8
-	.dword	9998b, 1b
-	.popsection
+	fixup	1b, 2b, 3b
