@@ -167,7 +167,8 @@ int signal_send_to_id(int tid, const struct abi_siginfo *info)
 	return ret;
 }
 
-void signal_raise_pipe(void)
+/* Apart from its callers, so that their frames have no room for it. */
+__attribute__((noinline)) void signal_raise_pipe(void)
 {
 	struct abi_siginfo info = { .signo = SIGPIPE, .code = SI_USER };
 
@@ -356,35 +357,32 @@ static bool signal_next(struct posix_thread *p, struct abi_siginfo *info,
 	return sig != 0;
 }
 
-bool signal_deliver(long *result)
+struct delivered signal_deliver(long result)
 {
 	struct posix_thread *p = posix_thread_current();
-	bool interrupted = door_is_interrupted(*result);
+	bool interrupted = door_is_interrupted(result);
 	struct delivery d = { .restartable = true };
 	struct abi_siginfo info;
 	struct abi_sigaction action;
 
 	if (!p->has_work && !interrupted && !p->mask_is_temporary)
-		return false;
+		return (struct delivered){ .result = result };
 	while (signal_next(p, &info, &action))
 		signal_act(p, &action, &info, interrupted, &d);
 	if (p->mask_is_temporary)
 		signal_mask_restore();
 	if (!interrupted)
-		return false;
-	if (!d.ended && (!d.ran || (*result == -ERESTARTSYS && d.restartable)))
-		return true;
-	*result = -EINTR;
-	return false;
+		return (struct delivered){ .result = result };
+	if (!d.ended && (!d.ran || (result == -ERESTARTSYS && d.restartable)))
+		return (struct delivered){ .result = result, .again = true };
+	return (struct delivered){ .result = -EINTR };
 }
 
 /* For those who wait outside a system call (stream_run): handlers run, nothing restarts. */
 void signal_run_handlers(void)
 {
-	long result = 0;
-
 	if (posix_thread_current())
-		signal_deliver(&result);
+		signal_deliver(0);
 }
 
 void posix_set_call_pc(uintptr_t pc)

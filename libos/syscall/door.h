@@ -20,8 +20,14 @@
 
 extern uint32_t signal_threads_waiting;   /* threads that have a signal to take */
 
-/* Runs the handlers that are due; true: the call starts again. May change *result. */
-bool signal_deliver(long *result);
+/* Comes back in registers, so that calls have their result in one, too. */
+struct delivered {
+	long result;   /* of the call, from now on */
+	bool again;    /* the call starts again */
+};
+
+/* Runs the handlers that are due after a call of this result. */
+struct delivered signal_deliver(long result);
 
 static inline void door_touch_stack(void)
 {
@@ -39,14 +45,15 @@ static inline bool door_is_interrupted(long result)
 
 #define DOOR(call)                                                                              \
 	do {                                                                                    \
-		long result_;                                                                   \
+		struct delivered end_;                                                          \
 		door_touch_stack();                                                             \
-		do                                                                              \
-			result_ = (call);                                                       \
-		while (unlikely(__atomic_load_n(&signal_threads_waiting, __ATOMIC_RELAXED) ||   \
-				door_is_interrupted(result_)) &&                                \
-		       signal_deliver(&result_));                                               \
-		return result_;                                                                 \
+		do {                                                                            \
+			end_ = (struct delivered){ .result = (call) };                          \
+			if (unlikely(__atomic_load_n(&signal_threads_waiting, __ATOMIC_RELAXED) || \
+				     door_is_interrupted(end_.result)))                         \
+				end_ = signal_deliver(end_.result);                             \
+		} while (unlikely(end_.again));                                                 \
+		return end_.result;                                                             \
 	} while (0)
 
 #endif
