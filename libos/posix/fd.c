@@ -47,8 +47,7 @@ static void bit_set(uint64_t *map, unsigned n, bool value)
 
 static bool fd_is_open_locked(int fd)
 {
-	return (unsigned)fd < table.slots.size && bit_get(table.slots.used, (unsigned)fd) &&
-	       table.slots.files[fd];
+	return (unsigned)fd < table.slots.size && table.slots.files[fd];
 }
 
 bool fd_is_open(int fd)
@@ -66,8 +65,8 @@ struct file *fd_get_any(int fd)
 	struct file *f = NULL;
 
 	spin_lock(&table.lock);
-	if (fd_is_open_locked(fd))
-		f = file_get(table.slots.files[fd]);
+	if (likely((unsigned)fd < table.slots.size) && likely((f = table.slots.files[fd])))
+		file_get(f);
 	spin_unlock(&table.lock);
 	return f;
 }

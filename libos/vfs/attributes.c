@@ -79,7 +79,8 @@ int vfs_change(const struct path *p, struct attr_change *a)
 	return error;
 }
 
-int vfs_drop_set_id(const struct path *p)
+/* Apart from its callers, who write without it almost always. */
+__attribute__((noinline)) int vfs_drop_set_id(const struct path *p)
 {
 	struct inode *inode = path_inode(p);
 	struct attr_change a = { .mask = ATTR_MODE };

@@ -106,15 +106,25 @@ int cache_page_add_locked(struct cache *c, uint64_t index, uint32_t state, struc
 	return 0;
 }
 
-void cache_page_put(struct cache_page *p)
+static __attribute__((noinline)) void page_end(struct cache_page *p)
+{
+	page_free(p->bytes, 0);
+	kfree(p);
+}
+
+/* True: it was the last reference. */
+static inline bool page_release(struct cache_page *p)
 {
 	uint32_t before = __atomic_fetch_sub(&p->refs, 1, __ATOMIC_ACQ_REL);
 
 	assert(before > 0);
-	if (before > 1)
-		return;
-	page_free(p->bytes, 0);
-	kfree(p);
+	return unlikely(before == 1);
+}
+
+void cache_page_put(struct cache_page *p)
+{
+	if (page_release(p))
+		page_end(p);
 }
 
 void cache_page_drop_locked(struct cache *c, struct cache_page *p)
@@ -166,23 +176,15 @@ static inline struct cache_page *page_use(struct cache *c, uint64_t index)
 	return p;
 }
 
-static inline int page_get(struct cache *c, uint64_t index, unsigned wanted, struct file_view *v,
-			   struct cache_page **out)
-{
-	*out = page_use(c, index);
-	if (!HAS_DISKS || !c->ops)
-		return 0;
-	if (unlikely(!*out))
-		return cache_page_read(c, index, wanted, v, out);
-	if (v && unlikely(index == v->trigger))
-		cache_window_next(c, v);
-	return 0;
-}
-
 int cache_page_get(struct cache *c, uint64_t index, struct file_view *view, struct cache_page **out)
 {
-	int error = page_get(c, index, 1, view, out);
+	int error = 0;
 
+	*out = page_use(c, index);
+	if (HAS_DISKS && c->ops && !*out)
+		error = cache_page_read(c, index, 1, view, out);
+	else if (HAS_DISKS && c->ops && view && index == view->trigger)
+		cache_window_next(c, view);
 	if (view)
 		view->next = index + 1;
 	return error;
@@ -202,42 +204,68 @@ static int page_get_or_add(struct cache *c, uint64_t index, struct cache_page **
 
 /* ---- reading ---- */
 
-static kssize_t read_page(struct cache *c, struct uio *u, struct file_view *view, size_t len)
+static inline kssize_t copy_page_out(struct uio *u, struct cache_page *p, size_t len)
+{
+	kssize_t n = uio_copy_out(u, p->bytes + cache_in_page(u->offset), len);
+
+	if (page_release(p))
+		page_end(p);
+	return n;
+}
+
+/* What is not there: on the disk, or nowhere. Apart, so that the frame of who finds it is small. */
+static __attribute__((noinline)) kssize_t read_missing(struct cache *c, struct uio *u, struct file_view *view, size_t len)
 {
 	uint64_t index = (uint64_t)u->offset >> PAGE_SHIFT;
 	unsigned wanted = (unsigned)((cache_in_page(u->offset) + u->left + PAGE_SIZE - 1) >> PAGE_SHIFT);
 	struct cache_page *p;
-	kssize_t n = page_get(c, index, wanted, view, &p);
+	int error;
 
-	if (unlikely(n < 0))
-		return n;
-	if (!p)
+	if (!HAS_DISKS || !c->ops)
 		return uio_zero_out(u, len);
-	n = uio_copy_out(u, p->bytes + cache_in_page(u->offset), len);
-	cache_page_put(p);
+	error = cache_page_read(c, index, wanted, view, &p);
+	return error ? error : copy_page_out(u, p, len);
+}
+
+static inline kssize_t read_page(struct cache *c, struct uio *u, struct file_view *view, size_t len)
+{
+	uint64_t index = (uint64_t)u->offset >> PAGE_SHIFT;
+	struct cache_page *p = page_use(c, index);
+
+	if (unlikely(!p))
+		return read_missing(c, u, view, len);
+	if (HAS_DISKS && view && unlikely(index == view->trigger) && c->ops)
+		cache_window_next(c, view);
+	return copy_page_out(u, p, len);
+}
+
+/* What lies in one page. */
+static inline kssize_t read_piece(struct cache *c, struct uio *u, struct file_view *view)
+{
+	int64_t left = cache_size(c) - u->offset;
+	kssize_t n;
+
+	if (left <= 0 || !u->left)
+		return 0;
+	n = read_page(c, u, view, MIN(MIN(u->left, (size_t)left), PAGE_SIZE - cache_in_page(u->offset)));
+	if (view)
+		view->next = (uint64_t)u->offset >> PAGE_SHIFT;
 	return n;
+}
+
+static __attribute__((noinline)) kssize_t read_pieces(struct cache *c, struct uio *u, struct file_view *view)
+{
+	size_t done = 0;
+	kssize_t n;
+
+	while ((n = read_piece(c, u, view)) > 0)
+		done += (size_t)n;
+	return done ? (kssize_t)done : n;
 }
 
 kssize_t cache_read(struct cache *c, struct uio *u, struct file_view *view)
 {
-	size_t done = 0;
-	kssize_t n = 0;
-	int64_t size;
-
-	while (u->left && u->offset < (size = cache_size(c))) {
-		size_t len = MIN(u->left, PAGE_SIZE - cache_in_page(u->offset));
-
-		len = (size_t)MIN((int64_t)len, size - u->offset);
-		n = read_page(c, u, view, len);
-		if (n <= 0)
-			break;
-		done += (size_t)n;
-		if ((size_t)n < len)
-			break;
-	}
-	if (view)
-		view->next = (uint64_t)u->offset >> PAGE_SHIFT;
-	return done ? (kssize_t)done : n;
+	return likely(cache_in_page(u->offset) + u->left <= PAGE_SIZE) ? read_piece(c, u, view) : read_pieces(c, u, view);
 }
 
 /* ---- writing without a backing ---- */

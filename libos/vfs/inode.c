@@ -61,18 +61,17 @@ static int time_compare(const struct abi_timespec *a, const struct abi_timespec 
 	return a->nsec < b->nsec ? -1 : a->nsec > b->nsec;
 }
 
-/* relatime: reading is noted when it is news since the last change, or a day old. */
-static bool atime_is_due(const struct inode *inode, const struct abi_timespec *now)
+bool inode_atime_is_due(const struct inode *inode)
 {
-	return time_compare(&inode->atime, &inode->mtime) <= 0 ||
-	       time_compare(&inode->atime, &inode->ctime) <= 0 || now->sec - inode->atime.sec >= DAY_S;
+	return time_compare(&inode->atime, &inode->mtime) <= 0 || time_compare(&inode->atime, &inode->ctime) <= 0 ||
+	       (int64_t)(clock_wall_ns() / NSEC_PER_SEC) - inode->atime.sec >= DAY_S;
 }
 
 void inode_touch(struct inode *inode, unsigned which)
 {
 	struct abi_timespec now = vfs_now();
 
-	if (which & TOUCH_A_ALWAYS || (which & TOUCH_A && atime_is_due(inode, &now)))
+	if (which & TOUCH_A_ALWAYS || (which & TOUCH_A && inode_atime_is_due(inode)))
 		inode->atime = now;
 	if (which & TOUCH_M)
 		inode->mtime = now;

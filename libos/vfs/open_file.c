@@ -53,18 +53,24 @@ const struct path *file_path(const struct file *f)
 	return f->place ? &container_of(f->place, struct lies_at, place)->path : NULL;
 }
 
-void file_accessed(struct file *f)
+bool file_access_is_due(const struct file *f)
 {
 	const struct path *p = file_path(f);
 	uint32_t flags = p ? vfs_mount_flags(p) : MS_NOATIME;
-	struct inode *inode;
+	const struct inode *inode;
 
 	if (f->flags & O_NOATIME || flags & (MS_NOATIME | MS_RDONLY))
-		return;
+		return false;
 	inode = path_inode(p);
-	if (inode_is_dir(inode) && flags & MS_NODIRATIME)
-		return;
-	inode_touch(inode, flags & MS_RELATIME ? TOUCH_A : TOUCH_A_ALWAYS);
+	if (flags & MS_NODIRATIME && inode_is_dir(inode))
+		return false;
+	return !(flags & MS_RELATIME) || inode_atime_is_due(inode);
+}
+
+void file_accessed(struct file *f)
+{
+	if (unlikely(file_access_is_due(f)))
+		inode_touch(path_inode(file_path(f)), TOUCH_A_ALWAYS);
 }
 
 static kssize_t dir_read(struct file *f, struct uio *u)

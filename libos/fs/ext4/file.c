@@ -331,16 +331,12 @@ static int file_sync(struct file *f, bool data_only)
 
 /* ---- files ---- */
 
-static void note_read(struct file *f, struct inode *inode)
+/* Apart, since most reads are not noted. */
+static __attribute__((noinline)) void note_read(struct inode *inode)
 {
-	struct abi_timespec was = inode->atime;
 	struct ext4_handle h;
 
-	if (f->flags & O_NOATIME || inode->super->flags & MS_RDONLY)
-		return;
-	inode_touch(inode, TOUCH_A);
-	if (inode->atime.sec == was.sec && inode->atime.nsec == was.nsec)
-		return;
+	inode_touch(inode, TOUCH_A_ALWAYS);
 	if (!ext4_start(ext4_super_of(inode), EXT4_CREDITS_INODE, &h))
 		ext4_stop_with(&h, ext4_inode_write(&h, ext4_of(inode)));
 }
@@ -350,8 +346,8 @@ static kssize_t file_read(struct file *f, struct uio *u)
 	struct ext4_inode *i = ext4_of(f->object);
 	kssize_t n = cache_read(&i->bytes, u, &f->view);
 
-	if (n > 0)
-		note_read(f, &i->inode);
+	if (n > 0 && unlikely(file_access_is_due(f)))
+		note_read(&i->inode);
 	return n;
 }
 

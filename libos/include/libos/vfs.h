@@ -161,6 +161,7 @@ static inline bool inode_is_dir(const struct inode *inode) { return inode_kind(i
 #define TOUCH_M 2u
 #define TOUCH_C 4u
 #define TOUCH_A_ALWAYS 8u
+bool inode_atime_is_due(const struct inode *inode); /* relatime: news since the last change, or a day old */
 void inode_touch(struct inode *inode, unsigned which); /* times are now; TOUCH_A as relatime has it */
 struct abi_timespec vfs_now(void);
 
@@ -251,6 +252,7 @@ void vfs_statfs(const struct path *p, struct abi_statfs *st);
 
 /* A file has been read: its time of access, as its mount has it. */
 void file_accessed(struct file *f);
+bool file_access_is_due(const struct file *f); /* a read now is to be noted, by flags, mount and relatime */
 
 /* Where an open file lies: NULL for pipes, sockets and their like. */
 const struct path *file_path(const struct file *f);
