@@ -19,6 +19,7 @@
 #include <core/time.h>
 #include "host.h"
 #include "memory.h"
+#include "messages.h"
 
 #define PATIENCE_S 300
 
@@ -31,9 +32,8 @@ void log_write(enum log_level level, const char *fmt, ...)
 
 	(void)level;
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	messages_add(fmt, args);
 	va_end(args);
-	fputc('\n', stderr);
 }
 
 void panic(const char *fmt, ...)
@@ -52,8 +52,10 @@ void assert_failed(const char *text, const char *file, int line)
 	panic("%s:%d: assertion failed: %s", file, line, text);
 }
 
+/* A test prints when it fails: what was logged before is of interest then. */
 void arch_console_put(const char *bytes, size_t len)
 {
+	messages_show();
 	fwrite(bytes, 1, len, stdout);
 	fflush(stdout);
 }
@@ -85,6 +87,7 @@ static void run_tests(void *unused)
 {
 	(void)unused;
 	sched_start_harts();
+	test_next = messages_forget;
 	arch_poweroff(test_run_all(filter));
 }
 
@@ -123,6 +126,7 @@ static int run_in_child(hart_t harts)
 		return 1;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
+	messages_show();
 	printf("broke off with signal %d\n", WTERMSIG(status));
 	return 1;
 }
@@ -132,6 +136,7 @@ int main(int argc, char **argv)
 	int failed;
 
 	filter = argc > 1 ? argv[1] : NULL;
+	messages_init();
 	failed = run_in_child(1);
 	if (!filter)
 		filter = "core/";

@@ -13,6 +13,7 @@
 static uint64_t random_state, seed_of_test;
 static bool current_failed;
 static unsigned passed, failed;
+void (*test_next)(void);
 
 static void put(void *arg, const char *bytes, size_t len)
 {
@@ -68,6 +69,8 @@ static void run_one(const struct test_case *t)
 {
 	current_failed = false;
 	test_seed(FIRST_SEED);
+	if (test_next)
+		test_next();
 	t->run();
 	if (current_failed)
 		test_print("FAILED %s\n", t->name);
@@ -82,6 +85,8 @@ int test_run_all(const char *filter)
 		if (!filter || name_contains(t->name, filter) || name_contains(t->file, filter))
 			run_one(t);
 	}
+	if (test_next)
+		test_next();
 	test_print("%u passed, %u failed\n", passed, failed);
 	return (int)failed;
 }

@@ -50,6 +50,9 @@ void test_seed(uint64_t seed);
 /* To the console of the run. */
 void test_print(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+/* Called before each test and before the sum of all; NULL where nobody wants to know. */
+extern void (*test_next)(void);
+
 /* Runs every test whose name or file contains `filter` (NULL: all). Prints "N passed, N failed". Returns failures. */
 int test_run_all(const char *filter);
 
