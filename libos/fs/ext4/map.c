@@ -163,13 +163,20 @@ int map_set_written(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, ui
 
 /* ---- holes ---- */
 
+#define FREE_GROUPS_MAX 16u /* in one step: small groups would ask for more credits than a small journal has */
+
+uint32_t map_free_max(const struct ext4_inode *i)
+{
+	return MIN(journaled_free_max(i), FREE_GROUPS_MAX * extent_super(i)->blocks_per_group);
+}
+
 int map_remove(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, uint32_t *len)
 {
 	struct ext4_mapping m;
 	int error;
 
 	mutex_lock(&i->map_lock);
-	error = map_locked(i, at, MIN(max, journaled_free_max(i)), &m);
+	error = map_locked(i, at, MIN(max, map_free_max(i)), &m);
 	*len = m.len;
 	if (!error && m.kind != EXT4_HOLE) {
 		error = ext4_inode_has_extents(i) ? extent_replace(h, i, at, m.len, NULL) : -EOPNOTSUPP;
@@ -186,7 +193,7 @@ int map_remove(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_
 unsigned map_remove_credits(const struct ext4_inode *i)
 {
 	const struct ext4_super *s = extent_super(i);
-	uint32_t groups = EXT4_EXTENT_LEN_MAX / s->blocks_per_group + 2;
+	uint32_t groups = MIN(EXT4_EXTENT_LEN_MAX / s->blocks_per_group, FREE_GROUPS_MAX) + 2;
 
 	return 2 * groups + extent_credits(i) + (journaled_is_revoked(i) ? JOURNALED_FREE_MAX : 0);
 }

@@ -21,6 +21,8 @@ int map_set_written(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, ui
 /* The same: what is mapped becomes a hole, and its blocks are freed. map_remove_credits(). */
 int map_remove(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, uint32_t *len);
 unsigned map_remove_credits(const struct ext4_inode *i);
+/* More is never removed at once. */
+uint32_t map_free_max(const struct ext4_inode *i);
 /* The file's last extent, if it reaches behind `from`; else its length is 0. */
 int map_last(struct ext4_inode *i, uint32_t from, struct extent_run *last);
 /* Credits for the next step, one of the functions above and the inode: in this transaction, or in the next one. */

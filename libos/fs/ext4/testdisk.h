@@ -38,5 +38,7 @@ int testdisk_mount(uint32_t flags, const char *options);
 int testdisk_unmount(void);
 /* A file's bytes, at most `size`, or an errno. */
 kssize_t testdisk_read(const char *path, void *buf, size_t size);
+/* A file of these bytes, made if it is not there: as many, or an errno. */
+kssize_t testdisk_write(const char *path, const void *bytes, size_t size);
 
 #endif

@@ -168,16 +168,29 @@ int testdisk_unmount(void)
 	return error;
 }
 
-kssize_t testdisk_read(const char *path, void *buf, size_t size)
+static kssize_t transfer(const char *path, int flags, void *buf, size_t size)
 {
 	struct uio_vec vec = { buf, size };
 	struct uio u = { .vecs = &vec, .vec_count = 1, .left = size, .from_kernel = true };
 	struct file *f;
-	kssize_t n = vfs_open(NULL, path, O_RDONLY, 0, &f);
+	kssize_t n = vfs_open(NULL, path, flags, 0644, &f);
 
 	if (n)
 		return n;
-	n = f->ops->read ? f->ops->read(f, &u) : -EISDIR;
+	if (flags == O_RDONLY)
+		n = f->ops->read ? f->ops->read(f, &u) : -EISDIR;
+	else
+		n = f->ops->write(f, &u);
 	file_put(f);
 	return n;
+}
+
+kssize_t testdisk_read(const char *path, void *buf, size_t size)
+{
+	return transfer(path, O_RDONLY, buf, size);
+}
+
+kssize_t testdisk_write(const char *path, const void *bytes, size_t size)
+{
+	return transfer(path, O_CREAT | O_TRUNC | O_WRONLY, (void *)(uintptr_t)bytes, size);
 }

@@ -33,7 +33,7 @@ static int extent_free_step(struct ext4_handle *h, struct ext4_inode *i, uint32_
 	if (error || !last.len)
 		return error;
 	at = MAX(last.first, from);
-	len = MIN(last.first + last.len - at, journaled_free_max(i));
+	len = MIN(last.first + last.len - at, map_free_max(i));
 	return map_remove(h, i, last.first + last.len - len, len, &len);
 }
 
