@@ -10,14 +10,12 @@ entries.
 import hashlib
 import os
 import random
-import subprocess
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = ROOT / "build" / "host" / "kiln-fs"
-ENV = dict(os.environ, PATH=os.environ["PATH"] + ":/sbin:/usr/sbin")
+from programs import KILN_FS, build_kiln_fs, run
+
 FULL = os.environ.get("KILN_INTERCHANGE") == "full"
 FILES, ENTRIES, LONG_NAMES = (100_000, 200_000, 20_000) if FULL else (600, 1500, 200)
 DISK_MIB = 2048 if FULL else 24
@@ -31,16 +29,9 @@ if FULL:
     KINDS = [(release, block) for release in RELEASES for block in (1024, 2048, 4096)]
 
 
-def run(*command, ok=(0,)):
-    done = subprocess.run([str(c) for c in command], cwd=ROOT, env=ENV, capture_output=True, timeout=3600,
-                          stdin=subprocess.DEVNULL)
-    assert done.returncode in ok, (command, done.stdout[-3000:], done.stderr[-3000:])
-    return done
-
-
 @pytest.fixture(scope="module", autouse=True)
 def program():
-    run("make", "-s", "kiln-fs")
+    build_kiln_fs()
 
 
 def make_files(folder, count, rng):
@@ -110,14 +101,14 @@ def new_disk(path, features, block, *options):
 def test_what_kiln_writes_linux_reads(release, block, tree, tmp_path):
     disk = tmp_path / "disk"
     new_disk(disk, RELEASES[release], block)
-    run(PROGRAM, disk, "put", "-r", tree, "/")
+    run(KILN_FS, disk, "put", "-r", tree, "/")
     run("e2fsck", "-fn", disk)
     (tmp_path / "out").mkdir()
     run("debugfs", "-R", f"rdump / {tmp_path}/out", disk)
     assert_same(tmp_path / "out", tree)
     # e2fsck builds all directories anew; Kiln reads those.
     run("e2fsck", "-fyD", disk, ok=(0, 1))
-    run(PROGRAM, disk, "get", "-r", "/", tmp_path / "back")
+    run(KILN_FS, disk, "get", "-r", "/", tmp_path / "back")
     assert_same(tmp_path / "back", tree)
 
 
@@ -126,8 +117,8 @@ def test_what_linux_writes_kiln_reads(release, block, tree, tmp_path):
     disk = tmp_path / "disk"
     source = tree / "files" if FULL else tree # mke2fs takes hours for a directory of 200,000 names
     new_disk(disk, RELEASES[release], block, "-d", source)
-    run(PROGRAM, disk, "get", "-r", "/", tmp_path / "out")
+    run(KILN_FS, disk, "get", "-r", "/", tmp_path / "out")
     assert_same(tmp_path / "out", source)
     # Kiln takes out half of it.
-    run(PROGRAM, disk, "rm", "-r", *sorted("/" + p.name for p in source.iterdir())[::2])
+    run(KILN_FS, disk, "rm", "-r", *sorted("/" + p.name for p in source.iterdir())[::2])
     run("e2fsck", "-fn", disk)

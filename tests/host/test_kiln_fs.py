@@ -2,34 +2,23 @@
 kiln-fs beside e2fsprogs: what one writes the other reads, byte for byte, and e2fsck finds nothing wrong.
 """
 
-import os
 import random
-import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = ROOT / "build" / "host" / "kiln-fs"
-ENV = dict(os.environ, PATH=os.environ["PATH"] + ":/sbin:/usr/sbin")
+from programs import KILN_FS, build_kiln_fs, run
+
 FORMATS = {"4k": ["-b", "4096"], "1k": ["-b", "1024"], "no_journal": ["-b", "2048", "-O", "^has_journal"],
            "no_checksums": ["-O", "^metadata_csum,^64bit"]}
 
 
-def run(*command, check=True):
-    done = subprocess.run([str(c) for c in command], cwd=ROOT, env=ENV, capture_output=True, timeout=300,
-                          stdin=subprocess.DEVNULL)
-    assert not check or done.returncode == 0, (command, done.stdout, done.stderr)
-    return done
-
-
 def kiln(disk, *arguments, check=True):
-    return run(PROGRAM, disk, *arguments, check=check)
+    return run(KILN_FS, disk, *arguments, ok=(0,) if check else None)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def program():
-    run("make", "-s", "kiln-fs")
+    build_kiln_fs()
 
 
 @pytest.fixture(params=FORMATS)
@@ -43,7 +32,7 @@ def disk(request, tmp_path):
 
 
 def is_clean(disk):
-    return run("e2fsck", "-fn", disk, check=False).returncode == 0
+    return run("e2fsck", "-fn", disk, ok=None).returncode == 0
 
 
 def test_a_disk_goes_back_and_forth(disk, tmp_path):

@@ -96,6 +96,12 @@ int dir_find(struct ext4_inode *dir, const struct vfs_name *n, struct dir_spot *
 
 #define DX_DEPTH_MAX 3u
 
+/* Nodes on the way to a leaf: with large_dir one more. */
+static inline unsigned dx_depth_max(const struct ext4_super *s)
+{
+	return DX_DEPTH_MAX - !ext4_has_incompat(s, EXT4_INCOMPAT_LARGEDIR);
+}
+
 struct dx_frame {
 	struct buffer *b;
 	uint32_t at_block;               /* of the directory */

@@ -225,8 +225,8 @@ int dir_add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name
 	return error ? error : dx_add(h, dir, n, ino, mode);
 }
 
-/* Three blocks may be new (leaf, node, root's node), each with its place in the map; what they are split from; the inode. */
+/* A block may be new for the leaf, at each level below the root, and for a level more; what they are split from; the inode. */
 unsigned dir_add_credits(const struct ext4_inode *dir)
 {
-	return 3 * (ext4_map_credits(dir, 1) + 1) + 5;
+	return (dx_depth_max(ext4_super_of(&dir->inode)) + 1) * (ext4_map_credits(dir, 1) + 1) + DX_DEPTH_MAX + 2;
 }

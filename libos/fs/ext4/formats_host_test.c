@@ -37,7 +37,7 @@ static const struct format {
 	{ "no filetype, no dir_index", "-I 256 -O none,extent,has_journal,sparse_super -b 4096", NULL, true },
 	{ "huge_file", FEATURES ",has_journal,sparse_super,huge_file -b 4096", /* counts its blocks, not sectors */
 	  "debugfs -w -R 'sif a/big flags 0xc0000' disk && debugfs -w -R 'sif a/big blocks 25' disk && e2fsck -fn disk", true },
-	{ "large_dir", DEBIAN_12 ",large_dir -b 1024", NULL, false },
+	{ "large_dir", DEBIAN_12 ",large_dir -b 1024", NULL, true },
 	{ "inline_data", DEBIAN_12 ",inline_data -b 1024", NULL, false },
 	{ "inline_data, large inodes", "-I 512 -O none," MANY ",has_journal,sparse_super,inline_data -b 4096", NULL, false },
 	{ "ea_inode", DEBIAN_12 ",ea_inode -b 1024", NULL, false },

@@ -116,13 +116,11 @@ static int enter(struct ext4_inode *dir, uint32_t at_block, struct dx_frame *f)
 
 static int check_root(struct ext4_inode *dir, const struct ext4_disk_dx_info *info)
 {
-	bool large = ext4_has_incompat(ext4_super_of(&dir->inode), EXT4_INCOMPAT_LARGEDIR);
-
 	if (info->zero || info->info_length != sizeof(*info) || info->flags & 1)
 		return dir_damaged(dir, 0, "the index is of an unknown kind");
 	if (info->hash_version > EXT4_HASH_TEA)
 		return dir_damaged(dir, 0, "the index uses an unknown hash");
-	if (info->levels >= DX_DEPTH_MAX - !large)
+	if (info->levels >= dx_depth_max(ext4_super_of(&dir->inode)))
 		return dir_damaged(dir, 0, "the index is too deep");
 	return 0;
 }

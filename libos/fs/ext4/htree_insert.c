@@ -56,13 +56,12 @@ static int node_make(struct ext4_handle *h, struct ext4_inode *dir, const struct
 /* The root's entries move into a node. */
 static int deepen(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path *p)
 {
-	bool large = ext4_has_incompat(h->super, EXT4_INCOMPAT_LARGEDIR);
 	struct dx_frame *root = &p->frame[0];
 	struct ext4_disk_dx_info *info = (struct ext4_disk_dx_info *)(void *)(root->b->data + EXT4_DX_ROOT_INFO);
 	uint32_t at;
 	int error;
 
-	if (p->depth >= DX_DEPTH_MAX - !large)
+	if (p->depth >= dx_depth_max(h->super)) /* as Linux: the directory is full */
 		return -ENOSPC;
 	error = ext4_touch(h, root->b);
 	if (!error)

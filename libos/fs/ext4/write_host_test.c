@@ -117,6 +117,59 @@ TEST(ext4_large_directories_grow_and_shrink)
 	}
 }
 
+#define LONG_NAMES 30000u
+
+/* In a block of 1 KiB there is room for three of these, and half a block has one. */
+static const char *long_name(unsigned i)
+{
+	static char name[300];
+
+	snprintf(name, sizeof(name), "/t/d/%0255u", i * 2654435761u);
+	return name;
+}
+
+/* How many there is room for. */
+static unsigned fill_with_long_names(void)
+{
+	unsigned i = 0;
+
+	while (i < LONG_NAMES && !link_names("/t/f", long_name(i)))
+		i++;
+	return i;
+}
+
+static bool long_names_are_there(unsigned count)
+{
+	struct kstat st;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (stat_of(long_name(i), &st))
+			return false;
+	}
+	return stat_of(long_name(count), &st) == -ENOENT;
+}
+
+TEST(ext4_index_of_two_levels_is_full_and_one_of_three_goes_on)
+{
+	for (unsigned large = 0; large < 2; large++) {
+		unsigned count;
+
+		CHECK(testdisk_make(large ? DEBIAN_12 ",large_dir -b 1024" : DEBIAN_12 " -b 1024", 32, "touch f; mkdir d"));
+		CHECK_EQ(testdisk_mount(0, NULL), 0);
+		count = fill_with_long_names();
+		CHECK(large ? count == LONG_NAMES : count > 12000 && count < LONG_NAMES);
+		if (!large) {
+			CHECK_EQ(link_names("/t/f", long_name(count)), -ENOSPC);
+			CHECK_EQ(vfs_unlink(NULL, long_name(7), false), 0);
+			CHECK_EQ(link_names("/t/f", long_name(7)), 0);
+		}
+		CHECK_EQ(remount(), 0);
+		CHECK(long_names_are_there(count));
+		CHECK_EQ(testdisk_unmount(), 0);
+		CHECK_EQ(testdisk_judge(), 0);
+	}
+}
+
 /* ---- random ones ---- */
 
 static void random_name(char *buf)

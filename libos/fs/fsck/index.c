@@ -14,7 +14,7 @@ static const struct ext4_disk_dx_info *info_of(const struct buffer *root)
 bool index_begin(struct dir_scan *d, const struct buffer *root)
 {
 	const struct ext4_disk_dx_info *info = info_of(root);
-	unsigned levels = DX_DEPTH_MAX - !ext4_has_incompat(d->f->s, EXT4_INCOMPAT_LARGEDIR);
+	unsigned levels = dx_depth_max(d->f->s);
 
 	if (info->zero || info->info_length != sizeof(*info) || info->flags & 1 || info->hash_version > EXT4_HASH_TEA ||
 	    info->levels >= levels) {

@@ -1,0 +1,23 @@
+"""
+Programs for tests of disk files: those of e2fsprogs, and kiln-fs.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+KILN_FS = ROOT / "build" / "host" / "kiln-fs"
+ENV = dict(os.environ, PATH=os.environ["PATH"] + ":/sbin:/usr/sbin")
+
+
+def run(*command, ok=(0,)):
+    """A program that has to end with one of these statuses; None: with any."""
+    done = subprocess.run([str(c) for c in command], cwd=ROOT, env=ENV, capture_output=True, timeout=3600,
+                          stdin=subprocess.DEVNULL)
+    assert ok is None or done.returncode in ok, (command, done.stdout[-3000:], done.stderr[-3000:])
+    return done
+
+
+def build_kiln_fs():
+    run("make", "-s", "kiln-fs")
