@@ -19,6 +19,12 @@ def test_a_changed_header_compiles_who_includes_it(minimal):
     assert "core/lib/tree.o" in compiled and "core/lib/fmt.o" not in compiled
 
 
+def test_a_source_that_was_elsewhere_is_no_obstacle(minimal):
+    known = minimal.root / "build/minimal/obj/core/lib/tree.o.d"
+    known.write_text(known.read_text().replace("core/lib/tree.c", "gone/tree.c"))
+    assert minimal.built("IMAGE=minimal") == ["core/lib/tree.o"]
+
+
 def test_changed_flags_of_a_directory_compile_that_directory(minimal):
     minimal.append("core/irq/build.mk", "cflags-y += -DPLANTED\n")
     compiled = minimal.built("IMAGE=minimal")

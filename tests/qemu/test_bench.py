@@ -16,6 +16,7 @@ from kiln import ROOT, Image, build_empty_payload
 
 sys.path.insert(0, str(ROOT / "bench"))
 
+import bench        # noqa: E402
 import instr        # noqa: E402
 import instruments  # noqa: E402
 import report       # noqa: E402
@@ -226,3 +227,27 @@ def test_a_missed_aim_is_called_missed():
     assert rate["ratio"] == 7.5 and report.verdict(rate) == "missed"
     alone = Figure("x", 30.0, "requests/s", "none", aim=8, aim_is="ratio", better="higher").as_dict()
     assert report.verdict(alone) == ""
+
+
+def test_a_missed_aim_is_told_and_is_no_failure(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "RESULTS", tmp_path)
+    monkeypatch.setattr(bench.instruments, "ROOT", tmp_path.parent)
+    monkeypatch.setattr(bench.instruments.kiln, "build_image", lambda image: None)
+    monkeypatch.setattr(bench, "PLANS", {"hello": [("size", lambda tell: Figure("slow", 3, "s", "by eye", aim=2))]})
+    monkeypatch.setattr(bench, "PEER_PLANS", {"hello": [("beside", lambda tell: Figure("beside", 1, "s", "by eye"))]})
+    assert bench.main(["--all"]) == 0
+    assert "short of the aim: slow" in capsys.readouterr().err
+    assert [f["name"] for f in json.loads((tmp_path / "hello.json").read_text())] == ["slow", "beside"]
+
+
+def test_a_step_that_fails_is_named_and_the_next_plan_is_measured(tmp_path, monkeypatch, capsys):
+    def fails(tell):
+        raise RuntimeError("no compiler")
+    monkeypatch.setattr(bench, "RESULTS", tmp_path)
+    monkeypatch.setattr(bench.instruments, "ROOT", tmp_path.parent)
+    monkeypatch.setattr(bench.instruments.kiln, "build_image", lambda image: None)
+    monkeypatch.setattr(bench, "PLANS", {"hello": [("size", fails)]})
+    monkeypatch.setattr(bench, "PEER_PLANS", {"hello": [("beside", lambda tell: Figure("beside", 1, "s", "by eye"))]})
+    assert bench.main(["--all"]) == 1
+    assert "status 1: hello: size (no compiler)" in capsys.readouterr().err
+    assert [f["name"] for f in json.loads((tmp_path / "hello.json").read_text())] == ["beside"]

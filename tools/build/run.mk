@@ -33,11 +33,14 @@ profile: ## sample the running image and draw a flame graph [SECONDS= HZ= OUT=]
 # Tools that look into a running image take the one that runs; IMAGE= of the command line chooses among several.
 named_image = $(if $(filter command line environment,$(origin IMAGE)),$(IMAGE))
 
+# Both goals are one run with one end, so that a step that fails in the first does not leave out the second.
+both_benches := $(if $(filter bench,$(goals)),$(filter bench-peer,$(goals)))
+
 bench: $(setup) ## measure memcached and hello; results in bench/results
-	+@$(PYTHON3) bench/bench.py
+	+@$(PYTHON3) bench/bench.py $(if $(both_benches),--all)
 
 bench-peer: $(setup) | $(filter bench,$(goals)) ## measure memcached and file systems by turns with a Linux guest (root, for a tap)
-	+@$(PYTHON3) bench/bench.py --peer
+	+@$(if $(both_benches),:,$(PYTHON3) bench/bench.py --peer)
 
 bench-baseline: $(setup) ## record the instruction figures that make test holds later ones against
 	+@$(PYTHON3) bench/gate.py record
