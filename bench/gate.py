@@ -33,7 +33,8 @@ NAMED = 8
 LOOKS = 3
 REQUESTS = 0.4          # of what the figure itself is taken with
 LONG_REPLIES = ("instr_per_get_pipelined16", "instr_per_key_multiget16")
-WAKING = ("idle_in_place", "sleep_until_woken", "net_look", "virtq_kick_early", "mmio_quiet_queues", "quiet")
+WAKING = ("idle_in_place", "rest_on", "sleep_until_woken", "net_look", "settle_and_arm", "virtq_kick_early", "mmio_quiet_queues",
+          "quiet")
 
 
 def tool_chain():

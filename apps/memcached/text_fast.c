@@ -17,6 +17,14 @@ enum {
 	STORED_LEN = 8,
 };
 
+static uint16_t load16(const char *p)
+{
+	uint16_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
 static uint32_t load32(const char *p)
 {
 	uint32_t word;
@@ -56,7 +64,7 @@ static inline const char *key_end(const char *p, const char *end)
 
 static bool is_line_end(const char *p, const char *end)
 {
-	return end - p >= 2 && p[0] == '\r' && p[1] == '\n';
+	return end - p >= 2 && load16(p) == load16("\r\n");
 }
 
 size_t text_one_key(const char *data, size_t len)
@@ -92,7 +100,7 @@ static __attribute__((noinline)) size_t get_keys(struct conn *c, const char *dat
 	return (size_t)(e + 2 - data);
 }
 
-static size_t get(struct conn *c, const char *data, size_t len)
+static __attribute__((noinline)) size_t get(struct conn *c, const char *data, size_t len)
 {
 	const char *key = data + TEXT_GET_LEN, *end = data + len, *p = key_end(key, end);
 
@@ -119,6 +127,28 @@ static bool digits(const char **p, const char *end, uint32_t *out)
 	return true;
 }
 
+/*
+ * The same, quicker for one to three digits with something behind them: what a value's length mostly is. The four
+ * characters less '0' are digits up to the lowest one that has its high bit set, or gets it from 118 more.
+ */
+static inline bool length(const char **p, const char *end, uint32_t *out)
+{
+	uint32_t x, marks;
+	unsigned bits;
+
+	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ || end - *p < 4)
+		return digits(p, end, out);
+	x = load32(*p) - 0x30303030;
+	marks = ((x + 0x76767676) | x) & 0x80808080;
+	bits = marks ? (unsigned)__builtin_ctz(marks) & ~7u : 0;
+	if (bits == 0)
+		return digits(p, end, out);
+	x <<= 32 - bits;               /* the last digit becomes the highest byte */
+	*p += bits / 8;
+	*out = (x >> 8 & 0xff) * 100 + (x >> 16 & 0xff) * 10 + (x >> 24);
+	return true;
+}
+
 static bool blank(const char **p, const char *end)
 {
 	return *p < end && *(*p)++ == ' ';
@@ -135,7 +165,7 @@ static inline bool set_terms(const char **p, const char *end, struct item_terms 
 	else if (!blank(p, end) || !digits(p, end, &t->client_flags) || !blank(p, end) ||
 		 !digits(p, end, &exptime) || !blank(p, end))
 		return false;
-	if (!digits(p, end, &size) || !is_line_end(*p, end))
+	if (!length(p, end, &size) || !is_line_end(*p, end))
 		return false;
 	t->expires = clock_from_exptime(exptime);
 	t->value_len = size + 2;

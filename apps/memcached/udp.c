@@ -134,7 +134,9 @@ static void converse(struct stream_datagrams *d, const uint8_t *request, const c
 
 static void received(struct stream_datagrams *d, const uint8_t *data, size_t len)
 {
-	if (len <= FRAME || data[4] != 0 || data[5] != 1)
+	static const uint8_t one[2] = { 0, 1 };
+
+	if (len <= FRAME || memcmp(data + 4, one, sizeof(one)) != 0)
 		return;
 	clock_update_to(stream_round_ns(conn_loop()));
 	watch_client = &udp_conn;

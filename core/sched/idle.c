@@ -116,18 +116,22 @@ static void sleep_with_others(struct runqueue *rq, const struct thread *resting)
 	__atomic_fetch_and(&sleeping, ~bit, __ATOMIC_SEQ_CST);
 }
 
+static inline void sleep_alone(void)
+{
+	counter_inc(sched_sleeps);
+	arch_idle();
+}
+
 /*
  * Another hart can only be started by a thread on this one, so a hart that is alone stays so while it sleeps; and
  * alone with interrupts off, what the caller has just seen still holds.
  */
 static inline void sleep_once(struct runqueue *rq, const struct thread *resting)
 {
-	if (hart_count() > 1) {
+	if (hart_count() > 1)
 		sleep_with_others(rq, resting);
-	} else {
-		counter_inc(sched_sleeps);
-		arch_idle();
-	}
+	else
+		sleep_alone();
 }
 
 static inline void take_interrupts(void)
@@ -159,6 +163,27 @@ static bool finds_it_by_looking(struct thread *t)
 	return t->look && t->look(t->look_arg);
 }
 
+/* After a sleep. True: t need sleep no more. */
+static inline bool is_enough(struct runqueue *rq, struct thread *t)
+{
+	if (finds_it_by_looking(t)) {
+		store_relaxed(&t->state, THREAD_RUNNING);
+		return true;
+	}
+	take_interrupts();
+	return is_wanted(rq, t);
+}
+
+static __attribute__((noinline)) void rest_on(struct runqueue *rq, struct thread *t)
+{
+	do {
+		if (hart_count() > 1 && steal(rq->hart))
+			break;
+		sleep_once(rq, t);
+	} while (!is_enough(rq, t));
+}
+
+/* Mostly one sleep of a hart that is alone is enough: that has no loop around it, and so few registers to save. */
 __attribute__((noinline)) void idle_in_place(struct runqueue *rq, struct thread *t)
 {
 	assert(rq->current == t);
@@ -166,16 +191,13 @@ __attribute__((noinline)) void idle_in_place(struct runqueue *rq, struct thread 
 		return;
 	sched_account(t, rq->idle);
 	store_relaxed(&rq->resting, true);
-	do {
-		if (hart_count() > 1 && steal(rq->hart))
-			break;
-		sleep_once(rq, t);
-		if (finds_it_by_looking(t)) {
-			store_relaxed(&t->state, THREAD_RUNNING);
-			break;
-		}
-		take_interrupts();
-	} while (!is_wanted(rq, t));
+	if (unlikely(hart_count() > 1)) {
+		rest_on(rq, t);
+	} else {
+		sleep_alone();
+		if (unlikely(!is_enough(rq, t)))
+			rest_on(rq, t);
+	}
 	sched_account(rq->idle, t);
 }
 

@@ -30,9 +30,13 @@ struct runqueue {
 
 extern struct runqueue runqueues[HARTS_MAX];
 
+/* Its address is computed once: the compiler, which knows how, would rather do it again at each use. */
 static inline struct runqueue *runqueue_here(void)
 {
-	return &runqueues[HARTS_MAX > 1 ? hart_id() : 0];
+	struct runqueue *rq = &runqueues[HARTS_MAX > 1 ? hart_id() : 0];
+
+	__asm__("" : "+r"(rq));
+	return rq;
 }
 
 static inline bool runqueue_has_tasks(const struct runqueue *rq)

@@ -379,6 +379,20 @@ static int sleep_until_woken(struct thread *t, bool interruptible)
 	return result;
 }
 
+static __attribute__((noinline)) int sleep_until(struct thread *t, uint64_t deadline_ns, bool interruptible)
+{
+	int result;
+
+	if (deadline_ns <= clock_ns()) {
+		wake(t, -ETIMEDOUT, false); /* of itself: a wake that came before it still counts */
+		return sleep_until_woken(t, interruptible);
+	}
+	ktimer_arm(&t->timer, deadline_ns);
+	result = sleep_until_woken(t, interruptible);
+	ktimer_cancel(&t->timer);
+	return result;
+}
+
 int thread_block(uint64_t deadline_ns, bool interruptible)
 {
 	struct thread *t = thread_current();
@@ -386,16 +400,10 @@ int thread_block(uint64_t deadline_ns, bool interruptible)
 
 	assert(t->preparing && !irq_in_handler());
 	assert(!PREEMPT_IS_COUNTED || t->preempt_off == 1); /* no spinlock held */
-	if (deadline_ns == DEADLINE_NEVER) {
+	if (deadline_ns == DEADLINE_NEVER)
 		result = sleep_until_woken(t, interruptible);
-	} else if (deadline_ns <= clock_ns()) {
-		wake(t, -ETIMEDOUT, false); /* of itself: a wake that came before it still counts */
-		result = sleep_until_woken(t, interruptible);
-	} else {
-		ktimer_arm(&t->timer, deadline_ns);
-		result = sleep_until_woken(t, interruptible);
-		ktimer_cancel(&t->timer);
-	}
+	else
+		result = sleep_until(t, deadline_ns, interruptible);
 	end_wait(t);
 	return result;
 }

@@ -353,12 +353,16 @@ static __attribute__((noinline)) void quiet(struct virtio_net *n)
  * Kicks that may have missed a device on its way to sleep. That takes a machine of one hart (arch_device_fence()), where
  * nobody else is in the queues now: who holds the stack lock is not preempted.
  */
-static inline void settle_alone(struct virtio_net *n)
+static inline bool may_be_unsettled(const struct virtio_net *n)
 {
-	if (hart_count() > 1)
-		return;
+	return hart_count() == 1 && (virtq_is_unsettled(&n->rx.q) || virtq_is_unsettled(&n->tx.q));
+}
+
+static __attribute__((noinline)) bool settle_and_arm(struct virtio_net *n)
+{
 	virtq_settle(&n->rx.q);
 	virtq_settle(&n->tx.q);
+	return !net_tx_arm(n);
 }
 
 /*
@@ -379,8 +383,7 @@ static bool net_look(struct netdev *d)
 	n->rx.interrupt_on = true;
 	if (unlikely(!virtq_interrupt_after(&n->rx.q, 1) || virtio_is_broken(n->dev)))
 		return true;
-	settle_alone(n);
-	return !net_tx_arm(n);
+	return may_be_unsettled(n) ? settle_and_arm(n) : !net_tx_arm(n);
 }
 
 static const struct netdev_ops net_ops = {

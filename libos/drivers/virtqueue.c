@@ -275,7 +275,7 @@ bool virtq_kick_early(struct virtqueue *q)
 
 void virtq_settle(struct virtqueue *q)
 {
-	if (likely(q->kick_from == q->avail_published) || virtio_is_broken(q->dev))
+	if (likely(!virtq_is_unsettled(q)) || virtio_is_broken(q->dev))
 		return;
 	notify_if_wanted(q);
 	q->kick_from = q->avail_published;

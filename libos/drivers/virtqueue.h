@@ -156,6 +156,11 @@ bool virtq_kick(struct virtqueue *q);
  */
 bool virtq_kick_early(struct virtqueue *q);
 void virtq_settle(struct virtqueue *q);
+/* It has something to do. */
+static inline bool virtq_is_unsettled(const struct virtqueue *q)
+{
+	return q->kick_from != q->avail_published;
+}
 
 /*
  * The next used chain's cookie and how many bytes the device says it wrote; NULL when there is none,

@@ -27,7 +27,6 @@ static struct net_interface *interface_of(struct netdev *d)
 
 static void input(struct netdev *d, struct netbuf *b)
 {
-	assert(net_is_entered());
 	net_receive(interface_of(d), b);
 }
 
@@ -148,18 +147,20 @@ static void follow_link(struct net_interface *in)
 		netif_set_link_down(&in->netif);
 }
 
-bool net_interfaces_poll(unsigned budget)
+unsigned net_interfaces_poll(unsigned budget)
 {
 	struct net_interface *in;
-	bool any = false;
+	unsigned frames = 0;
+
+	assert(net_is_entered());
 
 	list_for_each(in, &interfaces, link) {
 		follow_link(in);
-		any |= in->dev->ops->poll(in->dev, budget) > 0;
+		frames += in->dev->ops->poll(in->dev, budget);
 		if (unlikely(in->waiting_count))
 			net_transmit_retry(in);
 	}
-	return any;
+	return frames;
 }
 
 static __attribute__((noinline)) bool look_at_all(void)

@@ -319,28 +319,29 @@ static inline bool is_udp(const struct netbuf *b)
 }
 
 /* Apart from its caller, because it has many registers to save. */
-static __attribute__((noinline)) bool take_segment(struct net_interface *in, struct netbuf *b)
+static __attribute__((noinline)) void take_segment(struct net_interface *in, struct netbuf *b)
 {
 	struct pbuf *bytes = NULL;
 	struct arrival a;
 
-	if (!read_frame(b, &a) || !is_expected(&a))
-		return false;
-	if (a.len) {
-		bytes = net_receive_lend(in, b, a.payload_at, a.len);
-		if (unlikely(!bytes))
-			return false;
-	} else {
-		netbuf_done(b);
+	if (!read_frame(b, &a) || !is_expected(&a) ||
+	    (a.len && unlikely(!(bytes = net_receive_lend(in, b, a.payload_at, a.len))))) {
+		net_receive_by_lwip(in, b);
+		return;
 	}
+	if (!a.len)
+		netbuf_done(b);
 	counter_inc(net_rx_predicted);
 	apply(&a, bytes);
-	return true;
 }
 
-bool net_predict(struct net_interface *in, struct netbuf *b)
+/* Each way ends in a call of its own, so that nothing need be saved for what comes after it. */
+void net_receive(struct net_interface *in, struct netbuf *b)
 {
-	if (!net_prediction || !is_readable(b))
-		return false;
-	return is_udp(b) ? net_datagram_take(in, b) : take_segment(in, b);
+	if (unlikely(!net_prediction || !is_readable(b)))
+		net_receive_by_lwip(in, b);
+	else if (is_udp(b))
+		net_datagram_take(in, b);
+	else
+		take_segment(in, b);
 }

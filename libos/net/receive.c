@@ -23,7 +23,6 @@
 #include "lwip/prot/ip6.h"
 #include "stack.h"
 
-COUNTER(net_rx_frames, "frames received");
 COUNTER(net_rx_lent, "frames given to the stack in place");
 COUNTER(net_rx_copied, "frames copied: fragments, or because many were lent");
 COUNTER(net_drop_rx_memory, "frames dropped: no memory to describe or copy them");
@@ -226,7 +225,7 @@ static struct pbuf *take(struct net_interface *in, struct netbuf *b)
 	return p;
 }
 
-static __attribute__((noinline)) void give_to_lwip(struct net_interface *in, struct netbuf *b)
+__attribute__((noinline)) void net_receive_by_lwip(struct net_interface *in, struct netbuf *b)
 {
 	uint16_t check = b->csum_good ? 0 : in->check_always;
 	struct pbuf *p = take(in, b);
@@ -237,11 +236,4 @@ static __attribute__((noinline)) void give_to_lwip(struct net_interface *in, str
 	if (in->netif.input(p, &in->netif) != ERR_OK)
 		pbuf_free(p);
 	in->netif.chksum_flags &= (uint16_t)~check;
-}
-
-void net_receive(struct net_interface *in, struct netbuf *b)
-{
-	counter_inc(net_rx_frames);
-	if (unlikely(!net_predict(in, b)))
-		give_to_lwip(in, b);
 }

@@ -28,6 +28,7 @@
 COUNTER(net_batches, "sections under the stack lock");
 COUNTER(net_wakes, "requests to run the stack");
 COUNTER(net_polls, "device polls that found frames");
+COUNTER(net_rx_frames, "frames received");
 
 #define POLL_BUDGET 64
 
@@ -84,11 +85,13 @@ void net_leave(void)
 
 bool net_poll(void)
 {
-	bool any = net_interfaces_poll(POLL_BUDGET);
+	unsigned frames = net_interfaces_poll(POLL_BUDGET);
 
-	if (any)
-		counter_inc(net_polls);
-	return any;
+	if (!frames)
+		return false;
+	counter_inc(net_polls);
+	counter_add(net_rx_frames, frames);
+	return true;
 }
 
 void net_runner_add(struct net_runner *r)

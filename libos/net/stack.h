@@ -71,7 +71,7 @@ bool net_memory_is_short(void);      /* under an eighth left: refuse new work, f
 void net_interfaces_attach(void);
 struct netif *net_interface_first(void);       /* not loopback; NULL without a device */
 void net_interfaces_kick(void);                /* one notification per device and batch */
-bool net_interfaces_poll(unsigned budget);
+unsigned net_interfaces_poll(unsigned budget);
 /* Frees one pbuf that is not, or no longer, part of a chain: received bytes. See receive.c. */
 void net_receive_done(struct pbuf *p);
 /* Sums over all devices. */

@@ -158,6 +158,37 @@ TEST(datagrams_go_past_lwip_and_through_it)
 	}
 }
 
+static int open_server(void)
+{
+	static const struct stream_datagram_ops ops = { serve };
+	uint8_t addr[16] = { 2, 0, SERVER_PORT >> 8, SERVER_PORT & 255 };
+
+	return stream_datagrams_open(loop, (struct sockaddr *)addr, sizeof(addr), &ops, NULL, &server);
+}
+
+/* Whom the last one was for is remembered, and is not asked when it is closed or another port is. */
+TEST(datagrams_find_the_server_that_is_open_now)
+{
+	static const struct stream_datagram_ops nothing = { NULL };
+	uint8_t other_addr[16] = { 2, 0, (SERVER_PORT + 1) >> 8, (SERVER_PORT + 1) & 255 };
+	struct stream_datagrams *other;
+
+	CHECK_EQ(begin(false), 0);
+	CHECK_EQ(stream_datagrams_open(loop, (struct sockaddr *)other_addr, sizeof(other_addr), &nothing, NULL, &other), 0);
+	for (unsigned i = 1; i <= 4; i++) {
+		CHECK_EQ(ask(LAB_FAR_IP4, "who is there?", 13), ERR_OK);
+		CHECK(wait_for(i));
+		if (i & 1)
+			continue;
+		stream_datagrams_close(server);
+		CHECK_EQ(ask(LAB_FAR_IP4, "and now?", 8), ERR_OK);
+		lab_run(NSEC_PER_SEC);
+		CHECK(got == i && served == i);
+		CHECK_EQ(open_server(), 0);
+	}
+	end();
+}
+
 TEST(datagrams_are_answered_in_their_frames_which_come_back_when_these_are_sent)
 {
 	CHECK_EQ(begin(false), 0);

@@ -148,17 +148,32 @@ static void answer_send(struct packet *k)
 /* Datagrams that were handed out: sends the answers in their frames, and gives all back. */
 static void end_used(struct stream_loop *loop)
 {
+	unsigned taken = 0, answered = 0;
 	struct datagram *g, *next;
+	size_t bytes = 0, len = 0;
 
 	for (g = loop->used_datagrams; g; g = next) {
+		enum short_end end;
+
 		next = g->next;
-		if (unlikely(!g->is_short))
+		if (unlikely(!g->is_short)) {
 			long_free(g);
-		else if (unlikely(!stream_short_end(g)))
+			continue;
+		}
+		taken++;
+		end = stream_short_end(g, &len);
+		if (likely(end == SHORT_ANSWERED)) {
+			answered++;
+			bytes += len;
+		} else if (end == SHORT_DROPPED) {
 			counter_inc(stream_drop_answer);
+		}
 	}
 	loop->used_datagrams = NULL;
 	loop->used_datagrams_end = &loop->used_datagrams;
+	loop->stats.datagrams_out += answered;
+	loop->stats.bytes_out += bytes;
+	stream_short_count(taken, answered);
 }
 
 static __attribute__((noinline)) void send_packets(struct stream_loop *loop)
@@ -180,23 +195,28 @@ static __attribute__((noinline)) void send_packets(struct stream_loop *loop)
 /* Section: sends what was answered during the last service. */
 void stream_datagrams_flush(struct stream_loop *loop)
 {
-	end_used(loop);
+	if (loop->used_datagrams)
+		end_used(loop);
 	if (unlikely(loop->short_answers || loop->answers))
 		send_packets(loop);
 }
 
-static void serve_one(struct stream_datagrams *d)
+/* Those that wait are served in their order, and go over to the used ones together. */
+static void serve_waiting(struct stream_datagrams *d)
 {
-	struct datagram *g = d->waiting;
+	struct datagram *first = d->waiting, *last = NULL;
+	size_t bytes = 0;
 
-	d->waiting = g->next;
-	d->current = g;
-	d->loop->stats.bytes_in += g->len;
-	d->ops.received(d, g->data, g->len);
+	for (struct datagram *g = first; g; g = g->next) {
+		d->current = last = g;
+		bytes += g->len;
+		d->ops.received(d, g->data, g->len);
+	}
 	d->current = NULL;
-	g->next = NULL;
-	*d->loop->used_datagrams_end = g;
-	d->loop->used_datagrams_end = &g->next;
+	d->waiting = NULL;
+	d->loop->stats.bytes_in += bytes;
+	*d->loop->used_datagrams_end = first;
+	d->loop->used_datagrams_end = &last->next;
 }
 
 static void unreserve(struct stream_datagrams *d)
@@ -212,8 +232,8 @@ void stream_datagrams_serve(struct stream_loop *loop)
 
 	loop->has_datagrams = false;
 	list_for_each(d, &loop->datagrams, link) {
-		while (d->waiting)
-			serve_one(d);
+		if (d->waiting)
+			serve_waiting(d);
 		if (d->reserved)
 			unreserve(d);
 	}
@@ -243,6 +263,8 @@ static __attribute__((noinline)) void commit_packet(struct stream_datagrams *d, 
 	struct output_piece ***end = &d->loop->short_answers_end;
 
 	assert(len <= k->room);
+	d->loop->stats.datagrams_out++;
+	d->loop->stats.bytes_out += len;
 	d->reserved = NULL;
 	packet_set_len(k, len);
 	if (!d->current->is_short || !stream_short_answer(d->current, k, len)) {
@@ -260,8 +282,6 @@ static __attribute__((noinline)) void commit_packet(struct stream_datagrams *d, 
 void stream_datagram_commit(struct stream_datagrams *d, size_t len)
 {
 	assert(d->current && (d->reserved || d->current->is_short));
-	d->loop->stats.datagrams_out++;
-	d->loop->stats.bytes_out += len;
 	if (unlikely(d->reserved))
 		commit_packet(d, d->reserved, len);
 	else

@@ -76,8 +76,12 @@ void stream_short_commit(struct datagram *g, size_t len);      /* o */
 /* o: the headers of an answer of `len` bytes; false: it has to go through lwIP. */
 bool stream_short_answer(const struct datagram *g, struct packet *k, size_t len);
 void stream_short_send(struct packet *k);                      /* S and o */
-/* S and o: sends the answer in its frame, if any, and gives the frame back. False: the answer was dropped. */
-bool stream_short_end(struct datagram *g);
+enum short_end { SHORT_UNANSWERED, SHORT_ANSWERED, SHORT_DROPPED };
+
+/* S and o: sends the answer in its frame, if any (its length is noted then), and gives the frame back. */
+enum short_end stream_short_end(struct datagram *g, size_t *answer_len);
+/* S: so many came by the short way, and so many were answered by it, in their frames. */
+void stream_short_count(unsigned taken, unsigned answered);
 void stream_short_drop(struct datagram *g);                    /* S and o: gives the frame back */
 
 #endif

@@ -54,19 +54,28 @@ _Static_assert(sizeof(struct short_datagram) <= sizeof(((struct netbuf *)0)->sta
 static struct list expected = LIST_INIT(expected);   /* [S] */
 static uint8_t neighbour_hint;                       /* [S] */
 
+/* Whom the last datagram was for; NULL when that may have changed. */
+static struct {
+	struct stream_datagrams *found;
+	uint32_t local;
+	uint16_t port;
+} last;                                              /* [S] */
+
 void stream_datagrams_expect(struct stream_datagrams *d)
 {
 	d->identification = (uint16_t)net_random32();
 	list_push_back(&expected, &d->expected);
+	last.found = NULL;
 }
 
 void stream_datagrams_unexpect(struct stream_datagrams *d)
 {
 	list_remove(&d->expected);
+	last.found = NULL;
 }
 
 /* As lwIP would choose among those bound to the port: an address of its own goes before any address. */
-static struct stream_datagrams *find(uint32_t local, uint16_t port)
+static __attribute__((noinline)) struct stream_datagrams *find_anew(uint32_t local, uint16_t port)
 {
 	struct stream_datagrams *d, *any = NULL;
 
@@ -81,6 +90,20 @@ static struct stream_datagrams *find(uint32_t local, uint16_t port)
 			return d;
 	}
 	return any;
+}
+
+/* `port` in network order. NULL: nobody, or another than before, for which `last` has to be made. */
+static inline struct stream_datagrams *find_as_before(uint32_t local, uint16_t port)
+{
+	return last.port == port && last.local == local ? last.found : NULL;
+}
+
+static bool find(uint32_t local, uint16_t port)
+{
+	last.found = find_anew(local, lwip_ntohs(port));
+	last.local = local;
+	last.port = port;
+	return last.found;
 }
 
 /* The length of the datagram with UDP's header; 0: not plain, or IP's sum is wrong. UDP's is not looked at. */
@@ -132,16 +155,15 @@ uint64_t net_datagrams_taken(void)
  * The frame is ours: it waits for its server, or is dropped because too many do. `len`, with UDP's header, was
  * checked; what the frame says of it now was not.
  */
-static bool accept(struct net_interface *in, struct netbuf *b, struct stream_datagrams *d, unsigned len)
+static void accept(struct net_interface *in, struct netbuf *b, struct stream_datagrams *d, unsigned len)
 {
 	struct short_datagram *g = (struct short_datagram *)b->stack_room;
 	const uint8_t *frame = b->frags[0].base;
 	const word *ip = (const word *)(frame + SIZEOF_ETH_HDR);
 
-	counter_inc(net_rx_datagrams_short);
 	if (unlikely(!stream_datagram_is_welcome(d))) {
 		netbuf_done(b);
-		return true;
+		return;
 	}
 	in->lent_frames++;
 	*g = (struct short_datagram){
@@ -150,53 +172,80 @@ static bool accept(struct net_interface *in, struct netbuf *b, struct stream_dat
 		.in = in, .frame = frame, .address_sum = net_fold((uint64_t)ip[3] + ip[4]),
 	};
 	stream_datagram_arrived(d, &g->head);
-	return true;
 }
 
 /* From a neighbour that is not the last one. */
-static __attribute__((noinline)) bool take_from_another(struct net_interface *in, struct netbuf *b,
+static __attribute__((noinline)) void take_from_another(struct net_interface *in, struct netbuf *b,
 							struct stream_datagrams *d, unsigned len)
 {
 	const uint8_t *frame = b->frags[0].base;
 	const word *ip = (const word *)(frame + SIZEOF_ETH_HDR);
 
-	return net_neighbour_is(in, ip[3], frame + ETH_HWADDR_LEN, &neighbour_hint) && accept(in, b, d, len);
+	if (net_neighbour_is(in, ip[3], frame + ETH_HWADDR_LEN, &neighbour_hint))
+		accept(in, b, d, len);
+	else
+		net_receive_by_lwip(in, b);
 }
 
 /* The device has not looked at the sum: here it is looked at. */
-static __attribute__((noinline)) bool take_unsummed(struct net_interface *in, struct netbuf *b)
+static __attribute__((noinline)) void take_unsummed(struct net_interface *in, struct netbuf *b)
 {
 	const word *ip = (const word *)((const uint8_t *)b->frags[0].base + SIZEOF_ETH_HDR);
 	unsigned len = read_headers(b, ip);
 
-	if (!len || !sum_is_good(ip, len))
-		return false;
-	b->csum_good = true;
-	return net_datagram_take(in, b);
+	if (len && sum_is_good(ip, len)) {
+		b->csum_good = true;
+		net_datagram_take(in, b);
+	} else {
+		net_receive_by_lwip(in, b);
+	}
+}
+
+static __attribute__((noinline)) void take_for_another(struct net_interface *in, struct netbuf *b)
+{
+	const word *ip = (const word *)((const uint8_t *)b->frags[0].base + SIZEOF_ETH_HDR);
+
+	if (find(ip[4], (uint16_t)(ip[5] >> 16)))
+		net_datagram_take(in, b);
+	else
+		net_receive_by_lwip(in, b);
+}
+
+/* To an address of the interface, from a host, and there is somebody who may want it. */
+static inline bool may_be_ours(const struct net_interface *in, const word *ip)
+{
+	return !list_is_empty(&expected) && ip[4] == ip4_addr_get_u32(netif_ip4_addr(&in->netif)) && is_host(ip[3]) &&
+	       netif_is_up(&in->netif) && in->lent_frames < CONFIG_NET_RX_LENT_MAX;
 }
 
 /* Without a call that it would have to come back from, so that no registers need be saved. */
-__attribute__((noinline)) bool net_datagram_take(struct net_interface *in, struct netbuf *b)
+__attribute__((noinline)) void net_datagram_take(struct net_interface *in, struct netbuf *b)
 {
 	const uint8_t *frame = b->frags[0].base;
 	const word *ip = (const word *)(frame + SIZEOF_ETH_HDR);
 	struct stream_datagrams *d;
 	unsigned len;
 
-	if (list_is_empty(&expected) || ip[4] != ip4_addr_get_u32(netif_ip4_addr(&in->netif)) || !is_host(ip[3]) ||
-	    !netif_is_up(&in->netif) || in->lent_frames >= CONFIG_NET_RX_LENT_MAX)
-		return false;
-	if (unlikely(!b->csum_good))
-		return take_unsummed(in, b);
+	if (!may_be_ours(in, ip)) {
+		net_receive_by_lwip(in, b);
+		return;
+	}
+	if (unlikely(!b->csum_good)) {
+		take_unsummed(in, b);
+		return;
+	}
 	len = read_headers(b, ip);
-	if (!len)
-		return false;
-	d = find(ip[4], lwip_ntohs((u16_t)(ip[5] >> 16)));
-	if (!d)
-		return false;
-	if (unlikely(!net_neighbour_is_still(in, ip[3], frame + ETH_HWADDR_LEN, &neighbour_hint)))
-		return take_from_another(in, b, d, len);
-	return accept(in, b, d, len);
+	if (!len) {
+		net_receive_by_lwip(in, b);
+		return;
+	}
+	d = find_as_before(ip[4], (uint16_t)(ip[5] >> 16));
+	if (unlikely(!d))
+		take_for_another(in, b);
+	else if (unlikely(!net_neighbour_is_still(in, ip[3], frame + ETH_HWADDR_LEN, &neighbour_hint)))
+		take_from_another(in, b, d, len);
+	else
+		accept(in, b, d, len);
 }
 
 static struct short_datagram *short_of(const struct datagram *g)
@@ -250,13 +299,14 @@ static __attribute__((noinline)) void complete_sum(uint8_t *frame, size_t len)
 /* All headers of an answer of `len` bytes, to lie before them. */
 static inline void write_headers(const struct short_datagram *g, uint8_t *frame, size_t len)
 {
-	const half *asked = (const half *)(g->head.data - HEADERS);
-	half *to = (half *)frame;
+	const uint8_t *asked = g->head.data - HEADERS;
 
-	__builtin_memcpy(to, asked + 3, ETH_HWADDR_LEN);
-	__builtin_memcpy(to + 3, asked, ETH_HWADDR_LEN);
-	to[6] = asked[6];
-	write_packet(g, (const word *)(asked + 7), (word *)(frame + SIZEOF_ETH_HDR), (unsigned)len + UDP_HLEN);
+	/* Words that reach behind an address: what they bring there is written over next. */
+	__builtin_memcpy(frame, asked + ETH_HWADDR_LEN, 8);
+	__builtin_memcpy(frame + ETH_HWADDR_LEN, asked, 8);
+	__builtin_memcpy(frame + 2 * ETH_HWADDR_LEN, asked + 2 * ETH_HWADDR_LEN, 2);
+	write_packet(g, (const word *)(asked + SIZEOF_ETH_HDR), (word *)(frame + SIZEOF_ETH_HDR),
+		     (unsigned)len + UDP_HLEN);
 	if (unlikely(!device_sums(g->in)))
 		complete_sum(frame, len);
 }
@@ -337,7 +387,14 @@ static void answer_done(struct netbuf *b)
 	give_back(g);
 }
 
-bool stream_short_end(struct datagram *head)
+void stream_short_count(unsigned taken, unsigned answered)
+{
+	counter_add(net_rx_datagrams_short, taken);
+	counter_add(net_tx_datagrams_short, answered);
+	net_transmit_count(answered);
+}
+
+enum short_end stream_short_end(struct datagram *head, size_t *answer_len)
 {
 	struct short_datagram *g = short_of(head);
 	struct netbuf *b = netbuf_of(g);
@@ -345,8 +402,9 @@ bool stream_short_end(struct datagram *head)
 
 	if (!g->answer_len) {
 		give_back(g);
-		return true;
+		return SHORT_UNANSWERED;
 	}
+	*answer_len = g->answer_len - HEADERS;
 	frame = answer_frame(head);
 	g->done = b->done;
 	b->done = answer_done;
@@ -358,9 +416,8 @@ bool stream_short_end(struct datagram *head)
 	b->gso_size = 0;
 	b->headroom = ANSWER_HEADROOM;
 	b->patient = true;
-	counter_inc(net_tx_datagrams_short);
 	if (likely(net_transmit_netbuf(g->in, b)))
-		return true;
+		return SHORT_ANSWERED;
 	answer_done(b);
-	return false;
+	return SHORT_DROPPED;
 }

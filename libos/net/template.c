@@ -42,7 +42,6 @@ COUNTER(net_tx_templated, "segments that went past lwIP's output with headers fr
 #define LWIP_EVERY_NS (15 * NSEC_PER_SEC)
 #define PAD           2       /* before the Ethernet header, so that the IP header is aligned */
 
-typedef uint16_t __attribute__((may_alias)) half;
 typedef uint64_t __attribute__((may_alias)) pair;
 
 _Static_assert((offsetof(struct packet, payload) - TCP_HLEN - IP_HLEN - SIZEOF_ETH_HDR - PAD) % 8 == 0, "IPv4's headers");
@@ -64,12 +63,9 @@ void net_template_forget(struct net_template *t)
 		expected = NULL;
 }
 
-/* Frames and neighbour caches have link addresses at even places. */
 static inline bool is_mac(const void *one, const void *other)
 {
-	const half *a = one, *b = other;
-
-	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
+	return __builtin_memcmp(one, other, ETH_HWADDR_LEN) == 0;
 }
 
 /* The ARP cache's index of the next hop, -1: none, or not with this address. */

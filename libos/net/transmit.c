@@ -320,8 +320,12 @@ __attribute__((always_inline)) inline bool net_transmit_netbuf(struct net_interf
 	if (unlikely(in->waiting_count) || unlikely(in->dev->ops->transmit(in->dev, b)))
 		return false;
 	in->needs_kick = true;
-	counter_inc(net_tx_frames);
 	return true;
+}
+
+void net_transmit_count(unsigned frames)
+{
+	counter_add(net_tx_frames, frames);
 }
 
 /*
@@ -340,8 +344,10 @@ static inline bool send_alone(struct net_interface *in, struct packet *k, unsign
 	b->needs_csum = csum_start != 0;
 	b->headroom = (uint8_t)((uint8_t *)p->payload - k->headers);
 	p->ref++;
-	if (likely(net_transmit_netbuf(in, b)))
+	if (likely(net_transmit_netbuf(in, b))) {
+		counter_inc(net_tx_frames);
 		return true;
+	}
 	p->ref--;
 	return false;
 }

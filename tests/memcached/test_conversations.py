@@ -44,6 +44,10 @@ CONVERSATIONS = {
         (b"get " + b" ".join(b"k%d" % i for i in range(50)) + b"\r\n",
          b"".join(value(b"k%d" % i, b"v%d" % i) for i in range(50)) + END),
     ],
+    "values of all lengths": [turn for n in (1, 9, 10, 99, 100, 102, 999, 1000, 12345) for turn in (
+        (b"set a 0 0 %d\r\n%s\r\n" % (n, b"v" * n), STORED), (b"get a\r\n", value(b"a", b"v" * n) + END))],
+    "lengths with zeros before them": [
+        (b"set a 0 0 003\r\nabc\r\n", STORED), (b"set a 0 0 0004\r\nabcd\r\n", STORED), (b"get a\r\n", value(b"a", b"abcd") + END)],
     "an empty value": [(b"set a 0 0 0\r\n\r\n", STORED), (b"get a\r\n", value(b"a", b"") + END)],
     "a value may hold any bytes": [
         (put(b"a", b"\r\n\0END\r\n\xff"), STORED), (b"get a\r\n", value(b"a", b"\r\n\0END\r\n\xff") + END),
