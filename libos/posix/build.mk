@@ -3,7 +3,7 @@ posix-objs := start.o process.o signal.o signal_calls.o futex.o time.o memory.o 
 objs-$(CONFIG_POSIX)          += $(posix-objs)
 # Paths: through the file systems, or else a few fixed places.
 page-objs := page_calls.o copy_calls.o
-path-objs := $(if $(CONFIG_VFS),where.o path_calls.o attribute_calls.o xattr_calls.o mount_calls.o lock_calls.o $(page-objs),open.o)
+path-objs := $(if $(CONFIG_VFS),where.o path_calls.o end.o attribute_calls.o xattr_calls.o mount_calls.o lock_calls.o $(page-objs),open.o)
 objs-$(CONFIG_POSIX)          += $(path-objs)
 objs-$(CONFIG_POSIX_PIPE)     += pipe_calls.o
 objs-$(CONFIG_POSIX_EVENTFD)  += eventfd.o

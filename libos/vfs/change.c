@@ -186,6 +186,15 @@ static int unlink_dots(const struct place *p, bool directory)
 	return p->last.len == 1 ? -EINVAL : -ENOTEMPTY;
 }
 
+static int remove_name(const struct place *p, bool directory)
+{
+	int error = place_dir(p)->ops->unlink(place_dir(p), &p->last, p->d->inode);
+
+	if (error && directory)
+		p->d->inode->dead = false;
+	return error;
+}
+
 int vfs_unlink(const struct path *base, const char *text, bool directory)
 {
 	struct place p;
@@ -195,7 +204,7 @@ int vfs_unlink(const struct path *base, const char *text, bool directory)
 		return error == -EEXIST ? (directory ? -EBUSY : -EISDIR) : error;
 	error = place_is_dots(&p) ? unlink_dots(&p, directory) : unlink_checks(&p, directory);
 	if (!error)
-		error = place_dir(&p)->ops->unlink(place_dir(&p), &p.last, p.d->inode);
+		error = remove_name(&p, directory);
 	if (!error) {
 		dentry_drop(p.d);
 		if (!directory)

@@ -5,7 +5,8 @@
  * list but still found -> forgotten when too many are unused, or its file system goes. A name that is
  * removed is dropped: those who hold its dentry keep it, later lookups ask again.
  *
- * A dentry has a reference to its parent, so the way up from any that is held is held, too.
+ * A dentry has a reference to its parent, so the way up from any that is held is held, too. When a directory is
+ * removed, what is remembered below it (the names that it has not) goes as well: else its inode would stay.
  *
  * Locks: tree_lock for everything here; a name comes and goes, and changes its inode, only under its
  * directory's lock as well, so that cache and file system agree.
@@ -44,6 +45,22 @@ static struct list *bucket_of(uint32_t hash)
 	return b;
 }
 
+static void get_locked(struct dentry *d)
+{
+	if (!d->refs++ && list_is_linked(&d->lru)) {
+		list_remove(&d->lru);
+		unused_count--;
+	}
+}
+
+static void join_directory(struct dentry *d, struct dentry *dir)
+{
+	spin_lock(&tree_lock);
+	get_locked(dir);
+	list_push_back(&dir->children, &d->sibling);
+	spin_unlock(&tree_lock);
+}
+
 static struct dentry *dentry_new(struct dentry *dir, struct super *s, const char *text, size_t len)
 {
 	struct dentry *d = kzalloc(sizeof(*d));
@@ -63,8 +80,10 @@ static struct dentry *dentry_new(struct dentry *dir, struct super *s, const char
 	d->refs = 1;
 	list_init(&d->hash);
 	list_init(&d->lru);
+	list_init(&d->sibling);
+	list_init(&d->children);
 	if (dir)
-		dentry_get(dir);
+		join_directory(d, dir);
 	return d;
 }
 
@@ -75,14 +94,6 @@ struct dentry *dentry_root(struct super *s)
 	if (d)
 		d->inode = s->root;
 	return d;
-}
-
-static void get_locked(struct dentry *d)
-{
-	if (!d->refs++ && list_is_linked(&d->lru)) {
-		list_remove(&d->lru);
-		unused_count--;
-	}
 }
 
 void dentry_get(struct dentry *d)
@@ -97,6 +108,7 @@ static void take_out_locked(struct dentry *d)
 {
 	assert(!d->refs);
 	list_remove(&d->hash);
+	list_remove(&d->sibling);
 	list_remove(&d->lru);
 	unused_count--;
 }
@@ -107,8 +119,10 @@ static struct dentry *put_locked(struct dentry *d)
 	assert(d->refs > 0);
 	if (--d->refs)
 		return NULL;
-	if (!list_is_linked(&d->hash))
+	if (!list_is_linked(&d->hash)) {
+		list_remove(&d->sibling);
 		return d;
+	}
 	list_push_back(&unused, &d->lru);
 	if (++unused_count <= UNUSED_MAX)
 		return NULL;
@@ -217,11 +231,42 @@ void dentry_attach(struct dentry *d, struct inode *inode)
 	spin_unlock(&tree_lock);
 }
 
+/* None is found any more; one that nobody uses is the caller's to be freed, or NULL. */
+static struct dentry *take_child(struct dentry *d)
+{
+	struct dentry *c, *next, *unused_one = NULL;
+
+	spin_lock(&tree_lock);
+	list_for_each_safe(c, next, &d->children, sibling) {
+		if (!c->refs) {
+			take_out_locked(c);
+			unused_one = c;
+			break;
+		}
+		list_remove(&c->hash); /* its last user frees it */
+	}
+	spin_unlock(&tree_lock);
+	return unused_one;
+}
+
+static void forget_children(struct dentry *d)
+{
+	struct dentry *c;
+
+	while ((c = take_child(d)))
+		dentry_put(dentry_free(c));
+}
+
 void dentry_drop(struct dentry *d)
 {
+	bool alone;
+
 	spin_lock(&tree_lock);
 	list_remove(&d->hash);
+	alone = list_is_empty(&d->children);
 	spin_unlock(&tree_lock);
+	if (!alone)
+		forget_children(d);
 }
 
 void dentry_move(struct dentry *d, struct dentry *to_dir, struct dentry *target)
@@ -241,9 +286,12 @@ void dentry_move(struct dentry *d, struct dentry *to_dir, struct dentry *target)
 	d->len = (uint16_t)str_length(d->name);
 	target->len = (uint16_t)str_length(target->name);
 	d->parent = to_dir;
+	list_remove(&d->sibling);
+	list_push_back(&to_dir->children, &d->sibling);
 	insert_locked(d);
 	spin_unlock(&tree_lock);
 	dentry_put(old_parent);
+	forget_children(target);
 }
 
 void dentry_exchange(struct dentry *a, struct dentry *b)
@@ -258,6 +306,10 @@ void dentry_exchange(struct dentry *a, struct dentry *b)
 	parent = a->parent, name = a->name, len = a->len;
 	a->parent = b->parent, a->name = b->name, a->len = b->len;
 	b->parent = parent, b->name = name, b->len = len;
+	list_remove(&a->sibling);
+	list_remove(&b->sibling);
+	list_push_back(&a->parent->children, &a->sibling);
+	list_push_back(&b->parent->children, &b->sibling);
 	insert_locked(a);
 	insert_locked(b);
 	spin_unlock(&tree_lock);

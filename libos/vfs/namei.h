@@ -8,6 +8,8 @@
 struct dentry {
 	struct list hash;        /* [t] among the names of one bucket; linked: it can be found */
 	struct list lru;         /* [t] while nobody has a reference */
+	struct list sibling;     /* [t] among the names of its directory that are in memory */
+	struct list children;    /* [t] */
 	struct dentry *parent;   /* [d] with a reference; NULL: a root */
 	struct super *super;     /* [I] */
 	struct inode *inode;     /* [d] with a reference; NULL: there is no such name */
@@ -46,7 +48,7 @@ void dentry_put(struct dentry *d);                       /* no spinlock held */
 int dentry_lookup_locked(struct dentry *dir, const struct vfs_name *n, struct dentry **out);
 int dentry_lookup(struct dentry *dir, const struct vfs_name *n, struct dentry **out);
 void dentry_attach(struct dentry *d, struct inode *inode); /* a negative name gets an inode (and a reference) */
-void dentry_drop(struct dentry *d);                      /* cannot be found any more; holders keep it */
+void dentry_drop(struct dentry *d);                      /* cannot be found any more, nor what was below it; holders keep it */
 /* After the file system has renamed. Both directories are locked. */
 void dentry_move(struct dentry *d, struct dentry *to_dir, struct dentry *target);
 void dentry_exchange(struct dentry *a, struct dentry *b);

@@ -20,8 +20,8 @@ SOCKETS = (r"socket_(bind|listen|accept|connect|send|receive|shutdown|[sg]et_opt
            r"receive_timeout_ns|send_timeout_ns|poll|poll_queue|release)$")
 
 # What files do: called by the file layer, never by the network, an interrupt or a driver.
-FILES = r"((block|tmpfs|ext4|pipe|console_file|proc|inotify|eventfd|timerfd|epoll|initrd|dir|place|device|null|zero|full|random)_\w+|" \
-        r"file_(read|write|poll|sync)|node_sync|always_ready|fd_(text|place)|next_fd|cwd|root|(vfs_)?end)$"
+FILES = r"((block|tmpfs|ext4|pipe|console_file|proc|inotify|eventfd|timerfd|epoll|initrd|dir|place|device|null|zero|full|random|bytes|journaled|inline)_\w+|" \
+        r"file_(read|write|poll|sync|seek_\w+)|let_go|node_sync|always_ready|fd_(text|place)|next_fd|cwd|root|(vfs_)?end)$"
 
 # Who calls through pointers, and the names of what those may point to.
 POINTERS = [
@@ -48,7 +48,10 @@ POINTERS = [
     (r"cache_.*|fill.*|write_(range|page).*|flush.*", r"(.*_)?(map|place|written|prepare|finish|read_page|write_page)$"),
     (r"copy_\w+|sys_(mmap|munmap|msync|mremap|sendfile|copy_file_range|fadvise64|readahead|sync_file_range)|pages_of",
      r".*_(pages|read|write|sync)$"),
-    (r"pad|emit.*|fmt_.*", r".*put$"),
+    (r"pad|emit.*|fmt_.*", r"(.*_)?put$"),
+    (r"end_requests|blkdev_submit", r"\w+_done$"),
+    (r"dispatch|blkdev_kick", r"\w+_(start|kick)$"),
+    (r"irq_take|handle_claimed|\w+_interrupt", r"plic_\w+$|\w+_interrupt$|\w*quiet\w*$"),
     (r"page_alloc.*", r".*(reclaim|give_back).*"),
     (r"virtq_.*|virtio_.*", r"^(mmio|pci)_.*"),
     (r"tree_.*|heap_.*", r".*(compare|less|before|earlier|sooner).*"),

@@ -17,15 +17,16 @@ import archive               # noqa: E402  (tools/run, which kiln.py makes known
 from machine import Disk     # noqa: E402
 
 PROGRAMS = sorted(p.stem for p in (HERE / "programs").glob("*.c"))
+IN_A_TREE = ("tree", "tree_pages", "tree_random", "locks", "inotify", "proc", "fifos", "permissions", "limits", "mounts", "unix_sockets")
 MARKER = "OUTPUT BEGINS"
-
+TOOLS = dict(os.environ, PATH=os.environ["PATH"] + ":/sbin:/usr/sbin")
 
 MOTD = "Welcome to a file.\nSecond line.\n"
 
 
 def surroundings(name, folder):
     """What `disk` needs beside itself: its environment on Linux, and fields of the machine for Kiln."""
-    if name.startswith("tree") or name in ("locks", "inotify", "proc", "fifos", "permissions", "limits", "mounts", "unix_sockets"):
+    if name in IN_A_TREE:
         return {"TREE": tempfile.mkdtemp(dir="/dev/shm")}, {}
     if name != "disk":
         return {}, {}
@@ -62,13 +63,38 @@ def run_on_kiln(name, harts, options=(), **machine):
     return console.split(MARKER + "\n", 1)[1], status
 
 
-@pytest.mark.parametrize("harts", [1, 4])
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_says_the_same_on_linux_and_on_kiln(name, harts, tmp_path):
+def skip_what_cannot_run_here(name):
     if name == "permissions" and os.geteuid():
         pytest.skip("only root can become others")
     if name == "mounts" and subprocess.run(["unshare", "-Urm", "true"], capture_output=True, timeout=60).returncode:
         pytest.skip("no namespace to mount in")
+
+
+def ext4_disk(path):
+    """An ext4 whose root is as empty as a new tmpfs."""
+    with open(path, "wb") as f:
+        f.truncate(64 << 20)
+    for command in (["mke2fs", "-q", "-t", "ext4", "-b", "4096", str(path)], ["debugfs", "-w", "-R", "rmdir lost+found", str(path)]):
+        subprocess.run(command, env=TOOLS, check=True, capture_output=True, timeout=60)
+    return path
+
+
+@pytest.mark.parametrize("name", IN_A_TREE)
+def test_says_the_same_on_an_ext4_of_kiln(name, tmp_path):
+    skip_what_cannot_run_here(name)
+    expected, expected_status = run_on_linux(name, tmp_path, surroundings(name, tmp_path)[0])
+    disk = ext4_disk(tmp_path / "disk.ext4")
+    text, status = run_on_kiln(name, 1, disks=[Disk(disk)], options=["mount=vda:/mnt:ext4", "env=TREE=/mnt"])
+    assert text.splitlines() == expected.splitlines()
+    assert status == expected_status
+    checked = subprocess.run(["e2fsck", "-fn", str(disk)], env=TOOLS, capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("harts", [1, 4])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_says_the_same_on_linux_and_on_kiln(name, harts, tmp_path):
+    skip_what_cannot_run_here(name)
     environment, machine = surroundings(name, tmp_path)
     expected, expected_status = run_on_linux(name, tmp_path, environment)
     text, status = run_on_kiln(name, harts, **machine)

@@ -59,6 +59,38 @@ TEST(tmpfs_goes_with_everything_in_it)
 	CHECK_EQ(vfs_open(NULL, "/t/d/f", O_RDONLY, 0, &f), -ENOENT);
 }
 
+static uint64_t free_inodes(void)
+{
+	struct abi_statfs st = { 0 };
+	struct path at;
+
+	if (!vfs_walk(NULL, "/t", WALK_DIR, &at)) {
+		vfs_statfs(&at, &st);
+		path_put(&at);
+	}
+	return st.files_free;
+}
+
+/* What is remembered of the names that a directory has not must not keep it, nor one over which another is renamed. */
+TEST(tmpfs_removed_directories_go_at_once)
+{
+	struct path p;
+
+	CHECK(begin(NULL));
+	uint64_t all = free_inodes();
+	CHECK_EQ(vfs_create(NULL, "/t/a", S_IFDIR | 0755, 0, NULL), 0);
+	CHECK_EQ(vfs_create(NULL, "/t/b", S_IFDIR | 0755, 0, NULL), 0);
+	CHECK_EQ(vfs_walk(NULL, "/t/a/nothing", 0, &p), -ENOENT);
+	CHECK_EQ(vfs_walk(NULL, "/t/b/nothing", 0, &p), -ENOENT);
+	CHECK_EQ(vfs_walk(NULL, "/t/b/nowhere", 0, &p), -ENOENT);
+	CHECK_EQ(free_inodes(), all - 2);
+	CHECK_EQ(vfs_rename(NULL, "/t/a", NULL, "/t/b", 0), 0);
+	CHECK_EQ(free_inodes(), all - 1);
+	CHECK_EQ(vfs_unlink(NULL, "/t/b", true), 0);
+	CHECK_EQ(free_inodes(), all);
+	CHECK(end());
+}
+
 TEST(tmpfs_takes_no_more_than_its_budget)
 {
 	static char block[KIB(4)];

@@ -488,7 +488,8 @@ int main(void)
 	if (chdir(getenv("TREE") ? getenv("TREE") : "/tmp") < 0)
 		return 2;
 	SHOW(statfs(".", &fs));
-	printf("type %lx, names of %ld bytes\n", (long)fs.f_type, (long)fs.f_namelen);
+	YES("it is a tmpfs or an ext4", fs.f_type == 0x1021994 || fs.f_type == 0xef53);
+	printf("names of %ld bytes\n", (long)fs.f_namelen);
 	umask(022);
 	creating();
 	long_names();
