@@ -9,7 +9,8 @@
  * A piece that was unwritten is waited for here, since the backing has to note (perhaps in a journal) that it
  * is written now, which no completion may wait for.
  *
- * An error is counted in the cache, and each opener compares the count with what it saw last. The page is clean: a
+ * An error is counted in the cache, and each opener compares the count with what it saw last; one that nobody has been
+ * told is told to who opens the file next, as on Linux: it may be who closed it without asking. The page is clean: a
  * disk that cannot be written must not fill memory with what will never be written.
  */
 #include <core/assert.h>
@@ -331,7 +332,9 @@ bool cache_is_dirty(struct cache *c)
 
 void cache_error_open(struct cache *c, struct file_view *view)
 {
-	view->errors_seen = __atomic_load_n(&c->errors, __ATOMIC_RELAXED);
+	uint32_t errors = __atomic_load_n(&c->errors, __ATOMIC_RELAXED);
+
+	view->errors_seen = errors == __atomic_load_n(&c->errors_told, __ATOMIC_RELAXED) ? errors : errors - 1;
 }
 
 int cache_error_check(struct cache *c, struct file_view *view)
@@ -340,5 +343,6 @@ int cache_error_check(struct cache *c, struct file_view *view)
 
 	if (__atomic_exchange_n(&view->errors_seen, errors, __ATOMIC_RELAXED) == errors)
 		return 0;
+	__atomic_store_n(&c->errors_told, errors, __ATOMIC_RELAXED);
 	return __atomic_load_n(&c->error, __ATOMIC_RELAXED);
 }

@@ -154,7 +154,7 @@ TEST(cache_errors_of_writes_are_told_once_to_each_opener)
 	CHECK_EQ(cache_error_check(&f->cache, &one), -EIO);
 	CHECK_EQ(cache_error_check(&f->cache, &one), 0);
 	cache_error_open(&f->cache, &late);
-	CHECK_EQ(cache_error_check(&f->cache, &late), 0);
+	CHECK_EQ(cache_error_check(&f->cache, &late), 0); /* it happened before, and was told */
 	CHECK_EQ(cache_error_check(&f->cache, &two), -EIO);
 	CHECK(is_clean(f)); /* and still readable */
 	CHECK_EQ(rig_read(f, back, KIB(16), 0, NULL), KIB(16));
@@ -162,6 +162,23 @@ TEST(cache_errors_of_writes_are_told_once_to_each_opener)
 	rig_disk_break(d, 0, 0);
 	CHECK_EQ(rig_write(f, buf, 10, 0), 10);
 	CHECK_EQ(cache_sync(&f->cache, 0, INT64_MAX, true), 0);
+	rig_file_free(f);
+}
+
+TEST(cache_errors_that_nobody_was_told_wait_for_the_next_opener)
+{
+	struct rig_disk *d = rig_disk();
+	struct rig_file *f = rig_file_new(d, 4096);
+	struct file_view next = { 0 }, later = { 0 };
+
+	CHECK_EQ(rig_write(f, buf, KIB(16), 0), KIB(16));
+	rig_disk_break(d, 0, RIG_DISK_BYTES);
+	CHECK_EQ(cache_sync(&f->cache, 0, INT64_MAX, true), -EIO);
+	rig_disk_break(d, 0, 0);
+	cache_error_open(&f->cache, &next);
+	CHECK_EQ(cache_error_check(&f->cache, &next), -EIO);
+	cache_error_open(&f->cache, &later);
+	CHECK_EQ(cache_error_check(&f->cache, &later), 0);
 	rig_file_free(f);
 }
 

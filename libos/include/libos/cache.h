@@ -120,6 +120,7 @@ struct cache {
 	struct blkdev *dev;            /* [I] */
 	uint32_t block_bytes;          /* [I] */
 	uint32_t errors;               /* [c] writes that failed, counted; read without it, too */
+	uint32_t errors_told;          /* [a] how many there were when somebody was told */
 	int error;                     /* [c] the last one's errno */
 	uint64_t dirty, writing;       /* [c] pages */
 	uint32_t fills;                /* [c] under way */
@@ -177,7 +178,10 @@ int cache_sync(struct cache *c, int64_t from, int64_t to, bool wait);
 /* Every cache of a device (NULL: of all): those of the files of a file system. The first error. */
 int cache_sync_device(struct blkdev *dev, bool wait);
 bool cache_is_dirty(struct cache *c);       /* or something is under way to the disk */
-/* Has a write failed since this opener asked last (or opened: cache_error_open())? 0 or its errno, once. */
+/*
+ * Has a write failed since this opener asked last (or opened: cache_error_open())? 0 or its errno, once. What nobody has
+ * been told counts for who opens the file next.
+ */
 void cache_error_open(struct cache *c, struct file_view *view);
 int cache_error_check(struct cache *c, struct file_view *view);
 
