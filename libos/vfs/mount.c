@@ -313,6 +313,7 @@ static bool leave_if_unused(struct mount *m)
 	return !busy;
 }
 
+/* A disk that cannot be written is no reason to keep it: who wants to know of its bytes has asked fsync(). */
 int vfs_unmount(const struct path *at)
 {
 	struct path p = *at;
@@ -324,8 +325,9 @@ int vfs_unmount(const struct path *at)
 	mutex_lock(&mount_lock);
 	if (m->super->ops->sync)
 		error = m->super->ops->sync(m->super);
-	if (!error && !leave_if_unused(m))
-		error = -EBUSY;
+	if (error)
+		log_error("vfs: what is mounted from %s could not be written (error %d)", m->super->source, -error);
+	error = leave_if_unused(m) ? 0 : -EBUSY;
 	mutex_unlock(&mount_lock);
 	if (!error) {
 		mount_put(m); /* the list's */
