@@ -253,15 +253,15 @@ static int write_clean(struct ext4_super *s)
 
 static int write_mounted(struct ext4_super *s);
 
-/* No handle is open, and none will be. What is in memory goes to its place, and the disk is clean. */
+/* No handle is open, and none will be. What is in memory goes to its place, the log is empty, and the disk is clean. */
 static int leave_clean(struct ext4_super *s)
 {
-	int error = s->journal ? 0 : ext4_write_buffers(s), closed;
+	int error = s->journal ? 0 : ext4_write_buffers(s);
 
 	if (!error)
 		error = write_clean(s);
-	closed = s->journal ? ext4_journal_close(s) : 0;
-	error = error ? error : closed;
+	if (!error && s->journal)
+		error = journal_checkpoint(s->journal);
 	if (!error)
 		error = blkdev_flush(s->dev);
 	if (error)
@@ -277,20 +277,33 @@ static void ext4_unmount(struct super *vfs)
 	ext4_orphans_close(s);
 	if (!ext4_is_read_only(s))
 		leave_clean(s);
-	else
-		ext4_journal_close(s);
+	ext4_journal_close(s);
 	ext4_groups_close(s);
 	super_free(s);
 }
 
-/* Handles that are open end with the commit; from then on nobody gets one. Everything was synchronised just before. */
+/*
+ * Handles that are open end with the commit; from then on nobody else gets one. Everything was synchronised just before.
+ * The journal stays, empty and sealed, since others may be waiting for it.
+ */
 static int turn_read_only(struct ext4_super *s)
 {
-	int error;
+	int error = 0;
 
 	__atomic_store_n(&s->options.read_only, true, __ATOMIC_RELEASE);
-	error = s->journal ? journal_commit(s->journal) : 0;
+	if (s->journal) {
+		journal_seal(s->journal);
+		error = journal_commit(s->journal);
+	}
 	return error || s->damaged ? error : leave_clean(s);
+}
+
+static int have_journal(struct ext4_super *s)
+{
+	if (!s->journal)
+		return ext4_journal_open(s);
+	journal_unseal(s->journal);
+	return 0;
 }
 
 static int turn_read_write(struct ext4_super *s)
@@ -301,13 +314,16 @@ static int turn_read_write(struct ext4_super *s)
 	if (error || read_only)
 		return -EROFS;
 	s->options.read_only = false;
-	error = ext4_journal_open(s);
+	error = have_journal(s);
 	if (!error)
 		error = write_mounted(s);
 	if (!error && !s->orphans)
 		error = ext4_orphans_open(s);
-	if (error)
+	if (error) {
 		s->options.read_only = true;
+		if (s->journal)
+			journal_seal(s->journal);
+	}
 	return error;
 }
 

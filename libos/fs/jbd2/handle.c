@@ -74,8 +74,11 @@ static void ask_for_room(struct journal *j, const struct transaction *t, uint32_
 static int join(struct journal *j, struct journal_handle *h, uint32_t blocks)
 {
 	while (!j->error) {
-		struct transaction *t = j->running ? j->running : transaction_begin(j);
+		struct transaction *t;
 
+		if (j->sealed_by && j->sealed_by != thread_current())
+			return -EROFS;
+		t = j->running ? j->running : transaction_begin(j);
 		if (!t)
 			return -ENOMEM;
 		if (!t->locked && transaction_reserve(j, t, blocks)) {

@@ -125,6 +125,24 @@ int journal_open(const struct journal_place *p, const struct journal_options *o,
 
 /* ---- its end ---- */
 
+static void set_sealed_by(struct journal *j, const struct thread *t)
+{
+	spin_lock(&j->lock);
+	j->sealed_by = t;
+	spin_unlock(&j->lock);
+	waitq_wake_all(&j->changed); /* who waits for room need not any more */
+}
+
+void journal_seal(struct journal *j)
+{
+	set_sealed_by(j, thread_current());
+}
+
+void journal_unseal(struct journal *j)
+{
+	set_sealed_by(j, NULL);
+}
+
 void journal_abort(struct journal *j, int error)
 {
 	bool is_first;

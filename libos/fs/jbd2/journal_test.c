@@ -409,9 +409,49 @@ TEST(journal_takes_changes_of_many_threads)
 
 /* ---- errors ---- */
 
+static int sealed_answer;
+
 static void remember_abort(void *arg, int error)
 {
 	*(int *)arg = error;
+}
+
+static void start_one(void *arg)
+{
+	struct lab *l = arg;
+	struct journal_handle *h;
+	int error = journal_start(l->journal, 1, &h);
+
+	if (!error)
+		journal_stop(h);
+	sealed_answer = error;
+}
+
+static int start_elsewhere(struct lab *l)
+{
+	static const struct thread_attr attr = { .name = "other", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	struct thread *t;
+
+	if (thread_create(&attr, start_one, l, 0, &t) != 0)
+		return -ENOMEM;
+	thread_start(t);
+	thread_join(t);
+	return sealed_answer;
+}
+
+TEST(journal_that_is_sealed_takes_changes_of_one_thread)
+{
+	struct lab l;
+
+	CHECK(set_up(&l, BOTH));
+	journal_seal(l.journal);
+	CHECK_EQ(start_elsewhere(&l), -EROFS);
+	CHECK_EQ(lab_fill_one(&l, 3, 3), 0);
+	CHECK_EQ(journal_checkpoint(l.journal), 0);
+	CHECK(is_filled(&l, 3, 3));
+	journal_unseal(l.journal);
+	CHECK_EQ(start_elsewhere(&l), 0);
+	CHECK_EQ(lab_close(&l), 0);
 }
 
 /* Each write of a run fails in turn: whoever waits is told, and nothing hangs. */

@@ -74,6 +74,7 @@ struct journal {
 	uint32_t credits_max;            /* [I] of one transaction */
 	uint32_t room;                   /* [j] free blocks of the log */
 	uint32_t committing_need;        /* [j] of them, what the committing transaction may take */
+	const struct thread *sealed_by;  /* [j] who alone starts handles; NULL: everybody does */
 	int error;                       /* [j] why it was aborted */
 	bool error_is_recorded;          /* [c] */
 	struct journal_ordered *writing; /* [j] whose write() is called now */

@@ -136,6 +136,10 @@ void journal_settle_ordered(struct journal *j, struct journal_ordered *o);
 /* The file goes, its pages too, as above: on return the journal does not know it. */
 void journal_drop_ordered(struct journal *j, struct journal_ordered *o);
 
+/* While a journal is sealed, handles are started by the thread that sealed it alone; others are told -EROFS. */
+void journal_seal(struct journal *j);
+void journal_unseal(struct journal *j);
+
 void journal_abort(struct journal *j, int error);
 int journal_error(const struct journal *j);                      /* 0: well */
 
