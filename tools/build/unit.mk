@@ -52,9 +52,11 @@ unit: $(if $(host-objs),$(O)/unit) ## build and run the unit tests here, under t
 CRASH_JOURNAL ?= 140000
 CRASH_FILES   ?= 10000
 .PHONY: crash
-crash: $(O)/unit ## power cuts by the ten thousands (CRASH_JOURNAL, CRASH_FILES: how many), some of an hour
+crash: $(O)/unit ## power cuts by the ten thousands (CRASH_JOURNAL, CRASH_FILES: how many), each command of a disk failing
 	$(Q)UNIT_SECONDS=7200 CRASH_CUTS=$(CRASH_JOURNAL) $(O)/unit journal_survives_power_cuts
 	$(Q)UNIT_SECONDS=7200 CRASH_CUTS=$(CRASH_FILES) $(O)/unit ext4_survives_power_cuts
+	$(Q)for seed in 1 2 3; do \
+		UNIT_SECONDS=7200 FAULTS=0 FAULT_SEED=$$seed $(O)/unit ext4_loses_nothing_that_was_synced || exit; done
 
 include apps/kiln-fs/kiln-fs.mk
 include apps/fsck/fsck.mk

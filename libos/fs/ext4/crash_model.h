@@ -35,7 +35,10 @@ struct crash_worker {
 	unsigned last;                               /* the newest state */
 	uint16_t files;                              /* numbers given out */
 	uint16_t changed[CRASH_STATES + 1];          /* by file: the state that changed it last */
-	int error;
+	unsigned promised;                           /* the newest state that it was promised */
+	uint16_t synced[CRASH_STATES + 1];           /* by file: the bytes that fsync() answered for */
+	bool may_lack_bytes;                         /* writes have failed: other bytes may be any */
+	int error;                                   /* ended its work */
 };
 
 /* The workers' folders, on what is mounted at /t. */

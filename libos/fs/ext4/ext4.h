@@ -102,6 +102,7 @@ static inline bool ext4_has_ro(const struct ext4_super *s, uint32_t f) { return 
 struct ext4_handle {
 	struct ext4_super *super;
 	struct journal_handle *journal;  /* NULL: there is none */
+	bool touched;                    /* it has announced changes since it was started */
 };
 
 /*  Locks:  I set once   i inode's lock   m map_lock   r raw_lock   c icache_lock   o orphan.c's */
@@ -149,6 +150,8 @@ static inline struct ext4_inode *ext4_of(const struct inode *inode)
  */
 int ext4_damaged(struct ext4_super *s, const char *where, uint32_t ino, uint64_t block, const char *fmt, ...)
 	PRINTF_LIKE(5, 6);
+/* recovery.c. The disk failed: nothing that is in memory reaches it any more, and the file system is read-only. */
+void ext4_abort(struct ext4_super *s, int error);
 bool ext4_is_read_only(const struct ext4_super *s);        /* mounted so, or damaged since */
 /* Is [block, block + count) on the disk, and not the superblock or before? */
 bool ext4_blocks_are_valid(const struct ext4_super *s, uint64_t block, uint64_t count);
@@ -167,7 +170,10 @@ int ext4_options_parse(struct ext4_options *o, const char *text);
 /* May change `blocks` buffers. 0, -EROFS, -EIO, -ENOSPC, -ENOMEM. Not nested; see libos/journal.h. */
 int ext4_start(struct ext4_super *s, unsigned blocks, struct ext4_handle *h);
 int ext4_stop(struct ext4_handle *h);
-/* `error` if it is one, else what ext4_stop() says. */
+/*
+ * `error` if it is one, else what ext4_stop() says. -EIO from an operation that has changed something: it is half done and
+ * must not become durable, so nothing does any more (ext4_abort()).
+ */
 int ext4_stop_with(struct ext4_handle *h, int error);
 int ext4_touch(struct ext4_handle *h, struct buffer *b);    /* before b->data is changed */
 int ext4_created(struct ext4_handle *h, struct buffer *b);  /* the same of a new block */

@@ -232,7 +232,7 @@ static void delete(struct ext4_super *s, struct ext4_inode *i)
 	leave(s, i);
 	if (!error)
 		error = ext4_ifree(&h, i);
-	ext4_stop(&h);
+	ext4_stop_with(&h, error);
 }
 
 void ext4_inode_forget(struct inode *inode)

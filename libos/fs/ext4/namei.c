@@ -80,7 +80,12 @@ static int inode_create(struct ext4_handle *h, struct ext4_inode *dir, uint32_t 
 	(*out)->inode.nlink = nlink;
 	(*out)->flags = dir->flags & INHERITED;
 	ext4_inode_set_ops(*out);
-	return ext4_inode_write_first(h, *out);
+	error = ext4_inode_write_first(h, *out);
+	if (error) {
+		ext4_inode_abandon(s, *out);
+		ext4_ifree_number(h, ino, (mode & S_IFMT) == S_IFDIR);
+	}
+	return error;
 }
 
 /* What went wrong after the inode came into being: it goes as an orphan does. */

@@ -87,7 +87,7 @@ static int journal_map(void *arg, uint32_t index, uint64_t *block)
 	return error;
 }
 
-/* The log could not be written: what is in memory will never be on the disk. */
+/* What is in memory will never be on the disk. */
 static void journal_aborted(void *arg, int error)
 {
 	struct ext4_super *s = arg;
@@ -95,8 +95,15 @@ static void journal_aborted(void *arg, int error)
 	if (__atomic_exchange_n(&s->damaged, 1, __ATOMIC_ACQ_REL))
 		return;
 	s->vfs->flags |= MS_RDONLY;
-	log_error("ext4: the journal of %s cannot be written (error %d): the file system is read-only from now on",
-		  s->dev->name, -error);
+	log_error("ext4: %s fails (error %d): the file system is read-only from now on", s->dev->name, -error);
+}
+
+void ext4_abort(struct ext4_super *s, int error)
+{
+	if (s->journal)
+		journal_abort(s->journal, error);
+	else
+		journal_aborted(s, error);
 }
 
 static int open_log(struct ext4_super *s)

@@ -54,15 +54,23 @@ int ext4_stop(struct ext4_handle *h)
 	return 0;
 }
 
+/*
+ * What the disk's errors leave half done must not become durable, nor can it be taken back where the disk does not even
+ * let itself be read. Other errors are foreseen: an operation that is out of space has put back what it had changed.
+ */
 int ext4_stop_with(struct ext4_handle *h, int error)
 {
-	int stopped = ext4_stop(h);
+	int stopped;
 
+	if (error == -EIO && h->touched)
+		ext4_abort(h->super, error);
+	stopped = ext4_stop(h);
 	return error ? error : stopped;
 }
 
 int ext4_touch(struct ext4_handle *h, struct buffer *b)
 {
+	h->touched = true;
 	if (h->journal)
 		return journal_write(h->journal, b);
 	buffer_mark_dirty(b);
@@ -71,6 +79,7 @@ int ext4_touch(struct ext4_handle *h, struct buffer *b)
 
 int ext4_created(struct ext4_handle *h, struct buffer *b)
 {
+	h->touched = true;
 	if (h->journal)
 		return journal_create(h->journal, b);
 	buffer_mark_dirty(b);
@@ -79,6 +88,7 @@ int ext4_created(struct ext4_handle *h, struct buffer *b)
 
 int ext4_forget(struct ext4_handle *h, uint64_t block, struct buffer *b)
 {
+	h->touched = true;
 	if (h->journal)
 		return journal_forget(h->journal, block, b);
 	b = b ? buffer_hold(b) : buffer_find(&h->super->buffers, block);
@@ -95,6 +105,7 @@ bool ext4_extend(struct ext4_handle *h, unsigned blocks)
 
 int ext4_restart(struct ext4_handle *h, unsigned blocks)
 {
+	h->touched = false;
 	return h->journal ? journal_restart(h->journal, blocks) : 0;
 }
 
