@@ -191,14 +191,24 @@ static void write_by_requests(const struct batch *b)
 	blkdev_kick(b->cache->dev);
 }
 
+/* Where the last change in a page ends. */
+static size_t changed_end(const struct cache_page *p)
+{
+	size_t end = PAGE_SIZE;
+
+	while (end && !(p->writing_sectors >> (end / 512 - 1) & 1))
+		end -= 512;
+	return end;
+}
+
+/* Not only up to the file's end: a writer between prepare() and finish() has not moved it yet. */
 static void write_by_backing(const struct batch *b)
 {
 	struct cache *c = b->cache;
 
 	for (unsigned i = 0; i < b->count; i++) {
 		struct cache_page *p = b->pages[i];
-		int64_t len = MIN(cache_size(c) - cache_page_start(p->index), (int64_t)PAGE_SIZE);
-		int error = len > 0 ? c->ops->write_page(c, p->index, p->bytes, (size_t)len) : 0;
+		int error = c->ops->write_page(c, p->index, p->bytes, changed_end(p));
 
 		__atomic_store_n(&p->error, (int16_t)error, __ATOMIC_RELAXED);
 	}

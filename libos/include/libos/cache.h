@@ -75,7 +75,7 @@ struct cache_backing_ops {
 	/*
 	 * Instead of the cache's own transfers, for files whose bytes do not lie in extents of their own (inline
 	 * data, data journaling): fill or write one page. NULL: the cache does it through map() and place().
-	 * `len`: how much of the page lies before the file's end.
+	 * `len`: where the last change in the page ends, which may be behind the file's end.
 	 */
 	int (*read_page)(struct cache *c, uint64_t index, uint8_t *bytes);
 	int (*write_page)(struct cache *c, uint64_t index, const uint8_t *bytes, size_t len);
