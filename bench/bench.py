@@ -64,8 +64,12 @@ PEER_PLANS = {
         ("rates beside Linux", fs.beside_linux),
     ],
     "memcached": [
+        ("size beside Linux", boot.image_beside_linux),
         ("boot beside Linux", boot.boot_beside_linux),
+        ("least memory beside Linux", boot.min_ram_beside_linux),
         ("instructions beside Linux", instr.beside_linux),
+        ("instructions with TLS beside Linux", instr.tls_beside_linux),
+        ("notifications beside Linux", counters.kicks_beside_linux),
         ("rates beside Linux", rates.beside_linux),
     ],
 }

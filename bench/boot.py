@@ -3,6 +3,7 @@ Figures of an image by itself: how fast it boots, how large it is, how little me
 little it does when idle. Each says in `method` what was done, so that it can be read without this file.
 """
 
+import functools
 import select
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import time
 
 from figure import Figure, Peer
 from instruments import USER_IP, Counted, Image, kiln, loadgen, qemu_version, wire
-from linux_guest import LinuxGuest, build
+from linux_guest import LinuxGuest, build, image_bytes as linux_bytes
 
 
 def first_reply_ms(image):
@@ -143,6 +144,13 @@ def image_bytes(name, aim):
     return Figure("image_bytes", size, "bytes", f"size of images/{name}.img, what a boot loader loads", aim=aim)
 
 
+def image_beside_linux(tell):
+    build(tell)
+    figure = image_bytes("memcached", 450 << 10)
+    figure.peer = Peer(linux_bytes(), "kernel and initramfs of the Linux guest: what its boot loader loads", versions=LinuxGuest.versions())
+    return figure
+
+
 def least_memory_kib(works, low_kib, high_kib, step_kib, tell):
     """The least size at which works(size) is true, when it is at all multiples above."""
     assert works(high_kib), f"does not work with {high_kib} KiB"
@@ -162,10 +170,11 @@ def hello_runs(kib):
         return image.guest.wait_exit(15) == 0 and "hello" in image.console.lower()
 
 
-def serves(kib, connections, **machine):
+def serves(kib, connections, make=None, **machine):
     """So many connections at once, each stores and reads values, which are compared."""
+    make = make or functools.partial(Image, "memcached", boot_seconds=20)
     try:
-        with Image("memcached", mem=f"{kib}K", boot_seconds=20, **machine) as image:
+        with make(mem=f"{kib}K", **machine) as image:
             loadgen(image, "-c", connections, "-L", 50, "-n", 2 * connections, "-w", 50, "-k", 1000, timeout=60)
             return True
     except (OSError, AssertionError, subprocess.TimeoutExpired):
@@ -176,6 +185,18 @@ def min_ram_memcached(tell):
     kib = least_memory_kib(lambda kib: serves(kib, 50, options=USER_IP), 4096, 65536, 256, tell)
     return Figure("min_ram_kib", kib, "KiB", "least -m of QEMU with which 50 connections at once store and read 100 "
                   "bytes, bisected in steps of 256 KiB; default options", aim=12 * 1024)
+
+
+def min_ram_beside_linux(tell):
+    """The Linux guest's is bisected more coarsely, since each boot of it takes seconds."""
+    build(tell)
+    figure = min_ram_memcached(tell)
+    linux = functools.partial(LinuxGuest, "user", boot_seconds=60)
+    kib = least_memory_kib(lambda kib: serves(kib, 50, linux), 32 << 10, 256 << 10, 8 << 10, tell)
+    guest = linux(wait=False)
+    figure.peer = Peer(kib, "the same on the Linux guest, in steps of 8 MiB", guest.command_line(), guest.versions())
+    guest.close()
+    return figure
 
 
 def min_ram_10k(tell):

@@ -162,18 +162,25 @@ def ten_thousand(tell):
                           "connections open, of which one has replies that its client does not read and the others nothing to do")]
 
 
+TLS_ARGS = ["-Z", "-o", "ssl_chain_cert=/chain.pem,ssl_key=/key.pem"]
+
+
+def make_certificate(folder):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-subj", "/CN=bench", "-keyout", folder / "key.pem", "-out", folder / "chain.pem"], check=True,
+                   capture_output=True, timeout=60)
+
+
 @contextlib.contextmanager
 def on_tap_with_tls(namespace):
     """memcached behind TLS, with a certificate of its own making in the image's first files."""
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "files"
         files.mkdir()
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                        "-subj", "/CN=bench", "-keyout", files / "key.pem", "-out", files / "chain.pem"], check=True,
-                       capture_output=True, timeout=60)
+        make_certificate(files)
         (Path(folder) / "initrd").write_bytes(archive(files))
         with Counted("memcached_tls", net="tap", namespace=namespace, initrd=f"{folder}/initrd", wait=False,
-                     args=["-Z", "-o", "ssl_chain_cert=/chain.pem,ssl_key=/key.pem"]) as image:
+                     args=TLS_ARGS) as image:
             assert kiln.eventually(lambda: listens(image)), image.console
             yield image
 
@@ -189,6 +196,32 @@ def listens(image):
 def with_tls(tell, runs=3):
     taken = take_all(tell, [on_tap_with_tls] * runs, [TLS])
     return [figure_of(measure, values) for measure, values in taken.items()]
+
+
+@contextlib.contextmanager
+def linux_with_tls(namespace):
+    with tempfile.TemporaryDirectory() as folder:
+        make_certificate(Path(folder))
+        files = {name: (Path(folder) / name).read_bytes() for name in ("chain.pem", "key.pem")}
+        with counted(LinuxGuest("tap", namespace, memcached=TLS_ARGS, files=files, wait=False)) as guest:
+            assert kiln.eventually(lambda: listens(guest), 120), guest.console
+            yield guest
+
+
+def tls_beside_linux(tell, runs=2):
+    build(tell)
+    ours, known = take_all(tell, [on_tap_with_tls] * runs, [TLS]), []
+
+    @contextlib.contextmanager
+    def linux(namespace):
+        with linux_with_tls(namespace) as guest:
+            known.append(guest)
+            yield guest
+
+    theirs = take_all(tell, [linux], [TLS])
+    peer = Peer(rounded(theirs[TLS][0]), "the same load on the Linux guest, whose memcached uses OpenSSL, counted by the same plugin",
+                known[0].command_line(), known[0].versions()) if TLS in theirs else None
+    return [figure_of(TLS, ours[TLS], peer)]
 
 
 def take_profile(measure, image, elf, folder, requests=None):

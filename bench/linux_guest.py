@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from instruments import ROOT, Image, machine, netns, qemu_version
@@ -108,6 +109,10 @@ def _copy_with_libraries(unpacked, program, root):
                 waiting.append(place)
 
 
+def init_text(memcached):
+    return INIT.format(modules=" ".join(Path(m).name for m in MODULES), memcached=" ".join(memcached))
+
+
 def _make_root(unpacked, kernel, root):
     for name in ("usr/bin", "usr/lib", "proc", "sys", "dev", "etc", "modules"):
         (root / name).mkdir(parents=True)
@@ -122,7 +127,7 @@ def _make_root(unpacked, kernel, root):
     (root / "etc" / "passwd").write_text("root:x:0:0:root:/:/bin/sh\n")
     (root / "etc" / "group").write_text("root:x:0:\n")
     init = root / "init"
-    init.write_text(INIT.format(modules=" ".join(Path(m).name for m in MODULES), memcached=" ".join(MEMCACHED)))
+    init.write_text(init_text(MEMCACHED))
     init.chmod(0o755)
 
 
@@ -150,23 +155,44 @@ def build(tell=lambda text: None):
     (CACHE / "versions").write_text("".join(f"{name} {version}\n" for name, version in versions.items()))
 
 
-class LinuxGuest(Image):
-    """memcached on Linux; used as an Image of memcached is."""
+def overlay(init_args, files):
+    """The initramfs with files over it, and memcached started with further options: the kernel unpacks one archive after the other."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name, data in files.items():
+            (root / name).write_bytes(data)
+        (root / "init").write_text(init_text([*MEMCACHED, *init_args]))
+        (root / "init").chmod(0o755)
+        return (CACHE / "initramfs").read_bytes() + archive(root)
 
-    def __init__(self, net, namespace=None, mem="256M", **fields):
+
+def image_bytes():
+    return sum((CACHE / name).stat().st_size for name in ("Image", "initramfs"))
+
+
+class LinuxGuest(Image):
+    """memcached on Linux; used as an Image of memcached is. `memcached` are options beside MEMCACHED, `files` lie in its root."""
+
+    def __init__(self, net, namespace=None, mem="256M", memcached=(), files=None, extra=(), **fields):
+        self.memcached = [*MEMCACHED, *memcached]
         words = ["console=ttyS0", "quiet", "panic=-1"]
         if net == "tap":
             words += [f"ip4={netns.GUEST_IP4}/{netns.PREFIX4}", f"gw4={netns.HOST_IP4}"]
         else:
             words += ["ip4=10.0.2.15/24", "gw4=10.0.2.2"]
         super().__init__("memcached_on_linux", kernel=CACHE / "Image", net=net, namespace=namespace, mem=mem,
-                         raw_append=" ".join(words), extra=["-initrd", str(CACHE / "initramfs")], **fields)
+                         raw_append=" ".join(words), **fields)
+        initramfs = CACHE / "initramfs"
+        if memcached or files:
+            initramfs = Path(self.folder) / "initramfs"
+            initramfs.write_bytes(overlay(memcached, files or {}))
+        self.machine.extra = [*self.machine.extra, "-initrd", str(initramfs), *extra]
 
     def command_line(self):
         words = self.machine.command()
         for folder in (CACHE, self.folder, ROOT):        # where things lie on this machine is nobody's business
             words = [word.replace(f"{folder}/", "") for word in words]
-        return " ".join(machine.quote_word(word) for word in words) + "; memcached " + " ".join(MEMCACHED)
+        return " ".join(machine.quote_word(word) for word in words) + "; memcached " + " ".join(self.memcached)
 
     @staticmethod
     def versions():
