@@ -182,7 +182,7 @@ def endure_frames(image, wire, count, patience):
 
 def test_malformed_frames_do_not_stop_the_image(wire):
     with Image("memcached", net="tap", namespace=wire) as image:
-        endure_frames(image, wire, FRAMES, patience=40)
+        endure_frames(image, wire, FRAMES, patience=60)
 
 
 @pytest.mark.soak
