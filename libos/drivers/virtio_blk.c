@@ -3,19 +3,23 @@
  *
  * A chain is a header that the device reads, the data, and a status byte that it writes. Headers and
  * status bytes live in `slots`, one for each command of the queue, so that a command needs no
- * memory of its own. Nothing here waits: the queue never has more commands under way than the ring
+ * memory of its own. Nothing here waits: the queue never has more commands under way than a ring
  * holds, and an interrupt wakes a task that takes what is done.
+ *
+ * A device with several rings [5.2.5] is given one for each hart, as far as it has them: a command goes into
+ * the ring of the hart that sends it, so that the device may work on them side by side.
  *
  * A device that breaks its contract is reset by the task. All commands under way then end with -EIO,
  * and so does the next flush, since nobody knows what the device's cache still held; later commands
  * go to the device as before. One that does not come back with the same promises is dead.
  *
- * Locks: the block device's lock, then v->lock, which guards the ring.
+ * Locks: the block device's lock, then v->lock, which guards the rings.
  */
 #include "virtio_blk.h"
 
 #include <core/arch.h>
 #include <core/executor.h>
+#include <core/hart.h>
 #include <core/kmem.h>
 #include <core/log.h>
 #include <core/page.h>
@@ -27,12 +31,13 @@
 
 #define WANTED_FEATURES                                                                     \
 	(BLK_F_SIZE_MAX | BLK_F_SEG_MAX | BLK_F_RO | BLK_F_BLK_SIZE | BLK_F_FLUSH |         \
-	 BLK_F_DISCARD | BLK_F_WRITE_ZEROES)
+	 BLK_F_MQ | BLK_F_DISCARD | BLK_F_WRITE_ZEROES)
 
-#define QUEUE_SIZE     256u
+#define QUEUE_SIZE     256u                /* where each piece takes a descriptor of the ring */
+#define QUEUES_MAX     8u
 #define DEPTH_MAX      32u
 #define VECS_MAX       64u
-#define VECS_FEW       14u                 /* where each piece takes a descriptor of the ring */
+#define VECS_FEW       14u                 /* as above */
 #define BYTES_MAX      MIB(1)
 #define RANGE_MAX      GIB(1)              /* of one discard */
 #define ID_TIMEOUT_NS  NSEC_PER_SEC
@@ -51,7 +56,8 @@ struct virtio_blk {
 	struct blkdev disk;            /* [I] to us */
 	struct virtio_device *dev;     /* [I] */
 	struct spinlock lock;
-	struct virtqueue q;            /* [v] */
+	struct virtqueue q[QUEUES_MAX];/* [v] */
+	unsigned queues;               /* [I] */
 	struct slot *slots;            /* [v] */
 	struct virtq_seg segs[VECS_MAX + 2]; /* [v] of the chain being made: too much for a stack */
 	struct list unsent;            /* [v] commands that met a broken device */
@@ -91,6 +97,7 @@ static unsigned add_data(const struct blk_command *c, struct virtq_seg *segs)
 
 static int send_command(struct virtio_blk *v, struct blk_command *c)
 {
+	struct virtqueue *q = &v->q[hart_id() % v->queues];
 	struct virtq_seg *segs = v->segs;
 	struct slot *s = &v->slots[c->index];
 	bool has_range = c->op == BLK_DISCARD || c->op == BLK_WRITE_ZEROES;
@@ -103,8 +110,7 @@ static int send_command(struct virtio_blk *v, struct blk_command *c)
 	segs[0] = (struct virtq_seg){ page_paddr(&s->header), sizeof(s->header) };
 	data = has_range ? add_range(s, c, &segs[1]) : add_data(c, &segs[1]);
 	segs[data + 1] = (struct virtq_seg){ page_paddr(&s->status), 1 };
-	return c->op == BLK_READ ? virtq_add(&v->q, segs, 1, data + 1, c)
-				 : virtq_add(&v->q, segs, data + 1, 1, c);
+	return c->op == BLK_READ ? virtq_add(q, segs, 1, data + 1, c) : virtq_add(q, segs, data + 1, 1, c);
 }
 
 static void blk_start(struct blkdev *d, struct blk_command *c)
@@ -124,10 +130,10 @@ static void blk_kick(struct blkdev *d)
 	struct virtio_blk *v = d->driver;
 
 	spin_lock(&v->lock);
-	if (!v->resetting) {
-		if (!virtq_interrupt_after(&v->q, 1))
+	for (unsigned i = 0; !v->resetting && i < v->queues; i++) {
+		if (!virtq_interrupt_after(&v->q[i], 1))
 			task_wake(&v->task);
-		virtq_kick(&v->q);
+		virtq_kick(&v->q[i]);
 	}
 	spin_unlock(&v->lock);
 }
@@ -150,11 +156,12 @@ static int command_error(const struct virtio_blk *v, const struct blk_command *c
 
 static struct blk_command *take_done(struct virtio_blk *v, int *error)
 {
-	struct blk_command *c;
+	struct blk_command *c = NULL;
 	uint32_t written;
 
 	spin_lock(&v->lock);
-	c = virtio_is_broken(v->dev) ? NULL : virtq_take(&v->q, &written);
+	for (unsigned i = 0; !c && i < v->queues && !virtio_is_broken(v->dev); i++)
+		c = virtq_take(&v->q[i], &written);
 	if (c)
 		*error = command_error(v, c, written);
 	spin_unlock(&v->lock);
@@ -163,15 +170,33 @@ static struct blk_command *take_done(struct virtio_blk *v, int *error)
 
 static bool interrupt_is_armed(struct virtio_blk *v)
 {
-	bool armed;
+	bool armed = true;
 
 	spin_lock(&v->lock);
-	armed = virtio_is_broken(v->dev) || virtq_interrupt_after(&v->q, 1);
+	for (unsigned i = 0; armed && i < v->queues && !virtio_is_broken(v->dev); i++)
+		armed = virtq_interrupt_after(&v->q[i], 1);
 	spin_unlock(&v->lock);
 	return armed;
 }
 
 /* ---- resetting ---- */
+
+static unsigned queues_wanted(struct virtio_device *d)
+{
+	unsigned offered = virtio_has(d, BLK_F_MQ) ? virtio_config_u16(d, BLK_CONFIG_NUM_QUEUES) : 1;
+
+	return CLAMP(MIN(offered, hart_count()), 1u, QUEUES_MAX);
+}
+
+static int rings_setup(struct virtio_blk *v)
+{
+	unsigned size = virtio_has(v->dev, VIRTIO_F_INDIRECT_DESC) ? DEPTH_MAX : QUEUE_SIZE;
+	int error = 0;
+
+	for (unsigned i = 0; !error && i < v->queues; i++)
+		error = virtq_setup(&v->q[i], v->dev, i, size, v->disk.max_vecs + 2);
+	return error;
+}
 
 static int blk_begin(struct virtio_blk *v, uint64_t wanted)
 {
@@ -187,7 +212,9 @@ static int blk_begin(struct virtio_blk *v, uint64_t wanted)
 		segments = MIN(segments, virtio_config_u32(d, BLK_CONFIG_SEG_MAX));
 	if (!v->disk.max_vecs)
 		v->disk.max_vecs = MAX(segments, 1u);
-	error = virtq_setup(&v->q, d, 0, QUEUE_SIZE, v->disk.max_vecs + 2);
+	if (!v->queues)
+		v->queues = queues_wanted(d);
+	error = rings_setup(v);
 	if (!error)
 		virtio_ready(d);
 	return error;
@@ -199,8 +226,10 @@ static void take_back(struct virtio_blk *v, struct list *back, bool all)
 	struct blk_command *c;
 
 	spin_lock(&v->lock);
-	while (all && (c = virtq_reclaim(&v->q)))
-		list_push_back(back, &c->link);
+	for (unsigned i = 0; all && i < v->queues; i++) {
+		while ((c = virtq_reclaim(&v->q[i])))
+			list_push_back(back, &c->link);
+	}
 	list_splice_back(back, &v->unsent);
 	spin_unlock(&v->lock);
 }
@@ -287,10 +316,10 @@ static int read_serial(struct virtio_blk *v)
 	s->header = (struct virtio_blk_header){ BLK_T_GET_ID, 0, 0 };
 	s->status = STATUS_UNSET;
 	memset(id, 0, BLK_ID_BYTES);
-	if (virtq_add(&v->q, segs, 1, 2, v))
+	if (virtq_add(&v->q[0], segs, 1, 2, v))
 		return -EIO;
-	virtq_kick(&v->q);
-	while (!virtq_take(&v->q, &written)) {
+	virtq_kick(&v->q[0]);
+	while (!virtq_take(&v->q[0], &written)) {
 		if (virtio_is_broken(v->dev) || clock_ns() > deadline)
 			return -EIO;
 		arch_relax();
@@ -308,6 +337,19 @@ static uint32_t range_limit(struct virtio_device *d, uint64_t feature, unsigned 
 	uint64_t sectors = virtio_has(d, feature) ? virtio_config_u32(d, offset) : 0;
 
 	return (uint32_t)MIN(sectors * BLK_SECTOR, RANGE_MAX);
+}
+
+/* So many commands fit into any of the rings; 0: none does. */
+static unsigned rings_hold(const struct virtio_blk *v)
+{
+	unsigned least = DEPTH_MAX;
+
+	for (unsigned i = 0; i < v->queues; i++) {
+		const struct virtqueue *q = &v->q[i];
+
+		least = MIN(least, q->indirect_max ? q->size : q->size / (v->disk.max_vecs + 2u));
+	}
+	return least;
 }
 
 static int read_limits(struct virtio_blk *v)
@@ -334,9 +376,8 @@ static int read_limits(struct virtio_blk *v)
 	d->write_cache = virtio_has(dev, BLK_F_FLUSH);
 	d->max_discard_bytes = range_limit(dev, BLK_F_DISCARD, BLK_CONFIG_MAX_DISCARD);
 	d->max_zeroes_bytes = range_limit(dev, BLK_F_WRITE_ZEROES, BLK_CONFIG_MAX_ZEROES);
-	d->depth = v->q.indirect_max ? MIN(v->q.size, DEPTH_MAX)
-				     : CLAMP(v->q.size / (d->max_vecs + 2u), 1u, DEPTH_MAX);
-	return v->q.size < (v->q.indirect_max ? 1 : d->max_vecs + 2u) ? -EPROTO : 0;
+	d->depth = rings_hold(v);
+	return d->depth ? 0 : -EPROTO;
 }
 
 static int blk_open(struct virtio_blk *v)
@@ -380,7 +421,8 @@ static int blk_probe(struct virtio_device *dev)
 	if (error) {
 		/* A device that does not let go of its memory keeps it. */
 		if (virtio_reset(dev) == 0) {
-			virtq_release(&v->q);
+			for (unsigned i = 0; i < v->queues; i++)
+				virtq_release(&v->q[i]);
 			if (v->slots)
 				page_free_exact(v->slots, DEPTH_MAX * sizeof(struct slot));
 			kfree(v);

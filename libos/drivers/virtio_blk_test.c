@@ -7,10 +7,12 @@
 
 #include <core/errno.h>
 #include <core/executor.h>
+#include <core/hart.h>
 #include <core/kmem.h>
 #include <core/page.h>
 #include <core/string.h>
 #include <core/test.h>
+#include <core/thread.h>
 #include <libos/blkdev.h>
 
 #include "../dev/blk_asked.h"
@@ -26,6 +28,7 @@ struct blk_rig {
 	uint8_t *disk;
 	bool hold;
 	unsigned flushes, discards, requests;
+	unsigned served;        /* bit n: queue n had something */
 	uint8_t status;         /* what it answers; 0: sound */
 	int32_t written_short;  /* what it leaves out of the length that it reports */
 };
@@ -68,19 +71,20 @@ static uint8_t rig_answer(struct blk_rig *r, const struct model_chain *c, size_t
 }
 
 /* The device takes and ends all that was offered. */
-static void rig_serve(struct blk_rig *r)
+static void rig_serve(struct blk_rig *r, unsigned queue)
 {
 	struct model_chain c;
 
-	while (model_pop(&r->model, 0, &c)) {
+	while (model_pop(&r->model, queue, &c)) {
 		struct virtq_seg last = c.segs[c.count - 1];
 		size_t written;
 		uint8_t status = rig_answer(r, &c, &written);
 		extern void *model_memory(paddr_t pa);
 
 		r->requests++;
+		r->served |= 1u << queue;
 		*(uint8_t *)model_memory(last.addr + last.len - 1) = r->status ? r->status : status;
-		model_push(&r->model, 0, c.head, (uint32_t)(written + 1) - (uint32_t)r->written_short);
+		model_push(&r->model, queue, c.head, (uint32_t)(written + 1) - (uint32_t)r->written_short);
 	}
 }
 
@@ -88,9 +92,8 @@ static void rig_notified(struct model *m, unsigned queue)
 {
 	struct blk_rig *r = container_of(m, struct blk_rig, model);
 
-	(void)queue;
 	if (!r->hold)
-		rig_serve(r);
+		rig_serve(r, queue);
 }
 
 static void config_put(struct blk_rig *r, unsigned offset, uint64_t value, unsigned width)
@@ -98,16 +101,19 @@ static void config_put(struct blk_rig *r, unsigned offset, uint64_t value, unsig
 	memcpy(r->model.config + offset, &value, width);
 }
 
+#define RIG_QUEUES 2u
+
 static struct blk_rig *rig_new(uint64_t features)
 {
 	struct blk_rig *r = kzalloc(sizeof(*r));
 
 	r->disk = kzalloc(DISK_BYTES);
-	model_init(&r->model, VIRTIO_ID_BLOCK, features, 1, 128);
+	model_init(&r->model, VIRTIO_ID_BLOCK, features, RIG_QUEUES, 128);
 	r->model.notified = rig_notified;
 	config_put(r, BLK_CONFIG_CAPACITY, SECTORS, 8);
 	config_put(r, BLK_CONFIG_SEG_MAX, 30, 4);
 	config_put(r, BLK_CONFIG_BLK_SIZE, 512, 4);
+	config_put(r, BLK_CONFIG_NUM_QUEUES, RIG_QUEUES, 2);
 	config_put(r, BLK_CONFIG_MAX_DISCARD, 64, 4);
 	return r;
 }
@@ -178,6 +184,52 @@ TEST(blk_transfers_with_every_set_of_features)
 	check_features(RING | BLK_F_FLUSH);
 	check_features(VIRTIO_F_VERSION_1);
 	check_features(BLK_F_SEG_MAX);
+}
+
+struct crossing {
+	struct blk_rig *rig;
+	struct asked asked;
+	uint8_t *buf;
+};
+
+static void write_from_here(void *arg)
+{
+	struct crossing *c = arg;
+
+	ask(c->rig, &c->asked, BLK_WRITE, 0, c->buf, 512);
+}
+
+/* From the first two harts, as far as there are so many. */
+static void write_from_harts(struct blk_rig *r)
+{
+	struct crossing c = { .rig = r, .buf = page_alloc(0, PAGE_KERNEL) };
+
+	for (int hart = 0; hart < (int)MIN(hart_count(), RIG_QUEUES); hart++) {
+		const struct thread_attr attr = { .name = "writer", .priority = THREAD_PRIORITY_APP, .hart = hart };
+		struct thread *t;
+
+		memset(c.buf, 0x40 + hart, 512);
+		CHECK_EQ(thread_create(&attr, write_from_here, &c, 0, &t), 0);
+		thread_start(t);
+		thread_join(t);
+		rig_interrupts(r);
+		CHECK(c.asked.ended == 1 && !c.asked.error);
+		CHECK(!memcmp(r->disk, c.buf, 512));
+	}
+	page_free(c.buf, 0);
+}
+
+TEST(blk_uses_a_ring_for_each_hart)
+{
+	struct blk_rig *one = rig_begin(RING), *two = rig_begin(RING | BLK_F_MQ | BLK_F_FLUSH);
+
+	CHECK(one && two);
+	write_from_harts(one);
+	CHECK_EQ(one->served, 1);
+	two->served = 0;
+	write_from_harts(two);
+	CHECK_EQ(two->served, hart_count() > 1 ? 3 : 1);
+	CHECK(rig_is_well(two));
 }
 
 TEST(blk_discards_where_the_device_can)
@@ -332,7 +384,7 @@ TEST(blk_survives_a_liar)
 				model_push(&r->model, 0, c.head, (uint32_t)test_random_below(9000));
 			break;
 		default:
-			rig_serve(r);
+			rig_serve(r, 0);
 		}
 		r->model.causes |= VIRTIO_INTERRUPT_QUEUE;
 		rig_interrupts(r);
@@ -341,7 +393,7 @@ TEST(blk_survives_a_liar)
 	}
 	r->hold = false;
 	for (int i = 0; i < 20; i++) { /* what waited comes to the device, too */
-		rig_serve(r);
+		rig_serve(r, 0);
 		r->model.causes |= VIRTIO_INTERRUPT_QUEUE;
 		rig_interrupts(r);
 	}

@@ -271,6 +271,8 @@ static long ioctl_file(struct file *f, int fd, unsigned long request, unsigned l
 	case FIOCLEX:
 	case FIONCLEX:
 		return fd_set_flags(fd, request == FIOCLEX);
+	case FITRIM:
+		return IS_ENABLED(CONFIG_VFS) ? file_trim(f, (void *)arg) : -ENOTTY;
 	default:
 		return f->ops->ioctl ? f->ops->ioctl(f, request, arg) : -ENOTTY;
 	}

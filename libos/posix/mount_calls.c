@@ -6,6 +6,7 @@
 #include <libos/vfs.h>
 
 #include "fd.h"
+#include "io.h"
 #include "syscalls.h"
 #include "where.h"
 
@@ -35,6 +36,24 @@ long sys_fstatfs(int fd, void *out)
 }
 
 #define MOUNT_TEXT 1024u
+
+/* What fstrim(8) asks; the range's length becomes what was trimmed. */
+long file_trim(struct file *f, void *user)
+{
+	struct { uint64_t start, len, least; } range;
+	const struct path *p = file_path(f);
+	struct super *s = p ? path_inode(p)->super : NULL;
+	int error;
+
+	if (!s || !s->ops->trim || (!inode_is_dir(path_inode(p)) && inode_kind(path_inode(p)) != S_IFREG))
+		return -ENOTTY;
+	if (vfs_context()->uid)
+		return -EPERM;
+	if (user_read(&range, user, sizeof(range)) < 0)
+		return -EFAULT;
+	error = s->ops->trim(s, range.start, range.len, range.least, &range.len);
+	return error ? error : user_write(user, &range, sizeof(range));
+}
 
 struct mount_texts {
 	char source[MOUNT_TEXT], type[MOUNT_TEXT], options[MOUNT_TEXT];

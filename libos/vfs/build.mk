@@ -12,6 +12,8 @@ host-y += file.o poll.o uio.o pipe.o pipe_test.o poll_test.o cpio.o cpio_test.o 
 	dentry.o mount.o inode.o walk.o change.o open_file.o locks.o unpack.o unpack_test.o notify.o
 
 objs-$(CONFIG_VFS) += devfs.o
+objs-$(and $(CONFIG_VFS),$(CONFIG_BLOCK)) += disk.o
+host-y += disk.o
 
 objs-$(and $(CONFIG_VFS),$(CONFIG_POSIX_PIPE)) += fifo.o
 host-y += fifo.o

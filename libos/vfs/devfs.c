@@ -2,8 +2,9 @@
  * /dev: a tmpfs with a name for each device, made when the device appears.
  *
  * Disks register whenever their drivers find them, partitions after their disk; each gets a special file and links that
- * do not depend on the order: by serial, and by what the partition table says. The folder is held by its own
- * path, so a chroot or a file system mounted over /dev changes nothing.
+ * do not depend on the order: by serial, by what the partition table says, and by what the file system on it says. The folder is held by its own
+ * path, so a chroot or a file system mounted over /dev changes nothing. The disks are read for the last kind of names
+ * once, before the first is mounted.
  */
 #include <core/errno.h>
 #include <core/fmt.h>
@@ -78,6 +79,8 @@ static void make_disks(void)
 	make_dir("disk/by-id", 0755);
 	make_dir("disk/by-partuuid", 0755);
 	make_dir("disk/by-partlabel", 0755);
+	make_dir("disk/by-uuid", 0755);
+	make_dir("disk/by-label", 0755);
 	blkdev_set_listener(disk_appeared); /* from now on; those in the list may come twice */
 	for (struct blkdev *d = blkdev_next(NULL); d; d = blkdev_next(d))
 		disk_appeared(d);
@@ -108,4 +111,28 @@ int devfs_mount(void)
 	if (IS_ENABLED(CONFIG_BLOCK))
 		make_disks();
 	return 0;
+}
+
+static void link_file_system(struct blkdev *d)
+{
+	struct fs_identity id = { 0 };
+	const struct fs_type *type;
+	const uint8_t *u = id.uuid;
+	char uuid[40];
+	unsigned i = 0;
+
+	while ((type = vfs_type(i++)) && !(type->identify && type->identify(d, &id)))
+		;
+	if (!type)
+		return;
+	fmt_print(uuid, sizeof(uuid), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2], u[3],
+		  u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+	link_disk(d, "by-uuid", "", uuid, "");
+	link_disk(d, "by-label", "", id.label, "");
+}
+
+void devfs_name_file_systems(void)
+{
+	for (struct blkdev *d = IS_ENABLED(CONFIG_BLOCK) ? blkdev_next(NULL) : NULL; d; d = blkdev_next(d))
+		link_file_system(d);
 }

@@ -3,6 +3,7 @@
  *
  *   mount=/dev/vda:/data:ext4            a disk, where, and which file system
  *   mount=/dev/vda:/data:ext4:ro,noload  with options, as mount(2) and the file system know them
+ *   mount=/dev/disk/by-label/data:...    whichever disk has the file system of that name
  *   mount=...;...                        several
  *
  * The option "optional" lets the image go on without the disk. Without it an image whose disk cannot be mounted says
@@ -16,6 +17,8 @@
 #include <core/string.h>
 #include <libos/power.h>
 #include <libos/vfs.h>
+
+#include "rootfs.h"
 
 BOOT_OPTION(mount, "mount=DISK:DIRECTORY:TYPE[:OPTIONS][;...]: disks to mount; the option \"optional\" lets one be missing");
 
@@ -139,6 +142,7 @@ static int mount_boot_init(void)
 	int error = 0;
 
 	power_hook_add(&hook);
+	devfs_name_file_systems();
 	if (!text)
 		return -ENOMEM;
 	str_copy(text, (given ? str_length(given) : 0) + 1, given ? given : "");

@@ -9,5 +9,7 @@ int rootfs_unpack(const void *bytes, size_t size);
 
 /* Makes and mounts /dev: 0 or an errno. Once. */
 int devfs_mount(void);
+/* Then, when all disks are known: links by what the file systems on them are called. Once; waits for the disks. */
+void devfs_name_file_systems(void);
 
 #endif

@@ -1,5 +1,6 @@
 """Disks and initial files of an image: make run's DISK= and FILES=, and archives that are not well."""
 
+import os
 import struct
 import subprocess
 import zlib
@@ -9,6 +10,8 @@ import pytest
 from kiln import ROOT, Image
 import archive                   # tools/run, which kiln.py makes known
 import machine
+
+TOOLS = dict(os.environ, PATH=os.environ["PATH"] + ":/sbin:/usr/sbin")
 
 
 def run_disk_program(folder, initrd, **fields):
@@ -111,8 +114,7 @@ def gpt(path, mib, partitions):
 
 def test_disks_and_partitions_have_lasting_names_and_linux_numbers(tmp_path):
     gpt(tmp_path / "one", 4, [("boot area", 64, 127, bytes(range(16))), ("data", 128, 4095, bytes(range(16, 32)))])
-    with open(tmp_path / "two", "wb") as f:
-        f.truncate(1 << 20)
+    ext4(tmp_path / "two", 1, label="small", uuid="01234567-89ab-cdef-0123-456789abcdef")
     with Image("abitest", net="none", args=["devices"], options=["env=DISKS=yes"], mem="64M",
                disks=[machine.Disk(tmp_path / "one", serial="first"), machine.Disk(tmp_path / "two", serial="../odd")]) as image:
         assert image.wait_exit() == 0
@@ -121,6 +123,27 @@ def test_disks_and_partitions_have_lasting_names_and_linux_numbers(tmp_path):
                  "/dev/vda1: block 254:1, mode 660\n", "/dev/vdb: block 254:16, mode 660\n",
                  "/dev/disk/by-id/virtio-first -> ../../vda\n", "/dev/disk/by-id/virtio-first-part2 -> ../../vda2\n",
                  "/dev/disk/by-partuuid/03020100-0504-0706-0809-0a0b0c0d0e0f -> ../../vda1\n",
-                 "/dev/disk/by-partlabel/data -> ../../vda2\n"):
+                 "/dev/disk/by-partlabel/data -> ../../vda2\n", "/dev/disk/by-label/small -> ../../vdb\n",
+                 "/dev/disk/by-uuid/01234567-89ab-cdef-0123-456789abcdef -> ../../vdb\n"):
         assert line in console, line
     assert "odd" not in console and "boot area" not in console.split("/dev/disk/by-partlabel")[-1]
+
+
+def ext4(path, mib, label, uuid="random"):
+    with open(path, "wb") as f:
+        f.truncate(mib << 20)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-L", label, "-U", uuid, str(path)], env=TOOLS, check=True, capture_output=True,
+                   timeout=60)
+
+
+def test_an_ext4_is_mounted_by_its_label_and_discards_through_several_queues(tmp_path):
+    ext4(tmp_path / "one", 8, "other")
+    ext4(tmp_path / "two", 64, "data")
+    with Image("abitest", net="none", args=["tree_random"], harts=2, mem="64M",
+               options=["mount=/dev/disk/by-label/data:/mnt:ext4:discard", "env=TREE=/mnt"],
+               disks=[machine.Disk(tmp_path / name, queues=2) for name in ("one", "two")]) as image:
+        assert image.wait_exit() == 0
+        assert "/dev/disk/by-label/data is at /mnt" in image.console
+    for name in ("one", "two"):
+        checked = subprocess.run(["e2fsck", "-fn", str(tmp_path / name)], env=TOOLS, capture_output=True, text=True, timeout=60)
+        assert checked.returncode == 0, checked.stdout

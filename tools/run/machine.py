@@ -170,13 +170,15 @@ class Disk:
     serial: str = ""
     read_only: bool = False
     cache: str = "writeback"     # of QEMU: unsafe and none, too
+    queues: int = 1
 
     def arguments(self, number):
         name = f"disk{number}"
         # A comma in a name is written twice.
         drive = (f"file={str(self.file).replace(',', ',,')},id={name},if=none,format=raw,cache={self.cache},"
                  f"discard=unmap,readonly={'on' if self.read_only else 'off'}")
-        device = f"virtio-blk-device,drive={name}" + (f",serial={self.serial}" if self.serial else "")
+        device = f"virtio-blk-device,drive={name}" + (f",serial={self.serial}" if self.serial else "") + \
+            (f",num-queues={self.queues}" if self.queues > 1 else "")
         return ["-drive", drive, "-device", device]
 
 

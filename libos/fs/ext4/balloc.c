@@ -25,14 +25,6 @@
 #include "bits.h"
 #include "group.h"
 
-struct freed {
-	struct journal_callback callback;  /* its link is the list's, too, once it was called */
-	struct ext4_super *super;
-	uint64_t block;
-	uint32_t count;
-	bool durable;
-};
-
 static uint32_t group_of(const struct ext4_super *s, uint64_t block)
 {
 	return (uint32_t)((block - s->first_data_block) / s->blocks_per_group);
@@ -83,14 +75,28 @@ static void give_back(struct ext4_super *s, uint64_t block, uint32_t count)
 
 /* ---- freed blocks come back ---- */
 
+void balloc_freed_is_ready(struct freed *f)
+{
+	spin_lock(&f->super->space_lock);
+	list_push_back(&f->super->freed, &f->callback.link);
+	spin_unlock(&f->super->space_lock);
+}
+
 static void freed_committed(struct journal_callback *c, int error)
 {
 	struct freed *f = container_of(c, struct freed, callback);
 
 	f->durable = !error;
-	spin_lock(&f->super->space_lock);
-	list_push_back(&f->super->freed, &f->callback.link);
-	spin_unlock(&f->super->space_lock);
+	if (f->durable && f->discard)
+		discard_freed(f);
+	else
+		balloc_freed_is_ready(f);
+}
+
+static void freed_forget(struct freed *f)
+{
+	kfree(f->discard);
+	kfree(f);
 }
 
 static struct freed *freed_next(struct ext4_super *s)
@@ -112,7 +118,7 @@ static void collect_freed(struct ext4_super *s)
 		__atomic_fetch_sub(&s->freeing, f->count, __ATOMIC_RELAXED);
 		if (f->durable)
 			give_back(s, f->block, f->count);
-		kfree(f);
+		freed_forget(f);
 	}
 }
 
@@ -128,8 +134,9 @@ void balloc_close(struct ext4_super *s)
 {
 	struct freed *f;
 
+	ext4_discards_wait(s);
 	while ((f = freed_next(s)))
-		kfree(f);
+		freed_forget(f);
 	for (uint32_t n = 0; s->group && n < s->groups; n++) {
 		buffer_put(s->group[n].bitmap);
 		kfree(s->group[n].taken);
@@ -195,6 +202,19 @@ static struct run find_run(const struct ext4_group *g, uint32_t from, uint32_t e
 			best = (struct run){ start, from - start };
 	}
 	return best;
+}
+
+/* The first of them that is long enough, as long as it is. */
+static struct run first_run(const struct ext4_group *g, uint32_t from, uint32_t end, uint32_t least)
+{
+	while (from < end) {
+		uint32_t start = bits_next(g->taken, from, end, false);
+
+		from = bits_next(g->taken, start, end, true);
+		if (from - start >= least && from > start)
+			return (struct run){ start, from - start };
+	}
+	return (struct run){ 0 };
 }
 
 static bool find_in_group(struct ext4_super *s, uint32_t group, uint32_t from, uint32_t want, struct run *r)
@@ -472,6 +492,7 @@ static int free_later(struct ext4_handle *h, uint32_t group, uint32_t from, uint
 	*f = (struct freed){
 		.callback.committed = freed_committed, .super = s,
 		.block = ext4_group_first_block(s, group) + from, .count = count,
+		.discard = s->options.discard ? kmalloc(sizeof(*f->discard)) : NULL,
 	};
 	__atomic_fetch_add(&s->freeing, count, __ATOMIC_RELAXED);
 	journal_on_commit(h->journal, &f->callback);
@@ -531,7 +552,36 @@ int ext4_bfree(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint
 	return error;
 }
 
-bool ext4_is_freeing(const struct ext4_super *s)
+/* ---- free blocks that are set aside for a while ---- */
+
+int balloc_take_run(struct ext4_super *s, uint32_t group, uint32_t least, uint32_t *from)
 {
+	struct ext4_group *g = &s->group[group];
+	uint32_t end = ext4_group_blocks(s, group);
+	struct run r = { 0 };
+	int error;
+
+	collect_freed(s);
+	mutex_lock(&g->lock);
+	error = load(s, group);
+	if (!error)
+		r = first_run(g, *from, end, least);
+	if (r.len) {
+		bits_set(g->taken, r.from, r.len);
+		g->available -= r.len;
+		*from = r.from;
+	}
+	mutex_unlock(&g->lock);
+	return error ? error : (int)r.len;
+}
+
+void balloc_put_run(struct ext4_super *s, uint32_t group, uint32_t from, uint32_t count)
+{
+	give_back(s, ext4_group_first_block(s, group) + from, count);
+}
+
+bool ext4_is_freeing(struct ext4_super *s)
+{
+	ext4_discards_wait(s);
 	return __atomic_load_n(&s->freeing, __ATOMIC_RELAXED) > 0;
 }

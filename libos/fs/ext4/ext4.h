@@ -32,7 +32,7 @@ enum ext4_data_mode { EXT4_DATA_ORDERED, EXT4_DATA_WRITEBACK, EXT4_DATA_JOURNAL 
 
 struct ext4_options {
 	enum ext4_data_mode data;
-	bool read_only, panic, noload, no_barrier;
+	bool read_only, panic, noload, no_barrier, discard;
 	uint32_t commit_ms;
 };
 
@@ -83,6 +83,8 @@ struct ext4_super {
 	struct list freed;               /* [space_lock] blocks whose freeing is durable, or failed */
 	struct list reserves;            /* [space_lock] of inodes: blocks set aside */
 	uint64_t freeing;                /* [a] blocks that are free, but not for others yet */
+	uint32_t discards;               /* [a] of freed blocks, under way */
+	struct waitq discards_wait;
 	struct ext4_orphans *orphans;    /* [I] orphan.c's own */
 
 	struct spinlock icache_lock;
@@ -280,8 +282,14 @@ int ext4_balloc(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint
 /* They become free for others once the transaction is durable. `metadata`: buffers of them are revoked and forgotten. */
 int ext4_bfree(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint32_t count, bool metadata);
 uint64_t ext4_inode_goal(const struct ext4_inode *i);       /* where a file's first block should be */
-/* After -ENOSPC, without a handle: are there blocks that a commit would make free for others? */
-bool ext4_is_freeing(const struct ext4_super *s);
+/* After -ENOSPC, without a handle: are there blocks that a commit would make free for others? Waits for discards. */
+bool ext4_is_freeing(struct ext4_super *s);
+
+/* ---- discard.c ---- */
+
+/* FITRIM: as super_ops.trim. */
+int ext4_trim(struct super *vfs, uint64_t from, uint64_t len, uint64_t least, uint64_t *trimmed);
+void ext4_discards_wait(struct ext4_super *s); /* until none is under way */
 
 /* ---- map.c (extents and old block maps) ---- */
 

@@ -1,7 +1,8 @@
 /*
- * What a disk without ext4 holds instead, for the sentence that refuses it: magic numbers of other formats at
- * their places.
+ * What a disk is, before it is mounted: what an ext4 is called, and what a disk without one holds instead, for the
+ * sentence that refuses it (magic numbers of other formats at their places).
  */
+#include <core/kmem.h>
 #include <core/string.h>
 
 #include "super.h"
@@ -54,4 +55,21 @@ const char *ext4_recognise(struct blkdev *d, uint8_t *bytes)
 			return formats[i].name;
 	}
 	return NULL;
+}
+
+bool ext4_identify(struct blkdev *d, struct fs_identity *out)
+{
+	uint8_t *bytes = d->bytes >= STEP ? kmalloc(STEP) : NULL;
+	const struct ext4_disk_super *s;
+	bool found = false;
+
+	if (bytes && !blkdev_read(d, 0, bytes, STEP)) {
+		s = (const void *)(bytes + EXT4_SUPER_OFFSET);
+		found = s->magic == EXT4_MAGIC;
+		memcpy(out->uuid, s->uuid, sizeof(out->uuid));
+		memcpy(out->label, s->volume_name, sizeof(s->volume_name));
+		out->label[sizeof(s->volume_name)] = '\0';
+	}
+	kfree(bytes);
+	return found;
 }

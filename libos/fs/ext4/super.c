@@ -336,6 +336,7 @@ static int ext4_remount(struct super *vfs, uint32_t flags, const char *text)
 	if (error)
 		return error;
 	s->options.panic = o.panic;
+	s->options.discard = o.discard && s->dev->max_discard_bytes;
 	if (flags & MS_RDONLY && !s->options.read_only)
 		return turn_read_only(s);
 	return flags & MS_RDONLY || !s->options.read_only ? 0 : turn_read_write(s);
@@ -343,18 +344,10 @@ static int ext4_remount(struct super *vfs, uint32_t flags, const char *text)
 
 static const struct super_ops ext4_super_ops = {
 	.statfs = ext4_statfs, .sync = ext4_sync, .remount = ext4_remount, .unmount = ext4_unmount,
+	.trim = ext4_trim,
 };
 
 /* ---- mounting ---- */
-
-static struct blkdev *device_of(const char *source)
-{
-	static const char serial[] = "/dev/disk/by-id/virtio-", dev[] = "/dev/";
-
-	if (str_starts_with(source, serial))
-		return blkdev_find_serial(source + sizeof(serial) - 1);
-	return blkdev_find(str_starts_with(source, dev) ? source + sizeof(dev) - 1 : source);
-}
 
 static void default_options(struct ext4_options *o, const struct ext4_disk_super *d)
 {
@@ -380,6 +373,10 @@ static int read_options(struct ext4_super *s, const struct ext4_disk_super *d, c
 		log_warn("ext4: %s cannot be written to, and is mounted read-only", s->dev->name);
 		s->options.read_only = true;
 	}
+	if (s->options.discard && !s->dev->max_discard_bytes) {
+		log_warn("ext4: %s takes no discards: the option does nothing", s->dev->name);
+		s->options.discard = false;
+	}
 	if (s->options.noload)
 		s->options.read_only = true;
 	if (s->options.read_only)
@@ -404,6 +401,7 @@ static void locks_init(struct ext4_super *s)
 	mutex_init(&s->handles_lock);
 	mutex_init(&s->write_lock);
 	waitq_init(&s->handles_wait);
+	waitq_init(&s->discards_wait);
 	ext4_icache_init(s);
 	s->next_generation = (uint32_t)(clock_wall_ns() >> 10);
 }
@@ -532,7 +530,7 @@ static void log_mounted(const struct ext4_super *s)
 
 static int ext4_mount(struct super *vfs, const char *source, const char *options)
 {
-	struct blkdev *dev = device_of(source);
+	struct blkdev *dev = vfs_disk(source);
 	struct ext4_super *s;
 	int error;
 
@@ -564,5 +562,5 @@ static int ext4_mount(struct super *vfs, const char *source, const char *options
 	return 0;
 }
 
-const struct fs_type ext4_type = { .name = "ext4", .on_disk = true, .mount = ext4_mount };
+const struct fs_type ext4_type = { .name = "ext4", .on_disk = true, .identify = ext4_identify, .mount = ext4_mount };
 FS_TYPE(ext4_type);

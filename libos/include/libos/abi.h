@@ -52,6 +52,7 @@
 #define FIONREAD    0x541b
 #define FIONBIO     0x5421
 #define FIOCLEX     0x5451
+#define FITRIM      0xc0185879u
 #define FIONCLEX    0x5450
 #define TCGETS      0x5401
 #define TCSETS      0x5402

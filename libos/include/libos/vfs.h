@@ -115,9 +115,19 @@ struct inode {
 	struct mutex lock;
 };
 
+struct blkdev;
+
+/* What a file system on a disk is called, whatever the disk's place. */
+struct fs_identity {
+	uint8_t uuid[16];
+	char label[17];  /* or "" */
+};
+
 struct fs_type {
 	const char *name;
 	bool on_disk; /* it needs a block device */
+	/* Does the disk hold one? Threads; waits for the disk. NULL: they have no such names. */
+	bool (*identify)(struct blkdev *d, struct fs_identity *out);
 	/* Fills in s->root (an inode with one reference) and s->ops. */
 	int (*mount)(struct super *s, const char *source, const char *options);
 };
@@ -127,6 +137,10 @@ struct super_ops {
 	int (*sync)(struct super *s);         /* NULL: there is nothing to write */
 	/* Before other flags (MS_RDONLY, ...) and options hold: 0, or why not. NULL: flags may change, options do not. */
 	int (*remount)(struct super *s, uint32_t flags, const char *options);
+	/*
+	 * Tells the disk which of the bytes [from, from + len) nobody uses, in runs of at least `least`: how many bytes. NULL: it cannot.
+	 */
+	int (*trim)(struct super *s, uint64_t from, uint64_t len, uint64_t least, uint64_t *trimmed);
 	void (*unmount)(struct super *s);     /* no inode has a reference any more */
 };
 
@@ -218,6 +232,8 @@ int vfs_change(const struct path *p, struct attr_change *a);
 int vfs_drop_set_id(const struct path *p); /* before a write to a file that has such bits */
 kssize_t vfs_get_path(const struct path *p, char *buf, size_t size);   /* getcwd(): bytes with the zero */
 
+/* The disk that a mount's source means: "vda", "/dev/vda", or a path that leads to its special file. NULL: there is none. */
+struct blkdev *vfs_disk(const char *source);
 /* `at` NULL: the first root, once. 0, -ENODEV (no such type), -ENOTDIR, -EBUSY, or what the file system says. */
 int vfs_mount(const char *type, const char *source, const struct path *at, uint32_t flags, const char *options);
 int vfs_unmount(const struct path *at); /* 0: `at`, which was the mount's root, has been put */

@@ -78,6 +78,8 @@ static int disks(void)
 	list("/dev/disk/by-id");
 	list("/dev/disk/by-partuuid");
 	list("/dev/disk/by-partlabel");
+	list("/dev/disk/by-uuid");
+	list("/dev/disk/by-label");
 	return 0;
 }
 
