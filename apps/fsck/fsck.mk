@@ -1,6 +1,6 @@
 # fsck.kiln: the checker as a program of the build machine, from the same objects as kiln-fs. Read by tools/build/unit.mk.
 
-fsck_objects := $(O)/obj/apps/fsck/main.o $(O)/obj/apps/kiln-fs/main.o $(O)/obj/apps/kiln-fs/filedisk.o
+fsck_objects := $(O)/obj/apps/fsck/main.o $(addprefix $(O)/obj/apps/kiln-fs/,main.o filedisk.o check.o)
 
 $(O)/obj/apps/fsck/%.o: apps/fsck/%.c apps/kiln-fs/kiln-fs.h
 	@mkdir -p $(@D)

@@ -17,7 +17,7 @@ struct command {
 	const char *name, *arguments, *what;
 	int least, most;                 /* arguments */
 	bool writes;
-	int (*run)(int argc, char **argv); /* 0 or an errno */
+	int (*run)(int argc, char **argv); /* 0 or an errno; NULL: "check", of a disk that is not mounted */
 };
 
 const char *on_disk(const char *path, char *buf)
@@ -370,6 +370,7 @@ static const struct command commands[] = {
 	{ "ln", "[-s] FROM TO", "give a file another name, or make a symbolic link", 2, 3, true, do_ln },
 	{ "stat", "PATH", "what is known of a file", 1, 1, false, do_stat },
 	{ "df", "", "how much room there is", 0, 0, false, do_df },
+	{ "check", "", "look for damage; nothing is written", 0, 0, false, NULL },
 	{ "replay", "", "replay the journal, so that the disk is clean", 0, 0, true, do_replay },
 };
 
@@ -442,6 +443,8 @@ int commands_run(int argc, char **argv)
 
 	if (!c || argc - 3 < c->least || argc - 3 > c->most)
 		return usage();
+	if (!c->run)
+		return check_disk(argv[1], false);
 	if (!filedisk_open(argv[1], c->writes ? FILEDISK_WRITE : FILEDISK_READ))
 		return 1;
 	return run_mounted(c, argc - 3, argv + 3) ? 1 : 0;

@@ -14,6 +14,12 @@ enum filedisk_mode { FILEDISK_READ, FILEDISK_WRITE, FILEDISK_PRIVATE };
 /* A file of the build machine as a disk, once: NULL with a sentence on stderr. */
 struct blkdev *filedisk_open(const char *path, enum filedisk_mode mode);
 
+/*
+ * Says on standard output what is wrong with an ext4, and with `writes` repairs what a crash leaves. An exit status as fsck(8) has it: 0
+ * clean, 1 corrected, 4 damage is left, 8 it could not be checked.
+ */
+int check_disk(const char *path, bool writes);
+
 /* What the command line asks for, in a thread: the program's exit status. */
 int commands_run(int argc, char **argv);
 

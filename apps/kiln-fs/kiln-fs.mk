@@ -23,4 +23,4 @@ $(O)/kiln-fs: $(kiln_fs_objects) $(kiln_fs_systems) $(O)/kiln-fs.a
 interchange: $(O)/kiln-fs ## trees of 320,000 names from Kiln to e2fsprogs and back, some of an hour
 	$(Q)KILN_INTERCHANGE=full /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/host/test_interchange.py
 
-kiln-fs: $(O)/kiln-fs ## build build/host/kiln-fs, which lists, reads, writes and replays disk files with ext4
+kiln-fs: $(O)/kiln-fs ## build build/host/kiln-fs, which lists, reads, writes, checks and replays disk files with ext4

@@ -57,6 +57,17 @@ def test_a_disk_goes_back_and_forth(disk, tmp_path):
     assert b"new" not in kiln(disk, "tree").stdout
 
 
+def test_check_tells_a_clean_disk_from_a_damaged_one_and_writes_nothing(disk):
+    before = disk.read_bytes()
+    assert b"clean" in kiln(disk, "check").stdout
+    assert disk.read_bytes() == before
+    run("debugfs", "-w", "-R", "set_inode_field /folder/old links_count 7", disk)
+    before = disk.read_bytes()
+    done = kiln(disk, "check", check=False)
+    assert done.returncode == 4 and b"not clean" in done.stdout
+    assert disk.read_bytes() == before
+
+
 def test_what_it_cannot_do_it_says(tmp_path):
     disk = tmp_path / "disk"
     disk.write_bytes(b"")
