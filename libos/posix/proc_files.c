@@ -125,6 +125,25 @@ static void maps_show(struct proc_text *t)
 }
 PROC_FILE(maps, "self/maps", maps_show);
 
+static void add_range(vaddr_t start, vaddr_t end, enum vm_kind kind, unsigned prot, void *arg)
+{
+	(void)prot;
+	if (kind == VM_ANON)
+		*(uint64_t *)arg += (end - start) / PAGE_SIZE;
+}
+
+static void statm_show(struct proc_text *t)
+{
+	struct page_stats pages;
+	uint64_t mapped = 0;
+
+	vm_for_each(add_range, &mapped);
+	page_stats(&pages);
+	proc_print(t, "%llu %zu 0 0 0 %llu 0\n", (unsigned long long)mapped, pages.by_owner[PAGE_ANON],
+		   (unsigned long long)mapped);
+}
+PROC_FILE(statm, "self/statm", statm_show);
+
 /* ---- status ---- */
 
 struct signals {

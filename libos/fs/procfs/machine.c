@@ -10,6 +10,7 @@
 #include <core/hart.h>
 #include <core/page.h>
 #include <core/string.h>
+#include <core/sync.h>
 #include <core/thread.h>
 #include <core/time.h>
 #include <libos/procfs.h>
@@ -39,7 +40,7 @@ PROC_FILE(meminfo, "meminfo", meminfo_show);
 
 struct times {
 	uint64_t idle_ns[HARTS_MAX], all_idle_ns;
-	unsigned running;
+	unsigned running, threads;
 };
 
 static void add_thread(const struct thread_info *info, void *arg)
@@ -52,6 +53,7 @@ static void add_thread(const struct thread_info *info, void *arg)
 	} else if (info->state == THREAD_READY || info->state == THREAD_RUNNING) {
 		times->running++;
 	}
+	times->threads++;
 }
 
 static void uptime_show(struct proc_text *t)
@@ -101,6 +103,66 @@ static void stat_show(struct proc_text *t)
 		   times.running);
 }
 PROC_FILE(stat, "stat", stat_show);
+
+/* ---- load ---- */
+
+#define LOAD_STEP_NS (5 * NSEC_PER_SEC)
+#define LOAD_ONE     (1u << 16)
+
+/*
+ * How many threads were running, averaged over 1, 5 and 15 minutes with weights that decay. Nothing samples that while
+ * nobody asks: who reads takes into account how busy the harts were since somebody last did.
+ */
+static struct {
+	struct mutex lock;
+	uint64_t at_ns, busy_ns;  /* when that was, and how long harts had been busy by then */
+	uint32_t average[3];      /* LOAD_ONE is 1 */
+} load = { .lock = MUTEX_INIT(load.lock) };
+
+/* What is left of a weight after `steps` of LOAD_STEP_NS, if one leaves `decay`. */
+static uint64_t decayed(uint64_t decay, uint64_t steps)
+{
+	uint64_t weight = LOAD_ONE;
+
+	for (; steps && weight; steps >>= 1) {
+		if (steps & 1)
+			weight = weight * decay / LOAD_ONE;
+		decay = decay * decay / LOAD_ONE;
+	}
+	return weight;
+}
+
+static void load_update(const struct times *times)
+{
+	static const uint32_t decay[3] = { 60296, 64453, 65173 }; /* e^(-5/60), e^(-5/300), e^(-5/900) */
+	uint64_t now = clock_ns(), total = now * hart_count(), passed = now - load.at_ns;
+	uint64_t busy = total - MIN(total, times->all_idle_ns), recent;
+
+	if (passed < LOAD_STEP_NS)
+		return;
+	recent = (busy - MIN(busy, load.busy_ns)) / (passed / LOAD_ONE);
+	for (unsigned i = 0; i < ARRAY_SIZE(decay); i++) {
+		uint64_t kept = decayed(decay[i], passed / LOAD_STEP_NS);
+
+		load.average[i] = (uint32_t)((load.average[i] * kept + recent * (LOAD_ONE - kept)) / LOAD_ONE);
+	}
+	load.at_ns = now;
+	load.busy_ns = busy;
+}
+
+static void loadavg_show(struct proc_text *t)
+{
+	struct times times = { 0 };
+
+	thread_for_each(add_thread, &times);
+	mutex_lock(&load.lock);
+	load_update(&times);
+	for (unsigned i = 0; i < ARRAY_SIZE(load.average); i++)
+		proc_print(t, "%u.%02u ", load.average[i] / LOAD_ONE, load.average[i] % LOAD_ONE * 100 / LOAD_ONE);
+	mutex_unlock(&load.lock);
+	proc_print(t, "%u/%u 1\n", times.running, times.threads);
+}
+PROC_FILE(loadavg, "loadavg", loadavg_show);
 
 /* The first processor's; harts that differ do not run one image. */
 static const char *isa(const struct fdt *f)

@@ -37,7 +37,8 @@ static long long number_after(const char *word)
 
 static void machine(void)
 {
-	double up, idle;
+	double up, idle, load[3];
+	int running, threads, last;
 	long long total;
 
 	file("/proc/meminfo");
@@ -45,6 +46,8 @@ static void machine(void)
 	YES("some memory is free, not all", number_after("MemFree:") > 0 && number_after("MemFree:") < total);
 	YES("some is available", number_after("MemAvailable:") > 0 && strstr(text, " kB\n"));
 	YES("uptime has two numbers", sscanf(file("/proc/uptime"), "%lf %lf\n", &up, &idle) == 2 && up > 0 && idle >= 0);
+	YES("the load has three averages, and who runs", sscanf(file("/proc/loadavg"), "%lf %lf %lf %d/%d %d\n", &load[0], &load[1], &load[2],
+							    &running, &threads, &last) == 6 && load[0] >= 0 && running >= 1 && threads >= running);
 	YES("stat begins with all processors", !strncmp(file("/proc/stat"), "cpu  ", 5) && strstr(text, "\ncpu0 "));
 	YES("it has switches and a time of boot", number_after("\nctxt ") > 0 && number_after("\nbtime ") >= 0);
 	YES("somebody runs", number_after("\nprocs_running ") > 0);
@@ -69,7 +72,8 @@ static void mounts(void)
 static void process(void)
 {
 	char buf[300], self[20];
-	int n = (int)readlink("/proc/self", self, sizeof(self) - 1);
+	long size, there, data;
+	int zero, n = (int)readlink("/proc/self", self, sizeof(self) - 1);
 
 	self[n < 0 ? 0 : n] = 0;
 	YES("self is the process", atoi(self) == getpid());
@@ -77,6 +81,8 @@ static void process(void)
 	YES("so says its status", number_after("\nPid:\t") == getpid() && number_after("\nTgid:\t") == getpid());
 	YES("with a thread, a user and a mask", number_after("\nThreads:\t") == 1 && strstr(text, "\nUid:\t") && strstr(text, "\nUmask:\t0022\n"));
 	YES("maps has a line of the heap or the like", strstr(file("/proc/self/maps"), " rw-p 00000000 00:00 0"));
+	YES("statm has seven numbers, some memory is there", sscanf(file("/proc/self/statm"), "%ld %ld %*d %*d %*d %ld %d\n", &size, &there, &data,
+							       &zero) == 4 && size > 0 && there > 0 && data > 0 && !zero);
 	YES("comm has one line", strchr(file("/proc/self/comm"), '\n') == text + strlen(text) - 1 && text[0] != '\n');
 	file("/proc/self/cmdline");
 	YES("cmdline begins with the program", strstr(text, text[0] == '/' ? "proc" : "abitest") != NULL);
