@@ -8,8 +8,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Names the errnos that the programs provoke; the C library's own texts differ between libraries. */
 static inline const char *errno_name(int e)
@@ -51,6 +54,16 @@ static inline void show(const char *call, long long value)
 
 /* Prints a sentence and whether it holds. */
 #define YES(sentence, cond) printf("%s: %s\n", sentence, (cond) ? "yes" : "no")
+
+/* Output by lines; then into the empty folder that TREE names (else /tmp), with the usual umask. 0 or -1. */
+static inline int enter_tree(void)
+{
+	const char *tree = getenv("TREE");
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	umask(022);
+	return chdir(tree ? tree : "/tmp");
+}
 
 static inline long long now_ns(void)
 {

@@ -170,12 +170,8 @@ static void names(void)
 
 int main(void)
 {
-	const char *tree = getenv("TREE");
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (chdir(tree ? tree : "/tmp") < 0)
+	if (enter_tree() < 0)
 		return 1;
-	umask(022);
 	alone();
 	meeting();
 	interrupted();

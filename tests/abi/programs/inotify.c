@@ -317,10 +317,7 @@ static void overflow(void)
 
 int main(void)
 {
-	const char *tree = getenv("TREE");
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (chdir(tree ? tree : "/tmp") < 0)
+	if (enter_tree() < 0)
 		return 1;
 	ino = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	errors();

@@ -242,12 +242,8 @@ static void folders(void)
 
 int main(void)
 {
-	const char *tree = getenv("TREE");
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (chdir(tree ? tree : "/tmp") < 0)
+	if (enter_tree() < 0)
 		return 1;
-	umask(022);
 	names();
 	links();
 	descriptors();

@@ -43,7 +43,7 @@ int main(void)
 	pthread_t thread;
 	int a, b, readonly;
 
-	if (chdir(getenv("TREE") ? getenv("TREE") : "/tmp") < 0)
+	if (enter_tree() < 0)
 		return 2;
 	a = open("locked", O_CREAT | O_RDWR, 0600);
 	b = open("locked", O_RDWR);

@@ -198,12 +198,8 @@ static void flags(void)
 
 int main(void)
 {
-	const char *tree = getenv("TREE");
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (chdir(tree ? tree : "/tmp") < 0)
+	if (enter_tree() < 0)
 		return 1;
-	umask(022);
 	SHOW(mkdir("d", 0755) + mkdir("e", 0755));
 	errors();
 	stacked();

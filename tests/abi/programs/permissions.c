@@ -368,11 +368,9 @@ static void identity(void)
 
 int main(void)
 {
-	const char *tree = getenv("TREE");
 	gid_t extra = EXTRA;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (chdir(tree ? tree : "/tmp") < 0 || setgroups(1, &extra) < 0 || chmod(".", 0777) < 0)
+	if (enter_tree() < 0 || setgroups(1, &extra) < 0 || chmod(".", 0777) < 0)
 		return 1;
 	umask(0);
 	matrix();

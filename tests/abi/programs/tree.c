@@ -485,12 +485,11 @@ int main(void)
 {
 	struct statfs fs;
 
-	if (chdir(getenv("TREE") ? getenv("TREE") : "/tmp") < 0)
+	if (enter_tree() < 0)
 		return 2;
 	SHOW(statfs(".", &fs));
 	YES("it is a tmpfs or an ext4", fs.f_type == 0x1021994 || fs.f_type == 0xef53);
 	printf("names of %ld bytes\n", (long)fs.f_namelen);
-	umask(022);
 	creating();
 	long_names();
 	removing();

@@ -157,9 +157,8 @@ static void list(const char *dir, int depth)
 
 int main(void)
 {
-	if (chdir(getenv("TREE") ? getenv("TREE") : "/tmp") < 0)
+	if (enter_tree() < 0)
 		return 2;
-	umask(022);
 	if (mkdir("random", 0755) < 0 || chdir("random") < 0)
 		return 2;
 	for (int i = 0; i < ROUNDS; i++) {
