@@ -57,6 +57,7 @@ crash: $(O)/unit ## power cuts by the ten thousands (CRASH_JOURNAL, CRASH_FILES:
 	$(Q)UNIT_SECONDS=7200 CRASH_CUTS=$(CRASH_FILES) $(O)/unit ext4_survives_power_cuts
 	$(Q)for seed in 1 2 3; do \
 		UNIT_SECONDS=7200 FAULTS=0 FAULT_SEED=$$seed $(O)/unit ext4_loses_nothing_that_was_synced || exit; done
+	$(Q)POWERCUTS=50 $(PYTHON3) -m pytest -q -p no:cacheprovider tests/qemu/test_powercut.py
 
 include apps/kiln-fs/kiln-fs.mk
 include apps/fsck/fsck.mk

@@ -1,0 +1,1 @@
+objs-$(CONFIG_APP_FSTEST) += main.o load.o full.o

@@ -1,0 +1,16 @@
+/* fstest: what the tests of file systems have an image do. See main.c. */
+#ifndef FSTEST_H
+#define FSTEST_H
+
+#include <stdio.h>
+
+/* Prints the sentence with errno's text and ends the program with 1. */
+void die(const char *what);
+
+/* "FOLDER/name", in one of a few buffers that are used in turn, by each thread its own. */
+const char *in(const char *folder, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+void load(const char *folder);  /* load.c: does not return */
+void full(const char *folder);  /* full.c */
+
+#endif

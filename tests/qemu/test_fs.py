@@ -1,0 +1,215 @@
+"""Disks with file systems: mounting them by bootargs, what is wrong with some, and that they come back clean."""
+
+import os
+import random
+import struct
+
+import pytest
+
+from fsdisk import is_clean, make_disk, run, sums_of, sums_seen, tool
+import machine
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A folder with what trees hold: sizes of all kinds, holes, links, names of 255 bytes, a large directory."""
+    top = tmp_path_factory.mktemp("tree")
+    chance = random.Random(4)
+    for size in (0, 1, 59, 60, 61, 1024, 4095, 4096, 65537, 700001):
+        (top / f"of-{size}").write_bytes(chance.randbytes(size))
+    with open(top / "hole", "wb") as f:
+        f.seek(5 << 20)
+        f.write(b"behind the hole")
+    (top / "many").mkdir()
+    for number in range(500):
+        (top / "many" / f"file-{number}").write_bytes(b"%d" % number)
+    (top / ("n" * 255)).write_text("a long name")
+    (top / "deep" / "er" / "still").mkdir(parents=True)
+    (top / "deep" / "er" / "still" / "here").write_text("here")
+    (top / "short").symlink_to("deep/er")
+    (top / "long").symlink_to("deep/" + "x" * 200)
+    return top
+
+
+# ---- mounting ----
+
+def test_a_disk_goes_to_the_image_and_back(tree, tmp_path):
+    disk = make_disk(tmp_path / "disk", mib=48, tree=tree)
+    console = run(["sums=/data", "write=/data/deep", "sums=/data/deep"], "/dev/vda:/data:ext4", [disk])
+    assert "mount: /dev/vda is at /data" in console
+    first, second = console.split("fstest: sums=/data is done")
+    assert sums_seen(first, "/data") == sums_of(tree, "/data")
+    assert is_clean(disk)
+    # What Linux's tools read of it is what the image has seen.
+    tool("debugfs", "-R", f"rdump / {tmp_path}", disk)
+    os.rename(tmp_path / "deep", tmp_path / "dumped")
+    assert sums_seen(second, "/data/deep") == sums_of(tmp_path / "dumped", "/data/deep")
+
+
+@pytest.mark.parametrize("options", [["-b", "1024", "-O", "^has_journal"], ["-b", "2048", "-O", "^metadata_csum,^64bit"],
+                                     ["-O", "orphan_file,metadata_csum_seed"]], ids=["no journal", "no checksums", "Debian 13"])
+def test_other_formats_come_back_clean(options, tmp_path):
+    disk = make_disk(tmp_path / "disk", *options)
+    console = run(["write=/data", "orphan=/data", "sums=/data", "remove=/data/many"], "vda:/data:ext4", [disk])
+    assert " /data/hole\n" in console and "nameless" not in console
+    assert is_clean(disk)
+
+
+def test_disks_are_found_by_name_and_by_serial_and_mounted_in_one_another(tmp_path):
+    make_disk(tmp_path / "one")
+    make_disk(tmp_path / "two")
+    disks = [machine.Disk(tmp_path / "one", serial="first"), machine.Disk(tmp_path / "two", serial="second")]
+    console = run(["write=/a/b", "sums=/a"], ["/dev/disk/by-id/virtio-second:/a:ext4", "/dev/vda:/a/b:ext4:nosuid"], disks)
+    assert "folder /a/b\n" in console and " /a/b/hole\n" in console
+    assert is_clean(tmp_path / "one") and is_clean(tmp_path / "two")
+    assert "hole" in tool("debugfs", "-R", "ls -p /", tmp_path / "one").stdout
+    assert "hole" not in tool("debugfs", "-R", "ls -p /", tmp_path / "two").stdout
+
+
+def test_a_read_only_disk_is_read_and_nothing_else(tree, tmp_path):
+    disk = make_disk(tmp_path / "disk", mib=48, tree=tree)
+    before = disk.read_bytes()
+    console = run(["sums=/data", "write=/data"], "vda:/data:ext4", [machine.Disk(disk, read_only=True)], status=1)
+    assert "ext4: vda cannot be written to, and is mounted read-only" in console
+    assert sums_seen(console, "/data") == sums_of(tree, "/data")
+    assert "Read-only file system" in console
+    assert disk.read_bytes() == before
+
+
+def test_the_option_ro_writes_nothing(tmp_path):
+    disk = make_disk(tmp_path / "disk")
+    before = disk.read_bytes()
+    console = run(["sums=/data", "remove=/data"], "vda:/data:ext4:ro,noatime", [disk], status=1)
+    assert "Read-only file system" in console and disk.read_bytes() == before
+
+
+# ---- what cannot be mounted ----
+
+def damage(path, offset, data):
+    with open(path, "r+b") as f:
+        f.seek(offset)
+        f.write(data)
+
+
+def set_incompat(path, bit):
+    with open(path, "r+b") as f:
+        f.seek(1024 + 0x60)
+        features, = struct.unpack("<I", f.read(4))
+        f.seek(1024 + 0x60)
+        f.write(struct.pack("<I", features | bit))
+
+
+def empty(path):
+    path.write_bytes(bytes(1 << 20))
+
+
+def tiny(path):
+    path.write_bytes(bytes(2048))
+
+
+def truncated(path):
+    make_disk(path, "-O", "^metadata_csum")
+    os.truncate(path, 5 << 20)
+
+
+def text(path):
+    path.write_bytes(b"This is no disk.\n" * 5000)
+
+
+def swap(path):
+    path.write_bytes(bytes(1 << 20))
+    tool("mkswap", path)
+
+
+def unknown(path):
+    make_disk(path, "-O", "^metadata_csum")
+    set_incompat(path, 0x40000000)
+
+
+def encrypted(path):
+    make_disk(path, "-O", "^metadata_csum,encrypt")
+
+
+def torn(path):
+    make_disk(path, "-O", "^has_journal")
+    damage(path, 1024 + 0x28, b"\xff\xff\xff\xff")
+
+
+def journal(path):
+    make_disk(path, "-b", "4096", "-O", "^metadata_csum")
+    first = int(tool("debugfs", "-R", "blocks <8>", path).stdout.split()[0])
+    damage(path, first * 4096, bytes(64))
+
+
+BAD = [
+    (empty, "begins with nothing but zeroes: it has no file system yet (mke2fs makes one)"),
+    (tiny, "has 2048 bytes: no file system fits into it"),
+    (truncated, "is truncated: its file system has 16777216 bytes, the disk 5242880"),
+    (text, "holds no ext4, nor another format that is known"),
+    (swap, "holds swap space; ext4 was expected"),
+    (unknown, "uses what cannot be read here: incompat_40000000"),
+    (encrypted, "uses what cannot be read here: encrypt"),
+    (torn, ": the superblock is damaged (checksum)"),
+    (journal, "journal: no superblock of a journal where it should be"),
+]
+
+
+@pytest.mark.parametrize("kinds", [BAD[:5], BAD[5:]], ids=["no ext4", "ext4"])
+def test_an_image_goes_on_without_optional_disks_and_says_what_is_wrong_with_them(kinds, tmp_path):
+    disks = [tmp_path / make.__name__ for make, _ in kinds]
+    for disk, (make, _) in zip(disks, kinds):
+        make(disk)
+    before = [d.read_bytes() for d in disks]
+    mounts = [f"vd{'abcde'[n]}:/data/{n}:ext4:optional" for n in range(len(disks))]
+    console = run(["write=/data", "sums=/data"], mounts, disks)
+    for n, (_, sentence) in enumerate(kinds):
+        name = "vd" + "abcde"[n]
+        assert (sentence if sentence.startswith("journal") else
+                f"ext4: {name}{'' if sentence.startswith(':') else ' '}{sentence}") in console
+        assert f"mount: {name} could not be mounted at /data/{n}" in console
+    assert " /data/hole\n" in console       # the directories are there, and empty
+    assert [d.read_bytes() for d in disks] == before
+
+
+@pytest.mark.parametrize("make, sentence", [(None, "ext4: there is no disk vda"), BAD[3]], ids=["missing", "text"])
+def test_without_a_disk_that_it_needs_an_image_ends(make, sentence, tmp_path):
+    if make:
+        make(tmp_path / "disk")
+    console = run(["write=/data"], "vda:/data:ext4", [tmp_path / "disk"] if make else [], status=1)
+    assert sentence in console
+    assert "mount: vda could not be mounted at /data" in console and "fstest begins" not in console
+
+
+@pytest.mark.parametrize("given, sentence", [
+    ("vda", "mount=vda: it should be DISK:/DIRECTORY:TYPE[:OPTIONS]"),
+    ("vda:/data:ext5", 'mount: this image has no file system "ext5"'),
+    ("vda:/data:ext4:data=fast", 'ext4: no mount option "data=fast"'),
+    ("vda:/a:ext4;vda:/b:ext4", "ext4: vda is in use")])
+def test_what_is_wrong_with_mount_is_told_in_a_sentence(given, sentence, tmp_path):
+    disk = make_disk(tmp_path / "disk", mib=8)
+    console = run(["sums=/data"], given, [disk], status=1)
+    assert sentence in console and "fstest begins" not in console
+    assert is_clean(disk)
+
+
+# ---- full disks, and the end ----
+
+@pytest.mark.parametrize("options", [[], ["-b", "1024", "-O", "^has_journal"], ["-N", "64"]],
+                         ids=["journal", "no journal", "few inodes"])
+def test_a_full_disk_says_so_and_its_room_can_be_used_again(options, tmp_path):
+    disk = make_disk(tmp_path / "disk", *options, mib=12)
+    console = run(["full=/data"], "vda:/data:ext4", [disk])
+    words = next(line for line in console.splitlines() if line.startswith("full: ")).split()
+    first, names, again = int(words[1]), int(words[3]), int(words[5])
+    assert first > 4 << 20 and names >= 3
+    assert again >= first - (1 << 20)
+    assert is_clean(disk)
+
+
+def test_an_end_in_the_middle_leaves_a_clean_disk_too(tmp_path):
+    disk = make_disk(tmp_path / "disk")
+    console = run(["write=/data", "orphan=/data", "end=0"], "vda:/data:ext4", [disk])
+    assert "fstest ends" not in console
+    assert is_clean(disk)
+    run(["sums=/data", "write=/data/deep", "end=3"], "vda:/data:ext4", [disk], status=3)
+    assert is_clean(disk)
