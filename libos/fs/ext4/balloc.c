@@ -535,8 +535,9 @@ int ext4_bfree(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint
 	struct ext4_super *s = h->super;
 	int error = 0;
 
-	if (!ext4_blocks_are_valid(s, block, count))
-		return ext4_damaged(s, "group", i ? (uint32_t)i->inode.ino : 0, block, "blocks to be freed do not exist");
+	if (i ? !ext4_blocks_may_be_files(i, block, count) : !ext4_blocks_are_valid(s, block, count))
+		return ext4_damaged(s, "group", i ? (uint32_t)i->inode.ino : 0, block,
+				    "blocks to be freed do not exist, or are the file system's own");
 	if (metadata)
 		error = forget_blocks(h, block, count);
 	while (!error && count) {

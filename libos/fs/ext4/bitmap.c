@@ -62,6 +62,8 @@ static const char *block_bitmap_fault(const struct ext4_super *s, uint32_t group
 		return "checksum of the block bitmap";
 	if (bits_count_clear(b->data, blocks) != s->group[group].free_blocks)
 		return "count of free blocks";
+	if (!zones_are_used(s, group, b->data))
+		return "the file system's own blocks are free in the block bitmap";
 	return NULL;
 }
 

@@ -78,6 +78,7 @@ struct ext4_super {
 	struct mutex write_lock;         /* one at a time writes all buffers */
 
 	struct ext4_group *group;        /* [I] array; its owner is group.c */
+	struct tree zones;               /* [I] zone.c's own */
 	uint64_t free_blocks, free_inodes, dirs; /* [a] sums over the groups, kept by who changes a group */
 	struct spinlock space_lock;      /* balloc.c */
 	struct list freed;               /* [space_lock] blocks whose freeing is durable, or failed */
@@ -157,6 +158,8 @@ void ext4_abort(struct ext4_super *s, int error);
 bool ext4_is_read_only(const struct ext4_super *s);        /* mounted so, or damaged since */
 /* Is [block, block + count) on the disk, and not the superblock or before? */
 bool ext4_blocks_are_valid(const struct ext4_super *s, uint64_t block, uint64_t count);
+/* zone.c. May the inode have them, too: are they not the file system's own? */
+bool ext4_blocks_may_be_files(const struct ext4_inode *i, uint64_t block, uint64_t count);
 void ext4_super_csum_set(struct ext4_super *s);
 /* In a handle of its own: change() under super_lock, the checksum after it. 0 or an errno. */
 int ext4_super_change(struct ext4_super *s, void (*change)(struct ext4_super *s));

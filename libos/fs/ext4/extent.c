@@ -7,7 +7,7 @@
  * The disk is hostile. A node's header is checked at each visit, so whatever the block holds, no slot
  * outside it is looked at, and depths fall by one each step, so a walk ends. Checksum and order of a
  * node's entries are checked once after it was read. The extent that is found is checked against the file
- * system's size at each visit, too: a block that another owner has verified may be named as a node.
+ * system's size and its own blocks at each visit, too: a block that another owner has verified may be named as a node.
  */
 #include "extent.h"
 
@@ -56,20 +56,20 @@ static int damaged(struct ext4_inode *i, uint64_t block, const char *what)
 	return ext4_damaged(extent_super(i), "extent tree", (uint32_t)i->inode.ino, block, "%s", what);
 }
 
-static bool extent_is_sane(const struct ext4_super *s, const struct extent_run *r)
+static bool extent_is_sane(const struct ext4_inode *i, const struct extent_run *r)
 {
-	return r->len && r->first + (uint64_t)r->len <= EXTENT_LBLK_END && ext4_blocks_are_valid(s, r->block, r->len);
+	return r->len && r->first + (uint64_t)r->len <= EXTENT_LBLK_END && ext4_blocks_may_be_files(i, r->block, r->len);
 }
 
 /* Entries in order, within [low, high), naming blocks that exist. NULL, or what is wrong. */
-static const char *leaf_fault(const struct ext4_super *s, struct ext4_disk_extent_header *h, uint64_t low,
+static const char *leaf_fault(const struct ext4_inode *i, struct ext4_disk_extent_header *h, uint64_t low,
 			      uint64_t high)
 {
 	for (int k = 0; k < h->entries; k++) {
 		struct extent_run r = extent_unpack(extent_slot(h, k));
 
-		if (!extent_is_sane(s, &r))
-			return "extent outside the file system";
+		if (!extent_is_sane(i, &r))
+			return "extent outside the file system, or in its own blocks";
 		if (r.first < low || r.first + (uint64_t)r.len > high)
 			return "extents out of order";
 		low = r.first + (uint64_t)r.len;
@@ -77,14 +77,14 @@ static const char *leaf_fault(const struct ext4_super *s, struct ext4_disk_exten
 	return NULL;
 }
 
-static const char *index_fault(const struct ext4_super *s, struct ext4_disk_extent_header *h, uint64_t low,
+static const char *index_fault(const struct ext4_inode *i, struct ext4_disk_extent_header *h, uint64_t low,
 			      uint64_t high)
 {
 	for (int k = 0; k < h->entries; k++) {
 		const struct ext4_disk_extent_index *e = extent_index_slot(h, k);
 
-		if (!ext4_blocks_are_valid(s, extent_index_block(e), 1))
-			return "extent node outside the file system";
+		if (!ext4_blocks_may_be_files(i, extent_index_block(e), 1))
+			return "extent node outside the file system, or in its own blocks";
 		if (e->block < low || e->block >= high)
 			return "extent nodes out of order";
 		low = e->block + 1ull;
@@ -119,11 +119,9 @@ void extent_checksum_set(struct ext4_inode *i, struct buffer *b)
 
 static const char *node_fault(struct ext4_inode *i, struct ext4_disk_extent_header *h, uint64_t low, uint64_t high)
 {
-	const struct ext4_super *s = extent_super(i);
-
 	if (h->depth)
-		return h->entries ? index_fault(s, h, low, high) : "empty extent node";
-	return leaf_fault(s, h, low, high);
+		return h->entries ? index_fault(i, h, low, high) : "empty extent node";
+	return leaf_fault(i, h, low, high);
 }
 
 static int check_root(struct ext4_inode *i, struct ext4_disk_extent_header *h)
@@ -203,8 +201,8 @@ static int descend(struct ext4_inode *i, struct extent_path *p, unsigned d, unsi
 	*low = e->block;
 	if (l->at + 1 < l->head->entries)
 		*high = (e + 1)->block;
-	if (!ext4_blocks_are_valid(extent_super(i), extent_index_block(e), 1))
-		return damaged(i, 0, "extent node outside the file system");
+	if (!ext4_blocks_may_be_files(i, extent_index_block(e), 1))
+		return damaged(i, 0, "extent node outside the file system, or in its own blocks");
 	error = buffer_read(&extent_super(i)->buffers, extent_index_block(e), &b);
 	if (error)
 		return error;
@@ -261,8 +259,8 @@ int extent_mapping(struct ext4_inode *i, struct extent_path *p, uint32_t at, uin
 
 	if (leaf->at >= 0) {
 		r = extent_unpack(extent_slot(leaf->head, leaf->at));
-		if (!extent_is_sane(extent_super(i), &r))
-			return damaged(i, 0, "extent outside the file system");
+		if (!extent_is_sane(i, &r))
+			return damaged(i, 0, "extent outside the file system, or in its own blocks");
 		if (at - r.first < r.len) {
 			*m = (struct ext4_mapping){
 				.kind = r.unwritten ? EXT4_UNWRITTEN : EXT4_MAPPED,

@@ -239,6 +239,8 @@ int ext4_groups_open(struct ext4_super *s)
 	buffers_read_ahead(&s->buffers, group_desc_block_at(s, 0), MIN(group_desc_blocks(s), first_meta_bg(s)));
 	for (uint32_t n = 0; !error && n < group_desc_blocks(s); n++)
 		error = open_groups_of(s, n);
+	if (!error)
+		error = zones_open(s);
 	if (error)
 		ext4_groups_close(s);
 	return error;
@@ -247,6 +249,7 @@ int ext4_groups_open(struct ext4_super *s)
 void ext4_groups_close(struct ext4_super *s)
 {
 	balloc_close(s);
+	zones_close(s);
 	for (uint32_t n = 0; s->group && n < s->groups; n++)
 		buffer_put(s->group[n].buffer);
 	kfree(s->group);

@@ -18,6 +18,14 @@ bool group_places_are_sane(const struct ext4_super *s, uint32_t group);
 /* bitmap.c: the block bitmap that an uninitialised group has. */
 void group_make_block_bitmap(const struct ext4_super *s, uint32_t group, uint8_t *map);
 
+/*
+ * zone.c: when all groups are there, 0 or an errno; before they go. Are the file system's own blocks in use, by the bitmap
+ * of a group?
+ */
+int zones_open(struct ext4_super *s);
+void zones_close(struct ext4_super *s);
+bool zones_are_used(const struct ext4_super *s, uint32_t group, const uint8_t *bitmap);
+
 /* bitmap_csum.c; ext4.h has the rest. Right, too, if there are no checksums. */
 bool block_bitmap_csum_is_right(const struct ext4_super *s, uint32_t group, const struct buffer *b);
 bool inode_bitmap_csum_is_right(const struct ext4_super *s, uint32_t group, const struct buffer *b);

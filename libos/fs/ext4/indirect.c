@@ -42,13 +42,12 @@ static bool find_place(const struct ext4_super *s, uint32_t at, struct place *p)
 	return false;
 }
 
-static int check(struct ext4_inode *i, uint32_t block)
+static int check(struct ext4_inode *i, uint64_t block, uint32_t count)
 {
-	struct ext4_super *s = ext4_super_of(&i->inode);
-
-	if (!block || ext4_blocks_are_valid(s, block, 1))
+	if (!block || ext4_blocks_may_be_files(i, block, count))
 		return 0;
-	return ext4_damaged(s, "block map", (uint32_t)i->inode.ino, block, "a block outside the file system");
+	return ext4_damaged(ext4_super_of(&i->inode), "block map", (uint32_t)i->inode.ino, block,
+			    "a block outside the file system, or one of its own");
 }
 
 /* A run from the number `v` on, which is one of `left` in its block. */
@@ -67,9 +66,9 @@ static void run_from(const struct ext4_super *s, const uint32_t *v, uint32_t lef
 static int walk(struct ext4_inode *i, const struct place *p, struct buffer **b, const uint32_t **v, unsigned *levels)
 {
 	struct ext4_super *s = ext4_super_of(&i->inode);
-	int error = check(i, **v);
+	int error = check(i, **v, 1);
 
-	for (*levels = p->levels; !error && *levels && **v; error = check(i, **v)) {
+	for (*levels = p->levels; !error && *levels && **v; error = check(i, **v, 1)) {
 		struct buffer *below;
 
 		error = buffer_read(&s->buffers, **v, &below);
@@ -102,5 +101,7 @@ int indirect_map(struct ext4_inode *i, uint32_t at, uint32_t max, struct ext4_ma
 	else if (!error)
 		run_from(s, v, (uint32_t)MIN(max, b ? span(s, 1) - (p.at & (span(s, 1) - 1)) : DIRECT - at), m);
 	buffer_put(b);
+	if (!error && m->kind == EXT4_MAPPED)
+		error = check(i, m->block, m->len);
 	return error;
 }

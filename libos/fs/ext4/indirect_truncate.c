@@ -45,8 +45,9 @@ static int descend(struct ext4_super *s, const struct ext4_inode *i, const struc
 {
 	int error;
 
-	if (!ext4_blocks_are_valid(s, n->v[at], 1))
-		return ext4_damaged(s, "block map", (uint32_t)i->inode.ino, n->v[at], "a block outside the file system");
+	if (!ext4_blocks_may_be_files(i, n->v[at], 1))
+		return ext4_damaged(s, "block map", (uint32_t)i->inode.ino, n->v[at],
+				    "a block outside the file system, or one of its own");
 	error = buffer_read(&s->buffers, n->v[at], &below->buffer);
 	if (error)
 		return error;

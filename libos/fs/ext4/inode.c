@@ -176,8 +176,8 @@ static int check_kind(struct ext4_super *s, struct ext4_inode *i)
 		return damaged(s, (uint32_t)inode->ino, "a directory is larger than the disk");
 	if (inode_kind(inode) == S_IFLNK && inode->size >= VFS_PATH_MAX)
 		return damaged(s, (uint32_t)inode->ino, "a symbolic link is too long");
-	if (i->xattr_block && !ext4_blocks_are_valid(s, i->xattr_block, 1))
-		return damaged(s, (uint32_t)inode->ino, "its attributes lie outside of the disk");
+	if (i->xattr_block && !ext4_blocks_may_be_files(i, i->xattr_block, 1))
+		return damaged(s, (uint32_t)inode->ino, "its attributes lie outside of the disk, or in its own blocks");
 	return 0;
 }
 
