@@ -1,8 +1,8 @@
 /*
  * When dirty pages are written without anybody asking: by age, and when they are too many.
  *
- * Caches with dirty pages stand in a list, the longest dirty first. The write-back thread looks every PERIOD for
- * those older than AGE, and at once when dirty pages pass a tenth of the memory that pages may use; writers wait
+ * Caches with dirty pages stand in a list, the longest dirty first. The write-back thread looks every five seconds for
+ * those older than thirty, and at once when dirty pages pass a tenth of the memory that pages may use; writers wait
  * while they are more than a fifth (Linux's figures). It sleeps without a timer while nothing is dirty.
  *
  * A cache that is being written is pinned: cache_destroy() waits for it.
@@ -17,11 +17,11 @@
 
 #include "cache_parts.h"
 
-#define PERIOD_NS       (5 * NSEC_PER_SEC)
-#define AGE_NS          (30 * NSEC_PER_SEC)
 #define BACKGROUND_PART 10u
 #define THROTTLE_PART   5u
 #define THROTTLE_LEAST  64u  /* pages */
+
+uint64_t cache_look_period_ns = 5 * NSEC_PER_SEC, cache_dirty_age_ns = 30 * NSEC_PER_SEC;
 
 static struct spinlock dirty_lock = SPINLOCK_INIT;
 static struct list dirty_caches = LIST_INIT(dirty_caches); /* [dirty_lock] */
@@ -131,7 +131,7 @@ int cache_sync_device(struct blkdev *dev, bool wait)
 static void write_old(void)
 {
 	uint64_t now = clock_ns();
-	struct pass p = pass_begin(NULL, now - MIN(now, AGE_NS));
+	struct pass p = pass_begin(NULL, now - MIN(now, cache_dirty_age_ns));
 	struct cache *c;
 
 	while ((c = pass_next(&p))) {
@@ -158,7 +158,7 @@ static uint64_t next_look(void)
 	spin_lock(&dirty_lock);
 	none = list_is_empty(&dirty_caches);
 	spin_unlock(&dirty_lock);
-	return none ? DEADLINE_NEVER : clock_ns() + PERIOD_NS;
+	return none ? DEADLINE_NEVER : clock_ns() + cache_look_period_ns;
 }
 
 static void write_back(void *arg)

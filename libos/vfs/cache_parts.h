@@ -113,6 +113,8 @@ void cache_page_clean_locked(struct cache *c, struct cache_page *p);
 void cache_page_dirty(struct cache_page *p, size_t from, size_t to);
 void cache_throttle(void);
 void cache_back_wake(void);             /* there is something to write */
+/* How often the thread looks for old dirty pages, and from what age on they are written. Tests have less patience. */
+extern uint64_t cache_look_period_ns, cache_dirty_age_ns;
 void cache_back_join(struct cache *c);  /* the cache has dirty pages */
 void cache_back_leave(struct cache *c); /* it goes; waits for whoever is at it */
 

@@ -305,13 +305,17 @@ TEST(cache_dirty_pages_go_by_age)
 {
 	struct rig_disk *d = rig_disk();
 	struct rig_file *f = rig_file_new(d, 4096);
-	uint64_t begin = clock_ns();
+	uint64_t begin = clock_ns(), age = cache_dirty_age_ns, period = cache_look_period_ns;
 
+	cache_dirty_age_ns = NSEC_PER_SEC;
+	cache_look_period_ns = NSEC_PER_SEC / 5;
 	CHECK_EQ(rig_write(f, buf, 8192, 0), 8192);
 	while (cache_is_dirty(&f->cache) && clock_ns() < begin + 120 * NSEC_PER_SEC)
-		thread_sleep_until(clock_ns() + NSEC_PER_SEC);
+		thread_sleep_until(clock_ns() + NSEC_PER_SEC / 10);
 	CHECK(is_clean(f));
-	CHECK(clock_ns() >= begin + 29 * NSEC_PER_SEC);
+	CHECK(clock_ns() >= begin + cache_dirty_age_ns);
+	cache_dirty_age_ns = age;
+	cache_look_period_ns = period;
 	CHECK(rig_on_disk(f, buf, 8192, 0));
 	rig_file_free(f);
 }
