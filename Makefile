@@ -37,7 +37,7 @@ O        := build/$(IMAGE)
 
 # Packages that the goals need, by group of tools/setup.
 setup_groups := build $(if $(filter run debug bench bench-%,$(goals)),run) \
-	$(if $(filter test unit crash kiln-fs interchange fsck.kiln fuzz-fsck native check fuzz fuzz-text fuzz-binary fuzz-udp fuzz-tls fuzz-jbd2 fuzz-vfs fuzz-ext4 build/native/% land-check,$(goals)),\
+	$(if $(filter test unit crash kiln-fs interchange fsck.kiln fuzz-fsck native test-programs check fuzz fuzz-text fuzz-binary fuzz-udp fuzz-tls fuzz-jbd2 fuzz-vfs fuzz-ext4 build/native/% land-check,$(goals)),\
 	run test) $(filter debug fresh,$(goals)) \
 	$(if $(filter bench bench-%,$(goals)),bench)
 empty        :=
@@ -69,7 +69,7 @@ savedefconfig: ## write the current options to configs/<image>_defconfig (DEFCON
 menuconfig nconfig oldconfig savedefconfig: $(setup)
 
 # Goals that read no configuration: nothing is built, fetched or set up for them.
-unconfigured := help clean doctor setup unit crash kiln-fs interchange fsck.kiln fuzz-fsck native fuzz fuzz-text fuzz-binary fuzz-udp fuzz-tls fuzz-jbd2 fuzz-vfs fuzz-ext4 build/native/% test check fresh \
+unconfigured := help clean doctor setup unit crash kiln-fs interchange fsck.kiln fuzz-fsck native test-programs fuzz fuzz-text fuzz-binary fuzz-udp fuzz-tls fuzz-jbd2 fuzz-vfs fuzz-ext4 build/native/% test check fresh \
 	land-check stop trace profile bench bench-% soak menuconfig nconfig oldconfig savedefconfig %_defconfig
 ifneq ($(filter-out $(unconfigured),$(goals)),)
 include tools/build/image.mk
@@ -92,6 +92,10 @@ test: $(setup) ## set up what is missing and run every test; the last line count
 
 fresh: $(setup) ## build and boot in bare Debian 12 and 13 (root, some minutes; part of the long run)
 	$(Q)tools/fresh
+
+# What tests run on this machine: each directory's makefile adds to the list. Made at once, it keeps every processor busy.
+.PHONY: test-programs
+test-programs: native $(test_programs)
 
 check: $(setup) ## the quick checks of the sources
 	$(Q)tools/check/layers

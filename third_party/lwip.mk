@@ -14,7 +14,6 @@ lwip_objects := $(addprefix third_party/lwip/,$(lwip_sources:.c=.o))
 
 $(LWIP)/.kiln-lock: third_party/sources.lock | $(setup)
 	$(Q)tools/fetch lwip
-	$(Q)touch $@
 
 # $(call lwip_rules,compiler variable,flags): objects of lwIP under $(O)/obj.
 define lwip_rule

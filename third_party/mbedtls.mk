@@ -24,7 +24,6 @@ mbedtls_hot := aes.c gcm.c chacha20.c poly1305.c sha256.c sha512.c bignum_core.c
 
 $(MBEDTLS)/.kiln-lock: third_party/sources.lock | $(setup)
 	$(Q)tools/fetch mbedtls
-	$(Q)touch $@
 
 # $(call mbedtls_rules,object directory,compiler variable,flags,word): objects of Mbed TLS. They want
 # the C library's headers, which in an image come with the library.

@@ -107,6 +107,8 @@ $(eval $(call planted_rules,text,text_fetch))
 $(eval $(call planted_rules,binary,binary))
 $(eval $(call planted_rules,udp,udp))
 
+test_programs += $(addprefix $(NATIVE)/,memcached_model table_test hash_test $(fuzzers:%=%_fuzz) $(fuzzers:%=%_fuzz_planted))
+
 .PHONY: fuzz $(fuzzers:%=fuzz-%)
 fuzz: $(fuzzers:%=fuzz-%) ## every fuzzer, for FUZZ_SECONDS (600) each
 $(fuzzers:%=fuzz-%): fuzz-%: $(NATIVE)/%_fuzz ## fuzz-text fuzz-binary fuzz-udp: one of memcached's protocols

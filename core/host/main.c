@@ -21,7 +21,7 @@
 #include "memory.h"
 #include "messages.h"
 
-#define PATIENCE_S 300
+#define PATIENCE_S 1200
 
 enum log_level log_threshold = LOG_WARN;
 static const char *filter;

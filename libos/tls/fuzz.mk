@@ -42,6 +42,8 @@ $(NATIVE)/tls_fuzz_planted: $(NATIVE)/planted/input.c $(tls_fuzz_own) $(tls_fuzz
 	$(call say,FUZZ,$@)
 	$(Q)$(tls_fuzz_build)
 
+test_programs += $(NATIVE)/tls_fuzz $(NATIVE)/tls_fuzz_planted
+
 .PHONY: fuzz-tls
 fuzz: fuzz-tls
 fuzz-tls: $(NATIVE)/tls_fuzz ## the TLS filter alone

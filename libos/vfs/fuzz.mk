@@ -16,6 +16,8 @@ $(NATIVE)/vfs_fuzz $(NATIVE)/vfs_fuzz_planted: $(vfs_fuzz_sources) $(wildcard li
 # A build in which a directory with something in it can be replaced, which the fuzzer must find.
 $(NATIVE)/vfs_fuzz_planted: vfs_fuzz_flags += -DKILN_PLANT_VFS_FULL_DIRECTORY=1
 
+test_programs += $(NATIVE)/vfs_fuzz $(NATIVE)/vfs_fuzz_planted
+
 .PHONY: fuzz-vfs
 fuzz: fuzz-vfs
 fuzz-vfs: $(NATIVE)/vfs_fuzz ## the tree of files, against a model

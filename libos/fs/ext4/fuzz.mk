@@ -35,6 +35,8 @@ $(NATIVE)/ext4_fuzz $(NATIVE)/ext4_fuzz_planted: $(ext4_fuzz_sources) $(ext4_fuz
 # A build that believes the numbers of blocks, which the fuzzer must find.
 $(NATIVE)/ext4_fuzz_planted: ext4_fuzz_flags += -DKILN_PLANT_EXT4_PLACE=1
 
+test_programs += $(NATIVE)/ext4_fuzz $(NATIVE)/ext4_fuzz_planted
+
 .PHONY: fuzz-ext4
 fuzz: fuzz-ext4
 fuzz-ext4: $(NATIVE)/ext4_fuzz ## ext4 with damaged disks alone

@@ -14,6 +14,8 @@ $(NATIVE)/jbd2_fuzz $(NATIVE)/jbd2_fuzz_planted: $(jbd2_fuzz_sources) $(wildcard
 # A build that believes the length of a revoke block, which the fuzzer must find.
 $(NATIVE)/jbd2_fuzz_planted: jbd2_fuzz_flags += -DKILN_PLANT_JOURNAL_REVOKE_LENGTH=1
 
+test_programs += $(NATIVE)/jbd2_fuzz $(NATIVE)/jbd2_fuzz_planted
+
 .PHONY: fuzz-jbd2
 fuzz: fuzz-jbd2
 fuzz-jbd2: $(NATIVE)/jbd2_fuzz ## the journal's recovery alone
