@@ -39,7 +39,7 @@ $(eval $(call remember,$(O)/link/inputs,$(objects) $(libraries) $(link_flags) $(
 
 $(O)/link/lto.elf: $(objects) $(libraries) $(O)/link/inputs core/riscv/kiln.lds
 	$(call say,LTO,$@)
-	$(Q)rm -f $@.*
+	$(Q)rm -f $@ $@.*
 	+$(Q)$(CC) $(link_flags) $(lto_link) -o $@ $(objects) $(link_libraries)
 
 $(first): $(or $(lto),$(objects) $(libraries) $(O)/link/inputs core/riscv/kiln.lds)
