@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int abitest_tree_pages(void);
+int abitest_tree_pages(void), abitest_serve(void);
 int abitest_threads(void), abitest_cancel(void), abitest_pipes(void), abitest_readiness(void),
 	abitest_sockets(void), abitest_memory(void), abitest_stdio(void), abitest_clocks(void),
 	abitest_signals(void), abitest_missing(void), abitest_disk(void), abitest_tree(void),
@@ -13,6 +13,7 @@ static const struct {
 	int (*main)(void);
 } programs[] = {
 	{ "tree_pages", abitest_tree_pages },
+	{ "serve", abitest_serve },
 	{ "threads", abitest_threads },     { "cancel", abitest_cancel },   { "pipes", abitest_pipes },
 	{ "readiness", abitest_readiness }, { "sockets", abitest_sockets }, { "memory", abitest_memory },
 	{ "stdio", abitest_stdio },         { "clocks", abitest_clocks },   { "signals", abitest_signals },

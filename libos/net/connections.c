@@ -31,6 +31,7 @@
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
 #include "lwip/prot/tcp.h"
+#include "loans.h"
 #include "lwip_hooks.h"
 #include "stack.h"
 #include "template.h"
@@ -56,6 +57,7 @@ struct connection {
 	struct list order;            /* newest first, as lwIP's list */
 	void (*gone)(void *owner);
 	void *owner;
+	struct list loans;            /* in flight, see loans.c */
 	uint64_t progress_ns;         /* closing: when `acked` was first seen; else 0 */
 	uint32_t acked;
 	struct net_template template;
@@ -173,6 +175,7 @@ static void destroyed(u8_t id, void *data)
 	*at = c->bucket_next;
 	net_template_forget(&c->template);
 	list_remove(&c->order);
+	net_loans_drop(&c->loans);
 	connection_count--;
 	if (c->gone)
 		c->gone(c->owner);
@@ -222,6 +225,7 @@ int net_connection_track(struct tcp_pcb *pcb)
 		.template.ports = port_word(pcb->remote_port, pcb->local_port),
 		.addresses = IP_IS_V4_VAL(pcb->remote_ip) ? ip4_pair(pcb) : NOT_IP4,
 	};
+	list_init(&c->loans);
 	bucket_put(c);
 	connection_count++;
 	list_push_front(&order, &c->order);
@@ -238,6 +242,13 @@ void net_connection_watch(struct tcp_pcb *pcb, void (*gone)(void *owner), void *
 		return;
 	c->gone = gone;
 	c->owner = owner;
+}
+
+struct list *net_connection_loans(struct tcp_pcb *pcb)
+{
+	struct connection *c = tcp_ext_arg_get(pcb, 0);
+
+	return c ? &c->loans : NULL;
 }
 
 void net_connection_closing(struct tcp_pcb *pcb)

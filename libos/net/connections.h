@@ -8,6 +8,7 @@
 
 #include "lwip/ip_addr.h"
 
+struct list;
 struct tcp_pcb;
 struct net_template;
 
@@ -17,6 +18,8 @@ void net_connection_expect(struct tcp_pcb *pcb);
 int net_connection_track(struct tcp_pcb *pcb);
 /* gone(owner) when lwIP frees the tracked connection, for whatever reason; NULL: nobody. */
 void net_connection_watch(struct tcp_pcb *pcb, void (*gone)(void *owner), void *owner);
+/* What it was lent and still names (loans.h); NULL: it is not tracked, so it can be lent nothing. */
+struct list *net_connection_loans(struct tcp_pcb *pcb);
 /*
  * The application is done with it: from now on it must make progress. Without an acknowledgement of
  * anything new for two minutes it is reset (its owner, if any is left, is told as by any reset).

@@ -3,7 +3,8 @@
  *
  * Received pieces stay where they are (lent by the driver, or lwIP's) until the application has
  * copied them out; the window is opened as it does. Sent bytes are copied into segments, by way of
- * a scratch buffer, because only uio_copy_in() may touch the caller's memory.
+ * a scratch buffer, because only uio_copy_in() may touch the caller's memory. Those that are lent (pages of files, by
+ * sendfile()) are sent where they lie, and held until nobody names them any more (loans.c).
  */
 #include <core/assert.h>
 #include <core/counter.h>
@@ -13,13 +14,18 @@
 
 #include "lwip/priv/tcp_priv.h"
 #include "connections.h"
+#include "loans.h"
 #include "socket_parts.h"
 
 COUNTER(socket_accepted, "connections accepted for sockets");
 COUNTER(socket_drop_accept, "connections refused for want of memory");
+COUNTER(socket_bytes_copied, "bytes copied to be sent by TCP sockets");
+COUNTER(socket_bytes_lent, "bytes sent by TCP sockets from where they lay");
 
 #define BACKLOG_MAX    255     /* lwIP counts in eight bits */
 #define ROOM_MIN       4096    /* free send buffer that makes a socket writable again */
+#define LEND_MIN       512     /* of what is lent no smaller pieces are made */
+#define WRITE_MAX      0xffffu /* tcp_write() takes 16-bit lengths */
 
 static uint8_t scratch[8192];  /* [stack lock] */
 
@@ -83,8 +89,17 @@ static err_t sent_callback(void *arg, struct tcp_pcb *pcb, u16_t len)
 	struct socket *s = arg;
 
 	(void)len;
+	net_loans_acked(pcb);
 	if (has_room(pcb) && !(s->ready & POLL_OUT))
 		socket_changed(s, POLL_OUT);
+	return ERR_OK;
+}
+
+/* Of a connection whose socket is closed. */
+static err_t sent_after_close(void *arg, struct tcp_pcb *pcb, u16_t len)
+{
+	(void)arg, (void)len;
+	net_loans_acked(pcb);
 	return ERR_OK;
 }
 
@@ -173,7 +188,7 @@ static void sock_close(struct socket *s)
 		return;
 	tcp_arg(pcb, NULL);
 	tcp_recv(pcb, NULL);
-	tcp_sent(pcb, NULL);
+	tcp_sent(pcb, net_loans_in_flight(pcb) ? sent_after_close : NULL);
 	tcp_err(pcb, NULL);
 	net_connection_watch(pcb, NULL, NULL);
 	net_connection_closing(pcb);
@@ -343,7 +358,47 @@ static kssize_t send_some(struct socket *s, struct uio *u, u8_t flags)
 		*u = before;
 		return 0;
 	}
+	counter_add(socket_bytes_copied, (uint64_t)got);
 	return got;
+}
+
+/* The next lent piece into TCP, as it lies: bytes taken, or 0. */
+static __attribute__((noinline)) kssize_t lend_some(struct socket *s, struct uio *u, u8_t flags)
+{
+	size_t room = MIN((size_t)tcp_sndbuf(s->tcp), (size_t)WRITE_MAX), n;
+	struct net_loan *loan = kmalloc(sizeof(*loan));
+	struct uio before = *u;
+	const void *at;
+
+	if (!loan)
+		return 0;
+	*loan = (struct net_loan){ .release = u->lender->release };
+	n = uio_borrow(u, room, &at, &loan->owner);
+	if (uio_left(u))
+		flags |= TCP_WRITE_FLAG_MORE;
+	if (n && loan->owner && tcp_write(s->tcp, at, (u16_t)n, flags) == ERR_OK) {
+		net_loan_begin(s->tcp, loan);
+		counter_add(socket_bytes_lent, n);
+		return (kssize_t)n;
+	}
+	if (n && loan->owner)
+		loan->release(loan->owner);
+	kfree(loan);
+	*u = before;
+	return 0;
+}
+
+/* What is lent waits for room that is worth a piece; what is not, or cannot be kept, is copied. */
+static kssize_t send_next(struct socket *s, struct uio *u, u8_t flags)
+{
+	kssize_t n = 0;
+
+	if (u->lender && net_connection_loans(s->tcp)) {
+		if (tcp_sndbuf(s->tcp) < MIN(uio_left(u), (size_t)LEND_MIN) || tcp_sndqueuelen(s->tcp) >= TCP_SND_QUEUELEN)
+			return 0;
+		n = lend_some(s, u, flags);
+	}
+	return n ? n : send_some(s, u, flags);
 }
 
 static int may_send(struct socket *s, const ip_addr_t *to)
@@ -373,7 +428,7 @@ static kssize_t sock_send(struct socket *s, struct uio *u, const ip_addr_t *to, 
 	if (!uio_left(u))
 		return 0;
 	net_timer_tcp_active();
-	while (uio_left(u) && (n = send_some(s, u, more ? TCP_WRITE_FLAG_MORE : 0)) > 0)
+	while (uio_left(u) && (n = send_next(s, u, more ? TCP_WRITE_FLAG_MORE : 0)) > 0)
 		total += n;
 	if (total && !more)
 		tcp_output(s->tcp);

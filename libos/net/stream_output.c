@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "connections.h"
+#include "loans.h"
 #include "lwip/priv/tcp_priv.h"
 #include "stream_lwip.h"
 #include "template.h"
@@ -40,18 +41,6 @@ static void loan_to_release(struct stream_loop *loop, struct stream_loan *loan)
 	list_push_back(&loop->releasing, &loan->link);
 }
 
-/* The number before which no segment of the connection names a byte. */
-static uint32_t first_named_seq(const struct tcp_pcb *pcb)
-{
-	uint32_t seq = pcb->snd_lbb;
-
-	if (pcb->unsent && TCP_SEQ_LT(lwip_ntohl(pcb->unsent->tcphdr->seqno), seq))
-		seq = lwip_ntohl(pcb->unsent->tcphdr->seqno);
-	if (pcb->unacked && TCP_SEQ_LT(lwip_ntohl(pcb->unacked->tcphdr->seqno), seq))
-		seq = lwip_ntohl(pcb->unacked->tcphdr->seqno);
-	return seq;
-}
-
 static void release_unnamed(struct stream *s)
 {
 	struct stream_loan *loan, *next;
@@ -59,7 +48,7 @@ static void release_unnamed(struct stream *s)
 
 	if (list_is_empty(&s->in_flight))
 		return;
-	seq = first_named_seq(s->pcb);
+	seq = net_first_named_seq(s->pcb);
 	list_for_each_safe(loan, next, &s->in_flight, link) {
 		if (TCP_SEQ_GT(loan->end_seq, seq))
 			break;

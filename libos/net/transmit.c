@@ -19,6 +19,7 @@
 #include <core/kmem.h>
 
 #include "interface.h"
+#include "loans.h"
 #include "lwip/inet_chksum.h"
 #include "lwip/ip.h"
 #include "lwip/pbuf.h"
@@ -101,6 +102,8 @@ static void transmission_end(struct transmission *t)
 	for (unsigned i = 1; unlikely(i < t->chain_count); i++)
 		drop_reference(t->chains[i]);
 	transmission_free(t);
+	if (unlikely(!list_is_empty(&net_loans_releasing)))
+		net_loans_settle();
 }
 
 static void device_done(struct netbuf *b)

@@ -5,6 +5,7 @@
  * Several pages go in one write. Of both calls, what was read ahead but not written counts as not read.
  */
 #include <core/errno.h>
+#include <core/kmem.h>
 #include <libos/abi.h>
 #include <libos/cache.h>
 #include <libos/vfs.h>
@@ -19,6 +20,7 @@
 
 /* Pages of a file, as pieces of a write. */
 struct lent {
+	struct cache *cache;
 	struct cache_page *pages[LENT_MAX];
 	struct uio_vec vecs[LENT_MAX];
 	unsigned count;
@@ -26,12 +28,12 @@ struct lent {
 };
 
 /* A hole of a file in memory has no page. */
-static int lend_piece(struct lent *l, struct cache *c, struct file_view *view, int64_t at, size_t max)
+static int lend_piece(struct lent *l, struct file_view *view, int64_t at, size_t max)
 {
 	static const uint8_t zeroes[512];
 	size_t in_page = (size_t)at & (PAGE_SIZE - 1), n = MIN(max, PAGE_SIZE - in_page);
 	struct cache_page *p;
-	int error = cache_page_get(c, (uint64_t)at >> PAGE_SHIFT, view, &p);
+	int error = cache_page_get(l->cache, (uint64_t)at >> PAGE_SHIFT, view, &p);
 
 	if (error)
 		return error;
@@ -43,6 +45,16 @@ static int lend_piece(struct lent *l, struct cache *c, struct file_view *view, i
 	return 0;
 }
 
+static void lent_page_hold(void *page)
+{
+	cache_page_hold(page);
+}
+
+static void lent_page_put(void *page)
+{
+	cache_page_put(page);
+}
+
 static void lent_return(struct lent *l)
 {
 	for (unsigned i = 0; i < l->count; i++) {
@@ -51,32 +63,53 @@ static void lent_return(struct lent *l)
 	}
 }
 
-static int lend(struct lent *l, struct file *in, struct cache *c, int64_t at, size_t len)
+/* What a truncation has cut off meanwhile may have become holes, and is no part of the file. */
+static void lent_trim(struct lent *l, size_t bytes)
 {
-	int64_t size = __atomic_load_n(c->size, __ATOMIC_RELAXED);
+	while (l->bytes > bytes) {
+		struct uio_vec *last = &l->vecs[l->count - 1];
+		size_t n = MIN(last->len, l->bytes - bytes);
+
+		l->bytes -= n;
+		last->len -= n;
+		if (!last->len && l->pages[--l->count])
+			cache_page_put(l->pages[l->count]);
+	}
+}
+
+static size_t bytes_behind(const struct cache *c, int64_t at)
+{
+	return (size_t)MAX(__atomic_load_n(c->size, __ATOMIC_ACQUIRE) - at, 0);
+}
+
+static int lend(struct lent *l, struct file *in, int64_t at, size_t len)
+{
 	int error = 0;
 
 	l->count = 0;
 	l->bytes = 0;
-	len = (size_t)MIN((int64_t)len, MAX(size - at, 0));
+	len = MIN(len, bytes_behind(l->cache, at));
 	while (!error && l->count < LENT_MAX && l->bytes < len)
-		error = lend_piece(l, c, &in->view, at + (int64_t)l->bytes, len - l->bytes);
-	return l->count ? 0 : error;
+		error = lend_piece(l, &in->view, at + (int64_t)l->bytes, len - l->bytes);
+	if (l->count)
+		error = 0;
+	lent_trim(l, bytes_behind(l->cache, at));
+	return error;
 }
 
 /* At *from of `in` to *to of `out` (-1: its position, or a stream), both moved by what was written. */
-static kssize_t copy_some(struct file *in, struct cache *c, int64_t *from, struct file *out, int64_t *to, size_t len)
+static kssize_t copy_some(struct lent *l, struct file *in, int64_t *from, struct file *out, int64_t *to, size_t len)
 {
-	struct lent l;
-	struct uio u = { .vecs = l.vecs, .offset = *to, .from_kernel = true };
-	kssize_t n = lend(&l, in, c, *from, len);
+	const struct uio_lender lender = { l->vecs, (void *const *)l->pages, lent_page_hold, lent_page_put };
+	struct uio u = { .vecs = l->vecs, .offset = *to, .from_kernel = true, .lender = &lender };
+	kssize_t n = lend(l, in, *from, len);
 
-	if (n || !l.count)
+	if (n || !l->count)
 		return n;
-	u.vec_count = l.count;
-	u.left = l.bytes;
+	u.vec_count = l->count;
+	u.left = l->bytes;
 	n = file_transfer(out, &u, false);
-	lent_return(&l);
+	lent_return(l);
 	if (n > 0) {
 		*from += n;
 		*to += *to >= 0 ? n : 0;
@@ -86,18 +119,22 @@ static kssize_t copy_some(struct file *in, struct cache *c, int64_t *from, struc
 
 static kssize_t copy(struct file *in, int64_t *from, struct file *out, int64_t *to, size_t len)
 {
-	struct cache *c = in->ops->pages ? in->ops->pages(in) : NULL;
+	struct lent *l = kmalloc(sizeof(*l)); /* not on the stack, of which callers have little */
 	kssize_t n = 1;
 	size_t done = 0;
 
-	if (!c)
-		return -EINVAL;
+	if (!l)
+		return -ENOMEM;
+	l->cache = in->ops->pages ? in->ops->pages(in) : NULL;
+	if (!l->cache)
+		n = -EINVAL;
 	len = MIN(len, COPY_MAX);
 	while (done < len && n > 0) {
-		n = copy_some(in, c, from, out, to, len - done);
+		n = copy_some(l, in, from, out, to, len - done);
 		done += (size_t)MAX(n, 0);
 	}
-	return done ? (kssize_t)done : n;
+	kfree(l);
+	return done || n > 0 ? (kssize_t)done : n;
 }
 
 /* Where a call begins: at the caller's offset, or the file's position. */

@@ -218,13 +218,13 @@ static __attribute__((noinline)) kssize_t read_missing(struct cache *c, struct u
 {
 	uint64_t index = (uint64_t)u->offset >> PAGE_SHIFT;
 	unsigned wanted = (unsigned)((cache_in_page(u->offset) + u->left + PAGE_SIZE - 1) >> PAGE_SHIFT);
-	struct cache_page *p;
-	int error;
+	struct cache_page *p = NULL;
+	int error = HAS_DISKS && c->ops ? cache_page_read(c, index, wanted, view, &p) : 0;
 
-	if (!HAS_DISKS || !c->ops)
-		return uio_zero_out(u, len);
-	error = cache_page_read(c, index, wanted, view, &p);
-	return error ? error : copy_page_out(u, p, len);
+	if (error)
+		return error;
+	len = (size_t)CLAMP(cache_size(c) - u->offset, 0, (int64_t)len); /* had it been cut off, it would not be there either */
+	return p ? copy_page_out(u, p, len) : uio_zero_out(u, len);
 }
 
 static inline kssize_t read_page(struct cache *c, struct uio *u, struct file_view *view, size_t len)

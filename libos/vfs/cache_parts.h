@@ -60,11 +60,6 @@ static inline void cache_page_change_locked(struct cache_page *p, uint32_t set, 
 	store_release(&p->state, (p->state & ~clear) | set);
 }
 
-static inline void cache_page_hold(struct cache_page *p)
-{
-	__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
-}
-
 /* With the cache's lock: it has contents that are on the disk, and `refs` references, so nobody else looks at it. */
 static inline bool cache_page_is_idle(const struct cache_page *p, uint32_t refs)
 {

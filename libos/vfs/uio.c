@@ -100,6 +100,20 @@ kssize_t uio_copy_in(struct uio *u, void *dst, size_t len)
 	return uio_copy(u, dst, len, FROM_USER);
 }
 
+size_t uio_borrow(struct uio *u, size_t max, const void **at, void **owner)
+{
+	size_t n = MIN(uio_room(u), max);
+
+	if (!n)
+		return 0;
+	*owner = u->lender->owners[u->vecs - u->lender->first];
+	*at = (const char *)u->vecs->base + u->vec_done;
+	if (*owner)
+		u->lender->hold(*owner);
+	uio_advance(u, n);
+	return n;
+}
+
 kssize_t uio_zero_out(struct uio *u, size_t len)
 {
 	static const uint8_t zeros[256];

@@ -55,11 +55,13 @@ POINTERS = [
     (r"page_alloc.*", r".*(reclaim|give_back).*"),
     (r"virtq_.*|virtio_.*", r"^(mmio|pci)_.*"),
     (r"tree_.*|heap_.*", r".*(compare|less|before|earlier|sooner).*"),
+    (r"unnamed|lend_some|uio_borrow|net_loans_.*", r"^lent_page_(hold|put)$"),
+    (r"destroyed", r"^(forgotten|lent_page_put)$"),
     (r"system_poweroff", r"^$"),
     (r"signal_.*", r"^$"),
 ]
 # Any other pointer. What is left out is called by those above alone, or at boot.
-OTHER = r"(?!unix_|" + FILES + r"|" + SOCKETS + r")(?!.*(_task|_thread|_main|_init|_test|_interrupt|_run|_show|_lookup|_iterate|_jump|_read_link|_forget|_unmount|_probe|_ioctl)$).*"
+OTHER = r"(?!unix_|lent_page_|" + FILES + r"|" + SOCKETS + r")(?!.*(_task|_thread|_main|_init|_test|_interrupt|_run|_show|_lookup|_iterate|_jump|_read_link|_forget|_unmount|_probe|_ioctl)$).*"
 NEVER = re.compile(r"^(panic.*|assert_failed|log_write|exception_panic|system_poweroff|process_exit|arch_poweroff|"
                    r"__stack_chk_fail|thread_exit|thread_end|sched_.*|schedule|signal_call_handler|trap_.*)$")
 

@@ -103,9 +103,12 @@ static int tmpfs_change(struct inode *inode, const struct attr_change *a)
 	struct tmpfs_inode *t = tmpfs_of(inode);
 
 	if (a->mask & ATTR_SIZE) {
-		if (a->size < inode->size)
+		int64_t was = inode->size;
+
+		/* The size goes first: who misses a page looks at it again, and takes no hole for the file's bytes. */
+		__atomic_store_n(&inode->size, a->size, __ATOMIC_RELEASE);
+		if (a->size < was)
 			cache_cut(&t->bytes, a->size, INT64_MAX);
-		inode->size = a->size;
 		count_blocks(t);
 		inode_touch(inode, TOUCH_M);
 	}

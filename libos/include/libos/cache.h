@@ -200,6 +200,10 @@ bool cache_has_page(struct cache *c, uint64_t index); /* mincore() */
  * without backing. -EIO, -ENOMEM. cache_page_put() may come from any thread or task, and after the cache has ended.
  */
 int cache_page_get(struct cache *c, uint64_t index, struct file_view *view, struct cache_page **out);
+static inline void cache_page_hold(struct cache_page *p) /* by who has a reference, or the cache's lock */
+{
+	__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
+}
 void cache_page_put(struct cache_page *p);
 
 /* ---- memory ---- */

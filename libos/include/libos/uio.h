@@ -12,6 +12,17 @@
 
 struct uio_vec { void *base; size_t len; };      /* laid out as struct iovec */
 
+/*
+ * Of a write whose buffers are lent: who takes the bytes may keep them where they lie beyond the call, by holding their
+ * owner, instead of copying them. They may change meanwhile, but not go away.
+ */
+struct uio_lender {
+	const struct uio_vec *first;     /* the list of buffers as it was in the beginning */
+	void *const *owners;             /* one for each; NULL: these bytes are there for ever */
+	void (*hold)(void *owner);
+	void (*release)(void *owner);    /* threads and tasks, also under the network's lock */
+};
+
 struct uio {
 	const struct uio_vec *vecs;  /* already copied from the user: kernel memory */
 	size_t vec_count;
@@ -19,12 +30,15 @@ struct uio {
 	size_t left;                 /* bytes left in all */
 	int64_t offset;              /* file position, or -1 for a stream */
 	bool from_kernel;            /* buffers are the kernel's own: no fix-up, no check */
+	const struct uio_lender *lender; /* or NULL; with from_kernel, since who has no use for it copies */
 };
 
 /* Copies and advances; returns bytes moved (may be short), or -EFAULT if nothing was. */
 kssize_t uio_copy_out(struct uio *u, const void *src, size_t len);   /* kernel to user (read) */
 kssize_t uio_copy_in(struct uio *u, void *dst, size_t len);          /* user to kernel (write) */
 kssize_t uio_zero_out(struct uio *u, size_t len);
+/* Takes at most `max` bytes of the next buffer as they lie at *at, held: how many. They were lent: u->lender. */
+size_t uio_borrow(struct uio *u, size_t max, const void **at, void **owner);
 static inline size_t uio_left(const struct uio *u) { return u->left; }
 
 /* Single objects: 0 or -EFAULT. */
