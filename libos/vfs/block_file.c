@@ -21,16 +21,6 @@
 
 #define HAS_PAGES IS_ENABLED(CONFIG_VFS)
 
-/* As Linux has it: place, length and memory in whole blocks. */
-static bool is_aligned(const struct blkdev *d, const struct uio *u)
-{
-	uint64_t all = (uint64_t)u->offset | u->vec_done;
-
-	for (size_t i = 0; i < u->vec_count; i++)
-		all |= (uintptr_t)u->vecs[i].base | u->vecs[i].len;
-	return !(all & (d->block_bytes - 1));
-}
-
 static kssize_t block_read(struct file *f, struct uio *u)
 {
 	struct blkdev *d = f->object;
@@ -38,7 +28,7 @@ static kssize_t block_read(struct file *f, struct uio *u)
 	if (!HAS_PAGES)
 		return block_direct(d, u, 0, true);
 	if (f->flags & O_DIRECT)
-		return is_aligned(d, u) ? block_pages_read_past(f, u) : -EINVAL;
+		return uio_is_aligned(u, d->block_bytes) ? block_pages_read_past(f, u) : -EINVAL;
 	return blkdev_is_claimed(d) ? block_direct(d, u, 0, true) : block_pages_read(f, u);
 }
 
@@ -52,7 +42,7 @@ static kssize_t block_write(struct file *f, struct uio *u)
 	if (!HAS_PAGES)
 		return block_direct(d, u, blk_flags, false);
 	if (f->flags & O_DIRECT)
-		return is_aligned(d, u) ? block_pages_write_past(f, u, blk_flags) : -EINVAL;
+		return uio_is_aligned(u, d->block_bytes) ? block_pages_write_past(f, u, blk_flags) : -EINVAL;
 	n = block_pages_write(f, u);
 	if (n <= 0 || !blk_flags)
 		return n;

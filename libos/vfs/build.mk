@@ -28,7 +28,7 @@ tests-$(CONFIG_VFS) += mount_test.o
 host-y += mount_change.o mount_test.o
 
 # The page cache, and what it needs where there are disks.
-cache-parts := cache_ahead.o cache_fill.o cache_write.o cache_back.o cache_daemon.o cache_reclaim.o block_pages.o
+cache-parts := cache_direct.o cache_ahead.o cache_fill.o cache_write.o cache_back.o cache_daemon.o cache_reclaim.o block_pages.o
 objs-$(CONFIG_VFS) += cache.o cache_index.o
 objs-$(and $(CONFIG_VFS),$(CONFIG_BLOCK)) += $(cache-parts)
 cache-tests := cache_rig.o cache_read_test.o cache_write_test.o

@@ -114,6 +114,15 @@ size_t uio_borrow(struct uio *u, size_t max, const void **at, void **owner)
 	return n;
 }
 
+bool uio_is_aligned(const struct uio *u, uint32_t bytes)
+{
+	uint64_t all = (uint64_t)u->offset | u->vec_done | u->left;
+
+	for (size_t i = 0; i < u->vec_count; i++)
+		all |= (uintptr_t)u->vecs[i].base | u->vecs[i].len;
+	return !(all & (bytes - 1));
+}
+
 kssize_t uio_zero_out(struct uio *u, size_t len)
 {
 	static const uint8_t zeros[256];

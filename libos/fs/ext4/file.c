@@ -341,11 +341,21 @@ static __attribute__((noinline)) void note_read(struct inode *inode)
 		ext4_stop_with(&h, ext4_inode_write(&h, ext4_of(inode)));
 }
 
+/* O_DIRECT asks for whole blocks of the device. */
+static bool may_go_past(const struct ext4_inode *i, const struct uio *u)
+{
+	return uio_is_aligned(u, extent_super(i)->dev->block_bytes);
+}
+
 static kssize_t file_read(struct file *f, struct uio *u)
 {
 	struct ext4_inode *i = ext4_of(f->object);
-	kssize_t n = cache_read(&i->bytes, u, &f->view);
+	kssize_t n;
 
+	if (likely(!(f->flags & O_DIRECT)))
+		n = cache_read(&i->bytes, u, &f->view);
+	else
+		n = may_go_past(i, u) ? cache_read_past(&i->bytes, u) : -EINVAL;
 	if (n > 0 && unlikely(file_access_is_due(f)))
 		note_read(&i->inode);
 	return n;
@@ -361,9 +371,13 @@ static kssize_t write_locked(struct file *f, struct ext4_inode *i, struct uio *u
 		return 0;
 	if (u->offset >= map_max_size(i))
 		return -EFBIG;
+	if (f->flags & O_DIRECT && !may_go_past(i, u))
+		return -EINVAL;
 	u->left = (size_t)MIN((uint64_t)u->left, (uint64_t)(map_max_size(i) - u->offset));
 	error = map_allow_size(i, u->offset + (int64_t)u->left);
-	return error ? error : cache_write(&i->bytes, u);
+	if (error)
+		return error;
+	return f->flags & O_DIRECT ? cache_write_past(&i->bytes, u) : cache_write(&i->bytes, u);
 }
 
 static kssize_t file_write(struct file *f, struct uio *u)

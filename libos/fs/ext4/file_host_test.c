@@ -22,7 +22,7 @@ static const char *const kinds[] = {
 
 #define MODEL_BYTES (3u << 20)
 
-static uint8_t model[MODEL_BYTES], seen[MODEL_BYTES];
+static uint8_t model[MODEL_BYTES] __attribute__((aligned(512))), seen[MODEL_BYTES] __attribute__((aligned(512)));
 static size_t model_size;
 
 static kssize_t transfer(struct file *f, void *buf, size_t len, int64_t offset, bool reading)
@@ -84,6 +84,22 @@ static bool write_somewhere(struct file *f, size_t at, size_t len)
 	return transfer(f, model + at, len, (int64_t)at, false) == (kssize_t)len;
 }
 
+/* With O_DIRECT: whole blocks of the disk, from and to memory of whole blocks; no page of them stays. */
+static bool write_directly(struct file *f, size_t at, size_t len)
+{
+	bool ok;
+
+	at = ALIGN_DOWN(at, 512ul);
+	len = MIN(ALIGN_UP(len, 512ul), MODEL_BYTES - at);
+	f->flags |= O_DIRECT;
+	ok = write_somewhere(f, at, len) && !cache_has_page(f->ops->pages(f), at / PAGE_SIZE) &&
+	     transfer(f, seen, len, (int64_t)at, true) == (kssize_t)len && !memcmp(seen, model + at, len) &&
+	     transfer(f, seen, 511, (int64_t)at, true) == -EINVAL && transfer(f, model + 1, 512, 0, false) == -EINVAL &&
+	     transfer(f, seen, 512, (int64_t)at + 1, true) == -EINVAL;
+	f->flags &= ~(uint32_t)O_DIRECT;
+	return ok;
+}
+
 static bool allocate_somewhere(struct file *f, int mode, size_t at, size_t len)
 {
 	len = MIN(len, MODEL_BYTES - at);
@@ -98,7 +114,7 @@ static bool step(struct file *f)
 {
 	size_t at = test_random_below(MODEL_BYTES - 1), len = 1 + test_random_below(test_random_below(3) ? 5000 : 200000);
 
-	switch (test_random_below(12)) {
+	switch (test_random_below(13)) {
 	case 0: case 1:
 		model_resize(at);
 		return !resize(f, (int64_t)at);
@@ -109,6 +125,7 @@ static bool step(struct file *f)
 	case 6: return allocate_somewhere(f, 1, at, len);
 	case 7: return !f->ops->sync(f, true);
 	case 8: case 9: return write_somewhere(f, model_size, MIN(len, MODEL_BYTES - model_size)); /* appends */
+	case 10: return write_directly(f, at, len);
 	default: return write_somewhere(f, at, len);
 	}
 }

@@ -411,6 +411,16 @@ int cache_zero(struct cache *c, int64_t from, int64_t to)
 	return error;
 }
 
+kssize_t cache_read_past(struct cache *c, struct uio *u)
+{
+	return cache_read(c, u, NULL);
+}
+
+kssize_t cache_write_past(struct cache *c, struct uio *u)
+{
+	return cache_write(c, u);
+}
+
 void cache_cut_begin(struct cache *c, int64_t from, int64_t to)
 {
 	(void)c, (void)from, (void)to;

@@ -150,6 +150,13 @@ kssize_t cache_read(struct cache *c, struct uio *u, struct file_view *view);
  */
 kssize_t cache_write(struct cache *c, struct uio *u);
 
+/*
+ * The same for O_DIRECT, with a backing: pages are written before the call returns, and forgotten. An error of the
+ * write is told by the call, and to openers as any other.
+ */
+kssize_t cache_read_past(struct cache *c, struct uio *u);
+kssize_t cache_write_past(struct cache *c, struct uio *u);
+
 /* Without a backing: makes pages for [from, to) that read as zeroes: 0, -ENOSPC, -ENOMEM. */
 int cache_reserve(struct cache *c, int64_t from, int64_t to);
 /* Without a backing: the first byte at or after `from` that has a page (or has none); INT64_MAX: there is none. */

@@ -41,6 +41,9 @@ kssize_t uio_zero_out(struct uio *u, size_t len);
 size_t uio_borrow(struct uio *u, size_t max, const void **at, void **owner);
 static inline size_t uio_left(const struct uio *u) { return u->left; }
 
+/* What O_DIRECT asks for, as on Linux: place, length and memory of what is left are multiples of `bytes`, a power of two. */
+bool uio_is_aligned(const struct uio *u, uint32_t bytes);
+
 /* Single objects: 0 or -EFAULT. */
 int user_read(void *dst, const void *user_src, size_t len);
 int user_write(void *user_dst, const void *src, size_t len);
