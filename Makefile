@@ -100,10 +100,9 @@ test-programs: native $(test_programs)
 check: $(setup) ## the quick checks of the sources
 	$(Q)tools/check/layers
 
-land-check: check ## what must hold before a change lands: checks, unit tests and the two main images
+land-check: check test-programs ## what must hold before a change lands: checks, unit tests, programs and images that build
 	+$(Q)$(MAKE) -s unit
-	+$(Q)$(MAKE) -s IMAGE=hello
-	+$(Q)$(MAKE) -s IMAGE=memcached
+	+$(Q)for image in hello memcached fstest; do $(MAKE) -s IMAGE=$$image || exit 1; done
 
 ##@ Other
 

@@ -55,6 +55,12 @@ void host_deliver(void)
 {
 }
 
+size_t arch_copy_faultable(void *dst, const void *src, size_t len_bytes)
+{
+	memcpy(dst, src, len_bytes);
+	return 0;
+}
+
 void mutex_init(struct mutex *m)
 {
 	m->owner = NULL;
