@@ -12,6 +12,7 @@ Everything lies in the cache (KILN_CACHE) and is made once.
 import lzma
 import os
 import re
+import re
 import shutil
 import subprocess
 import sys
@@ -192,6 +193,7 @@ class LinuxGuest(Image):
         words = self.machine.command()
         for folder in (CACHE, self.folder, ROOT):        # where things lie on this machine is nobody's business
             words = [word.replace(f"{folder}/", "") for word in words]
+        words = [re.sub(r"127\.0\.0\.1:\d+-", "127.0.0.1:PORT-", word) for word in words]     # another one in each run
         return " ".join(machine.quote_word(word) for word in words) + "; memcached " + " ".join(self.memcached)
 
     @staticmethod

@@ -55,14 +55,18 @@ def methods(figures):
 
 
 def peers(figures):
-    """Command lines and versions of the peers, each once."""
-    lines = []
+    """Versions of the peers, each once, and the command lines of each."""
+    commands = {}
     for f in figures:
         versions = (f["peer"] or {}).get("versions")
         if versions:
-            lines.append("- " + ", ".join(f"{name} {version}" for name, version in versions.items())
-                         + (f": `{f['peer']['command']}`" if f["peer"].get("command") else ""))
-    return ["Compared with:", "", *dict.fromkeys(lines), ""] if lines else []
+            known = commands.setdefault(", ".join(f"{name} {version}" for name, version in versions.items()), {})
+            if f["peer"].get("command"):
+                known[f["peer"]["command"]] = f["name"]
+    lines = []
+    for versions, known in commands.items():
+        lines += [f"- {versions}", *(f"  - for example `{name}`: `{command}`" for command, name in known.items())]
+    return ["Compared with:", "", *lines, ""] if lines else []
 
 
 def shares(figures):
