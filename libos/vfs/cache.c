@@ -351,10 +351,13 @@ static void wait_written(struct cache *c, struct cache_page *p)
 	spin_lock(&c->lock);
 }
 
-/* The lock is let go of where a page is under way to the disk, and the page looked for again. */
+/*
+ * The lock is let go of where a page is under way to the disk, and the page looked for again. Writers may be waiting
+ * for fewer dirty pages, of this file or others.
+ */
 void cache_cut_begin(struct cache *c, int64_t from, int64_t to)
 {
-	uint64_t index = (uint64_t)from >> PAGE_SHIFT;
+	uint64_t index = (uint64_t)from >> PAGE_SHIFT, dirty;
 	struct cache_page *p;
 
 	spin_lock(&c->lock);
@@ -362,6 +365,7 @@ void cache_cut_begin(struct cache *c, int64_t from, int64_t to)
 	spin_unlock(&c->lock);
 	cache_wait(c, !__atomic_load_n(&c->fills, __ATOMIC_ACQUIRE));
 	spin_lock(&c->lock);
+	dirty = c->dirty;
 	while (from < to && (p = cache_index_next(c, index, CACHE_ANY)) && cache_page_start(p->index) < to) {
 		index = p->index;
 		if (HAS_DISKS && p->state & CACHE_WRITING) {
@@ -371,7 +375,10 @@ void cache_cut_begin(struct cache *c, int64_t from, int64_t to)
 		cut_page_locked(c, p, from, to);
 		index++;
 	}
+	dirty -= c->dirty;
 	spin_unlock(&c->lock);
+	if (HAS_DISKS && dirty)
+		cache_wake(cache_counts);
 }
 
 void cache_cut_end(struct cache *c)

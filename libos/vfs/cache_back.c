@@ -316,15 +316,32 @@ static void wait_range(struct cache *c, uint64_t index, uint64_t end)
 	}
 }
 
+/*
+ * Behind the last page that is to be written now: who appends to the file meanwhile must not be run after, or neither a
+ * commit nor write-back would come to its end.
+ */
+static uint64_t end_now(struct cache *c)
+{
+	uint64_t dirty, writing;
+
+	spin_lock(&c->lock);
+	dirty = cache_index_behind(c, CACHE_TO_WRITE);
+	writing = cache_index_behind(c, CACHE_UNDER_WAY);
+	spin_unlock(&c->lock);
+	return MAX(dirty, writing);
+}
+
 int cache_sync(struct cache *c, int64_t from, int64_t to, bool wait)
 {
 	uint32_t errors = __atomic_load_n(&c->errors, __ATOMIC_RELAXED);
+	uint64_t index = (uint64_t)from >> PAGE_SHIFT, end;
 
 	if (!c->ops || from >= to)
 		return 0;
-	write_range(c, (uint64_t)from >> PAGE_SHIFT, cache_index_end(to), wait);
+	end = MIN(cache_index_end(to), end_now(c));
+	write_range(c, index, end, wait);
 	if (wait)
-		wait_range(c, (uint64_t)from >> PAGE_SHIFT, cache_index_end(to));
+		wait_range(c, index, end);
 	return __atomic_load_n(&c->errors, __ATOMIC_RELAXED) != errors ? c->error : 0;
 }
 

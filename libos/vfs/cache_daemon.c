@@ -8,7 +8,8 @@
  * A cache that is being written is pinned: cache_destroy() waits for it.
  *
  * A cache stays in the list while it is being written. Each time that it comes to the end of the list it gets a new number, by
- * which a pass over all of them knows where it began.
+ * which a pass over all of them knows where it began. So it may leave out a cache that another pass has moved meanwhile. Who
+ * waits for everything must not: such passes have numbers, too, and a cache knows the last one that is done with it.
  *
  * Locks: dirty_lock, then a cache's.
  */
@@ -25,7 +26,7 @@ uint64_t cache_look_period_ns = 5 * NSEC_PER_SEC, cache_dirty_age_ns = 30 * NSEC
 
 static struct spinlock dirty_lock = SPINLOCK_INIT;
 static struct list dirty_caches = LIST_INIT(dirty_caches); /* [dirty_lock] */
-static uint64_t joins;                                     /* [dirty_lock] */
+static uint64_t joins, syncs;                              /* [dirty_lock] */
 static struct thread *writer;                              /* [starting] */
 static struct mutex starting = MUTEX_INIT(starting);
 static uint32_t wanted;                                    /* atomic: somebody cannot wait for the period */
@@ -54,6 +55,7 @@ static void join_locked(struct cache *c)
 /* What a pass over the list looks at. */
 struct pass {
 	struct blkdev *dev;      /* NULL: of all devices */
+	uint64_t sync;           /* its number, if it waits for all that there is; else 0, and: */
 	uint64_t until;          /* caches that joined later are not meant */
 	uint64_t dirty_before_ns;
 };
@@ -68,9 +70,21 @@ static struct pass pass_begin(struct blkdev *dev, uint64_t dirty_before_ns)
 	return p;
 }
 
+static struct pass sync_begin(struct blkdev *dev)
+{
+	struct pass p = { .dev = dev };
+
+	spin_lock(&dirty_lock);
+	p.sync = ++syncs;
+	spin_unlock(&dirty_lock);
+	return p;
+}
+
 static bool is_meant(const struct pass *p, const struct cache *c)
 {
-	return c->joined <= p->until && c->dirty_since_ns <= p->dirty_before_ns && (!p->dev || c->dev == p->dev);
+	if (p->dev && c->dev != p->dev)
+		return false;
+	return p->sync ? c->synced < p->sync : c->joined <= p->until && c->dirty_since_ns <= p->dirty_before_ns;
 }
 
 /* The next cache, pinned; NULL: the pass is over. */
@@ -90,10 +104,11 @@ static struct cache *pass_next(const struct pass *p)
 	return found;
 }
 
-/* A cache that has become dirty again goes to the end of the list, as young. */
-static void unpin(struct cache *c)
+/* The pass is done with it. A cache that has become dirty again goes to the end of the list, as young. */
+static void pass_leave(const struct pass *p, struct cache *c)
 {
 	spin_lock(&dirty_lock);
+	c->synced = MAX(c->synced, p->sync);
 	if (cache_is_dirty(c))
 		join_locked(c);
 	else
@@ -103,17 +118,19 @@ static void unpin(struct cache *c)
 	cache_wake(c);
 }
 
+/* Off the list first, or a pass could find it after we have waited. */
 void cache_back_leave(struct cache *c)
 {
-	cache_wait(c, !__atomic_load_n(&c->pins, __ATOMIC_ACQUIRE));
 	spin_lock(&dirty_lock);
 	list_remove(&c->dirty_link);
 	spin_unlock(&dirty_lock);
+	cache_wait(c, !__atomic_load_n(&c->pins, __ATOMIC_ACQUIRE));
+	assert(!list_is_linked(&c->dirty_link));
 }
 
 int cache_sync_device(struct blkdev *dev, bool wait)
 {
-	struct pass p = pass_begin(dev, UINT64_MAX);
+	struct pass p = wait ? sync_begin(dev) : pass_begin(dev, UINT64_MAX);
 	struct cache *c;
 	int error = 0;
 
@@ -121,7 +138,7 @@ int cache_sync_device(struct blkdev *dev, bool wait)
 		int e = cache_sync(c, 0, INT64_MAX, wait);
 
 		error = error ? error : e;
-		unpin(c);
+		pass_leave(&p, c);
 	}
 	return error;
 }
@@ -136,7 +153,7 @@ static void write_old(void)
 
 	while ((c = pass_next(&p))) {
 		cache_sync(c, 0, INT64_MAX, false);
-		unpin(c);
+		pass_leave(&p, c);
 	}
 }
 
@@ -147,7 +164,7 @@ static void write_until_few(void)
 
 	while (too_many(cache_counted(CACHE_COUNT_DIRTY), BACKGROUND_PART) && (c = pass_next(&p))) {
 		cache_sync(c, 0, INT64_MAX, false);
-		unpin(c);
+		pass_leave(&p, c);
 	}
 }
 
@@ -195,8 +212,10 @@ void cache_back_join(struct cache *c)
 	start_once();
 	spin_lock(&dirty_lock);
 	first = list_is_empty(&dirty_caches);
-	if (!list_is_linked(&c->dirty_link))
+	if (!list_is_linked(&c->dirty_link)) {
 		join_locked(c);
+		c->synced = syncs; /* what it has now is younger than every pass */
+	}
 	spin_unlock(&dirty_lock);
 	if (first)
 		cache_back_wake(); /* it sleeps without an end */

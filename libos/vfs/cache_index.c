@@ -28,6 +28,11 @@ static unsigned lowest(uint64_t word)
 	return (uint32_t)word ? bit_lowest((uint32_t)word) : 32 + bit_lowest((uint32_t)(word >> 32));
 }
 
+static unsigned highest(uint64_t word)
+{
+	return 63 - (unsigned)__builtin_clzl(word);
+}
+
 static unsigned slot_of(uint64_t index, unsigned level)
 {
 	return (unsigned)(index >> (level * WAYS_SHIFT)) & (WAYS - 1);
@@ -89,6 +94,22 @@ struct cache_page *cache_index_next(const struct cache *c, uint64_t index, enum 
 	if (!c->height)
 		return page_has_mark(only, mark) ? only : NULL;
 	return next_below(c->root, c->height - 1, index, mark);
+}
+
+uint64_t cache_index_behind(const struct cache *c, enum cache_mark mark)
+{
+	void *at = c->root;
+
+	if (!at || (!c->height && !page_has_mark(at, mark)))
+		return 0;
+	for (unsigned level = c->height; level--;) {
+		const struct cache_node *n = at;
+
+		if (!n->marks[mark])
+			return 0;
+		at = n->slot[highest(n->marks[mark])];
+	}
+	return ((struct cache_page *)at)->index + 1;
 }
 
 /* ---- insertion ---- */

@@ -32,6 +32,17 @@ static struct cache_page *next_of_model(struct cache_page *const *model, uint64_
 	return NULL;
 }
 
+static uint64_t behind_of_model(struct cache_page *const *model, enum cache_mark mark)
+{
+	uint64_t behind = 0;
+
+	for (unsigned i = 0; i < PLACES; i++) {
+		if (model[i] && has_mark(model[i], mark))
+			behind = places[i] + 1;
+	}
+	return behind;
+}
+
 static struct cache_page *page_at(uint64_t index)
 {
 	struct cache_page *p = kzalloc(sizeof(*p));
@@ -68,6 +79,7 @@ TEST(cache_index_finds_what_a_plain_model_finds)
 
 		CHECK(cache_index_find(&c, places[i]) == model[i]);
 		CHECK(cache_index_next(&c, from, mark) == next_of_model(model, from, mark));
+		CHECK_EQ(cache_index_behind(&c, mark), behind_of_model(model, mark));
 	}
 	for (unsigned i = 0; i < PLACES; i++) {
 		if (model[i])

@@ -43,6 +43,7 @@ enum cache_mark { CACHE_ANY, CACHE_TO_WRITE, CACHE_UNDER_WAY, CACHE_MARKS };
 
 struct cache_page *cache_index_find(const struct cache *c, uint64_t index);
 struct cache_page *cache_index_next(const struct cache *c, uint64_t index, enum cache_mark mark); /* at or after */
+uint64_t cache_index_behind(const struct cache *c, enum cache_mark mark); /* the last one: its index + 1; 0: there is none */
 int cache_index_insert(struct cache *c, struct cache_page *p);  /* 0, -ENOMEM */
 void cache_index_remove(struct cache *c, struct cache_page *p);
 void cache_index_mark(struct cache *c, struct cache_page *p, enum cache_mark mark, bool set);

@@ -129,6 +129,7 @@ struct cache {
 	struct list dirty_link;        /* [dirty caches' lock] */
 	uint64_t joined;               /* [the same] its number in the list */
 	uint64_t dirty_since_ns;       /* [the same] */
+	uint64_t synced;               /* [the same] the last cache_sync_device() that has waited for it */
 };
 
 /* `size` is read whenever the cache must know where the file ends, without a lock. */
