@@ -84,6 +84,7 @@ static int join(struct journal *j, struct journal_handle *h, uint32_t blocks)
 		if (!t->locked && transaction_reserve(j, t, blocks)) {
 			t->handles++;
 			h->transaction = t;
+			h->tid = t->tid;
 			h->credits = blocks;
 			j->stats.handles++;
 			return 0;
@@ -175,7 +176,7 @@ bool journal_extend(struct journal_handle *h, unsigned blocks)
 
 journal_tid journal_handle_tid(const struct journal_handle *h)
 {
-	return h->transaction->tid;
+	return h->tid;
 }
 
 unsigned journal_credits(const struct journal_handle *h)

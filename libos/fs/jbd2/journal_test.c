@@ -454,6 +454,23 @@ TEST(journal_that_is_sealed_takes_changes_of_one_thread)
 	CHECK_EQ(lab_close(&l), 0);
 }
 
+/* Who goes on in the next transaction, and is told that there is none, still knows which one it was in. */
+TEST(journal_handles_know_their_transaction_when_they_cannot_go_on)
+{
+	struct journal_handle *h;
+	journal_tid tid;
+	struct lab l;
+
+	CHECK(set_up(&l, BOTH));
+	CHECK_EQ(journal_start(l.journal, 1, &h), 0);
+	tid = journal_handle_tid(h);
+	journal_abort(l.journal, -EIO);
+	CHECK_EQ(journal_restart(h, 2), -EIO);
+	CHECK_EQ(journal_handle_tid(h), tid);
+	CHECK_EQ(journal_stop(h), -EIO);
+	CHECK_EQ(lab_close(&l), -EIO);
+}
+
 /* Each write of a run fails in turn: whoever waits is told, and nothing hangs. */
 TEST(journal_tells_write_errors_to_who_waits)
 {

@@ -55,7 +55,8 @@ struct journal_block {
 
 struct journal_handle {
 	struct journal *journal;         /* [I] */
-	struct transaction *transaction; /* its thread's */
+	struct transaction *transaction; /* its thread's; NULL: it could not go on */
+	journal_tid tid;                 /* its thread's: of the transaction, or the last one */
 	uint32_t credits;                /* its thread's */
 };
 

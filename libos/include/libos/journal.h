@@ -70,7 +70,7 @@ int journal_close(struct journal *j);
 int journal_start(struct journal *j, unsigned blocks, struct journal_handle **out);
 /* What was changed is in the transaction. 0, or the journal's error. */
 int journal_stop(struct journal_handle *h);
-journal_tid journal_handle_tid(const struct journal_handle *h);
+journal_tid journal_handle_tid(const struct journal_handle *h); /* of the last one, after journal_restart() has failed */
 unsigned journal_credits(const struct journal_handle *h);   /* blocks that may still be changed */
 /* More credits without leaving the transaction: false when there is no room, then journal_restart(). */
 bool journal_extend(struct journal_handle *h, unsigned blocks);
