@@ -85,7 +85,7 @@ static int free_run(struct ext4_handle *h, struct ext4_inode *i, const struct nu
 		first--;
 	error = touch(h, n);
 	if (!error)
-		error = ext4_bfree(h, i, n->v[first], (uint32_t)(at - first + 1), journaled_is(i));
+		error = ext4_bfree(h, i, n->v[first], (uint32_t)(at - first + 1), journaled_is_revoked(i));
 	if (error)
 		return error;
 	for (int k = first; k <= at; k++)
