@@ -87,6 +87,10 @@ static int build(struct builder *b, const struct xattr_area *old, const struct s
 		struct xattr_name n = { x->name_index, x->name, x->name_len };
 		int where = order(&n, &set->name);
 
+		if (x->value_inum)
+			*fault = "a value lies in an inode of its own, which the disk's features do not tell";
+		if (*fault)
+			break;
 		if (!done && where >= 0) {
 			error = put(b, &set->name, set->value, set->size);
 			done = true;
@@ -183,30 +187,42 @@ static int block_release(struct ext4_handle *h, struct ext4_inode *i, struct buf
 	}
 	if (error)
 		return error;
-	i->xattr_block = 0;
 	i->inode.blocks -= MIN(i->inode.blocks, s->block_bytes / 512);
 	return 0;
+}
+
+/* What was set aside for the inode is its map's (balloc.c). */
+static int find_block(struct ext4_handle *h, struct ext4_inode *i, uint64_t *block)
+{
+	uint32_t count = 1;
+	int error;
+
+	mutex_lock(&i->map_lock);
+	error = ext4_balloc(h, i, ext4_inode_goal(i), block, &count);
+	mutex_unlock(&i->map_lock);
+	return error;
 }
 
 /* A block of the inode's own; the buffer is part of the handle. */
 static int block_make(struct ext4_handle *h, struct ext4_inode *i, struct buffer **out)
 {
 	struct ext4_super *s = h->super;
-	uint32_t count = 1;
 	uint64_t block;
-	int error = ext4_balloc(h, i, ext4_inode_goal(i), &block, &count);
+	int error = find_block(h, i, &block);
 
-	if (!error)
-		error = buffer_make(&s->buffers, block, out);
 	if (error)
 		return error;
-	error = ext4_created(h, *out);
+	error = buffer_make(&s->buffers, block, out);
+	if (!error) {
+		error = ext4_created(h, *out);
+		if (error)
+			buffer_put(*out);
+	}
 	if (error) {
-		buffer_put(*out);
+		ext4_bfree(h, i, block, 1, true);
 		return error;
 	}
 	__atomic_fetch_or(&(*out)->flags, BUFFER_VERIFIED, __ATOMIC_RELAXED);
-	i->xattr_block = block;
 	i->inode.blocks += s->block_bytes / 512;
 	return 0;
 }
@@ -220,10 +236,10 @@ static void fill(struct ext4_super *s, struct buffer *b, const struct builder *b
 	block_csum_set(s, b);
 }
 
-/* `old` NULL: there was none. */
+/* `old` NULL: there was none. It goes when the new one is there: the disk may be full. */
 static int block_replace(struct ext4_handle *h, struct ext4_inode *i, struct buffer *old, const struct builder *built)
 {
-	struct buffer *b;
+	struct buffer *b = NULL;
 	int error = 0;
 
 	if (old && built->count && header_of(old)->refcount == 1) {
@@ -232,16 +248,15 @@ static int block_replace(struct ext4_handle *h, struct ext4_inode *i, struct buf
 			fill(h->super, old, built);
 		return error;
 	}
-	if (old)
-		error = block_release(h, i, old);
-	if (error || !built->count)
-		return error;
-	error = block_make(h, i, &b);
+	if (built->count)
+		error = block_make(h, i, &b);
 	if (error)
 		return error;
-	fill(h->super, b, built);
+	if (b)
+		fill(h->super, b, built);
+	i->xattr_block = b ? b->block : 0;
 	buffer_put(b);
-	return 0;
+	return old ? block_release(h, i, old) : 0;
 }
 
 static int set_in_block(struct ext4_handle *h, struct ext4_inode *i, const struct setting *set)
@@ -281,8 +296,10 @@ int ext4_xattr_drop(struct ext4_inode *i)
 	error = ext4_start(ext4_super_of(&i->inode), CREDITS, &h);
 	if (!error) {
 		error = block_release(&h, i, b);
-		if (!error)
+		if (!error) {
+			i->xattr_block = 0;
 			error = ext4_inode_write(&h, i);
+		}
 		error = ext4_stop_with(&h, error);
 	}
 	buffer_put(b);
@@ -335,16 +352,15 @@ static int set_in(struct ext4_handle *h, struct ext4_inode *i, const struct sett
 static int set_once(struct ext4_inode *i, const struct setting *set, const struct presence *was)
 {
 	struct ext4_handle h;
-	int error = ext4_start(ext4_super_of(&i->inode), CREDITS, &h);
+	int error = ext4_start(ext4_super_of(&i->inode), CREDITS, &h), written;
 
 	if (error)
 		return error;
 	error = set_in(&h, i, set, was);
-	if (!error) {
+	if (!error)
 		inode_touch(&i->inode, TOUCH_C);
-		error = ext4_inode_write(&h, i);
-	}
-	return ext4_stop_with(&h, error);
+	written = ext4_inode_write(&h, i); /* in any case: its block may be another */
+	return ext4_stop_with(&h, error ? error : written);
 }
 
 int ext4_xattr_set(struct inode *inode, const char *name, const void *value, size_t size, int flags)
