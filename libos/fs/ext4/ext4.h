@@ -223,6 +223,7 @@ int ext4_inode_write_first(struct ext4_handle *h, struct ext4_inode *i);
 /* The disk's inode in its block; the caller puts the buffer. Checked only for place. */
 int ext4_inode_raw(struct ext4_super *s, uint32_t ino, struct buffer **b, struct ext4_disk_inode **raw);
 void ext4_inode_csum_set(struct ext4_super *s, const struct ext4_inode *i, struct ext4_disk_inode *raw);
+void ext4_time_fit(const struct ext4_inode *i, struct abi_timespec *t); /* the nearest that the inode can hold */
 uint32_t ext4_inode_seed(const struct ext4_super *s, uint32_t ino, uint32_t generation);
 extern const struct inode_ops ext4_file_inode_ops, ext4_dir_inode_ops, ext4_link_inode_ops, ext4_special_inode_ops;
 
@@ -333,6 +334,8 @@ void ext4_bytes_init(struct ext4_inode *i);                 /* of a regular file
 int ext4_bytes_forget(struct ext4_inode *i, bool drop);     /* it leaves memory: writes what is dirty, or drops it */
 int ext4_resize(struct inode *inode, int64_t size);         /* ATTR_SIZE; the inode's lock is held */
 int ext4_allocate(struct inode *inode, int mode, int64_t offset, int64_t len);
+/* The handle's transaction is committed when the file's dirty bytes are on the disk, if the mode of its data asks for that. */
+void ext4_order_bytes(struct ext4_handle *h, struct ext4_inode *i);
 int ext4_sync_inode(struct inode *inode, bool data_only);   /* fsync(), of directories and others, too */
 int ext4_sync_data(struct ext4_super *s);                   /* all files' dirty pages are on the disk */
 

@@ -307,6 +307,43 @@ int extent_replace(struct ext4_handle *h, struct ext4_inode *i, uint32_t first, 
 	}
 }
 
+/* How many entries the path's leaf gets more when one block of its unwritten extent is written. */
+static int entries_for_written(struct extent_path *p, uint32_t at)
+{
+	struct extent_level *leaf = extent_leaf(p);
+	struct extent_run r = { 0 }, one = { .first = at, .len = 1 };
+	struct splice sp;
+
+	if (leaf->at >= 0)
+		r = extent_unpack(extent_slot(leaf->head, leaf->at));
+	if (!r.unwritten || at - r.first >= r.len)
+		return 0;
+	one.block = r.block + (at - r.first);
+	plan(&sp, leaf, at, 1, &one);
+	return sp.parts - sp.old;
+}
+
+int extent_make_room(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, unsigned spare)
+{
+	struct extent_path p;
+	int error;
+
+	assert(mutex_is_held(&i->map_lock));
+	for (;;) {
+		bool has_room;
+
+		error = extent_find(i, at, &p);
+		if (error)
+			return error;
+		has_room = extent_leaf(&p)->head->entries + entries_for_written(&p, at) + (int)spare <=
+			   extent_leaf(&p)->head->max;
+		error = has_room ? 0 : make_room(h, i, &p);
+		extent_path_put(&p);
+		if (error || has_room)
+			return error;
+	}
+}
+
 unsigned extent_credits(const struct ext4_inode *i)
 {
 	const struct ext4_disk_extent_header *root = (const struct ext4_disk_extent_header *)i->block;

@@ -11,6 +11,11 @@
  */
 int extent_replace(struct ext4_handle *h, struct ext4_inode *i, uint32_t first, uint32_t len,
 		   const struct extent_run *with);
+/*
+ * Where `at` lies in an unwritten extent: its leaf has room for what remains of that when `at` becomes a written block, and
+ * `spare` extents besides. So that this cannot fail for lack of space later. As extent_replace() otherwise.
+ */
+int extent_make_room(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, unsigned spare);
 /* Buffers that one extent_replace() changes at most, and the inode. */
 unsigned extent_credits(const struct ext4_inode *i);
 

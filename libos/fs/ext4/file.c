@@ -105,8 +105,10 @@ static unsigned piece_credits(const struct ext4_inode *i)
 	return ext4_map_credits(i, 1) + extent_credits(i);
 }
 
+/* With what it takes to turn them into written ones: nobody hears of it when that fails (bytes_finish()). */
 static int make_blocks(struct ext4_handle *h, struct ext4_inode *i, struct blocks b)
 {
+	const uint32_t first = b.first;
 	struct ext4_mapping m;
 	int error;
 
@@ -114,6 +116,8 @@ static int make_blocks(struct ext4_handle *h, struct ext4_inode *i, struct block
 		error = map_renew(h, i, piece_credits(i));
 		if (!error)
 			error = map_make(h, i, b.first, b.count, EXT4_MAKE_UNWRITTEN, &m);
+		if (!error && m.kind == EXT4_UNWRITTEN)
+			error = map_make_room(h, i, b.first, b.first != first);
 		if (error)
 			return error;
 	}
@@ -174,11 +178,13 @@ static int set_written(struct ext4_handle *h, struct ext4_inode *i, struct block
 	return 0;
 }
 
-static bool is_ordered(const struct ext4_handle *h)
+void ext4_order_bytes(struct ext4_handle *h, struct ext4_inode *i)
 {
-	return h->journal && h->super->options.data != EXT4_DATA_WRITEBACK;
+	if (h->journal && h->super->options.data != EXT4_DATA_WRITEBACK && !journaled_is(i))
+		journal_add_ordered(h->journal, &i->ordered);
 }
 
+/* The write has succeeded as far as its caller knows, so what cannot be kept of it ends the file system. */
 static void bytes_finish(struct cache *c, int64_t offset, int64_t done, void *token)
 {
 	struct ext4_inode *i = inode_of(c);
@@ -188,8 +194,7 @@ static void bytes_finish(struct cache *c, int64_t offset, int64_t done, void *to
 	if (!h)
 		return;
 	if (done && !journaled_is(i)) {
-		if (is_ordered(h))
-			journal_add_ordered(h->journal, &i->ordered);
+		ext4_order_bytes(h, i);
 		error = set_written(h, i, blocks_of(i, offset, done));
 	}
 	if (!error && done && offset + done > i->inode.size) {
@@ -200,7 +205,9 @@ static void bytes_finish(struct cache *c, int64_t offset, int64_t done, void *to
 	i->sync_tid = ext4_tid(h);
 	if (!error)
 		error = ext4_inode_write(h, i);
-	ext4_stop_with(h, error);
+	if (error)
+		ext4_abort(h->super, error);
+	ext4_stop(h);
 }
 
 static const struct cache_backing_ops bytes_ops = {

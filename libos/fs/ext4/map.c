@@ -141,6 +141,16 @@ int map_renew(struct ext4_handle *h, struct ext4_inode *i, unsigned credits)
 
 /* ---- unwritten extents ---- */
 
+int map_make_room(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, unsigned spare)
+{
+	int error;
+
+	mutex_lock(&i->map_lock);
+	error = extent_make_room(h, i, at, spare);
+	mutex_unlock(&i->map_lock);
+	return error;
+}
+
 int map_set_written(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, bool written,
 		    uint32_t *len)
 {

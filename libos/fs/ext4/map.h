@@ -18,7 +18,9 @@ int map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t 
  */
 int map_set_written(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, bool written,
 		    uint32_t *len);
-/* The same: what is mapped becomes a hole, and its blocks are freed. map_remove_credits(). */
+/* Before bytes for the unwritten block at `at` are taken: see extent_make_room(). map_lock is free. */
+int map_make_room(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, unsigned spare);
+/* As map_set_written(): what is mapped becomes a hole, and its blocks are freed. map_remove_credits(). */
 int map_remove(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, uint32_t *len);
 unsigned map_remove_credits(const struct ext4_inode *i);
 /* More is never removed at once. */

@@ -83,7 +83,10 @@ int ext4_truncate(struct ext4_inode *i, int64_t size)
 
 /* ---- changing the size ---- */
 
-/* The last block keeps its bytes up to `size`, and zeroes behind: the file may grow again. */
+/*
+ * The last block keeps its bytes up to `size`, and zeroes behind: the file may grow again. The zeroes must be durable with
+ * the new size; bytes that go through the journal are in it before that.
+ */
 static int zero_tail(struct ext4_inode *i, int64_t size)
 {
 	struct ext4_super *s = extent_super(i);
@@ -94,7 +97,10 @@ static int zero_tail(struct ext4_inode *i, int64_t size)
 	if (size >= end)
 		return 0;
 	error = ext4_map(i, (uint32_t)(size >> s->block_shift), 1, &m);
-	return error || !journaled_may_hold_bytes(i, &m) ? error : cache_zero(&i->bytes, size, end);
+	if (error || !journaled_may_hold_bytes(i, &m))
+		return error;
+	error = cache_zero(&i->bytes, size, end);
+	return error || !journaled_is(i) ? error : cache_sync(&i->bytes, size, end, true);
 }
 
 /* The handle after which the file has its new size, whatever is left to be freed. */
@@ -105,8 +111,10 @@ static int set_size(struct ext4_inode *i, int64_t size, bool shrinks)
 
 	if (error)
 		return error;
-	if (shrinks)
+	if (shrinks) {
+		ext4_order_bytes(&h, i);
 		error = ext4_orphan_add(&h, i);
+	}
 	if (!error) {
 		i->inode.size = i->disk_size = size;
 		i->sync_tid = i->datasync_tid = ext4_tid(&h);
@@ -136,17 +144,38 @@ static void settle(struct ext4_inode *i)
 		journal_settle_ordered(s->journal, &i->ordered);
 }
 
+/* Does the file have blocks behind its end, as fallocate() may have set them aside? */
+static int look_behind(struct ext4_inode *i, bool *any)
+{
+	struct ext4_super *s = extent_super(i);
+	struct extent_run last = { 0 };
+	int error = 0;
+
+	if (ext4_inode_has_extents(i))
+		error = map_last(i, (uint32_t)(((uint64_t)i->inode.size + s->block_bytes - 1) >> s->block_shift), &last);
+	*any = last.len;
+	return error;
+}
+
+static int resize_up(struct ext4_inode *i, int64_t size)
+{
+	int error = map_allow_size(i, size);
+
+	return error ? error : set_size(i, size, false);
+}
+
 int ext4_resize(struct inode *inode, int64_t size)
 {
 	struct ext4_inode *i = ext4_of(inode);
-	int error;
+	bool shrinks = size < inode->size;
+	int error = 0;
 
 	if (size > map_max_size(i))
 		return -EFBIG;
-	if (size >= inode->size) {
-		error = map_allow_size(i, size);
-		return error ? error : set_size(i, size, false);
-	}
+	if (size == inode->size)
+		error = look_behind(i, &shrinks);
+	if (error || !shrinks)
+		return error ? error : resize_up(i, size);
 	error = zero_tail(i, size);
 	if (!error)
 		error = set_size(i, size, true);
