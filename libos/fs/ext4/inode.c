@@ -105,6 +105,16 @@ static uint32_t seconds_of(const struct abi_timespec *t, bool wide)
 	return wide ? (uint32_t)t->sec : (uint32_t)CLAMP(t->sec, INT32_MIN, INT32_MAX);
 }
 
+void ext4_time_fit(const struct ext4_inode *i, struct abi_timespec *t)
+{
+	bool wide = HAS_FIELD(i->extra_isize, atime_extra);
+	int64_t first = INT32_MIN, last = INT32_MAX + (wide ? 3ll << 32 : 0);
+
+	if (!wide || t->sec <= first || t->sec >= last)
+		t->nsec = 0;
+	t->sec = CLAMP(t->sec, first, last);
+}
+
 static void times_store(const struct inode *inode, struct ext4_disk_inode *raw, uint32_t extra)
 {
 	raw->atime = seconds_of(&inode->atime, HAS_FIELD(extra, atime_extra));
@@ -227,6 +237,14 @@ void ext4_inode_set_ops(struct ext4_inode *i)
 	}
 }
 
+/* An orphan's dtime is the number of the next one, or 0; what is deleted has a time there (ialloc.c, deletion_time()). */
+static bool is_free(const struct ext4_super *s, const struct ext4_disk_inode *raw, unsigned flags)
+{
+	if (raw->links_count)
+		return false;
+	return !(flags & EXT4_IGET_ORPHAN) || !raw->mode || raw->dtime > s->inodes;
+}
+
 int ext4_inode_load(struct ext4_super *s, uint32_t ino, const struct ext4_disk_inode *raw, unsigned flags,
 		    struct ext4_inode *i)
 {
@@ -234,7 +252,7 @@ int ext4_inode_load(struct ext4_super *s, uint32_t ino, const struct ext4_disk_i
 	uint32_t extra = room ? raw->extra_isize : 0;
 	int error;
 
-	if (!raw->links_count && !(flags & EXT4_IGET_ORPHAN) && (!raw->mode || raw->dtime))
+	if (is_free(s, raw, flags))
 		return -ESTALE;
 	if (extra > room || extra % 4)
 		return damaged(s, ino, "its extra size is impossible");
