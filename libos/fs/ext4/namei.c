@@ -213,11 +213,9 @@ static int ext4_link(struct inode *dir, const struct vfs_name *n, struct inode *
 	unsigned tries = 0;
 	int error;
 
-	if (inode->nlink >= LINKS_MAX)
-		return -EMLINK;
 	mutex_lock(&inode->lock);
 	do {
-		error = link_once(ext4_of(dir), n, ext4_of(inode));
+		error = inode->nlink < LINKS_MAX ? link_once(ext4_of(dir), n, ext4_of(inode)) : -EMLINK;
 	} while (may_retry(ext4_super_of(dir), error, &tries));
 	mutex_unlock(&inode->lock);
 	return error;
@@ -319,12 +317,17 @@ static int remove_name(struct ext4_handle *h, struct ext4_inode *dir, const stru
 	return error;
 }
 
-/* A directory that changes its parent. */
-static int move_subdir(struct ext4_handle *h, struct ext4_inode *i, struct ext4_inode *from, struct ext4_inode *to)
+/* A directory that changes its parent: first all that leave, since there may be no room for one link more. */
+static void leave_parent(struct ext4_inode *i, struct ext4_inode *from, struct ext4_inode *to)
+{
+	if (inode_is_dir(&i->inode) && from != to)
+		lose_subdir(from);
+}
+
+static int enter_parent(struct ext4_handle *h, struct ext4_inode *i, struct ext4_inode *from, struct ext4_inode *to)
 {
 	if (!inode_is_dir(&i->inode) || from == to)
 		return 0;
-	lose_subdir(from);
 	gain_subdir(to);
 	return dir_set_parent(h, i, (uint32_t)to->inode.ino);
 }
@@ -355,8 +358,10 @@ static int rename_in(struct ext4_handle *h, const struct renaming *r)
 		if (inode_is_dir(&r->replaced->inode))
 			lose_subdir(r->to);
 	}
-	if (!error)
-		error = move_subdir(h, r->inode, r->from, r->to);
+	if (error)
+		return error;
+	leave_parent(r->inode, r->from, r->to);
+	error = enter_parent(h, r->inode, r->from, r->to);
 	return error ? error : write_changed(h, r);
 }
 
@@ -366,10 +371,13 @@ static int exchange_in(struct ext4_handle *h, const struct renaming *r)
 
 	if (!error)
 		error = redirect(h, r->to, r->m, r->replaced, r->inode);
+	if (error)
+		return error;
+	leave_parent(r->inode, r->from, r->to);
+	leave_parent(r->replaced, r->to, r->from);
+	error = enter_parent(h, r->inode, r->from, r->to);
 	if (!error)
-		error = move_subdir(h, r->inode, r->from, r->to);
-	if (!error)
-		error = move_subdir(h, r->replaced, r->to, r->from);
+		error = enter_parent(h, r->replaced, r->to, r->from);
 	if (error)
 		return error;
 	inode_touch(&r->replaced->inode, TOUCH_C);
@@ -388,13 +396,16 @@ static int rename_once(const struct renaming *r, bool exchange)
 	return ext4_stop_with(&h, exchange ? exchange_in(&h, r) : rename_in(&h, r));
 }
 
+/* A directory that takes the place of another adds no link to their parent. */
 static int rename_checks(const struct renaming *r, bool exchange)
 {
-	if (inode_is_dir(&r->inode->inode) && r->from != r->to && !has_link_room(r->to))
+	bool comes = inode_is_dir(&r->inode->inode), goes = r->replaced && inode_is_dir(&r->replaced->inode);
+
+	if (r->from == r->to || comes == goes)
+		return 0;
+	if (comes && !has_link_room(r->to))
 		return -EMLINK;
-	if (exchange && inode_is_dir(&r->replaced->inode) && r->from != r->to && !has_link_room(r->from))
-		return -EMLINK;
-	return 0;
+	return exchange && goes && !has_link_room(r->from) ? -EMLINK : 0;
 }
 
 static int ext4_rename(struct inode *from, const struct vfs_name *n, struct inode *inode, struct inode *to,
@@ -422,6 +433,7 @@ static int ext4_rename(struct inode *from, const struct vfs_name *n, struct inod
 
 static int ext4_change(struct inode *inode, const struct attr_change *a)
 {
+	struct attr_change fit = *a;
 	struct ext4_handle h;
 	int error = a->mask & ATTR_SIZE ? ext4_resize(inode, a->size) : 0;
 
@@ -429,7 +441,9 @@ static int ext4_change(struct inode *inode, const struct attr_change *a)
 		error = ext4_start(ext4_super_of(inode), EXT4_CREDITS_INODE, &h);
 	if (error)
 		return error;
-	inode_apply(inode, a);
+	ext4_time_fit(ext4_of(inode), &fit.atime);
+	ext4_time_fit(ext4_of(inode), &fit.mtime);
+	inode_apply(inode, &fit);
 	return ext4_stop_with(&h, ext4_inode_write(&h, ext4_of(inode)));
 }
 

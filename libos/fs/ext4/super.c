@@ -101,12 +101,13 @@ static void note(struct ext4_disk_super *d, const char *where, uint32_t ino, uin
 /* Into the disk's superblock as it lies there: what the buffer holds may belong to a transaction that never commits. */
 static void note_on_disk(struct ext4_super *s, const char *where, uint32_t ino, uint64_t block)
 {
-	uint32_t bytes = MAX(4096u, s->dev->block_bytes);
+	uint32_t bytes = MAX(EXT4_SUPER_BYTES, s->dev->block_bytes);
+	uint64_t at = ALIGN_DOWN(EXT4_SUPER_OFFSET, bytes); /* no block of others that may be on its way, too */
 	uint8_t *copy = kmalloc(bytes);
 
-	if (copy && !blkdev_read(s->dev, 0, copy, bytes)) {
-		note((struct ext4_disk_super *)(void *)(copy + EXT4_SUPER_OFFSET), where, ino, block);
-		blkdev_write(s->dev, 0, copy, bytes, BLK_FUA);
+	if (copy && !blkdev_read(s->dev, at, copy, bytes)) {
+		note((struct ext4_disk_super *)(void *)(copy + EXT4_SUPER_OFFSET - at), where, ino, block);
+		blkdev_write(s->dev, at, copy, bytes, BLK_FUA);
 	}
 	kfree(copy);
 }

@@ -38,10 +38,16 @@ static void leave(struct ext4_super *s)
 		waitq_wake_all(&s->handles_wait);
 }
 
+/* While a mount turns writable it has a journal, but not open yet. */
+static bool awaits_journal(const struct ext4_super *s)
+{
+	return !s->journal && ext4_has_compat(s, EXT4_COMPAT_HAS_JOURNAL);
+}
+
 int ext4_start(struct ext4_super *s, unsigned blocks, struct ext4_handle *h)
 {
 	*h = (struct ext4_handle){ .super = s };
-	if (ext4_is_read_only(s))
+	if (ext4_is_read_only(s) || awaits_journal(s))
 		return -EROFS;
 	return s->journal ? journal_start(s->journal, blocks, &h->journal) : enter(s);
 }
