@@ -337,6 +337,17 @@ bool dentry_is_above(struct dentry *above, struct dentry *d)
 	return found;
 }
 
+bool dentry_lies_in(struct dentry *d, const struct inode *dir)
+{
+	bool found = false;
+
+	spin_lock(&tree_lock);
+	for (; d && !found; d = d->parent)
+		found = d->inode == dir;
+	spin_unlock(&tree_lock);
+	return found;
+}
+
 static struct dentry *unused_of(struct super *s)
 {
 	struct dentry *d;

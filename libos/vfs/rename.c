@@ -54,12 +54,12 @@ static int rename_flags(struct place *from, struct place *to, unsigned flags)
 	return 0;
 }
 
-/* A directory must not come to lie in itself, nor replace one that it lies in. */
+/* A directory must not come to lie in itself, nor replace one that it lies in, by whatever name a damaged disk has it. */
 static int rename_ancestry(struct place *from, struct place *to, unsigned flags)
 {
-	if (dentry_is_above(from->d, to->dir.dentry))
+	if (dentry_lies_in(to->dir.dentry, from->d->inode))
 		return -EINVAL;
-	if (dentry_is_above(to->d, from->dir.dentry))
+	if (dentry_lies_in(from->dir.dentry, to->d->inode))
 		return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
 	return 0;
 }

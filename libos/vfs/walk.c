@@ -24,15 +24,6 @@ static void walker_end(struct walker *w)
 	kfree(w->memory);
 }
 
-static void set_path(struct path *p, const struct path *to)
-{
-	struct path old = *p;
-
-	path_get(to);
-	*p = *to;
-	path_put(&old);
-}
-
 void vfs_get_context_path(const struct path *which, struct path *out)
 {
 	spin_lock(&tree_lock);
@@ -69,10 +60,17 @@ static void go_up(struct walker *w)
 		if (w->at.dentry == root->dentry && w->at.mount == root->mount)
 			return;
 	} while (path_leave_mount(&w->at));
-	if (!w->at.dentry->parent)
-		return;
+	spin_lock(&tree_lock); /* a rename may give it another parent */
 	up = (struct path){ w->at.mount, w->at.dentry->parent };
-	set_path(&w->at, &up);
+	if (up.dentry) {
+		up.dentry->refs++; /* held by its child */
+		up.mount->refs++;
+	}
+	spin_unlock(&tree_lock);
+	if (!up.dentry)
+		return;
+	path_put(&w->at);
+	w->at = up;
 	path_enter_mounts(&w->at);
 }
 
