@@ -17,4 +17,5 @@ def test_the_tree_does_what_its_model_says(tmp_path):
 def test_a_planted_bug_is_found(tmp_path):
     code, out = fuzz("vfs_fuzz_planted", 200_000, tmp_path)
     assert code != 0
-    assert "the model says -39" in out  # ENOTEMPTY
+    # ENOTEMPTY is missed, or the names are when their directory's memory is given back: whichever input comes first.
+    assert "the model says -39" in out or "tree_is_empty(&t->dir.names)" in out

@@ -8,6 +8,7 @@ import pytest
 
 from fsdisk import is_clean, make_disk, run, sums_of, sums_seen, tool
 import machine
+from test_panic import PANIC_STATUS
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +191,48 @@ def test_what_is_wrong_with_mount_is_told_in_a_sentence(given, sentence, tmp_pat
     console = run(["sums=/data"], given, [disk], status=1)
     assert sentence in console and "fstest begins" not in console
     assert is_clean(disk)
+
+
+# ---- what is found damaged later ----
+
+def damage_folder(disk, name):
+    """Spoils the names in the only block of a folder that no earlier look at the disk has to read."""
+    block, = tool("debugfs", "-R", f"blocks /{name}", disk).stdout.split()
+    damage(disk, int(block) * 4096 + 24, b"\xff" * 40)
+
+
+@pytest.fixture
+def spoilt(tree, tmp_path):
+    disk = make_disk(tmp_path / "disk", "-b", "4096", mib=48, tree=tree)
+    damage_folder(disk, "deep")
+    return disk
+
+
+def test_damage_is_told_with_its_place_and_turns_the_disk_read_only(spoilt, tree):
+    inode = tool("debugfs", "-R", "stat /deep", spoilt).stdout.split()[1]
+    console = run(["sums=/data/many", "sums=/data/deep"], "vda:/data:ext4", [spoilt], status=1)
+    assert "ext4: vda is damaged: " in console and f"(inode {inode}, block " in console
+    assert "ext4: vda is read-only from now on; e2fsck repairs it" in console
+    assert "fstest: /data/deep: " in console
+    # The replay of its journal does not forget it; what is whole can be read and written; e2fsck looks without being told to.
+    console = run(["sums=/data/many", "write=/data/many"], "vda:/data:ext4", [spoilt])
+    assert "ext4: vda is marked as damaged: e2fsck should look at it" in console
+    assert sums_seen(console, "/data/many") == sums_of(tree / "many", "/data/many")
+    assert "clean with errors" in tool("dumpe2fs", "-h", spoilt).stdout
+    assert "First error function:" in tool("dumpe2fs", "-h", spoilt).stdout
+    tool("e2fsck", "-y", spoilt, check=False)
+    assert is_clean(spoilt)
+    after = sums_seen(run(["sums=/data/many"], "vda:/data:ext4", [spoilt]), "/data/many")
+    assert sums_of(tree / "many", "/data/many") < after
+
+
+@pytest.mark.parametrize("asked", ["mount option", "superblock"])
+def test_damage_is_a_panic_where_that_is_wanted(asked, spoilt):
+    if asked == "superblock":
+        tool("tune2fs", "-e", "panic", spoilt)
+    options = ":errors=panic" if asked == "mount option" else ""
+    console = run(["sums=/data/deep"], "vda:/data:ext4" + options, [spoilt], status=PANIC_STATUS)
+    assert "panic: ext4: vda is damaged, and was mounted with errors=panic" in console
 
 
 # ---- full disks, and the end ----

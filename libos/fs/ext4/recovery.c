@@ -122,14 +122,43 @@ static int open_log(struct ext4_super *s)
 	return journal_open(&place, &options, &s->journal);
 }
 
+/*
+ * Damage is noted in the superblock as it lies on the disk, since the log has ended then. The replay brings back a
+ * superblock from before the note, which is carried over; where it did not get that far, the log itself may tell.
+ */
+static void carry_damage(const struct ext4_super *s, const struct ext4_disk_super *before, struct ext4_disk_super *d)
+{
+	const size_t from = offsetof(struct ext4_disk_super, error_count);
+	const size_t to = offsetof(struct ext4_disk_super, mount_opts);
+
+	if (!s->torn && (before->state & EXT4_STATE_ERRORS)) {
+		memcpy((uint8_t *)d + from, (const uint8_t *)before + from, to - from);
+		d->state |= EXT4_STATE_ERRORS;
+	}
+	if (journal_past_error(s->journal))
+		d->state |= EXT4_STATE_ERRORS;
+}
+
+/* That it is damaged no longer depends on the log. */
+static int note_damage(struct ext4_super *s)
+{
+	int error;
+
+	if (!(s->disk->state & EXT4_STATE_ERRORS) || s->dev->read_only)
+		return 0;
+	error = ext4_super_write(s);
+	return error || !journal_past_error(s->journal) ? error : journal_forget_past_error(s->journal);
+}
+
 /* Replayed blocks may have been read before: the superblock and the first descriptors. */
-static int read_again(struct ext4_super *s)
+static int read_again(struct ext4_super *s, const struct ext4_disk_super *before)
 {
 	struct ext4_disk_super *d = kmalloc(sizeof(*d));
 	uint64_t blocks = s->blocks;
 	int error = d ? ext4_super_read(s->dev, d, NULL) : -ENOMEM;
 
 	if (!error) {
+		carry_damage(s, before, d);
 		memcpy(s->disk, d, sizeof(*d));
 		ext4_geometry_set(s, d);
 		error = s->blocks == blocks ? 0 : -EUCLEAN;
@@ -144,16 +173,33 @@ static void clear_recover(struct ext4_super *s)
 	s->incompat &= ~EXT4_INCOMPAT_RECOVER;
 }
 
-/* A log may be there to replay without the flag: the last transaction, which clears it. So all is read again. */
+/*
+ * Opening the log replays it, into the superblock's buffer as well. A log may be there to replay without the flag: the
+ * last transaction, which clears it. So all is read again.
+ */
+static int replay(struct ext4_super *s)
+{
+	struct ext4_disk_super *before = kmalloc(sizeof(*before));
+	int error = before ? 0 : -ENOMEM;
+
+	if (!error) {
+		memcpy(before, s->disk, sizeof(*before));
+		error = open_log(s);
+	}
+	if (error)
+		log_error("ext4: the journal of %s cannot be used (error %d)", s->dev->name, -error);
+	else
+		error = read_again(s, before);
+	kfree(before);
+	return error;
+}
+
 static int open_and_replay(struct ext4_super *s)
 {
-	int error = open_log(s);
+	int error = replay(s);
 
-	if (error) {
-		log_error("ext4: the journal of %s cannot be used (error %d)", s->dev->name, -error);
-		return error;
-	}
-	error = read_again(s);
+	if (!error)
+		error = note_damage(s);
 	s->torn &= error != 0;
 	if (error || !s->options.read_only)
 		return error;

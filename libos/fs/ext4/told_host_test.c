@@ -115,6 +115,13 @@ TEST(ext4_flush_error_makes_it_read_only_and_reading_goes_on)
 	CHECK_EQ(transfer(f, false, 0), sizeof(bytes));
 	file_put(f);
 	CHECK_EQ(testdisk_unmount(), 0);
+	/* The log has told the next mount, which tells the superblock. */
+	CHECK_EQ(testdisk_mount(0, ""), 0);
+	CHECK_EQ(testdisk_unmount(), 0);
+	CHECK(testdisk_store());
+	CHECK_EQ(testdisk_shell("dumpe2fs -h $T/disk 2>&1 | grep -q 'state: *clean with errors'"), 0);
+	CHECK_EQ(testdisk_shell("! dumpe2fs -h $T/disk 2>&1 | grep -q 'Journal errno'"), 0);
+	CHECK_EQ(testdisk_shell("e2fsck -y $T/disk >/dev/null; e2fsck -fn $T/disk"), 0);
 }
 
 TEST(ext4_read_error_is_the_readers_and_the_next_reading_may_succeed)

@@ -123,6 +123,16 @@ int journal_open(const struct journal_place *p, const struct journal_options *o,
 	return error;
 }
 
+int journal_past_error(const struct journal *j)
+{
+	return (int)be32(j->log.super->error);
+}
+
+int journal_forget_past_error(struct journal *j)
+{
+	return jlog_set_error(&j->log, 0);
+}
+
 /* ---- its end ---- */
 
 static void set_sealed_by(struct journal *j, const struct thread *t)
