@@ -8,7 +8,7 @@
  * flushes that wait become one, and while it runs later ones gather for the next: a flush covers
  * what was done before it was submitted, so one device flush answers for many callers.
  *
- * Locks: the device's lock; done() is called without it.
+ * Locks: the device's lock, then the registry's; done() is called without them.
  */
 #include <core/assert.h>
 #include <core/errno.h>
@@ -237,7 +237,8 @@ static void dispatch(struct blkdev *d, struct list *ended)
 
 		command_begin(d, c, r);
 		if (c->op == BLK_FLUSH && d->lost_writes) {
-			d->lost_writes = d->flush_runs = false;
+			d->flush_runs = false;
+			d->lost_writes = blkdev_is_claimed(d);
 			list_splice_back(ended, &c->requests);
 			list_push_front(&d->free, &c->link);
 			continue;

@@ -316,6 +316,30 @@ TEST(blk_queue_of_a_device_that_was_reset_says_that_writes_may_be_lost)
 	CHECK(b.ended == 1 && b.error == -EIO);
 }
 
+/* Flushes of others must not take away what a file system has to be told. */
+TEST(blk_queue_says_that_writes_may_be_lost_until_no_file_system_has_the_disk)
+{
+	struct fake *f = fake_new(true);
+	struct blkdev *part = kzalloc(sizeof(*part));
+	struct asked a;
+
+	CHECK(f && part);
+	*part = (struct blkdev){ .name = "fake1", .whole = &f->dev, .start = KIB(64), .bytes = KIB(64), .part = 1 };
+	CHECK_EQ(blkdev_register_part(part), 0);
+	CHECK_EQ(blkdev_claim(part), 0);
+	blkdev_was_reset(&f->dev, false);
+	for (int i = 0; i < 3; i++) {
+		ask(f, &a, BLK_FLUSH, 0, 0, NULL, 0);
+		blkdev_kick(&f->dev);
+		CHECK(a.ended == 1 && a.error == -EIO);
+	}
+	blkdev_release(part);
+	ask(f, &a, BLK_FLUSH, 0, 0, NULL, 0);
+	blkdev_kick(&f->dev);
+	fake_end(f, 0);
+	CHECK(a.ended == 1 && !a.error);
+}
+
 /* Random requests against a model of the disk; each is in flight with others that do not overlap it. */
 TEST(blk_queue_agrees_with_a_model)
 {

@@ -201,12 +201,21 @@ int blkdev_claim(struct blkdev *d)
 	return free ? 0 : -EBUSY;
 }
 
+/* Who had to be told of lost writes has gone. */
+static void forget_losses(struct blkdev *d)
+{
+	spin_lock(&d->lock);
+	d->lost_writes &= blkdev_is_claimed(d);
+	spin_unlock(&d->lock);
+}
+
 void blkdev_release(struct blkdev *d)
 {
 	spin_lock(&devices_lock);
 	assert(d->claims & 1);
 	d->claims++;
 	spin_unlock(&devices_lock);
+	forget_losses(d->whole ? d->whole : d);
 }
 
 int blkdev_open_writer(struct blkdev *d)

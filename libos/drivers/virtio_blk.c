@@ -10,7 +10,7 @@
  * the ring of the hart that sends it, so that the device may work on them side by side.
  *
  * A device that breaks its contract is reset by the task. All commands under way then end with -EIO,
- * and so does the next flush, since nobody knows what the device's cache still held; later commands
+ * and so do flushes (libos/blkdev.h), since nobody knows what the device's cache still held; later commands
  * go to the device as before. One that does not come back with the same promises is dead.
  *
  * Locks: the block device's lock, then v->lock, which guards the rings.
@@ -332,11 +332,12 @@ static int read_serial(struct virtio_blk *v)
 	return 0;
 }
 
-static uint32_t range_limit(struct virtio_device *d, uint64_t feature, unsigned offset)
+/* In whole blocks, or a range that goes in pieces would ask for parts of them. */
+static uint32_t range_limit(struct virtio_device *d, uint64_t feature, unsigned offset, uint32_t block_bytes)
 {
 	uint64_t sectors = virtio_has(d, feature) ? virtio_config_u32(d, offset) : 0;
 
-	return (uint32_t)MIN(sectors * BLK_SECTOR, RANGE_MAX);
+	return ALIGN_DOWN((uint32_t)MIN(sectors * BLK_SECTOR, RANGE_MAX), block_bytes);
 }
 
 /* So many commands fit into any of the rings; 0: none does. */
@@ -374,8 +375,8 @@ static int read_limits(struct virtio_blk *v)
 	d->max_bytes = BYTES_MAX;
 	d->read_only = virtio_has(dev, BLK_F_RO);
 	d->write_cache = virtio_has(dev, BLK_F_FLUSH);
-	d->max_discard_bytes = range_limit(dev, BLK_F_DISCARD, BLK_CONFIG_MAX_DISCARD);
-	d->max_zeroes_bytes = range_limit(dev, BLK_F_WRITE_ZEROES, BLK_CONFIG_MAX_ZEROES);
+	d->max_discard_bytes = range_limit(dev, BLK_F_DISCARD, BLK_CONFIG_MAX_DISCARD, d->block_bytes);
+	d->max_zeroes_bytes = range_limit(dev, BLK_F_WRITE_ZEROES, BLK_CONFIG_MAX_ZEROES, d->block_bytes);
 	d->depth = rings_hold(v);
 	return d->depth ? 0 : -EPROTO;
 }

@@ -33,6 +33,16 @@ struct blk_rig {
 	int32_t written_short;  /* what it leaves out of the length that it reports */
 };
 
+static bool is_in_blocks(const struct blk_rig *r, const uint8_t *asked)
+{
+	struct virtio_blk_range range;
+	uint32_t bytes;
+
+	memcpy(&range, asked, sizeof(range));
+	memcpy(&bytes, r->model.config + BLK_CONFIG_BLK_SIZE, sizeof(bytes));
+	return !((range.sector | range.sectors) % (bytes / BLK_SECTOR));
+}
+
 static uint8_t rig_answer(struct blk_rig *r, const struct model_chain *c, size_t *written)
 {
 	static uint8_t data[DISK_BYTES + 64];
@@ -60,7 +70,8 @@ static uint8_t rig_answer(struct blk_rig *r, const struct model_chain *c, size_t
 		return BLK_S_OK;
 	case BLK_T_DISCARD:
 		r->discards++;
-		return out == sizeof(h) + sizeof(struct virtio_blk_range) ? BLK_S_OK : BLK_S_IOERR;
+		return out == sizeof(h) + sizeof(struct virtio_blk_range) && is_in_blocks(r, data + sizeof(h)) ?
+			       BLK_S_OK : BLK_S_IOERR;
 	case BLK_T_GET_ID:
 		model_write(c, "rig-7/../x", 10);
 		*written = BLK_ID_BYTES;
@@ -118,17 +129,23 @@ static struct blk_rig *rig_new(uint64_t features)
 	return r;
 }
 
-static struct blk_rig *rig_begin(uint64_t features)
+static bool rig_add(struct blk_rig *r)
 {
-	struct blk_rig *r = rig_new(features);
 	struct blkdev *d = NULL, *last = NULL;
 
 	if (virtio_device_add(&r->model.dev))
-		return NULL;
+		return false;
 	while ((d = blkdev_next(d)))
 		last = d;
 	r->dev = last;
-	return r;
+	return true;
+}
+
+static struct blk_rig *rig_begin(uint64_t features)
+{
+	struct blk_rig *r = rig_new(features);
+
+	return rig_add(r) ? r : NULL;
 }
 
 static void rig_interrupts(struct blk_rig *r)
@@ -241,6 +258,19 @@ TEST(blk_discards_where_the_device_can)
 	CHECK_EQ(ask(r, &a, BLK_DISCARD, 0, NULL, KIB(100)), 0);
 	CHECK_EQ(r->discards, 4); /* 64 sectors at a time */
 	CHECK_EQ(ask(plain, &a, BLK_DISCARD, 0, NULL, KIB(100)), -EOPNOTSUPP);
+}
+
+/* As long as a range may be, in sectors, is not a multiple of the block. */
+TEST(blk_discards_whole_blocks)
+{
+	struct blk_rig *r = rig_new(RING | BLK_F_DISCARD | BLK_F_BLK_SIZE);
+	struct asked a;
+
+	config_put(r, BLK_CONFIG_BLK_SIZE, 4096, 4);
+	config_put(r, BLK_CONFIG_MAX_DISCARD, 63, 4);
+	CHECK(rig_add(r));
+	CHECK_EQ(ask(r, &a, BLK_DISCARD, 0, NULL, KIB(100)), 0);
+	CHECK_EQ(r->discards, 4); /* 7 blocks at a time */
 }
 
 TEST(blk_gives_errors_of_the_device_to_who_asked)

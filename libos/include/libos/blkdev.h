@@ -14,7 +14,8 @@
  * durable every write that was done before it was submitted; a write with BLK_FUA is durable itself
  * when done. Devices without a volatile cache are always durable, and their flushes end at once.
  * When a device had to be reset, its requests under way end with -EIO, and so does the next flush:
- * nobody knows what its cache still held.
+ * nobody knows what its cache still held. If a file system has it, or one of its partitions, so do all
+ * flushes until none has: whose flush comes first is not who must not rely on what was written.
  *
  * Memory: pieces come from page_alloc() or kmalloc(), so each is contiguous for the device.
  */
@@ -118,7 +119,7 @@ struct blkdev {
 	uint32_t passed_over;           /* [d] commands since background ones were looked at */
 	bool flush_runs;                /* [d] one at a time: later ones gather */
 	bool dead;                      /* [d] everything ends with -EIO */
-	bool lost_writes;               /* [d] the next flush ends with -EIO */
+	bool lost_writes;               /* [d] flushes end with -EIO */
 	struct blk_stats stats;         /* [d] */
 };
 
