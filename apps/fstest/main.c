@@ -8,6 +8,7 @@
  *   remove=FOLDER   everything below it
  *   full=FOLDER     fills the disk: every call says ENOSPC, and what is removed can be used again
  *   load=FOLDER     threads that create, write, sync and rename for ever, and print what they were promised
+ *   trim=FOLDER     FITRIM: "trim: N bytes" were free, and the disk has been told
  *   orphan=FOLDER   leaves an open file without a name behind, and a dirty one
  *   end=STATUS      ends at once
  *
@@ -21,6 +22,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -199,6 +201,24 @@ static void orphan(const char *folder)
 		die("orphan");
 }
 
+/* As linux/fs.h has it. */
+struct fstrim_range {
+	uint64_t start, len, minlen;
+};
+#define FITRIM _IOWR('X', 121, struct fstrim_range)
+
+static void trim(const char *folder)
+{
+	struct fstrim_range range = { 0, UINT64_MAX, 0 };
+	int fd = open(folder, O_RDONLY | O_DIRECTORY);
+
+	sync(); /* what was removed is free */
+	if (fd < 0 || ioctl(fd, FITRIM, &range))
+		die("trim");
+	close(fd);
+	printf("trim: %llu bytes\n", (unsigned long long)range.len);
+}
+
 static void end(const char *status)
 {
 	exit(atoi(status));
@@ -209,7 +229,7 @@ static const struct {
 	void (*run)(const char *folder);
 } commands[] = {
 	{ "sums", sums }, { "write", write_all }, { "remove", remove_all }, { "full", full }, { "load", load },
-	{ "orphan", orphan }, { "end", end },
+	{ "trim", trim }, { "orphan", orphan }, { "end", end },
 };
 
 static void run(const char *text)

@@ -235,6 +235,24 @@ def test_damage_is_a_panic_where_that_is_wanted(asked, spoilt):
     assert "panic: ext4: vda is damaged, and was mounted with errors=panic" in console
 
 
+# ---- what is free ----
+
+@pytest.mark.parametrize("options", [[], ["-b", "1024", "-O", "^has_journal"]], ids=["journal", "no journal"])
+def test_fitrim_gives_the_disk_what_is_free_and_nothing_else(options, tmp_path):
+    disk = tmp_path / "disk"
+    disk.write_bytes(random.Random(7).randbytes(24 << 20))
+    tool("mke2fs", "-q", "-F", "-t", "ext4", "-E", "nodiscard", *options, disk)
+    used = os.stat(disk).st_blocks * 512
+    console = run(["write=/data", "remove=/data/many", "sums=/data", "trim=/data"], "vda:/data:ext4", [disk])
+    trimmed = int(next(line for line in console.splitlines() if line.startswith("trim: ")).split()[1])
+    header = dict(line.split(":", 1) for line in tool("dumpe2fs", "-h", disk).stdout.splitlines() if ":" in line)
+    free = int(header["Free blocks"]) * int(header["Block size"])
+    assert free - (2 << 20) <= trimmed <= free  # some is set aside for files that have grown
+    assert os.stat(disk).st_blocks * 512 <= used - trimmed + (1 << 20)
+    assert is_clean(disk)
+    assert sums_seen(run(["sums=/data"], "vda:/data:ext4", [disk]), "/data") == sums_seen(console, "/data")
+
+
 # ---- full disks, and the end ----
 
 @pytest.mark.parametrize("options", [[], ["-b", "1024", "-O", "^has_journal"], ["-N", "64"]],
