@@ -156,6 +156,20 @@ static void batch_fail(const struct batch *b, int64_t from, int64_t to, int erro
 		__atomic_store_n(&batch_page(b, from)->error, (int16_t)error, __ATOMIC_RELAXED);
 }
 
+/*
+ * It stays dirty. Who finds a place for it and then looks for dirty pages has seen them clean until now, and waits for
+ * this batch alone: so after this the place is asked for again.
+ */
+static void batch_keep(const struct batch *b, int64_t from, int64_t to)
+{
+	for (int64_t n; from < to; from += n) {
+		size_t at = cache_in_page(from);
+
+		n = MIN(to - from, (int64_t)(PAGE_SIZE - at));
+		cache_page_dirty(batch_page(b, from), at, at + (size_t)n);
+	}
+}
+
 static void write_stretch(const struct batch *b, int64_t from, int64_t to)
 {
 	for (int64_t len; from < to; from += len) {
@@ -163,7 +177,11 @@ static void write_stretch(const struct batch *b, int64_t from, int64_t to)
 
 		len = to - from;
 		error = write_piece(b, from, to, &len);
-		if (error)
+		if (error == -EAGAIN) {
+			batch_keep(b, from, to);
+			error = write_piece(b, from, to, &len);
+		}
+		if (error && error != -EAGAIN)
 			batch_fail(b, from, from + len, error);
 	}
 }
@@ -335,14 +353,16 @@ int cache_sync(struct cache *c, int64_t from, int64_t to, bool wait)
 {
 	uint32_t errors = __atomic_load_n(&c->errors, __ATOMIC_RELAXED);
 	uint64_t index = (uint64_t)from >> PAGE_SHIFT, end;
+	int unsettled;
 
 	if (!c->ops || from >= to)
 		return 0;
+	unsettled = c->ops->settle ? c->ops->settle(c, wait) : 0;
 	end = MIN(cache_index_end(to), end_now(c));
 	write_range(c, index, end, wait);
 	if (wait)
 		wait_range(c, index, end);
-	return __atomic_load_n(&c->errors, __ATOMIC_RELAXED) != errors ? c->error : 0;
+	return __atomic_load_n(&c->errors, __ATOMIC_RELAXED) != errors ? c->error : unsettled;
 }
 
 bool cache_is_dirty(struct cache *c)

@@ -128,6 +128,61 @@ TEST(cache_sync_does_not_run_after_who_appends)
 	rig_file_free(f);
 }
 
+/* ---- bytes that have no place yet ---- */
+
+static int unsettled, refusals;
+
+static int settle_or_not(struct cache *c, bool wait)
+{
+	(void)c, (void)wait;
+	return unsettled;
+}
+
+static int place_later(struct cache *c, int64_t offset, int64_t len, struct cache_extent *e)
+{
+	return refusals && refusals-- ? -EAGAIN : c->ops->map(c, offset, len, e);
+}
+
+/* Nobody has found it a place: it stays dirty, who waits is told, and the next time it is written. */
+TEST(cache_keeps_what_has_no_place)
+{
+	struct rig_disk *d = rig_disk();
+	struct rig_file *f = rig_file_new(d, 4096);
+	struct cache_backing_ops ops = *f->cache.ops;
+
+	ops.settle = settle_or_not;
+	ops.place = place_later;
+	f->cache.ops = &ops;
+	memset(buf, 'k', KIB(64));
+	CHECK_EQ(rig_write(f, buf, KIB(64), 0), KIB(64));
+	unsettled = -ENOMEM;
+	refusals = 2;
+	CHECK_EQ(cache_sync(&f->cache, 0, INT64_MAX, true), -ENOMEM);
+	CHECK(cache_is_dirty(&f->cache));
+	unsettled = 0;
+	CHECK_EQ(cache_sync(&f->cache, 0, INT64_MAX, true), 0);
+	CHECK(!cache_is_dirty(&f->cache));
+	CHECK(rig_on_disk(f, buf, KIB(64), 0));
+	rig_file_free(f);
+}
+
+/* It got one while its pages looked clean: whoever has found it waits for this write alone. */
+TEST(cache_writes_what_gets_its_place_meanwhile)
+{
+	struct rig_disk *d = rig_disk();
+	struct rig_file *f = rig_file_new(d, 4096);
+	struct cache_backing_ops ops = *f->cache.ops;
+
+	ops.place = place_later;
+	f->cache.ops = &ops;
+	memset(buf, 'm', KIB(64));
+	CHECK_EQ(rig_write(f, buf, KIB(64), 0), KIB(64));
+	refusals = 1;
+	CHECK_EQ(cache_sync(&f->cache, 0, INT64_MAX, true), 0);
+	CHECK(rig_on_disk(f, buf, KIB(64), 0));
+	rig_file_free(f);
+}
+
 /* ---- too much is dirty, and then it is gone ---- */
 
 /* All but a few pages, so that few dirty ones are too many. */

@@ -45,7 +45,7 @@ POINTERS = [
     (r"sys_(socket.*|bind|listen|accept4?|connect|getsockname|getpeername|shutdown|[gs]etsockopt|sendto|sendmsg|recvfrom|"
      r"recvmsg)|socket_(send_waiting|receive_waiting|file_.*|install)|name_of|install_pair|connect_step",
      r"^(unix|socket)_(?!file_)\w+$"),
-    (r"cache_.*|fill.*|write_(range|page).*|flush.*", r"(.*_)?(map|place|written|prepare|finish|read_page|write_page)$"),
+    (r"cache_.*|fill.*|write_(range|page).*|flush.*", r"(.*_)?(map|place|settle|written|prepare|finish|read_page|write_page)$"),
     (r"copy_\w+|sys_(mmap|munmap|msync|mremap|sendfile|copy_file_range|fadvise64|readahead|sync_file_range)|pages_of",
      r".*_(pages|read|write|sync)$"),
     (r"pad|emit.*|fmt_.*", r"(.*_)?put$"),

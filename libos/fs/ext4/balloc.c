@@ -23,6 +23,7 @@
 #include <core/string.h>
 
 #include "bits.h"
+#include "delayed.h"
 #include "group.h"
 
 static uint32_t group_of(const struct ext4_super *s, uint64_t block)
@@ -422,14 +423,21 @@ static int use_reserve(struct ext4_handle *h, struct ext4_inode *i, uint64_t goa
 
 /* ---- the interface ---- */
 
-/* Root may use the last blocks; so may metadata of files that exist. */
-static bool is_for_others(const struct ext4_super *s, const struct ext4_inode *i, uint32_t count)
+uint64_t balloc_kept_for_root(const struct ext4_super *s)
 {
-	uint64_t reserved = s->disk->reserved_blocks_lo, free_blocks = s->free_blocks;
+	uint64_t kept = s->disk->reserved_blocks_lo;
 
 	if (ext4_has_incompat(s, EXT4_INCOMPAT_64BIT))
-		reserved |= (uint64_t)s->disk->reserved_blocks_hi << 32;
-	if (!i || free_blocks >= reserved + count)
+		kept |= (uint64_t)s->disk->reserved_blocks_hi << 32;
+	return kept;
+}
+
+/* Root may use the last blocks; so may metadata of files that exist, and who was promised blocks. */
+static bool is_for_others(const struct ext4_handle *h, const struct ext4_inode *i, uint32_t count)
+{
+	const struct ext4_super *s = h->super;
+
+	if (!i || h->places || s->free_blocks >= balloc_kept_for_root(s) + count)
 		return false;
 	return vfs_context()->uid != 0 && vfs_context()->uid != s->disk->def_resuid;
 }
@@ -444,17 +452,14 @@ uint64_t ext4_inode_goal(const struct ext4_inode *i)
 	return ext4_group_first_block(s, group) + MIN(s->group[group].next, ext4_group_blocks(s, group) - 1);
 }
 
-int ext4_balloc(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint64_t *block, uint32_t *count)
+static int find_and_use(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint64_t *block, uint32_t *count)
 {
 	struct ext4_super *s = h->super;
 	struct search q = { .handle = h, .goal = goal, .use = MIN(*count, s->blocks_per_group) };
 	int error;
 
-	assert(*count > 0);
 	if (!ext4_blocks_are_valid(s, goal, 1))
 		q.goal = s->first_data_block;
-	if (is_for_others(s, i, *count))
-		return -ENOSPC;
 	error = i ? use_reserve(h, i, goal, block, count) : -ENOSPC;
 	if (error != -ENOSPC)
 		return error;
@@ -472,6 +477,19 @@ int ext4_balloc(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint
 	if (q.len > q.use)
 		reserve_set(s, i, q.block + q.use, q.len - q.use);
 	return 0;
+}
+
+int ext4_balloc(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint64_t *block, uint32_t *count)
+{
+	uint32_t wanted = *count;
+	int error;
+
+	assert(wanted > 0);
+	if (is_for_others(h, i, wanted) || !delayed_claim(h, i, wanted))
+		return -ENOSPC;
+	error = find_and_use(h, i, goal, block, count);
+	delayed_unclaim(h, i, wanted);
+	return error;
 }
 
 /* ---- freeing ---- */
@@ -584,5 +602,5 @@ void balloc_put_run(struct ext4_super *s, uint32_t group, uint32_t from, uint32_
 bool ext4_is_freeing(struct ext4_super *s)
 {
 	ext4_discards_wait(s);
-	return __atomic_load_n(&s->freeing, __ATOMIC_RELAXED) > 0;
+	return __atomic_load_n(&s->freeing, __ATOMIC_RELAXED) || __atomic_load_n(&s->delayed, __ATOMIC_RELAXED);
 }

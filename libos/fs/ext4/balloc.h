@@ -8,6 +8,7 @@
 
 /* What was set aside for the file's growth is free for others. */
 void balloc_drop_reserve(struct ext4_inode *i);
+uint64_t balloc_kept_for_root(const struct ext4_super *s); /* blocks that others may not take */
 
 /* Blocks whose freeing is durable. */
 struct freed {

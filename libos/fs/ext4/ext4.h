@@ -33,6 +33,7 @@ enum ext4_data_mode { EXT4_DATA_ORDERED, EXT4_DATA_WRITEBACK, EXT4_DATA_JOURNAL 
 struct ext4_options {
 	enum ext4_data_mode data;
 	bool read_only, panic, noload, no_barrier, discard;
+	bool delays;                     /* blocks are found when they are written */
 	uint32_t commit_ms;
 };
 
@@ -86,6 +87,7 @@ struct ext4_super {
 	uint64_t freeing;                /* [a] blocks that are free, but not for others yet */
 	uint32_t discards;               /* [a] of freed blocks, under way */
 	struct waitq discards_wait;
+	uint64_t delayed, claimed;       /* [a] blocks that are promised; that are being taken (delayed.c) */
 	struct ext4_orphans *orphans;    /* [I] orphan.c's own */
 
 	struct spinlock icache_lock;
@@ -106,6 +108,7 @@ struct ext4_handle {
 	struct ext4_super *super;
 	struct journal_handle *journal;  /* NULL: there is none */
 	bool touched;                    /* it has announced changes since it was started */
+	bool places;                     /* it takes blocks that are promised */
 };
 
 /*  Locks:  I set once   i inode's lock   m map_lock   r raw_lock   c icache_lock   o orphan.c's */
@@ -131,6 +134,7 @@ struct ext4_inode {
 	struct ext4_handle writing;      /* [i] between prepare() and finish() of a write */
 	struct journal_ordered ordered;
 	journal_tid sync_tid, datasync_tid; /* [m] transactions of the last change, of the last that matters to fdatasync() */
+	struct { uint32_t first, count, pending; } delayed; /* [m] blocks at the end that have no place yet (delayed.c) */
 	bool map_is_checked;             /* [m] the root of the extent tree was */
 	struct {                         /* balloc.c: blocks set aside for the file's growth */
 		struct list link;        /* while there are any */
@@ -286,7 +290,7 @@ int ext4_balloc(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint
 /* They become free for others once the transaction is durable. `metadata`: buffers of them are revoked and forgotten. */
 int ext4_bfree(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint32_t count, bool metadata);
 uint64_t ext4_inode_goal(const struct ext4_inode *i);       /* where a file's first block should be */
-/* After -ENOSPC, without a handle: are there blocks that a commit would make free for others? Waits for discards. */
+/* After -ENOSPC, without a handle: are there blocks that a commit would make free for others, or that are promised? Waits for discards. */
 bool ext4_is_freeing(struct ext4_super *s);
 
 /* ---- discard.c ---- */
@@ -298,12 +302,12 @@ void ext4_discards_wait(struct ext4_super *s); /* until none is under way */
 /* ---- map.c (extents and old block maps) ---- */
 
 struct ext4_mapping {
-	enum { EXT4_HOLE, EXT4_UNWRITTEN, EXT4_MAPPED } kind;
-	uint64_t block;                  /* of the disk, unless it is a hole */
+	enum { EXT4_HOLE, EXT4_UNWRITTEN, EXT4_MAPPED, EXT4_DELAYED } kind; /* the last: bytes, and no place yet */
+	uint64_t block;                  /* of the disk, where there is one */
 	uint32_t len;                    /* blocks, > 0 */
 };
 
-/* What lies at block `at` of the file, at most `max` blocks: 0, -EUCLEAN, -EIO. */
+/* What lies at block `at` of the file, at most `max` blocks: 0, -EUCLEAN, -EIO. EXT4_DELAYED comes from here alone. */
 int ext4_map(struct ext4_inode *i, uint32_t at, uint32_t max, struct ext4_mapping *m);
 /* The same, holes being filled: with EXT4_MAKE_UNWRITTEN blocks that read as zeroes. ext4_map_credits() buffers. */
 #define EXT4_MAKE_UNWRITTEN 1u

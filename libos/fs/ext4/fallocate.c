@@ -10,6 +10,7 @@
  */
 #include <core/errno.h>
 
+#include "delayed.h"
 #include "extent_change.h"
 #include "journaled.h"
 #include "map.h"
@@ -150,7 +151,7 @@ static int finish(struct ext4_inode *i, int64_t size)
 	if (error)
 		return error;
 	if (size > i->inode.size) {
-		i->inode.size = i->disk_size = size;
+		delayed_set_size(i, size);
 		i->datasync_tid = ext4_tid(&h);
 	}
 	i->sync_tid = ext4_tid(&h);
@@ -172,6 +173,8 @@ int ext4_allocate(struct inode *inode, int mode, int64_t offset, int64_t len)
 		return -EFBIG;
 	if (!(mode & KEEP_SIZE))
 		error = map_allow_size(i, end);
+	if (!error)
+		error = delayed_settle(i, true);
 	if (error)
 		return error;
 	if (mode & PUNCH_HOLE) {

@@ -8,21 +8,27 @@
  * read as zeroes, too. Writes to blocks that the file has need a handle only for the time of the change, at most
  * one in TIME_GRAIN_NS.
  *
+ * At a file's end blocks may be found later (delayed.c); then they are written ones from the first, and the size on the disk
+ * follows when they are.
+ *
  * Behind the file's end the last block holds zeroes, on the disk as in memory: who shortens the file sees to that.
  *
  * Locks: the inode's for writers; map_lock is taken inside.
  */
 #include <core/assert.h>
 #include <core/errno.h>
+#include <core/log.h>
 #include <core/string.h>
 
 #include "balloc.h"
+#include "delayed.h"
 #include "extent_change.h"
 #include "journaled.h"
 #include "map.h"
 
 #define TIME_GRAIN_NS (4 * NSEC_PER_MSEC)
 #define TRIES_FOR_ROOM 3
+#define LAST_TRIES     12 /* of five seconds each */
 
 static struct ext4_inode *inode_of(struct cache *c)
 {
@@ -44,9 +50,9 @@ static struct blocks blocks_of(const struct ext4_inode *i, int64_t offset, int64
 
 /* ---- where the cache finds bytes ---- */
 
-static int bytes_map(struct cache *c, int64_t offset, int64_t len, struct cache_extent *e)
+/* -EAGAIN: they have no place yet. */
+static int find_bytes(struct ext4_inode *i, int64_t offset, int64_t len, struct cache_extent *e)
 {
-	struct ext4_inode *i = inode_of(c);
 	unsigned shift = extent_super(i)->block_shift;
 	struct blocks b = blocks_of(i, offset, len);
 	struct ext4_mapping m;
@@ -61,18 +67,35 @@ static int bytes_map(struct cache *c, int64_t offset, int64_t len, struct cache_
 	e->kind = m.kind == EXT4_MAPPED ? CACHE_MAPPED : m.kind == EXT4_UNWRITTEN ? CACHE_UNWRITTEN : CACHE_HOLE;
 	e->disk = m.block << shift;
 	e->len = (int64_t)m.len << shift;
-	return 0;
+	return m.kind == EXT4_DELAYED ? -EAGAIN : 0;
 }
 
-/* What was prepared has its blocks, written ones. */
+static int bytes_map(struct cache *c, int64_t offset, int64_t len, struct cache_extent *e)
+{
+	int error = find_bytes(inode_of(c), offset, len, e);
+
+	return error == -EAGAIN ? 0 : error;
+}
+
+/* What was prepared has its blocks, written ones, or is promised some. */
 static int bytes_place(struct cache *c, int64_t offset, int64_t len, struct cache_extent *e)
 {
-	int error = bytes_map(c, offset, len, e);
+	int error = find_bytes(inode_of(c), offset, len, e);
 
 	if (!error && e->kind == CACHE_HOLE)
 		return -EIO;
 	e->kind = CACHE_MAPPED;
 	return error;
+}
+
+static int bytes_settle(struct cache *c, bool wait)
+{
+	struct ext4_inode *i = inode_of(c);
+	struct ext4_super *s = extent_super(i);
+
+	if (!s->options.delays || !s->journal || journal_is_its_thread(s->journal))
+		return 0;
+	return delayed_settle(i, wait);
 }
 
 /* ---- writing ---- */
@@ -85,7 +108,7 @@ static bool times_are_old(const struct inode *inode)
 	return ns < 0 || ns >= (int64_t)TIME_GRAIN_NS;
 }
 
-/* All of it has blocks with bytes, so a write is nothing but a change of pages. */
+/* All of it has blocks with bytes, or is promised some, so a write is nothing but a change of pages. */
 static int is_mapped(struct ext4_inode *i, struct blocks b, bool *yes)
 {
 	struct ext4_mapping m;
@@ -95,7 +118,7 @@ static int is_mapped(struct ext4_inode *i, struct blocks b, bool *yes)
 		error = ext4_map(i, b.first, b.count, &m);
 		if (error)
 			return error;
-		*yes = m.kind == EXT4_MAPPED;
+		*yes = m.kind == EXT4_MAPPED || m.kind == EXT4_DELAYED;
 	}
 	return 0;
 }
@@ -126,11 +149,13 @@ static int make_blocks(struct ext4_handle *h, struct ext4_inode *i, struct block
 
 static int start_and_make(struct ext4_inode *i, struct ext4_handle *h, struct blocks b)
 {
-	int error = ext4_start(extent_super(i), piece_credits(i), h);
+	int error = ext4_start(extent_super(i), piece_credits(i) + delayed_credits(i), h);
 
-	if (error)
+	if (error || delayed_take(h, i, b.first, b.count))
 		return error;
-	error = make_blocks(h, i, b);
+	error = delayed_place(h, i);
+	if (!error)
+		error = make_blocks(h, i, b);
 	if (!error)
 		return 0;
 	ext4_inode_write(h, i); /* the blocks that it got are the file's */
@@ -184,7 +209,10 @@ void ext4_order_bytes(struct ext4_handle *h, struct ext4_inode *i)
 		journal_add_ordered(h->journal, &i->ordered);
 }
 
-/* The write has succeeded as far as its caller knows, so what cannot be kept of it ends the file system. */
+/*
+ * The write has succeeded as far as its caller knows, so what cannot be kept of it ends the file system. The handle may be
+ * restarted in the end: the transaction before shows all of the write then.
+ */
 static void bytes_finish(struct cache *c, int64_t offset, int64_t done, void *token)
 {
 	struct ext4_inode *i = inode_of(c);
@@ -193,14 +221,15 @@ static void bytes_finish(struct cache *c, int64_t offset, int64_t done, void *to
 
 	if (!h)
 		return;
-	if (done && !journaled_is(i)) {
+	if (done)
 		ext4_order_bytes(h, i);
-		error = set_written(h, i, blocks_of(i, offset, done));
-	}
-	if (!error && done && offset + done > i->inode.size) {
-		i->inode.size = i->disk_size = offset + done;
+	delayed_confirm(i, done ? blocks_of(i, 0, offset + done).count : 0);
+	if (done && offset + done > i->inode.size) {
+		delayed_set_size(i, offset + done);
 		i->datasync_tid = ext4_tid(h);
 	}
+	if (done && !journaled_is(i))
+		error = set_written(h, i, blocks_of(i, offset, done));
 	inode_touch(&i->inode, TOUCH_M | TOUCH_C);
 	i->sync_tid = ext4_tid(h);
 	if (!error)
@@ -211,7 +240,7 @@ static void bytes_finish(struct cache *c, int64_t offset, int64_t done, void *to
 }
 
 static const struct cache_backing_ops bytes_ops = {
-	.map = bytes_map, .prepare = bytes_prepare, .finish = bytes_finish, .place = bytes_place,
+	.map = bytes_map, .prepare = bytes_prepare, .finish = bytes_finish, .settle = bytes_settle, .place = bytes_place,
 };
 
 /* ---- files whose bytes lie in the inode: only read ---- */
@@ -282,18 +311,36 @@ void ext4_bytes_init(struct ext4_inode *i)
 
 	list_init(&i->reserve.link);
 	journal_ordered_init(&i->ordered, write_ordered);
+	i->ordered.place = delayed_place_for_commit;
 	cache_init_backed(&i->bytes, &i->inode.size, ops_of(i), s->dev, s->block_bytes);
 }
 
+/* Nobody will ask for these bytes again: for a minute they are not given up for want of memory. */
+static int write_last(struct ext4_inode *i)
+{
+	int error, tries = 0;
+
+	do
+		error = cache_sync(&i->bytes, 0, INT64_MAX, true);
+	while (delayed_may_pass(error) && ++tries < LAST_TRIES);
+	if (delayed_may_pass(error))
+		log_error("ext4: bytes of inode %llu are lost, error %d", (unsigned long long)i->inode.ino, error);
+	return error;
+}
+
+/* What waits for the journal comes first: write-back may put the file on its list again, until the cache is gone. */
 int ext4_bytes_forget(struct ext4_inode *i, bool drop)
 {
 	struct ext4_super *s = extent_super(i);
-	int error = drop ? 0 : cache_sync(&i->bytes, 0, INT64_MAX, true);
+	int error = drop ? 0 : write_last(i);
 
 	if (s->journal)
-		journal_drop_ordered(s->journal, &i->ordered);
-	balloc_drop_reserve(i);
+		journal_settle_ordered(s->journal, &i->ordered);
 	cache_destroy(&i->bytes);
+	if (s->journal)
+		journal_drop_ordered(s->journal, &i->ordered);
+	delayed_drop(i, 0);
+	balloc_drop_reserve(i);
 	return error;
 }
 

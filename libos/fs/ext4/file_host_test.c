@@ -187,7 +187,7 @@ TEST(ext4_files_hold_what_was_written)
 
 TEST(ext4_files_hold_what_was_written_in_other_modes)
 {
-	static const char *const modes[] = { "data=journal", "data=writeback" };
+	static const char *const modes[] = { "data=journal", "data=writeback", "delalloc" };
 
 	test_seed(2);
 	for (unsigned m = 0; m < ARRAY_SIZE(modes); m++) {

@@ -292,7 +292,7 @@ int ext4_inode_raw(struct ext4_super *s, uint32_t ino, struct buffer **b, struct
 
 static void store_blocks(struct ext4_super *s, struct ext4_inode *i, struct ext4_disk_inode *raw)
 {
-	uint64_t blocks = i->inode.blocks;
+	uint64_t blocks = i->inode.blocks - (uint64_t)i->delayed.count * (s->block_bytes / 512);
 
 	i->flags &= ~EXT4_FL_HUGE_FILE;
 	if (blocks >> 48 && ext4_has_ro(s, EXT4_RO_HUGE_FILE)) {

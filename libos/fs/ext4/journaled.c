@@ -26,7 +26,7 @@ bool journaled_is(const struct ext4_inode *i)
 
 bool journaled_may_hold_bytes(const struct ext4_inode *i, const struct ext4_mapping *m)
 {
-	return m->kind == EXT4_MAPPED || (m->kind == EXT4_UNWRITTEN && journaled_is(i));
+	return m->kind == EXT4_MAPPED || m->kind == EXT4_DELAYED || (m->kind == EXT4_UNWRITTEN && journaled_is(i));
 }
 
 static int write_buffer(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint64_t block, const uint8_t *bytes)

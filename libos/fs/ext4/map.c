@@ -11,6 +11,7 @@
 #include <core/string.h>
 
 #include "balloc.h"
+#include "delayed.h"
 #include "extent_change.h"
 #include "indirect.h"
 #include "journaled.h"
@@ -20,6 +21,17 @@ static int map_locked(struct ext4_inode *i, uint32_t at, uint32_t max, struct ex
 	return ext4_inode_has_extents(i) ? extent_map(i, at, max, m) : indirect_map(i, at, max, m);
 }
 
+/* Of a hole, what is promised blocks. */
+static void overlay_delayed(const struct ext4_inode *i, uint32_t at, uint32_t max, struct ext4_mapping *m)
+{
+	uint32_t run = delayed_run(i, at);
+
+	if (run)
+		*m = (struct ext4_mapping){ EXT4_DELAYED, 0, MIN(run, max) };
+	else if (i->delayed.count && i->delayed.first > at)
+		m->len = MIN(m->len, i->delayed.first - at);
+}
+
 int ext4_map(struct ext4_inode *i, uint32_t at, uint32_t max, struct ext4_mapping *m)
 {
 	int error;
@@ -27,6 +39,8 @@ int ext4_map(struct ext4_inode *i, uint32_t at, uint32_t max, struct ext4_mappin
 	assert(max > 0);
 	mutex_lock(&i->map_lock);
 	error = map_locked(i, at, max, m);
+	if (!error && m->kind == EXT4_HOLE)
+		overlay_delayed(i, at, max, m);
 	mutex_unlock(&i->map_lock);
 	assert(error || (m->len > 0 && m->len <= max));
 	return error;
@@ -73,7 +87,8 @@ static int goal_for(struct ext4_inode *i, uint32_t at, uint64_t *goal)
 
 void map_count_blocks(struct ext4_inode *i, int64_t blocks)
 {
-	i->inode.blocks += (uint64_t)(blocks * (int64_t)(extent_super(i)->block_bytes / 512));
+	__atomic_fetch_add(&i->inode.blocks, (uint64_t)(blocks * (int64_t)(extent_super(i)->block_bytes / 512)),
+			   __ATOMIC_RELAXED);
 }
 
 static void note_change(struct ext4_handle *h, struct ext4_inode *i)
@@ -107,6 +122,14 @@ static int fill(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, unsign
 	return 0;
 }
 
+int map_make_locked(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
+		    struct ext4_mapping *m)
+{
+	int error = map_locked(i, at, max, m);
+
+	return error || m->kind != EXT4_HOLE ? error : fill(h, i, at, flags, m);
+}
+
 int map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
 	     struct ext4_mapping *m)
 {
@@ -114,9 +137,7 @@ int map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t 
 
 	assert(max > 0);
 	mutex_lock(&i->map_lock);
-	error = map_locked(i, at, max, m);
-	if (!error && m->kind == EXT4_HOLE)
-		error = fill(h, i, at, flags, m);
+	error = map_make_locked(h, i, at, max, flags, m);
 	mutex_unlock(&i->map_lock);
 	return error;
 }

@@ -12,6 +12,8 @@
 /* As ext4_map_make(), without writing the inode. */
 int map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
 	     struct ext4_mapping *m);
+int map_make_locked(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
+		    struct ext4_mapping *m); /* map_lock is held */
 /*
  * What begins at `at`, at most `max` blocks: *len of them are looked at, and if they are blocks of the other kind
  * they become written (or unwritten). extent_credits().

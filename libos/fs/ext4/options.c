@@ -29,6 +29,8 @@ static void set_barriers_on(struct ext4_options *o, uint64_t v) { (void)v; o->no
 static void set_barriers_off(struct ext4_options *o, uint64_t v) { (void)v; o->no_barrier = true; }
 static void set_discard(struct ext4_options *o, uint64_t v) { (void)v; o->discard = true; }
 static void set_nodiscard(struct ext4_options *o, uint64_t v) { (void)v; o->discard = false; }
+static void set_delays_on(struct ext4_options *o, uint64_t v) { (void)v; o->delays = true; }
+static void set_delays_off(struct ext4_options *o, uint64_t v) { (void)v; o->delays = false; }
 static void set_nothing(struct ext4_options *o, uint64_t v) { (void)o, (void)v; }
 
 static const struct option options[] = {
@@ -38,6 +40,7 @@ static const struct option options[] = {
 	{ "noload", set_noload }, { "norecovery", set_noload },
 	{ "barrier", set_barriers_on }, { "nobarrier", set_barriers_off }, { "barrier=", set_barrier },
 	{ "commit=", set_commit }, { "discard", set_discard }, { "nodiscard", set_nodiscard },
+	{ "delalloc", set_delays_on }, { "nodelalloc", set_delays_off },
 };
 
 /* Does `text`, of `len` bytes, say option `o`? Then *value is its number. */
@@ -67,7 +70,7 @@ static int parse_one(struct ext4_options *o, const char *text, size_t len)
 		log_error("ext4: errors=continue is not offered: a damaged disk is written no further");
 	else
 		log_error("ext4: no mount option \"%.*s\"; there are ro, rw, data=ordered|writeback|journal, "
-			  "errors=remount-ro|panic, noload, barrier, nobarrier, discard, commit=SECONDS", (int)len, text);
+			  "errors=remount-ro|panic, noload, barrier, nobarrier, discard, delalloc, commit=SECONDS", (int)len, text);
 	return -EINVAL;
 }
 

@@ -232,7 +232,7 @@ TEST(ext4_files_hold_what_many_threads_write)
 	uint64_t seed = text ? strtoull(text, NULL, 0) : 1;
 
 	CHECK(stress(DEBIAN_12 " -b 4096", NULL, seed));
-	CHECK(stress(DEBIAN_13 " -b 1024", NULL, seed + 1));
+	CHECK(stress(DEBIAN_13 " -b 1024", "delalloc", seed + 1));
 	CHECK(stress(PLAIN " -b 1024", "data=journal", seed + 2));
 	CHECK(stress(DEBIAN_12 ",^has_journal -b 2048", NULL, seed + 3));
 }

@@ -18,6 +18,7 @@
 #include <core/string.h>
 #include <core/time.h>
 
+#include "balloc.h"
 #include "group.h"
 #include "super.h"
 
@@ -143,11 +144,10 @@ int ext4_damaged(struct ext4_super *s, const char *where, uint32_t ino, uint64_t
 static void ext4_statfs(struct super *vfs, struct abi_statfs *st)
 {
 	struct ext4_super *s = vfs->own;
-	uint64_t reserved = s->disk->reserved_blocks_lo;
+	uint64_t reserved = balloc_kept_for_root(s), delayed = __atomic_load_n(&s->delayed, __ATOMIC_RELAXED);
 	uint64_t free = __atomic_load_n(&s->free_blocks, __ATOMIC_RELAXED);
 
-	if (ext4_has_incompat(s, EXT4_INCOMPAT_64BIT))
-		reserved |= (uint64_t)s->disk->reserved_blocks_hi << 32;
+	free -= MIN(free, delayed);
 	st->type = STATFS_TYPE;
 	st->block_bytes = st->fragment_bytes = s->block_bytes;
 	st->blocks = s->blocks - MIN(s->blocks, s->overhead);

@@ -9,6 +9,7 @@
 #include <core/errno.h>
 
 #include "balloc.h"
+#include "delayed.h"
 #include "indirect.h"
 #include "journaled.h"
 #include "map.h"
@@ -116,7 +117,7 @@ static int set_size(struct ext4_inode *i, int64_t size, bool shrinks)
 		error = ext4_orphan_add(&h, i);
 	}
 	if (!error) {
-		i->inode.size = i->disk_size = size;
+		delayed_set_size(i, size);
 		i->sync_tid = i->datasync_tid = ext4_tid(&h);
 		inode_touch(&i->inode, TOUCH_M | TOUCH_C);
 		error = ext4_inode_write(&h, i);
@@ -176,13 +177,17 @@ int ext4_resize(struct inode *inode, int64_t size)
 		error = look_behind(i, &shrinks);
 	if (error || !shrinks)
 		return error ? error : resize_up(i, size);
-	error = zero_tail(i, size);
+	error = size ? delayed_settle(i, true) : 0; /* some of it may stay */
+	if (!error)
+		error = zero_tail(i, size);
 	if (!error)
 		error = set_size(i, size, true);
 	if (error)
 		return error;
 	settle(i);
 	cache_cut_begin(&i->bytes, size, INT64_MAX);
+	if (!size)
+		delayed_drop(i, 0);
 	error = ext4_truncate(i, size);
 	cache_cut_end(&i->bytes);
 	return error ? error : leave_orphans(i);

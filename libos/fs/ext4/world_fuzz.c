@@ -119,6 +119,16 @@ int thread_block(uint64_t deadline_ns, bool interruptible)
 	return 0;
 }
 
+void thread_sleep_until(uint64_t deadline_ns)
+{
+	(void)deadline_ns;
+}
+
+uint64_t clock_ns(void)
+{
+	return clock_wall_ns();
+}
+
 uint64_t clock_wall_ns(void)
 {
 	static uint64_t now = 1700000000 * NSEC_PER_SEC;
@@ -508,6 +518,8 @@ int journal_commit(struct journal *j) { (void)j; no_journal(); }
 int journal_checkpoint(struct journal *j) { (void)j; no_journal(); }
 void journal_on_commit(struct journal_handle *h, struct journal_callback *c) { (void)h, (void)c; no_journal(); }
 void journal_add_ordered(struct journal_handle *h, struct journal_ordered *o) { (void)h, (void)o; no_journal(); }
+bool journal_add_delayed(struct journal_handle *h, struct journal_ordered *o, unsigned n) { (void)h, (void)o, (void)n; no_journal(); }
+bool journal_is_its_thread(const struct journal *j) { (void)j; no_journal(); }
 void journal_drop_ordered(struct journal *j, struct journal_ordered *o) { (void)j, (void)o; no_journal(); }
 void journal_settle_ordered(struct journal *j, struct journal_ordered *o) { (void)j, (void)o; no_journal(); }
 void journal_abort(struct journal *j, int error) { (void)j, (void)error; no_journal(); }

@@ -9,6 +9,7 @@
 #include <core/kmem.h>
 #include <core/string.h>
 
+#include "map.h"
 #include "xattr.h"
 
 #define XATTR_CREATE  1
@@ -187,7 +188,8 @@ static int block_release(struct ext4_handle *h, struct ext4_inode *i, struct buf
 	}
 	if (error)
 		return error;
-	i->inode.blocks -= MIN(i->inode.blocks, s->block_bytes / 512);
+	if (i->inode.blocks >= s->block_bytes / 512)
+		map_count_blocks(i, -1);
 	return 0;
 }
 
@@ -223,7 +225,7 @@ static int block_make(struct ext4_handle *h, struct ext4_inode *i, struct buffer
 		return error;
 	}
 	__atomic_fetch_or(&(*out)->flags, BUFFER_VERIFIED, __ATOMIC_RELAXED);
-	i->inode.blocks += s->block_bytes / 512;
+	map_count_blocks(i, 1);
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 /*
  * Commits: the running transaction goes into the log, and becomes durable as a whole.
  *
- *   1. It is locked: handles that start now wait for the next one, those in it come to their end.
+ *   1. It is locked: handles that start now wait for the next one, those in it come to their end. Bytes that have
+ *      no blocks yet get some.
  *   2. Ordered data is written to its place.
  *   3. Revoke records, then descriptors with copies of the blocks, go into the log in any order.
  *   4. A flush: everything before is durable.
@@ -248,6 +249,7 @@ static struct transaction *close_running(struct journal *j)
 	t->locked = true;
 	while (t->handles)
 		journal_sleep(j, &j->work, DEADLINE_NEVER);
+	transaction_place_delayed(j, t);
 	j->running = NULL;
 	j->committing = t;
 	j->committing_need = journal_need(j, t->reserved);

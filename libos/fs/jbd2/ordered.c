@@ -1,6 +1,6 @@
 /*
  * What goes with a transaction besides blocks: files whose bytes are to be on the disk before it is
- * committed (ordered data), and calls that come once it is.
+ * committed (ordered data), blocks found for such bytes at the last moment, and calls that come once it is durable.
  */
 #include "parts.h"
 
@@ -16,9 +16,34 @@ void journal_add_ordered(struct journal_handle *h, struct journal_ordered *o)
 	struct list *link = &o->link[h->transaction->tid & 1];
 
 	spin_lock(&h->journal->lock);
-	if (!list_is_linked(link))
+	if (!list_is_linked(link)) {
+		o->is_delayed[h->transaction->tid & 1] = false;
 		list_push_back(&h->transaction->ordered, link);
+	}
 	spin_unlock(&h->journal->lock);
+}
+
+bool journal_add_delayed(struct journal_handle *h, struct journal_ordered *o, unsigned credits)
+{
+	struct journal *j = h->journal;
+	struct transaction *t = h->transaction;
+	bool *is_delayed = &o->is_delayed[t->tid & 1], fits;
+
+	journal_add_ordered(h, o);
+	spin_lock(&j->lock);
+	fits = *is_delayed || (h->credits >= credits && t->kept + credits <= j->credits_max / 2);
+	if (fits && !*is_delayed) {
+		h->credits -= credits;
+		t->kept += credits;
+		*is_delayed = true;
+	}
+	spin_unlock(&j->lock);
+	return fits;
+}
+
+bool journal_is_its_thread(const struct journal *j)
+{
+	return j->thread == thread_current();
 }
 
 /* [j] The committing transaction makes bytes reachable that are not on the disk yet. */
@@ -55,6 +80,28 @@ static struct journal_ordered *ordered_next(struct transaction *t)
 	struct list *link = list_pop_front(&t->ordered);
 
 	return link ? container_of(link - (t->tid & 1), struct journal_ordered, link[0]) : NULL;
+}
+
+/* The files stay on the list, for their bytes to be written. */
+void transaction_place_delayed(struct journal *j, struct transaction *t)
+{
+	struct journal_handle h = { .journal = j, .transaction = t, .tid = t->tid, .credits = t->kept };
+	struct list done = LIST_INIT(done);
+
+	t->handles++;
+	while (!j->error && t->kept && (j->writing = ordered_next(t))) {
+		list_push_back(&done, &j->writing->link[t->tid & 1]);
+		if (!j->writing->is_delayed[t->tid & 1])
+			continue;
+		spin_unlock(&j->lock);
+		j->writing->place(j->writing, &h);
+		spin_lock(&j->lock);
+	}
+	j->writing = NULL;
+	list_splice_back(&t->ordered, &done);
+	t->handles--;
+	t->reserved -= h.credits;
+	waitq_wake_all(&j->changed);
 }
 
 /*

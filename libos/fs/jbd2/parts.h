@@ -32,6 +32,7 @@ struct transaction {
 	uint32_t block_count;        /* [j] those of them that will be written */
 	struct revokes revokes;      /* [j] while running, then [c] */
 	struct list ordered;         /* [j] struct journal_ordered, by link[tid & 1] */
+	uint32_t kept;               /* [j] credits for those that are delayed */
 	struct list callbacks;       /* [j] */
 	uint64_t deadline_ns;        /* [I] it is committed then at the latest */
 	struct list link;            /* [c] in the journal's list of committed ones */
@@ -108,6 +109,7 @@ void journal_block_release(struct journal_block *b);
 struct journal_block *journal_block_of_member(struct list *link, const struct transaction *t);
 
 /* ordered.c, in the thread */
+void transaction_place_delayed(struct journal *j, struct transaction *t); /* [j] */
 void transaction_write_ordered(struct journal *j, struct transaction *t);
 void transaction_drop_ordered(struct journal *j, struct transaction *t);
 void transaction_call_back(struct transaction *t, int error);

@@ -65,7 +65,12 @@ struct cache_backing_ops {
 	 */
 	int (*prepare)(struct cache *c, int64_t offset, int64_t len, void **token);
 	void (*finish)(struct cache *c, int64_t offset, int64_t done, void *token);
-	/* As map(), for write-back of what was prepared: never a hole. It may allocate (delayed allocation). */
+	/*
+	 * Before write-back takes pages: bytes that have no place on the disk get one (delayed allocation). No journal's handle
+	 * is open. An error is who waits told; pages that stay without a place stay dirty, or fail in place(). May be NULL.
+	 */
+	int (*settle)(struct cache *c, bool wait);
+	/* As map(), for write-back of what was prepared: never a hole. -EAGAIN: it has no place yet, and stays dirty. */
 	int (*place)(struct cache *c, int64_t offset, int64_t len, struct cache_extent *e);
 	/*
 	 * The bytes are on the device (error 0), or are not: an unwritten extent becomes written. Called before who waits

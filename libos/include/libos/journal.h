@@ -130,10 +130,19 @@ void journal_on_commit(struct journal_handle *h, struct journal_callback *c);
  */
 struct journal_ordered {
 	struct list link[2];           /* the journal's: of the running and the committing transaction */
+	bool is_delayed[2];            /* the journal's, too */
 	int (*write)(struct journal_ordered *o);
+	void (*place)(struct journal_ordered *o, struct journal_handle *h); /* for journal_add_delayed() */
 };
 void journal_ordered_init(struct journal_ordered *o, int (*write)(struct journal_ordered *o));
 void journal_add_ordered(struct journal_handle *h, struct journal_ordered *o);
+/*
+ * The same for a file with bytes that have no blocks yet. Before the commit, when all other handles have ended, place() is
+ * called in the commit thread to find some, with a handle that has the credits kept here and must not be restarted. False: too
+ * much is kept already, so the blocks have to be found now.
+ */
+bool journal_add_delayed(struct journal_handle *h, struct journal_ordered *o, unsigned credits);
+bool journal_is_its_thread(const struct journal *j);   /* am I in write() or place()? */
 /*
  * Before dirty pages are thrown away, after a handle that keeps later commits from showing them: a transaction that is
  * committing now may still show them, so it is waited for until it has called write().
