@@ -22,6 +22,7 @@ from pathlib import Path
 
 import boot
 import counters
+import crash
 import fs
 import instr
 import instruments
@@ -40,6 +41,7 @@ PLANS = {
     ],
     "fs": [
         ("size", lambda tell: boot.image_bytes("fs", 400 << 10)),
+        ("power cuts", crash.cuts),
     ],
     "memcached": [
         ("size", lambda tell: boot.image_bytes("memcached", 450 << 10)),

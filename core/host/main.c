@@ -75,7 +75,7 @@ size_t arch_entropy(void *buf, size_t len)
 void arch_poweroff(int status)
 {
 	fflush(NULL);
-	_exit(status > 255 ? 255 : status);
+	quick_exit(status > 255 ? 255 : status);
 }
 
 void arch_reboot(void)

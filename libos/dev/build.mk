@@ -11,7 +11,7 @@ objs-$(CONFIG_OPERATOR) += $(operator-trace-y) $(operator-profile-y)
 
 host-y += partition.o partition_test.o ramdisk.o
 tests-$(CONFIG_BLOCK) += recdev.o
-host-y += recdev.o powercut.o blkdev.o blk_queue.o blk_batch.o blk_queue_test.o
+host-y += recdev.o powercut_host_test.o blkdev.o blk_queue.o blk_batch.o blk_queue_test.o
 host-y += netdev.o charport.o power.o random.o chacha20.o operator.o operator_door.o operator_commands.o
 host-y += random_test.o operator_test.o power_test.o
 tests-$(CONFIG_PARTITIONS) += $(if $(CONFIG_RAMDISK),partition_test.o)

@@ -228,6 +228,19 @@ struct recdev *recdev_create(uint64_t bytes)
 	return r;
 }
 
+bool recdev_resize(struct recdev *r, uint64_t bytes)
+{
+	uint8_t *fresh = page_alloc_exact((size_t)bytes, PAGE_KERNEL);
+
+	if (!fresh)
+		return false;
+	page_free_exact(r->bytes, (size_t)r->dev.bytes);
+	r->bytes = fresh;
+	r->dev.bytes = bytes;
+	recdev_load(r, NULL);
+	return true;
+}
+
 void recdev_load(struct recdev *r, const void *image)
 {
 	assert(list_is_empty(&r->started));

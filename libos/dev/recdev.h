@@ -53,6 +53,8 @@ struct recdev {
 struct recdev *recdev_create(uint64_t bytes); /* of zeroes; NULL when memory is short. Threads. */
 /* New contents (NULL: zeroes), no faults, no history, counts from 0. No command is under way. */
 void recdev_load(struct recdev *r, const void *image);
+/* Another size, and zeroes; false: no memory, and nothing has changed. No command is under way, nothing is cached. */
+bool recdev_resize(struct recdev *r, uint64_t bytes);
 void recdev_record(struct recdev *r, bool on);        /* begins a new history, or ends it */
 void recdev_mark(struct recdev *r, uint64_t value);   /* any thread */
 void recdev_hold(struct recdev *r, bool on);

@@ -183,10 +183,8 @@ static bool judge(const struct fault *f)
 	recdev_load(disk, kept);
 	if (testdisk_mount(0, f->mode) != 0)
 		return complain(f, "what is left cannot be mounted");
-	for (unsigned i = 0; i < CRASH_WORKERS && !wrong; i++) {
-		workers[i].may_lack_bytes = f->number;
-		wrong = crash_judge(&workers[i], workers[i].promised);
-	}
+	for (unsigned i = 0; i < CRASH_WORKERS && !wrong; i++)
+		wrong = crash_judge(&workers[i], &workers[i].promise, f->number ? CRASH_ANY_BYTES : CRASH_OWN_BYTES);
 	if (testdisk_unmount() != 0 && !wrong)
 		wrong = "what is left cannot be unmounted";
 	return wrong ? complain(f, wrong) : show_e2fsck(f);

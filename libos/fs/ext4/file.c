@@ -205,7 +205,7 @@ static int set_written(struct ext4_handle *h, struct ext4_inode *i, struct block
 
 void ext4_order_bytes(struct ext4_handle *h, struct ext4_inode *i)
 {
-	if (h->journal && h->super->options.data != EXT4_DATA_WRITEBACK && !journaled_is(i))
+	if (h->journal && h->super->options.data != EXT4_DATA_WRITEBACK && !journaled_is(i) && !planted(EXT4_ORDERED))
 		journal_add_ordered(h->journal, &i->ordered);
 }
 

@@ -1,6 +1,7 @@
 /* Disks for tests, made and judged by e2fsprogs. See testdisk.h. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -21,17 +22,26 @@ static void remove_folder(void)
 		return;
 }
 
+/* In memory if there is much room: e2fsck syncs what it writes. */
+static const char *folder_base(void)
+{
+	struct statvfs st;
+
+	return statvfs("/dev/shm", &st) == 0 && st.f_bavail >= GIB(1) / st.f_bsize ? "/dev/shm" : "/tmp";
+}
+
 static bool folder(void)
 {
-	static char path[] = "/tmp/kiln-ext4-XXXXXX";
+	static char path[40];
 	static bool made;
 
 	if (made)
 		return true;
+	snprintf(path, sizeof(path), "%s/kiln-ext4-XXXXXX", folder_base());
 	if (!mkdtemp(path) || setenv("T", path, 1))
 		return false;
 	made = true;
-	return atexit(remove_folder) == 0;
+	return at_quick_exit(remove_folder) == 0; /* as the program ends: arch_poweroff() */
 }
 
 size_t testdisk_output(const char *commands, char *buf, size_t size)
