@@ -61,13 +61,21 @@ hidden long __cancellation_enter(long n)
 	return 0;
 }
 
-hidden long __cancellation_leave(long n, long result)
+/* Apart, so that calls that nothing has interrupted have a small frame. */
+static __attribute__((noinline)) long leave_interrupted(long n)
 {
 	struct pthread *self = __pthread_self();
 
 	posix_set_call_pc(0);
-	if (result == -EINTR && n != SYS_close && self->cancel &&
-	    self->canceldisable != PTHREAD_CANCEL_DISABLE)
+	if (n != SYS_close && self->cancel && self->canceldisable != PTHREAD_CANCEL_DISABLE)
 		return __cancel();
+	return -EINTR;
+}
+
+hidden long __cancellation_leave(long n, long result)
+{
+	if (result == -EINTR)
+		return leave_interrupted(n);
+	posix_set_call_pc(0);
 	return result;
 }

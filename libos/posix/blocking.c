@@ -67,18 +67,11 @@ static uint64_t file_deadline(struct file *f, bool reading)
 }
 
 /* Apart, so that who need not wait has a small frame. */
-static __attribute__((noinline)) kssize_t read_waiting(struct file *f, struct uio *u)
+__attribute__((noinline)) kssize_t file_read_waiting(struct file *f, struct uio *u)
 {
 	uint64_t deadline_ns = file_deadline(f, true);
 
 	return file_block_on(f, POLL_IN, false, deadline_ns, f->ops->read(f, u));
-}
-
-kssize_t file_read(struct file *f, struct uio *u)
-{
-	kssize_t n = f->ops->read(f, u);
-
-	return likely(n != -EAGAIN) || file_is_nonblocking(f) ? n : read_waiting(f, u);
 }
 
 /* A write that may wait goes on until everything is written, an error, or a signal. */

@@ -44,7 +44,14 @@ void file_wait_end(struct file_wait *w);
 bool file_is_nonblocking(const struct file *f);
 kssize_t file_interrupted(uint64_t deadline_ns);
 
-kssize_t file_read(struct file *f, struct uio *u);
+kssize_t file_read_waiting(struct file *f, struct uio *u); /* for file_read() */
 kssize_t file_write(struct file *f, struct uio *u);
+
+static inline kssize_t file_read(struct file *f, struct uio *u)
+{
+	kssize_t n = f->ops->read(f, u);
+
+	return likely(n != -EAGAIN) || file_is_nonblocking(f) ? n : file_read_waiting(f, u);
+}
 
 #endif

@@ -40,17 +40,20 @@ static unsigned slot_of(uint64_t index, unsigned level)
 
 static bool fits(const struct cache *c, uint64_t index)
 {
-	return c->height * WAYS_SHIFT >= 64 || !(index >> (c->height * WAYS_SHIFT));
+	return !(index >> (c->height * WAYS_SHIFT));
 }
 
 struct cache_page *cache_index_find(const struct cache *c, uint64_t index)
 {
+	unsigned bits = c->height * WAYS_SHIFT;
 	void *at = c->root;
 
 	if (unlikely(!fits(c, index)))
 		return NULL;
-	for (unsigned level = c->height; at && level--;)
-		at = ((struct cache_node *)at)->slot[slot_of(index, level)];
+	while (at && bits) {
+		bits -= WAYS_SHIFT;
+		at = ((struct cache_node *)at)->slot[index >> bits & (WAYS - 1)];
+	}
 	return at;
 }
 

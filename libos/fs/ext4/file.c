@@ -401,6 +401,12 @@ static bool may_go_past(const struct ext4_inode *i, const struct uio *u)
 	return uio_is_aligned(u, extent_super(i)->dev->block_bytes);
 }
 
+/* Apart, too, so that other reads have a small frame. */
+static __attribute__((noinline)) kssize_t read_directly(struct ext4_inode *i, struct uio *u)
+{
+	return may_go_past(i, u) ? cache_read_past(&i->bytes, u) : -EINVAL;
+}
+
 static kssize_t file_read(struct file *f, struct uio *u)
 {
 	struct ext4_inode *i = ext4_of(f->object);
@@ -409,7 +415,7 @@ static kssize_t file_read(struct file *f, struct uio *u)
 	if (likely(!(f->flags & O_DIRECT)))
 		n = cache_read(&i->bytes, u, &f->view);
 	else
-		n = may_go_past(i, u) ? cache_read_past(&i->bytes, u) : -EINVAL;
+		n = read_directly(i, u);
 	if (n > 0 && unlikely(file_access_is_due(f)))
 		note_read(&i->inode);
 	return n;

@@ -99,10 +99,10 @@ enum { CACHE_LIST_NONE, CACHE_LIST_INACTIVE, CACHE_LIST_ACTIVE };
 
 /*  Locks:  I set once   c the cache's lock   l the lists' lock   a atomic   f who fills or writes it */
 struct cache_page {
+	uint32_t refs;           /* [a] one of them the cache's, while it has the page; first, so that its address is the page's */
+	uint32_t state;          /* [c] CACHE_*; read without it, too */
 	uint8_t *bytes;          /* [I] PAGE_SIZE of them */
 	uint64_t index;          /* [I] */
-	uint32_t refs;           /* [a] one of them the cache's, while it has the page */
-	uint32_t state;          /* [c] CACHE_*; read without it, too */
 	struct cache *cache;     /* [c] valid until GONE */
 	struct list link;        /* [l] of the list below; on none without a backing */
 	uint8_t on_list;         /* [l] CACHE_LIST_* */

@@ -61,9 +61,9 @@ struct file_view {
 };
 
 struct file {
-	const struct file_ops *ops;  /* [I] a missing operation answers as Linux does (-EINVAL, -ESPIPE, -ENOTTY...) */
-	uint32_t refs;               /* atomic */
+	uint32_t refs;               /* atomic; first, so that its address is the file's */
 	uint32_t flags;              /* O_APPEND, O_NONBLOCK, access mode as Linux riscv64 numbers them; atomic */
+	const struct file_ops *ops;  /* [I] a missing operation answers as Linux does (-EINVAL, -ESPIPE, -ENOTTY...) */
 	int64_t position;            /* [position_lock] */
 	struct mutex position_lock;
 	struct list epoll_items;     /* [epoll's lock] the epolls that watch this file */
