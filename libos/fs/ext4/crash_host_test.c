@@ -46,10 +46,12 @@ static struct crash_kind kinds[] = {
 	  .block_bytes = 1024 },
 	{ .name = "data=writeback", .make = ONE DEBIAN_13, .mount = "data=writeback", .bytes = CRASH_ANY_BYTES, .mib = 3,
 	  .block_bytes = 1024 },
+	{ .name = "delalloc", .make = ONE DEBIAN_13, .mount = "delalloc", .mib = 3, .block_bytes = 1024 },
 	{ .name = "blocks of 4 KiB", .make = FOUR DEBIAN_13, .mount = "", .mib = 9, .block_bytes = 4096 },
 	{ .name = "blocks of 2 KiB", .make = TWO DEBIAN_12, .mount = "", .mib = 5, .block_bytes = 2048 },
 	{ .name = "2 KiB, data=journal, no checksums", .make = TWO PLAIN, .mount = "data=journal",
 	  .bytes = CRASH_ZEROES, .mib = 5, .block_bytes = 2048 },
+	{ .name = "4 KiB, delalloc", .make = FOUR DEBIAN_12, .mount = "delalloc", .mib = 9, .block_bytes = 4096 },
 };
 
 /* How thorough a run is. */

@@ -174,6 +174,20 @@ static bool work_and_fail(const struct fault *f)
 	return well;
 }
 
+/*
+ * sync() tells of what fails while it writes, not of bytes that write-back has lost before: those are told by the fsync() of
+ * their file, so only of that they are promised.
+ */
+static const char *judge_worker(const struct fault *f, const struct crash_worker *w)
+{
+	struct crash_promise promise = w->promise;
+
+	if (!f->number)
+		return crash_judge(w, &promise, CRASH_OWN_BYTES);
+	promise.all = 0;
+	return crash_judge(w, &promise, CRASH_ANY_BYTES);
+}
+
 /* What the disk has kept, against what was promised. */
 static bool judge(const struct fault *f)
 {
@@ -184,7 +198,7 @@ static bool judge(const struct fault *f)
 	if (testdisk_mount(0, f->mode) != 0)
 		return complain(f, "what is left cannot be mounted");
 	for (unsigned i = 0; i < CRASH_WORKERS && !wrong; i++)
-		wrong = crash_judge(&workers[i], &workers[i].promise, f->number ? CRASH_ANY_BYTES : CRASH_OWN_BYTES);
+		wrong = judge_worker(f, &workers[i]);
 	if (testdisk_unmount() != 0 && !wrong)
 		wrong = "what is left cannot be unmounted";
 	return wrong ? complain(f, wrong) : show_e2fsck(f);
