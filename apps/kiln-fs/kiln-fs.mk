@@ -2,7 +2,7 @@
 # linker sets; of everything else what is needed. Read by tools/build/unit.mk, whose objects it shares.
 
 kiln_fs_objects := $(patsubst apps/%.c,$(O)/obj/apps/%.o,$(wildcard apps/kiln-fs/*.c))
-kiln_fs_library := $(filter-out %_test.o %/core/host/main.o %/lab.o $(O)/obj/core/lib/test.o,\
+kiln_fs_library := $(filter-out %_test.o %/core/host/main.o %/core/host/shortage.o %/lab.o $(O)/obj/core/lib/test.o,\
 	$(filter $(O)/obj/core/% $(O)/obj/libos/%,$(host_objects)))
 kiln_fs_systems := $(filter $(O)/obj/libos/fs/tmpfs/% $(O)/obj/libos/fs/ext4/%,$(kiln_fs_library))
 

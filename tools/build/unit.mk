@@ -19,6 +19,10 @@ host_flags := -std=gnu11 -O1 -g -Wall -Wextra -Werror -DKILN_HOST -fno-omit-fram
 	-include $(O)/include/generated/autoconf.h \
 	-Icore/include -Icore/host/include -Ilibos/include
 
+# Calls that go to core/host/shortage.c, which lets allocations fail.
+wrap := ,--wrap=
+host_wraps := $(foreach f,kmalloc kzalloc kmem_cache_alloc kmem_cache_alloc_zero page_alloc page_alloc_zero,-Wl$(wrap)$f)
+
 own-objs     := $(host-objs)
 host-objs    += $(if $(CONFIG_NET),$(lwip_objects))
 host_objects := $(addprefix $(O)/obj/,$(host-objs))
@@ -42,7 +46,7 @@ $(if $(CONFIG_NET),$(eval $(call lwip_rules,HOSTCC,$(host_flags) -fno-strict-ali
 $(eval $(call remember,$(O)/objects,$(host_objects)))
 $(O)/unit: $(host_objects) $(O)/objects
 	$(call say,HOSTLD,$@)
-	$(Q)$(HOSTCC) $(host_flags) -o $@ $(host_objects)
+	$(Q)$(HOSTCC) $(host_flags) $(host_wraps) -o $@ $(host_objects)
 
 .PHONY: unit
 unit: $(if $(host-objs),$(O)/unit) ## build and run the unit tests here, under the sanitizers (TEST=part of a name)

@@ -189,12 +189,19 @@ int ext4_orphans_open(struct ext4_super *s)
 	return error;
 }
 
+/*
+ * What could not be done with it is left to the next mount. The disk's list still has it, and whoever comes off that
+ * later would not know what points to him: so that is the end of writing.
+ */
 void ext4_orphan_forget(struct ext4_inode *i)
 {
-	struct ext4_orphans *o = ext4_super_of(&i->inode)->orphans;
+	struct ext4_super *s = ext4_super_of(&i->inode);
+	struct ext4_orphans *o = s->orphans;
 
 	if (!o || !list_is_linked(&i->orphan))
 		return;
+	if (!ext4_is_read_only(s))
+		ext4_abort(s, -EIO);
 	mutex_lock(&o->lock);
 	list_remove(&i->orphan);
 	mutex_unlock(&o->lock);

@@ -61,14 +61,14 @@ int ext4_stop(struct ext4_handle *h)
 }
 
 /*
- * What the disk's errors leave half done must not become durable, nor can it be taken back where the disk does not even
- * let itself be read. Other errors are foreseen: an operation that is out of space has put back what it had changed.
+ * What the disk's errors, or the want of memory, leave half done must not become durable, nor can it be taken back where the
+ * disk does not even let itself be read. Other errors are foreseen: an operation that is out of space has put back what it had changed.
  */
 int ext4_stop_with(struct ext4_handle *h, int error)
 {
 	int stopped;
 
-	if (error == -EIO && h->touched)
+	if ((error == -EIO || error == -ENOMEM) && h->touched)
 		ext4_abort(h->super, error);
 	stopped = ext4_stop(h);
 	return error ? error : stopped;
