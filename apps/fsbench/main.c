@@ -1,7 +1,7 @@
 /*
  * fsbench: what a file system does in a second, and marks between which somebody outside counts instructions.
  *
- *   fsbench [-m DEVICE:TYPE] [-d FOLDER] [-s MIB] [-n FILES] [-i]
+ *   fsbench [-m DEVICE:TYPE[:OPTIONS]] [-d FOLDER] [-s MIB] [-n FILES] [-i]
  *
  * An ordinary program: the same source runs natively, on a Linux guest and in an image of ours, so figures of the
  * same QEMU compare. Each is a line "fsbench NAME VALUE UNIT" on standard output. -m mounts the device on the
@@ -274,16 +274,18 @@ static void count_names(void)
 
 static void mount_device(char *what)
 {
-	char *type = strchr(what, ':');
+	char *type = strchr(what, ':'), *options = type ? strchr(type + 1, ':') : NULL;
 	double begin = now();
 
 	if (!type) {
-		fprintf(stderr, "fsbench: -m wants DEVICE:TYPE\n");
+		fprintf(stderr, "fsbench: -m wants DEVICE:TYPE[:OPTIONS]\n");
 		exit(2);
 	}
 	*type++ = '\0';
+	if (options)
+		*options++ = '\0';
 	mkdir(folder, 0755);
-	if (mount(what, folder, type, 0, NULL))
+	if (mount(what, folder, type, 0, options))
 		die(what);
 	figure("mount_ms", (now() - begin) * 1000, "ms");
 }
@@ -301,7 +303,7 @@ int main(int argc, char **argv)
 		case 's': file_mib = (size_t)atoi(optarg); break;
 		case 'n': file_count = atoi(optarg); break;
 		case 'i': counting = true; break;
-		default: fprintf(stderr, "usage: fsbench [-d FOLDER] [-m DEVICE:TYPE] [-s MIB] [-n FILES] [-i]\n"); return 2;
+		default: fprintf(stderr, "usage: fsbench [-d FOLDER] [-m DEVICE:TYPE[:OPTIONS]] [-s MIB] [-n FILES] [-i]\n"); return 2;
 		}
 	}
 	if (!(buffer = malloc(CHUNK)) || !file_mib || file_count <= 0)

@@ -33,7 +33,7 @@
 enum command { READS, WRITES, FLUSHES, COMMANDS };
 
 static const char *const command_names[] = { "read", "write", "flush" };
-static const char *const modes[] = { "data=ordered", "data=writeback", "data=journal" };
+static const char *const modes[] = { "data=ordered", "data=writeback", "data=journal", "delalloc" };
 
 struct fault {
 	const char *mode;
