@@ -157,7 +157,10 @@ int dir_append(struct ext4_handle *h, struct ext4_inode *dir, uint32_t *at, stru
 	__atomic_fetch_or(&(*out)->flags, BUFFER_VERIFIED, __ATOMIC_RELAXED);
 	dir->inode.size += s->block_bytes;
 	dir->disk_size = dir->inode.size;
-	return ext4_inode_write(h, dir);
+	error = ext4_inode_write(h, dir);
+	if (error)
+		buffer_put(*out);
+	return error;
 }
 
 int dir_init(struct ext4_handle *h, struct ext4_inode *dir, uint32_t parent)
