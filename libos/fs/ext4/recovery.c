@@ -124,7 +124,8 @@ static int open_log(struct ext4_super *s)
 
 /*
  * Damage is noted in the superblock as it lies on the disk, since the log has ended then. The replay brings back a
- * superblock from before the note, which is carried over; where it did not get that far, the log itself may tell.
+ * superblock from before the note, which is carried over; where it did not get that far, the log itself may tell. The
+ * first transaction is one of the superblock, so a cut finds the note, the log's word, or both.
  */
 static void carry_damage(const struct ext4_super *s, const struct ext4_disk_super *before, struct ext4_disk_super *d)
 {
@@ -137,17 +138,7 @@ static void carry_damage(const struct ext4_super *s, const struct ext4_disk_supe
 	}
 	if (journal_past_error(s->journal))
 		d->state |= EXT4_STATE_ERRORS;
-}
-
-/* That it is damaged no longer depends on the log. */
-static int note_damage(struct ext4_super *s)
-{
-	int error;
-
-	if (!(s->disk->state & EXT4_STATE_ERRORS) || s->dev->read_only)
-		return 0;
-	error = ext4_super_write(s);
-	return error || !journal_past_error(s->journal) ? error : journal_forget_past_error(s->journal);
+	journal_forget_past_error(s->journal);
 }
 
 /* Replayed blocks may have been read before: the superblock and the first descriptors. */
@@ -198,8 +189,6 @@ static int open_and_replay(struct ext4_super *s)
 {
 	int error = replay(s);
 
-	if (!error)
-		error = note_damage(s);
 	s->torn &= error != 0;
 	if (error || !s->options.read_only)
 		return error;

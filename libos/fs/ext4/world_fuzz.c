@@ -501,7 +501,7 @@ int journal_replay(const struct journal_place *p, struct journal_replay *out)
 
 int journal_close(struct journal *j) { (void)j; no_journal(); }
 int journal_past_error(const struct journal *j) { (void)j; no_journal(); }
-int journal_forget_past_error(struct journal *j) { (void)j; no_journal(); }
+void journal_forget_past_error(struct journal *j) { (void)j; no_journal(); }
 int journal_start(struct journal *j, unsigned n, struct journal_handle **out) { (void)j, (void)n, (void)out; no_journal(); }
 int journal_stop(struct journal_handle *h) { (void)h; no_journal(); }
 journal_tid journal_handle_tid(const struct journal_handle *h) { (void)h; no_journal(); }

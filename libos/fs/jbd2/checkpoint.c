@@ -153,6 +153,8 @@ int journal_mark_empty(struct journal *j)
 	int error = 0;
 
 	assert(list_is_empty(&j->checkpoints));
+	if (j->forgets_past_error)
+		j->log.super->error = to_be32(0);
 	if (!j->log_is_empty)
 		error = jlog_set_start(&j->log, 0, j->committed + 1);
 	if (error)

@@ -128,9 +128,9 @@ int journal_past_error(const struct journal *j)
 	return (int)be32(j->log.super->error);
 }
 
-int journal_forget_past_error(struct journal *j)
+void journal_forget_past_error(struct journal *j)
 {
-	return jlog_set_error(&j->log, 0);
+	j->forgets_past_error = true;
 }
 
 /* ---- its end ---- */

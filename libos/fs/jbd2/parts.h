@@ -79,6 +79,7 @@ struct journal {
 	const struct thread *sealed_by;  /* [j] who alone starts handles; NULL: everybody does */
 	int error;                       /* [j] why it was aborted */
 	bool error_is_recorded;          /* [c] */
+	bool forgets_past_error;         /* [I] since before the first handle */
 	struct journal_ordered *writing; /* [j] whose write() is called now */
 	struct list checkpoints;         /* [c] committed transactions, oldest first */
 	uint32_t head;                   /* [c] where the next transaction begins in the log */

@@ -59,11 +59,11 @@ struct journal_options {
  */
 int journal_open(const struct journal_place *p, const struct journal_options *o, struct journal **out);
 /*
- * Why an earlier user of the log aborted it (journal.rst, s_errno): 0, it did not. Once the file system has noted that
- * durably, it has it forgotten, before the first handle: 0, -EIO.
+ * Why an earlier user of the log aborted it (journal.rst, s_errno): 0, it did not. A file system that notes it in its
+ * first transaction has it forgotten, before the first handle: when the log is empty again, the note is in its place.
  */
 int journal_past_error(const struct journal *j);
-int journal_forget_past_error(struct journal *j);
+void journal_forget_past_error(struct journal *j);
 /* Only the replay, for checkers: how many transactions and blocks it took. */
 struct journal_replay { uint32_t transactions, blocks, revoked; journal_tid first, last; };
 int journal_replay(const struct journal_place *p, struct journal_replay *out);
