@@ -17,7 +17,7 @@ extern __thread bool host_irq_on; /* of the hart this thread has */
 extern uint8_t *host_ram;
 
 #define HOST_RAM_START 0x80000000ull
-#define HOST_RAM_BYTES MIB(256)
+#define HOST_RAM_BYTES MIB(512)
 
 void host_deliver(void); /* takes the interrupts that wait for this hart */
 uint64_t arch_ticks(void);
