@@ -209,7 +209,7 @@ static bool compare(const struct waiting *w, unsigned number, struct recdev *spa
 	if (crash_mount(w->what.kind, spare) != 0)
 		return crash_complain(&w->what, "what e2fsck replayed cannot be mounted");
 	seen = crash_look(&theirs);
-	if (crash_unmount() != 0 || !seen || !crash_trees_equal(&w->tree, &theirs))
+	if (crash_unmount() != 0 || !seen || !crash_trees_equal_to_e2fsck(&w->tree, &theirs))
 		return crash_complain(&w->what, "e2fsck's replay leaves another tree");
 	return true;
 }

@@ -14,6 +14,7 @@
 #define READ_BYTES KIB(16)
 #define LIST_BYTES 512u
 #define DEPTH_MAX  6u
+#define HASH_BEGIN 0xcbf29ce484222325ull
 
 struct look {
 	struct crash_tree *tree;
@@ -45,11 +46,15 @@ static uint64_t mix_file(uint64_t hash, const char *path, uint8_t *bytes)
 	return mix(hash, bytes, n > 0 ? (size_t)n : 0);
 }
 
-/* Attributes, in the order in which they are listed. */
-static uint64_t mix_attributes(uint64_t hash, struct inode *inode, uint8_t *value)
+/* Attributes, in the order in which they are listed; 0: there are none. */
+static uint64_t attributes_of(struct inode *inode, uint8_t *value)
 {
 	char names[LIST_BYTES];
 	kssize_t len = inode->ops->xattr_list(inode, names, sizeof(names));
+	uint64_t hash = HASH_BEGIN;
+
+	if (!len)
+		return 0;
 
 	for (kssize_t at = 0; at < len; at += (kssize_t)str_length(names + at) + 1) {
 		kssize_t n = inode->ops->xattr_get(inode, names + at, value, READ_BYTES);
@@ -63,7 +68,7 @@ static uint64_t mix_attributes(uint64_t hash, struct inode *inode, uint8_t *valu
 static uint64_t hash_of(const char *path, struct inode *inode, uint8_t *bytes)
 {
 	int64_t is[] = { inode->mode, inode->nlink, inode->uid, inode->gid, inode->size, (int64_t)inode->ino };
-	uint64_t hash = mix_attributes(mix(0xcbf29ce484222325ull, is, sizeof(is)), inode, bytes);
+	uint64_t hash = mix(HASH_BEGIN, is, sizeof(is));
 	kssize_t n;
 
 	if (inode_kind(inode) == S_IFREG)
@@ -80,14 +85,17 @@ static void look_below(struct look *l, struct path *dir, unsigned depth);
 static void look_at(struct look *l, unsigned depth)
 {
 	struct crash_tree *t = l->tree;
+	struct crash_name *name = &t->name[t->count];
 	struct path at;
 
 	if (t->count == CRASH_NAMES || vfs_walk(NULL, l->path, 0, &at) != 0) {
 		l->failed = true;
 		return;
 	}
-	fmt_print(t->name[t->count].path, sizeof(t->name[0].path), "%s", l->path);
-	t->name[t->count++].hash = hash_of(l->path, path_inode(&at), l->bytes);
+	t->count++;
+	*name = (struct crash_name){ .attributes = attributes_of(path_inode(&at), l->bytes) };
+	name->hash = hash_of(l->path, path_inode(&at), l->bytes);
+	fmt_print(name->path, sizeof(name->path), "%s", l->path);
 	if (inode_is_dir(path_inode(&at)))
 		look_below(l, &at, depth);
 	path_put(&at);
@@ -161,31 +169,53 @@ bool crash_look(struct crash_tree *out)
 
 /* ---- comparing ---- */
 
-static bool has(const struct crash_tree *t, const char *path, uint64_t hash)
+typedef bool (*attributes_fit)(const struct crash_name *a, const struct crash_name *b);
+
+static bool fit_if_equal(const struct crash_name *a, const struct crash_name *b)
+{
+	return a->attributes == b->attributes;
+}
+
+static bool fit_if_dropped(const struct crash_name *a, const struct crash_name *b)
+{
+	return fit_if_equal(a, b) || !a->attributes || !b->attributes;
+}
+
+static bool has(const struct crash_tree *t, const struct crash_name *name, attributes_fit fit)
 {
 	for (unsigned i = 0; i < t->count; i++) {
-		if (t->name[i].hash == hash && str_equal(t->name[i].path, path))
+		if (t->name[i].hash == name->hash && str_equal(t->name[i].path, name->path) && fit(&t->name[i], name))
 			return true;
 	}
 	return false;
 }
 
-static bool contains(const struct crash_tree *a, const struct crash_tree *b, const char *who)
+static bool contains(const struct crash_tree *a, const struct crash_tree *b, attributes_fit fit, const char *who)
 {
-	bool equal = true;
+	bool all = true;
 
 	for (unsigned i = 0; i < b->count; i++) {
-		if (has(a, b->name[i].path, b->name[i].hash))
+		if (has(a, &b->name[i], fit))
 			continue;
 		test_print("%s: only the %s has it so\n", b->name[i].path, who);
-		equal = false;
+		all = false;
 	}
-	return equal;
+	return all;
+}
+
+static bool equal(const struct crash_tree *a, const struct crash_tree *b, attributes_fit fit)
+{
+	bool first = contains(a, b, fit, "second"), second = contains(b, a, fit, "first");
+
+	return first && second;
 }
 
 bool crash_trees_equal(const struct crash_tree *a, const struct crash_tree *b)
 {
-	bool first = contains(a, b, "second"), second = contains(b, a, "first");
+	return equal(a, b, fit_if_equal);
+}
 
-	return first && second;
+bool crash_trees_equal_to_e2fsck(const struct crash_tree *ours, const struct crash_tree *theirs)
+{
+	return equal(ours, theirs, fit_if_dropped);
 }
