@@ -69,7 +69,7 @@ def build_without(plant, directory, test, objects):
         objects = [str(new) if o.endswith(old) else o for o in objects]
         replaced += 1
     assert replaced, f"no check is called {plant}"
-    made = run([*command, "-o", str(where / "unit"), *objects])
+    made = run([*command, *(HOST / "link-flags").read_text().split(), "-o", str(where / "unit"), *objects])
     assert made.returncode == 0, made.stderr
     return where / "unit"
 

@@ -44,7 +44,8 @@ $(if $(CONFIG_NET),$(eval $(call lwip_rules,HOSTCC,$(host_flags) -fno-strict-ali
 -include $(addsuffix .d,$(host_objects))
 
 $(eval $(call remember,$(O)/objects,$(host_objects)))
-$(O)/unit: $(host_objects) $(O)/objects
+$(eval $(call remember,$(O)/link-flags,$(host_wraps)))
+$(O)/unit: $(host_objects) $(O)/objects $(O)/link-flags
 	$(call say,HOSTLD,$@)
 	$(Q)$(HOSTCC) $(host_flags) $(host_wraps) -o $@ $(host_objects)
 
