@@ -4,8 +4,9 @@
  * The thread exists once the port does. It reads lines, runs them one after the other, and writes
  * the answers. An operator who does not read is waited for PATIENCE_NS without progress; the rest of
  * that answer is then dropped, so a command always comes to its end. The unfinished line of one who
- * goes away is forgotten, as far as the order of his bytes and his leaving can be told; a program
- * that wants to be sure begins with LINE_KILL.
+ * goes away is forgotten. Bytes and leaving come by different queues, so that the next one's first bytes may be
+ * here before it is known that the last one has left: a program that wants to be sure begins with LINE_KILL, and what follows
+ * that is not taken for the former's.
  */
 #include <core/errno.h>
 #include <core/init.h>
@@ -29,6 +30,7 @@ static struct door {
 	struct waitq changed;
 	uint32_t readable, writable, left; /* atomic */
 	bool dropping;                  /* the rest of this answer is not wanted */
+	bool cleared;                   /* by LINE_KILL, after which nobody's leaving was told yet */
 	struct operator_line line;
 } door = { .changed = WAITQ_INIT(door.changed) };
 
@@ -148,6 +150,7 @@ static void door_take(char byte)
 {
 	enum operator_line_event event = operator_line_add(&door.line, byte);
 
+	door.cleared |= byte == LINE_KILL;
 	if (event == LINE_GROWS)
 		return;
 	door.dropping = false;
@@ -160,6 +163,13 @@ static void door_take(char byte)
 	operator_line_clear(&door.line);
 }
 
+static void forget_who_left(void)
+{
+	if (!door.cleared)
+		operator_line_clear(&door.line);
+	door.cleared = false;
+}
+
 static void door_main(void *arg)
 {
 	struct charport *p = door.port;
@@ -170,7 +180,7 @@ static void door_main(void *arg)
 		kssize_t n = p->ops->read(p, chunk, sizeof(chunk));
 
 		if (take(&door.left))
-			operator_line_clear(&door.line);
+			forget_who_left();
 		for (kssize_t i = 0; i < n; i++)
 			door_take(chunk[i]);
 		if (n <= 0) {

@@ -97,6 +97,12 @@ static size_t read_current(struct console_port *p, uint8_t *to, size_t len)
 	return n;
 }
 
+/* The task asks for no interrupt while bytes wait to be read; so who has read them all does. */
+static bool more_is_here(struct console_port *p)
+{
+	return p->usable && !p->rx_current && !virtq_interrupt_after(&p->rx, 1);
+}
+
 static kssize_t port_read(struct charport *c, void *buf, size_t len)
 {
 	struct console_port *p = c->driver;
@@ -107,7 +113,7 @@ static kssize_t port_read(struct charport *c, void *buf, size_t len)
 		done += read_current(p, (uint8_t *)buf + done, len - done);
 	if (p->usable)
 		virtq_kick(&p->rx);
-	if (virtio_is_broken(p->console->dev))
+	if (more_is_here(p) || virtio_is_broken(p->console->dev))
 		task_wake(&p->console->task);
 	mutex_unlock(&p->console->lock);
 	return (kssize_t)done;

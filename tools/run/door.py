@@ -46,14 +46,17 @@ def ask(path, command, timeout=10, reply_wanted=True):
     """
     deadline = time.monotonic() + timeout
     with connect(path, timeout) as s:
-        # Control-U forgets what a former client left unfinished; answers to him end where ours is echoed.
         marker = f"marker-{os.getpid()}-{time.monotonic_ns()}"
-        s.sendall(f"\x15echo {marker}\n{command}\n".encode())
-        got = b""
+        asked, got, unheard = False, b"", 0
+        # Control-U forgets what a former client left unfinished; answers to him end where ours is echoed. What is sent while
+        # QEMU takes leave of him may be lost, so the marker is sent until it comes back.
+        s.sendall(f"\x15echo {marker}\n".encode())
         while True:
-            lines = got.decode(errors="replace").replace("\r\n", "\n").split("\n")
-            lines = lines[lines.index(marker) + 2:] if marker in lines[:-2] else [""]
-            for i, line in enumerate(lines[:-1]):
+            lines = answer_after(marker, got)
+            if lines is not None and not asked:
+                s.sendall(f"{command}\n".encode())
+                asked = True
+            for i, line in enumerate(lines or []):
                 if line == "ok":
                     return lines[:i]
                 if line.startswith("error:"):
@@ -61,15 +64,30 @@ def ask(path, command, timeout=10, reply_wanted=True):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Trouble(f"The image did not answer '{command}' within {timeout} seconds.")
-            s.settimeout(left)
+            s.settimeout(left if asked else min(left, 1))
             try:
                 data = s.recv(65536)
             except ConnectionResetError:
                 data = b""
             except socket.timeout:
+                if not asked:
+                    unheard += 1
+                    if unheard == 4:      # QEMU has not noticed us: once more from the beginning
+                        s.close()
+                        return ask(path, command, max(left - 1, 1), reply_wanted)
+                    s.sendall(f"\x15echo {marker}\n".encode())
                 continue
             if not data:
                 if reply_wanted:
                     raise Trouble(f"The image closed its door before it had answered '{command}'.")
-                return lines
+                return lines or []
             got += data
+
+
+def answer_after(marker, got):
+    """The whole lines after the marker's last echo, which ends in a line of its own; None before there is one."""
+    lines = got.decode(errors="replace").replace("\r\n", "\n").split("\n")[:-1]
+    if marker not in lines[:-1]:
+        return None
+    last = len(lines) - 1 - lines[::-1].index(marker)
+    return lines[last + 2:]
