@@ -50,7 +50,8 @@ def ask(path, command, timeout=10, reply_wanted=True):
         asked, got, unheard = False, b"", 0
         # Control-U forgets what a former client left unfinished; answers to him end where ours is echoed. What is sent while
         # QEMU takes leave of him may be lost, so the marker is sent until it comes back.
-        s.sendall(f"\x15echo {marker}\n".encode())
+        greeting = f"\x15echo {marker}\n".encode()
+        s.sendall(greeting)
         while True:
             lines = answer_after(marker, got)
             if lines is not None and not asked:
@@ -75,7 +76,7 @@ def ask(path, command, timeout=10, reply_wanted=True):
                     if unheard == 4:      # QEMU has not noticed us: once more from the beginning
                         s.close()
                         return ask(path, command, max(left - 1, 1), reply_wanted)
-                    s.sendall(f"\x15echo {marker}\n".encode())
+                    s.sendall(greeting)
                 continue
             if not data:
                 if reply_wanted:

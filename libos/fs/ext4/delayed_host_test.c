@@ -28,18 +28,6 @@ static kssize_t append(struct file *f)
 	return f->ops->write(f, &u);
 }
 
-static uint64_t free_blocks(void)
-{
-	struct abi_statfs st = { 0 };
-	struct path at;
-
-	if (vfs_walk(NULL, "/t", 0, &at))
-		return 0;
-	vfs_statfs(&at, &st);
-	path_put(&at);
-	return st.blocks_free;
-}
-
 static bool is_in_one_piece(const char *path)
 {
 	char command[128], out[64];
@@ -62,18 +50,18 @@ TEST(ext4_delayed_blocks_lie_together)
 	CHECK(testdisk_make(DEBIAN_12 " -b 4096", 16, NULL));
 	CHECK_EQ(testdisk_mount(0, "delalloc,commit=600"), 0);
 	CHECK(open_both(&f, &g));
-	before = free_blocks();
+	before = testdisk_free_blocks();
 	for (unsigned n = 0; n < PIECES; n++) {
 		CHECK_EQ(append(f), PIECE);
 		CHECK_EQ(append(g), PIECE);
 	}
-	CHECK_EQ(before - free_blocks(), 2 * PIECES);
+	CHECK_EQ(before - testdisk_free_blocks(), 2 * PIECES);
 	CHECK_EQ(((struct inode *)f->object)->blocks, PIECES * PIECE / 512);
 	CHECK_EQ(ext4_of(f->object)->disk_size, 0);
 	CHECK_EQ(f->ops->seek(f, 0, 4), PIECES * PIECE); /* SEEK_HOLE */
 	CHECK_EQ(f->ops->sync(f, true), 0);
 	CHECK_EQ(ext4_of(f->object)->disk_size, PIECES * PIECE);
-	CHECK_EQ(before - free_blocks(), 2 * PIECES);
+	CHECK_EQ(before - testdisk_free_blocks(), 2 * PIECES);
 	file_put(f);
 	file_put(g);
 	CHECK_EQ(testdisk_unmount(), 0);
@@ -88,14 +76,14 @@ TEST(ext4_delayed_blocks_of_files_that_go_are_never_taken)
 
 	CHECK(testdisk_make(DEBIAN_12 " -b 1024", 16, NULL));
 	CHECK_EQ(testdisk_mount(0, "delalloc,commit=600"), 0);
-	before = free_blocks();
+	before = testdisk_free_blocks();
 	CHECK_EQ(vfs_open(NULL, "/t/f", O_RDWR | O_CREAT, 0644, &f), 0);
 	for (unsigned n = 0; n < PIECES; n++)
 		CHECK_EQ(append(f), PIECE);
-	CHECK_EQ(before - free_blocks(), PIECES * PIECE / 1024);
+	CHECK_EQ(before - testdisk_free_blocks(), PIECES * PIECE / 1024);
 	CHECK_EQ(vfs_unlink(NULL, "/t/f", false), 0);
 	file_put(f);
-	CHECK_EQ(free_blocks(), before);
+	CHECK_EQ(testdisk_free_blocks(), before);
 	CHECK_EQ(testdisk_unmount(), 0);
 	CHECK_EQ(testdisk_judge(), 0);
 }
@@ -114,7 +102,7 @@ TEST(ext4_delayed_blocks_of_a_full_disk)
 		n = n == PIECE ? append(g) : n;
 	} while (n == PIECE);
 	CHECK(n == -ENOSPC || n > 0);
-	CHECK(free_blocks() < 64);
+	CHECK(testdisk_free_blocks() < 64);
 	CHECK_EQ(f->ops->sync(f, false), 0);
 	CHECK_EQ(g->ops->sync(g, false), 0);
 	file_put(f);
@@ -139,17 +127,6 @@ static bool has_its_bytes(const char *path, size_t written, size_t size)
 	return true;
 }
 
-static int resize(struct file *f, int64_t size)
-{
-	struct inode *inode = f->object;
-	int error;
-
-	mutex_lock(&inode->lock);
-	error = ext4_resize(inode, size);
-	mutex_unlock(&inode->lock);
-	return error;
-}
-
 TEST(ext4_delayed_blocks_are_found_before_the_end)
 {
 	struct file *f, *g;
@@ -162,9 +139,9 @@ TEST(ext4_delayed_blocks_are_found_before_the_end)
 		CHECK_EQ(append(f), PIECE);
 		CHECK_EQ(append(g), PIECE);
 	}
-	CHECK_EQ(resize(f, 5 * PIECE + 77), 0);
-	CHECK_EQ(resize(f, 9 * PIECE), 0);
-	CHECK_EQ(resize(g, 100 * PIECE), 0);
+	CHECK_EQ(testdisk_resize(f, 5 * PIECE + 77), 0);
+	CHECK_EQ(testdisk_resize(f, 9 * PIECE), 0);
+	CHECK_EQ(testdisk_resize(g, 100 * PIECE), 0);
 	CHECK_EQ(ext4_of(f->object)->disk_size, 9 * PIECE);
 	CHECK_EQ(ext4_of(g->object)->disk_size, 0);
 	file_put(f);

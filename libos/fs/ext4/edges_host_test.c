@@ -28,36 +28,6 @@ static uint64_t number_from(const char *command)
 	return testdisk_output(command, text, sizeof(text)) ? strtoull(text, NULL, 0) : 0;
 }
 
-static kssize_t transfer(struct file *f, void *buf, size_t len, int64_t offset, bool reading)
-{
-	struct uio_vec vec = { buf, len };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true };
-
-	return reading ? f->ops->read(f, &u) : f->ops->write(f, &u);
-}
-
-static int allocate(struct file *f, int mode, int64_t offset, int64_t len)
-{
-	struct inode *inode = f->object;
-	int error;
-
-	mutex_lock(&inode->lock);
-	error = inode->ops->allocate(inode, mode, offset, len);
-	mutex_unlock(&inode->lock);
-	return error;
-}
-
-static int resize(struct file *f, int64_t size)
-{
-	struct inode *inode = f->object;
-	int error;
-
-	mutex_lock(&inode->lock);
-	error = ext4_resize(inode, size);
-	mutex_unlock(&inode->lock);
-	return error;
-}
-
 /* ---- block maps of old directories ---- */
 
 /* A file that takes all that is left; its bytes say where they are. */
@@ -73,7 +43,7 @@ static size_t fill_disk(const char *path)
 		for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
 			words[i] = (uint32_t)(done / 4 + i);
 		done += sizeof(words);
-	} while (transfer(f, words, sizeof(words), (int64_t)(done - sizeof(words)), false) == sizeof(words));
+	} while (testdisk_transfer(f, words, sizeof(words), (int64_t)(done - sizeof(words)), false) == sizeof(words));
 	f->ops->sync(f, false);
 	file_put(f);
 	return done - sizeof(words);
@@ -88,7 +58,7 @@ static bool is_filled(const char *path, size_t size)
 	if (vfs_open(NULL, path, O_RDONLY, 0, &f))
 		return false;
 	for (size_t at = 0; ok && at < size; at += sizeof(words)) {
-		ok = transfer(f, words, sizeof(words), (int64_t)at, true) == sizeof(words);
+		ok = testdisk_transfer(f, words, sizeof(words), (int64_t)at, true) == sizeof(words);
 		for (unsigned i = 0; ok && i < ARRAY_SIZE(words); i++)
 			ok = words[i] == at / 4 + i;
 	}
@@ -149,20 +119,6 @@ TEST(ext4_a_directory_that_lies_in_itself_is_not_moved)
 
 /* ---- attributes ---- */
 
-static int set_xattr(const char *path, const char *name, const void *value, size_t size)
-{
-	struct path p;
-	int error = vfs_walk(NULL, path, 0, &p);
-
-	if (error)
-		return error;
-	mutex_lock(&path_inode(&p)->lock);
-	error = path_inode(&p)->ops->xattr_set(path_inode(&p), name, value, size, 0);
-	mutex_unlock(&path_inode(&p)->lock);
-	path_put(&p);
-	return error;
-}
-
 static kssize_t get_xattr(const char *path, const char *name, void *buf, size_t size)
 {
 	struct path p;
@@ -203,11 +159,11 @@ TEST(ext4_a_full_disk_takes_no_attributes_away)
 	CHECK_EQ(testdisk_mount(0, NULL), 0);
 	size = fill_disk("/t/large");
 	CHECK(size > MIB(4));
-	CHECK_EQ(set_xattr("/t/b", "user.more", "x", 1), -ENOSPC);
+	CHECK_EQ(testdisk_set_xattr("/t/b", "user.more", "x", 1), -ENOSPC);
 	CHECK_EQ(get_xattr("/t/b", "user.large", value, sizeof(value)), 500);
 	CHECK_EQ(vfs_unlink(NULL, "/t/large", false), 0);
 	CHECK_EQ(vfs_sync_all(), 0);
-	CHECK_EQ(set_xattr("/t/b", "user.more", "x", 1), 0);
+	CHECK_EQ(testdisk_set_xattr("/t/b", "user.more", "x", 1), 0);
 	CHECK_EQ(remount(), 0);
 	CHECK_EQ(get_xattr("/t/b", "user.large", value, sizeof(value)), 500);
 	CHECK_EQ(get_xattr("/t/a", "user.large", value, sizeof(value)), 500);
@@ -225,7 +181,7 @@ TEST(ext4_a_value_that_lies_elsewhere_is_not_copied)
 	entry[2] = entry[3] = 0xff; /* where the value lies */
 	entry[4] = 12;              /* in an inode of its own */
 	CHECK_EQ(testdisk_mount(0, NULL), 0);
-	CHECK_EQ(set_xattr("/t/b", "user.more", "x", 1), -EUCLEAN);
+	CHECK_EQ(testdisk_set_xattr("/t/b", "user.more", "x", 1), -EUCLEAN);
 	CHECK_EQ(testdisk_unmount(), 0);
 }
 
@@ -241,13 +197,13 @@ TEST(ext4_room_that_was_promised_can_be_written_on_a_full_disk)
 	CHECK(testdisk_make(DEBIAN_12 " -b 1024", 8, NULL));
 	CHECK_EQ(testdisk_mount(0, NULL), 0);
 	CHECK_EQ(vfs_open(NULL, "/t/f", O_CREAT | O_RDWR, 0644, &f), 0);
-	while (size > 3 << 20 && allocate(f, 0, 0, size))
+	while (size > 3 << 20 && testdisk_allocate(f, 0, 0, size))
 		size -= 1024;
 	fill_disk("/t/rest");
 	blocks = (unsigned)(size / 1024);
 	for (unsigned n = 1; n < blocks; n += 2) {
 		memset(bytes, (int)(n % 251 + 1), sizeof(bytes));
-		if (transfer(f, bytes, sizeof(bytes), (int64_t)n * 1024, false) != sizeof(bytes))
+		if (testdisk_transfer(f, bytes, sizeof(bytes), (int64_t)n * 1024, false) != sizeof(bytes))
 			refused = refused ? refused : n;
 	}
 	f->ops->sync(f, false);
@@ -256,7 +212,7 @@ TEST(ext4_room_that_was_promised_can_be_written_on_a_full_disk)
 	CHECK_EQ(vfs_open(NULL, "/t/f", O_RDONLY, 0, &f), 0);
 	CHECK_EQ(((struct inode *)f->object)->size, size);
 	for (unsigned n = 1; n < (refused ? refused : blocks); n += 2) {
-		CHECK_EQ(transfer(f, bytes, sizeof(bytes), (int64_t)n * 1024, true), sizeof(bytes));
+		CHECK_EQ(testdisk_transfer(f, bytes, sizeof(bytes), (int64_t)n * 1024, true), sizeof(bytes));
 		CHECK_EQ(bytes[0], n % 251 + 1);
 	}
 	file_put(f);
@@ -289,13 +245,13 @@ TEST(ext4_bytes_that_were_cut_off_do_not_come_back)
 	CHECK_EQ(vfs_open(NULL, "/t/f", O_CREAT | O_RDWR, 0644, &f), 0);
 	CHECK_EQ(vfs_open(NULL, "/t/g", O_RDWR, 0644, &g), 0);
 	memset(bytes, 'x', sizeof(bytes));
-	CHECK_EQ(transfer(f, bytes, sizeof(bytes), 0, false), sizeof(bytes));
+	CHECK_EQ(testdisk_transfer(f, bytes, sizeof(bytes), 0, false), sizeof(bytes));
 	CHECK_EQ(f->ops->sync(f, false), 0);
-	CHECK_EQ(transfer(f, bytes, 1, 0, false), 1);
+	CHECK_EQ(testdisk_transfer(f, bytes, 1, 0, false), 1);
 	CHECK_EQ(f->ops->sync(f, false), 0);
-	CHECK_EQ(resize(f, 100), 0);
-	CHECK_EQ(resize(f, 1024), 0);
-	CHECK_EQ(transfer(g, bytes, 1, 0, false), 1);
+	CHECK_EQ(testdisk_resize(f, 100), 0);
+	CHECK_EQ(testdisk_resize(f, 1024), 0);
+	CHECK_EQ(testdisk_transfer(g, bytes, 1, 0, false), 1);
 	CHECK_EQ(g->ops->sync(g, false), 0); /* commits */
 	file_put(f);
 	file_put(g);
@@ -315,10 +271,10 @@ TEST(ext4_truncation_gives_back_what_was_set_aside_behind_the_end)
 	CHECK_EQ(testdisk_mount(0, NULL), 0);
 	CHECK_EQ(vfs_open(NULL, "/t/f", O_CREAT | O_RDWR, 0644, &f), 0);
 	inode = f->object;
-	CHECK_EQ(transfer(f, (uint8_t[]){ 1, 2, 3 }, 3, 0, false), 3);
-	CHECK_EQ(allocate(f, 1, 0, 100000), 0); /* FALLOC_FL_KEEP_SIZE */
+	CHECK_EQ(testdisk_transfer(f, (uint8_t[]){ 1, 2, 3 }, 3, 0, false), 3);
+	CHECK_EQ(testdisk_allocate(f, 1, 0, 100000), 0); /* FALLOC_FL_KEEP_SIZE */
 	CHECK(inode->size == 3 && inode->blocks >= 196);
-	CHECK_EQ(resize(f, 3), 0);
+	CHECK_EQ(testdisk_resize(f, 3), 0);
 	CHECK(inode->size == 3 && inode->blocks == 2);
 	file_put(f);
 	CHECK_EQ(testdisk_unmount(), 0);

@@ -25,37 +25,9 @@ static const char *const kinds[] = {
 static uint8_t model[MODEL_BYTES] __attribute__((aligned(512))), seen[MODEL_BYTES] __attribute__((aligned(512)));
 static size_t model_size;
 
-static kssize_t transfer(struct file *f, void *buf, size_t len, int64_t offset, bool reading)
-{
-	struct uio_vec vec = { buf, len };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true };
-
-	return reading ? f->ops->read(f, &u) : f->ops->write(f, &u);
-}
-
 static struct inode *inode_of(struct file *f)
 {
 	return f->object;
-}
-
-static int resize(struct file *f, int64_t size)
-{
-	int error;
-
-	mutex_lock(&inode_of(f)->lock);
-	error = ext4_resize(inode_of(f), size);
-	mutex_unlock(&inode_of(f)->lock);
-	return error;
-}
-
-static int allocate(struct file *f, int mode, int64_t offset, int64_t len)
-{
-	int error;
-
-	mutex_lock(&inode_of(f)->lock);
-	error = inode_of(f)->ops->allocate(inode_of(f), mode, offset, len);
-	mutex_unlock(&inode_of(f)->lock);
-	return error;
 }
 
 static void model_resize(size_t size)
@@ -69,7 +41,7 @@ static bool is_as_in_model(struct file *f)
 {
 	if (inode_of(f)->size != (int64_t)model_size)
 		return false;
-	return transfer(f, seen, sizeof(seen), 0, true) == (kssize_t)model_size && !memcmp(seen, model, model_size);
+	return testdisk_transfer(f, seen, sizeof(seen), 0, true) == (kssize_t)model_size && !memcmp(seen, model, model_size);
 }
 
 /* ---- operations ---- */
@@ -81,7 +53,7 @@ static bool write_somewhere(struct file *f, size_t at, size_t len)
 		model_resize(at + len);
 	for (size_t n = at; n < at + len; n++)
 		model[n] = (uint8_t)test_random();
-	return transfer(f, model + at, len, (int64_t)at, false) == (kssize_t)len;
+	return testdisk_transfer(f, model + at, len, (int64_t)at, false) == (kssize_t)len;
 }
 
 /* With O_DIRECT: whole blocks of the disk, from and to memory of whole blocks; no page of them stays. */
@@ -93,9 +65,9 @@ static bool write_directly(struct file *f, size_t at, size_t len)
 	len = MIN(ALIGN_UP(len, 512ul), MODEL_BYTES - at);
 	f->flags |= O_DIRECT;
 	ok = write_somewhere(f, at, len) && !cache_has_page(f->ops->pages(f), at / PAGE_SIZE) &&
-	     transfer(f, seen, len, (int64_t)at, true) == (kssize_t)len && !memcmp(seen, model + at, len) &&
-	     transfer(f, seen, 511, (int64_t)at, true) == -EINVAL && transfer(f, model + 1, 512, 0, false) == -EINVAL &&
-	     transfer(f, seen, 512, (int64_t)at + 1, true) == -EINVAL;
+	     testdisk_transfer(f, seen, len, (int64_t)at, true) == (kssize_t)len && !memcmp(seen, model + at, len) &&
+	     testdisk_transfer(f, seen, 511, (int64_t)at, true) == -EINVAL && testdisk_transfer(f, model + 1, 512, 0, false) == -EINVAL &&
+	     testdisk_transfer(f, seen, 512, (int64_t)at + 1, true) == -EINVAL;
 	f->flags &= ~(uint32_t)O_DIRECT;
 	return ok;
 }
@@ -107,7 +79,7 @@ static bool allocate_somewhere(struct file *f, int mode, size_t at, size_t len)
 		memset(model + at, 0, MIN(len, model_size - at));
 	if (!(mode & 1) && at + len > model_size)
 		model_resize(at + len);
-	return !allocate(f, mode, (int64_t)at, (int64_t)len);
+	return !testdisk_allocate(f, mode, (int64_t)at, (int64_t)len);
 }
 
 static bool step(struct file *f)
@@ -117,7 +89,7 @@ static bool step(struct file *f)
 	switch (test_random_below(13)) {
 	case 0: case 1:
 		model_resize(at);
-		return !resize(f, (int64_t)at);
+		return !testdisk_resize(f, (int64_t)at);
 	case 2: return allocate_somewhere(f, 3, at, len * 4);
 	case 3: return allocate_somewhere(f, 16, at, len);
 	case 4: return allocate_somewhere(f, 17, at, len);
@@ -172,7 +144,7 @@ static bool run(const char *kind, const char *options, unsigned steps)
 		return false;
 	if (testdisk_mount(0, NULL) || vfs_open(NULL, "/t/f", O_RDWR, 0, &f))
 		return false;
-	if (!is_as_in_model(f) || resize(f, 0))
+	if (!is_as_in_model(f) || testdisk_resize(f, 0))
 		return false;
 	file_put(f);
 	return !testdisk_unmount() && !testdisk_judge();
@@ -206,7 +178,7 @@ static bool write_apart(struct file *f, unsigned first)
 
 	for (unsigned n = first; n < 2 * APART; n += 2) {
 		memset(block, (int)(n % 251), sizeof(block));
-		if (transfer(f, block, sizeof(block), (int64_t)n * 1024, false) != sizeof(block))
+		if (testdisk_transfer(f, block, sizeof(block), (int64_t)n * 1024, false) != sizeof(block))
 			return false;
 	}
 	return true;
@@ -219,7 +191,7 @@ static bool holds(struct file *f, unsigned from, unsigned to, bool odd)
 
 	for (unsigned n = from; n < to; n++) {
 		memset(want, (int)(n % 251), sizeof(want));
-		if (transfer(f, block, sizeof(block), (int64_t)n * 1024, true) != sizeof(block) ||
+		if (testdisk_transfer(f, block, sizeof(block), (int64_t)n * 1024, true) != sizeof(block) ||
 		    memcmp(block, n % 2 && !odd ? zeroes : want, sizeof(block)))
 			return false;
 	}
@@ -251,9 +223,9 @@ TEST(ext4_extent_trees_grow_and_shrink)
 	CHECK_EQ(vfs_open(NULL, "/t/f", O_RDWR, 0, &f), 0);
 	CHECK(write_apart(f, 1)); /* the holes are filled */
 	CHECK(holds(f, 0, 2 * APART, true));
-	CHECK_EQ(resize(f, APART * 1024), 0);
+	CHECK_EQ(testdisk_resize(f, APART * 1024), 0);
 	for (unsigned n = 1; n < APART; n += 2)
-		CHECK_EQ(allocate(f, 3, (int64_t)n * 1024, 1024), 0);
+		CHECK_EQ(testdisk_allocate(f, 3, (int64_t)n * 1024, 1024), 0);
 	CHECK(holds(f, 0, APART, false));
 	file_put(f);
 	CHECK_EQ(testdisk_unmount(), 0);
@@ -261,7 +233,7 @@ TEST(ext4_extent_trees_grow_and_shrink)
 	CHECK_EQ(testdisk_mount(0, NULL), 0);
 	CHECK_EQ(vfs_open(NULL, "/t/f", O_RDWR, 0, &f), 0);
 	CHECK(holds(f, 0, APART, false));
-	CHECK_EQ(resize(f, 0), 0);
+	CHECK_EQ(testdisk_resize(f, 0), 0);
 	CHECK_EQ(inode_of(f)->blocks, 0);
 	file_put(f);
 	CHECK_EQ(testdisk_unmount(), 0);
@@ -270,24 +242,12 @@ TEST(ext4_extent_trees_grow_and_shrink)
 
 /* ---- a full disk ---- */
 
-static uint64_t free_blocks(void)
-{
-	struct abi_statfs st = { 0 };
-	struct path at;
-
-	if (vfs_walk(NULL, "/t", 0, &at))
-		return 0;
-	vfs_statfs(&at, &st);
-	path_put(&at);
-	return st.blocks_free;
-}
-
 static kssize_t fill_disk(struct file *f, size_t piece)
 {
 	int64_t at = inode_of(f)->size;
 	kssize_t n;
 
-	while ((n = transfer(f, model, piece, at, false)) > 0)
+	while ((n = testdisk_transfer(f, model, piece, at, false)) > 0)
 		at += n;
 	return n;
 }
@@ -301,16 +261,16 @@ TEST(ext4_full_disks_refuse_and_recover)
 	CHECK_EQ(testdisk_mount(0, NULL), 0);
 	CHECK_EQ(vfs_open(NULL, "/t/f", O_RDWR, 0, &f), 0);
 	CHECK_EQ(vfs_open(NULL, "/t/g", O_RDWR, 0, &g), 0);
-	before = free_blocks();
+	before = testdisk_free_blocks();
 	for (unsigned round = 0; round < 3; round++) {
-		CHECK_EQ(transfer(g, model, 1000, 0, false), 1000); /* sets blocks aside, which the full disk takes back */
+		CHECK_EQ(testdisk_transfer(g, model, 1000, 0, false), 1000); /* sets blocks aside, which the full disk takes back */
 		CHECK_EQ(fill_disk(f, 3000), -ENOSPC);
-		CHECK_EQ(allocate(f, 0, inode_of(f)->size, 1 << 20), -ENOSPC);
-		CHECK(free_blocks() < 40);
-		CHECK_EQ(transfer(g, model, 1000, 0, false), 1000); /* what there is may be written */
-		CHECK_EQ(resize(f, 0), 0);
-		CHECK_EQ(resize(g, 0), 0);
-		CHECK_EQ(free_blocks(), before);
+		CHECK_EQ(testdisk_allocate(f, 0, inode_of(f)->size, 1 << 20), -ENOSPC);
+		CHECK(testdisk_free_blocks() < 40);
+		CHECK_EQ(testdisk_transfer(g, model, 1000, 0, false), 1000); /* what there is may be written */
+		CHECK_EQ(testdisk_resize(f, 0), 0);
+		CHECK_EQ(testdisk_resize(g, 0), 0);
+		CHECK_EQ(testdisk_free_blocks(), before);
 	}
 	CHECK_EQ(fill_disk(f, 3000), -ENOSPC);
 	file_put(f);
@@ -332,7 +292,7 @@ static bool reads_as_tree_has(const char *name)
 	snprintf(path, sizeof(path), "/t/%s", name);
 	if (vfs_open(NULL, path, O_RDONLY, 0, &f))
 		return false;
-	for (; (n = transfer(f, seen, sizeof(seen), at, true)) > 0; at += n) {
+	for (; (n = testdisk_transfer(f, seen, sizeof(seen), at, true)) > 0; at += n) {
 		for (kssize_t k = 0; k < n; k++)
 			sum = sum * 31 + seen[k];
 	}

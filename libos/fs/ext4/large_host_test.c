@@ -37,17 +37,6 @@ static bool is_zero_at(struct file *f, int64_t at)
 	return f->ops->read(f, &u) == 1 && !byte;
 }
 
-static int resize(struct file *f, int64_t size)
-{
-	struct inode *inode = f->object;
-	int error;
-
-	mutex_lock(&inode->lock);
-	error = ext4_resize(inode, size);
-	mutex_unlock(&inode->lock);
-	return error;
-}
-
 /* Each of these places gets a few bytes; between them are holes. */
 static const int64_t places[] = { 0, (int64_t)GIB(2) - 3, (int64_t)GIB(4) - 3, (int64_t)GIB(5), (int64_t)GIB(1024) + 7, (int64_t)GIB(3 * 1024) };
 
@@ -77,7 +66,7 @@ static bool finds_places(struct file *f, int64_t block)
 static bool ends_at(struct file *f, int64_t max)
 {
 	return put(f, "edge", max) == -EFBIG && put(f, "edge", max - 2) == 2 && put(f, "e", max + 5000) == -EFBIG &&
-	       resize(f, max + 1) == -EFBIG && ((struct inode *)f->object)->size == max && has(f, "ed", max - 2);
+	       testdisk_resize(f, max + 1) == -EFBIG && ((struct inode *)f->object)->size == max && has(f, "ed", max - 2);
 }
 
 static bool is_sparse_file(const char *kind, int64_t block)
@@ -96,7 +85,7 @@ static bool is_sparse_file(const char *kind, int64_t block)
 		return false;
 	if (vfs_open(NULL, "/t/f", O_RDWR, 0, &f) || !finds_places(f, block) || !has(f, "ed", max - 2))
 		return false;
-	if (resize(f, (int64_t)GIB(5) + 4) || !has(f, "some", (int64_t)GIB(5)) || resize(f, (int64_t)GIB(6)) || !is_zero_at(f, (int64_t)GIB(5) + 4))
+	if (testdisk_resize(f, (int64_t)GIB(5) + 4) || !has(f, "some", (int64_t)GIB(5)) || testdisk_resize(f, (int64_t)GIB(6)) || !is_zero_at(f, (int64_t)GIB(5) + 4))
 		return false;
 	file_put(f);
 	return !testdisk_unmount() && !testdisk_judge();

@@ -39,36 +39,6 @@ static unsigned pick(struct owner *o, unsigned limit)
 	return (unsigned)(o->random >> 33) % limit;
 }
 
-static kssize_t transfer(struct file *f, void *bytes, size_t len, int64_t at, bool reading)
-{
-	struct uio_vec vec = { bytes, len };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .offset = at, .from_kernel = true };
-
-	return reading ? f->ops->read(f, &u) : f->ops->write(f, &u);
-}
-
-static int allocate(struct file *f, int mode, int64_t at, int64_t len)
-{
-	struct inode *inode = f->object;
-	int error;
-
-	mutex_lock(&inode->lock);
-	error = inode->ops->allocate(inode, mode, at, len);
-	mutex_unlock(&inode->lock);
-	return error;
-}
-
-static int resize(struct file *f, int64_t size)
-{
-	struct inode *inode = f->object;
-	int error;
-
-	mutex_lock(&inode->lock);
-	error = ext4_resize(inode, size);
-	mutex_unlock(&inode->lock);
-	return error;
-}
-
 /* ---- owners ---- */
 
 static bool change(struct owner *o)
@@ -79,20 +49,20 @@ static bool change(struct owner *o)
 	switch (pick(o, 5)) {
 	case 0: /* a hole */
 		memset(o->bytes + at, 0, len);
-		return !allocate(o->file, 3, place, len);
+		return !testdisk_allocate(o->file, 3, place, len);
 	case 1: /* zeroes */
 		memset(o->bytes + at, 0, len);
-		return !allocate(o->file, 17, place, len);
+		return !testdisk_allocate(o->file, 17, place, len);
 	default:
 		for (unsigned n = at; n < at + len; n++)
 			o->bytes[n] = (uint8_t)pick(o, 256);
-		return transfer(o->file, o->bytes + at, len, place, false) == (kssize_t)len;
+		return testdisk_transfer(o->file, o->bytes + at, len, place, false) == (kssize_t)len;
 	}
 }
 
 static bool is_mine(struct owner *o)
 {
-	return transfer(o->file, o->seen, RANGE, (int64_t)(o->number * RANGE), true) == RANGE &&
+	return testdisk_transfer(o->file, o->seen, RANGE, (int64_t)(o->number * RANGE), true) == RANGE &&
 	       !memcmp(o->seen, o->bytes, RANGE);
 }
 
@@ -123,7 +93,7 @@ static uint8_t byte_at(int64_t place)
 
 static bool tail_fits(struct owner *o, int64_t from)
 {
-	kssize_t n = transfer(o->file, o->seen, RANGE, from, true);
+	kssize_t n = testdisk_transfer(o->file, o->seen, RANGE, from, true);
 
 	for (kssize_t k = 0; k < n; k++) {
 		if (o->seen[k] && o->seen[k] != byte_at(from + k))
@@ -138,10 +108,10 @@ static bool change_tail(struct owner *o)
 	size_t len = 1 + pick(o, RANGE);
 
 	if (pick(o, 3) == 0)
-		return !resize(o->file, at);
+		return !testdisk_resize(o->file, at);
 	for (size_t n = 0; n < len; n++)
 		o->bytes[n] = byte_at(at + (int64_t)n);
-	return transfer(o->file, o->bytes, len, at, false) == (kssize_t)len;
+	return testdisk_transfer(o->file, o->bytes, len, at, false) == (kssize_t)len;
 }
 
 static void grow_and_shrink(void *arg)
@@ -214,7 +184,7 @@ static bool stress(const char *kind, const char *options, uint64_t seed)
 
 	if (!testdisk_make(kind, 16, "touch f") || testdisk_mount(0, options) || vfs_open(NULL, "/t/f", O_RDWR, 0, &f))
 		return false;
-	well = !resize(f, FLOOR) && start(f, seed) && finish();
+	well = !testdisk_resize(f, FLOOR) && start(f, seed) && finish();
 	file_put(f);
 	if (testdisk_unmount() || testdisk_judge() || testdisk_mount(0, options) || vfs_open(NULL, "/t/f", O_RDWR, 0, &f))
 		return false;

@@ -38,6 +38,14 @@ int testdisk_mount(uint32_t flags, const char *options);
 int testdisk_unmount(void);
 /* A file's bytes, at most `size`, or an errno. */
 kssize_t testdisk_read(const char *path, void *buf, size_t size);
+/* Of an open file, from and to memory of the kernel: bytes, or an errno. */
+kssize_t testdisk_transfer(struct file *f, void *buf, size_t len, int64_t offset, bool reading);
+/* ftruncate() and fallocate() of an open file; setxattr() of a path: 0 or an errno. */
+int testdisk_resize(struct file *f, int64_t size);
+int testdisk_allocate(struct file *f, int mode, int64_t offset, int64_t len);
+int testdisk_set_xattr(const char *path, const char *name, const void *value, size_t size);
+/* Of the mounted disk, as statfs() tells; 0: nothing is mounted. */
+uint64_t testdisk_free_blocks(void);
 /* A file of these bytes, made if it is not there: as many, or an errno. */
 kssize_t testdisk_write(const char *path, const void *bytes, size_t size);
 

@@ -9,6 +9,7 @@
 #include <core/test.h>
 
 #include "../../dev/recdev.h"
+#include "ext4.h"
 #include "testdisk.h"
 
 #define SIZES 64u /* mebibytes, each with a disk of its own that is used again */
@@ -203,4 +204,62 @@ kssize_t testdisk_read(const char *path, void *buf, size_t size)
 kssize_t testdisk_write(const char *path, const void *bytes, size_t size)
 {
 	return transfer(path, O_CREAT | O_TRUNC | O_WRONLY, (void *)(uintptr_t)bytes, size);
+}
+
+/* ---- open files ---- */
+
+kssize_t testdisk_transfer(struct file *f, void *buf, size_t len, int64_t offset, bool reading)
+{
+	struct uio_vec vec = { buf, len };
+	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true };
+
+	return reading ? f->ops->read(f, &u) : f->ops->write(f, &u);
+}
+
+int testdisk_resize(struct file *f, int64_t size)
+{
+	struct inode *inode = f->object;
+	int error;
+
+	mutex_lock(&inode->lock);
+	error = ext4_resize(inode, size);
+	mutex_unlock(&inode->lock);
+	return error;
+}
+
+int testdisk_allocate(struct file *f, int mode, int64_t offset, int64_t len)
+{
+	struct inode *inode = f->object;
+	int error;
+
+	mutex_lock(&inode->lock);
+	error = inode->ops->allocate(inode, mode, offset, len);
+	mutex_unlock(&inode->lock);
+	return error;
+}
+
+int testdisk_set_xattr(const char *path, const char *name, const void *value, size_t size)
+{
+	struct path p;
+	int error = vfs_walk(NULL, path, 0, &p);
+
+	if (error)
+		return error;
+	mutex_lock(&path_inode(&p)->lock);
+	error = path_inode(&p)->ops->xattr_set(path_inode(&p), name, value, size, 0);
+	mutex_unlock(&path_inode(&p)->lock);
+	path_put(&p);
+	return error;
+}
+
+uint64_t testdisk_free_blocks(void)
+{
+	struct abi_statfs st = { 0 };
+	struct path at;
+
+	if (vfs_walk(NULL, "/t", 0, &at))
+		return 0;
+	vfs_statfs(&at, &st);
+	path_put(&at);
+	return st.blocks_free;
 }

@@ -307,20 +307,6 @@ TEST(ext4_turns_read_only_and_back)
 
 /* ---- attributes ---- */
 
-static int set_xattr(const char *path, const char *name, const void *value, size_t size)
-{
-	struct path p;
-	int error = vfs_walk(NULL, path, 0, &p);
-
-	if (error)
-		return error;
-	mutex_lock(&path_inode(&p)->lock);
-	error = path_inode(&p)->ops->xattr_set(path_inode(&p), name, value, size, 0);
-	mutex_unlock(&path_inode(&p)->lock);
-	path_put(&p);
-	return error;
-}
-
 static bool xattr_is(const char *path, const char *name, const void *value, size_t size)
 {
 	static uint8_t got[4096];
@@ -342,16 +328,16 @@ TEST(ext4_attributes_are_set_replaced_and_removed)
 	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
 		CHECK(testdisk_make(kinds[i], 16, "touch a b"));
 		CHECK_EQ(testdisk_mount(0, NULL), 0);
-		CHECK_EQ(set_xattr("/t/a", "user.small", "v", 1), 0);
-		CHECK_EQ(set_xattr("/t/a", "user.large", large, sizeof(large)), 0);
-		CHECK_EQ(set_xattr("/t/a", "trusted.empty", "", 0), 0);
-		CHECK_EQ(set_xattr("/t/a", "user.grows", "x", 1), 0);
-		CHECK_EQ(set_xattr("/t/a", "user.grows", large, 120), 0); /* from the inode to the block */
-		CHECK_EQ(set_xattr("/t/a", "user.huge", large, 60000), -ENOSPC);
-		CHECK_EQ(set_xattr("/t/a", "nonsense", "x", 1), -EOPNOTSUPP);
-		CHECK_EQ(set_xattr("/t/a", "user.absent", NULL, 0), -ENODATA);
-		CHECK_EQ(set_xattr("/t/b", "user.large", large, sizeof(large)), 0);
-		CHECK_EQ(set_xattr("/t/b", "user.large", NULL, 0), 0); /* its block goes */
+		CHECK_EQ(testdisk_set_xattr("/t/a", "user.small", "v", 1), 0);
+		CHECK_EQ(testdisk_set_xattr("/t/a", "user.large", large, sizeof(large)), 0);
+		CHECK_EQ(testdisk_set_xattr("/t/a", "trusted.empty", "", 0), 0);
+		CHECK_EQ(testdisk_set_xattr("/t/a", "user.grows", "x", 1), 0);
+		CHECK_EQ(testdisk_set_xattr("/t/a", "user.grows", large, 120), 0); /* from the inode to the block */
+		CHECK_EQ(testdisk_set_xattr("/t/a", "user.huge", large, 60000), -ENOSPC);
+		CHECK_EQ(testdisk_set_xattr("/t/a", "nonsense", "x", 1), -EOPNOTSUPP);
+		CHECK_EQ(testdisk_set_xattr("/t/a", "user.absent", NULL, 0), -ENODATA);
+		CHECK_EQ(testdisk_set_xattr("/t/b", "user.large", large, sizeof(large)), 0);
+		CHECK_EQ(testdisk_set_xattr("/t/b", "user.large", NULL, 0), 0); /* its block goes */
 		CHECK_EQ(remount(), 0);
 		CHECK(xattr_is("/t/a", "user.small", "v", 1) && xattr_is("/t/a", "user.large", large, sizeof(large)));
 		CHECK(xattr_is("/t/a", "user.grows", large, 120) && xattr_is("/t/a", "trusted.empty", "", 0));
