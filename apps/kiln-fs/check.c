@@ -23,7 +23,10 @@ static void say(void *arg, const char *sentence)
 
 static int failed(const char *path, int error)
 {
-	printf("%s: not checked: %s\n", path, strerror(-error));
+	if (log_has_told_an_error())
+		printf("%s: not checked\n", path);
+	else
+		printf("%s: not checked: %s\n", path, strerror(-error));
 	return error == -EUCLEAN ? UNCORRECTED : FAILED;
 }
 

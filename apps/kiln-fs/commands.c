@@ -29,7 +29,7 @@ const char *on_disk(const char *path, char *buf)
 int complain(const char *what, int error)
 {
 	if (error)
-		fprintf(stderr, "kiln-fs: %s: %s\n", what, strerror(-error));
+		fprintf(stderr, "%s: %s: %s\n", program_name, what, strerror(-error));
 	return error;
 }
 
@@ -391,7 +391,7 @@ static const struct command *command_of(const char *name)
 	return NULL;
 }
 
-static int mount(const struct command *c)
+static int mount(const struct command *c, const struct blkdev *disk)
 {
 	struct path at;
 	int error;
@@ -400,10 +400,10 @@ static int mount(const struct command *c)
 	vfs_create(NULL, "/disk", S_IFDIR | 0755, 0, NULL);
 	error = vfs_walk(NULL, "/disk", WALK_DIR, &at);
 	if (!error)
-		error = vfs_mount("ext4", "disk", &at, c->writes ? 0 : MS_RDONLY, NULL);
+		error = vfs_mount("ext4", disk->name, &at, c->writes ? 0 : MS_RDONLY, NULL);
 	if (error == -EROFS && !c->writes) {
 		fprintf(stderr, "kiln-fs: reading the disk without what its journal holds (\"replay\" brings it home)\n");
-		error = vfs_mount("ext4", "disk", &at, MS_RDONLY, "noload");
+		error = vfs_mount("ext4", disk->name, &at, MS_RDONLY, "noload");
 	}
 	path_put(&at);
 	return error;
@@ -419,13 +419,13 @@ static int unmount(void)
 	return complain("unmounting", error);
 }
 
-static int run_mounted(const struct command *c, int argc, char **argv)
+static int run_mounted(const struct command *c, const struct blkdev *disk, int argc, char **argv)
 {
 	struct path p;
-	int error = mount(c), ended;
+	int error = mount(c, disk), ended;
 
 	if (error)
-		return complain("mounting", error);
+		return log_has_told_an_error() ? error : complain("mounting", error);
 	error = vfs_walk(NULL, "/disk", WALK_DIR, &p);
 	if (!error && c->writes && path_is_read_only(&p))
 		error = complain("the disk", -EROFS);
@@ -440,12 +440,12 @@ static int run_mounted(const struct command *c, int argc, char **argv)
 int commands_run(int argc, char **argv)
 {
 	const struct command *c = argc > 2 ? command_of(argv[2]) : NULL;
+	const struct blkdev *disk;
 
 	if (!c || argc - 3 < c->least || argc - 3 > c->most)
 		return usage();
 	if (!c->run)
 		return check_disk(argv[1], false);
-	if (!filedisk_open(argv[1], c->writes ? FILEDISK_WRITE : FILEDISK_READ))
-		return 1;
-	return run_mounted(c, argc - 3, argv + 3) ? 1 : 0;
+	disk = filedisk_open(argv[1], c->writes ? FILEDISK_WRITE : FILEDISK_READ);
+	return !disk || run_mounted(c, disk, argc - 3, argv + 3) ? 1 : 0;
 }

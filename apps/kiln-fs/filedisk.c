@@ -131,25 +131,48 @@ static void kick(struct blkdev *d)
 	task_wake(&disk.task);
 }
 
-struct blkdev *filedisk_open(const char *path, enum filedisk_mode mode)
+/* How many bytes there are in the file or on the disk of that name; -1 with errno. */
+static off_t file_open(const char *path, enum filedisk_mode mode)
 {
-	static const struct blkdev_ops ops = { .start = start, .kick = kick };
 	struct stat st;
 
 	disk.fd = open(path, mode == FILEDISK_WRITE ? O_RDWR : O_RDONLY);
-	if (disk.fd < 0 || fstat(disk.fd, &st)) {
-		fprintf(stderr, "kiln-fs: %s: %s\n", path, strerror(errno));
+	if (disk.fd < 0 || fstat(disk.fd, &st))
+		return -1;
+	if (S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		return -1;
+	}
+	return lseek(disk.fd, 0, SEEK_END);
+}
+
+/* The disk is called as its file is, if that is short enough: so messages name it. */
+static void set_name(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+	strcpy(disk.dev.name, strlen(name) < sizeof(disk.dev.name) ? name : "disk");
+}
+
+struct blkdev *filedisk_open(const char *path, enum filedisk_mode mode)
+{
+	static const struct blkdev_ops ops = { .start = start, .kick = kick };
+	off_t bytes = file_open(path, mode);
+
+	if (bytes < 0) {
+		fprintf(stderr, "%s: %s: %s\n", program_name, path, strerror(errno));
 		return NULL;
 	}
 	spin_init(&disk.lock);
 	list_init(&disk.started);
 	task_init(&disk.task, "filedisk", run);
 	disk.dev = (struct blkdev){
-		.name = "disk", .bytes = (uint64_t)st.st_size / SECTOR * SECTOR, .block_bytes = SECTOR, .read_only = mode == FILEDISK_READ,
+		.bytes = (uint64_t)bytes / SECTOR * SECTOR, .block_bytes = SECTOR, .read_only = mode == FILEDISK_READ,
 		.write_cache = true, .max_vecs = 64, .max_vec_bytes = MIB(1), .max_bytes = MIB(1), .depth = 8, .ops = &ops,
 	};
+	set_name(path);
 	if (!disk.dev.bytes) {
-		fprintf(stderr, "kiln-fs: %s is empty: a disk with ext4 was expected\n", path);
+		fprintf(stderr, "%s: %s is empty: a disk with ext4 was expected\n", program_name, path);
 		return NULL;
 	}
 	if (mode == FILEDISK_PRIVATE)

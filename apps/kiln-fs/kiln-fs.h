@@ -8,6 +8,11 @@
 
 struct blkdev;
 
+/* main.c: kiln-fs or fsck.kiln, as it was called. */
+extern const char *program_name;
+/* Whether the system has said in a sentence of its own (log_error()) what is wrong, so that an errno adds nothing. */
+bool log_has_told_an_error(void);
+
 /* What may become of writes: they fail, reach the file, or stay in memory. */
 enum filedisk_mode { FILEDISK_READ, FILEDISK_WRITE, FILEDISK_PRIVATE };
 

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@
 
 enum log_level log_threshold = LOG_WARN;
 
+const char *program_name;
+static bool error_told;
 static int argument_count;
 static char **arguments;
 
@@ -30,12 +33,17 @@ void log_write(enum log_level level, const char *fmt, ...)
 {
 	va_list args;
 
-	(void)level;
+	error_told |= level == LOG_ERROR;
 	va_start(args, fmt);
-	fputs("kiln-fs: ", stderr);
+	fprintf(stderr, "%s: ", program_name);
 	vfprintf(stderr, fmt, args);
 	fputc('\n', stderr);
 	va_end(args);
+}
+
+bool log_has_told_an_error(void)
+{
+	return error_told;
 }
 
 void panic(const char *fmt, ...)
@@ -94,6 +102,7 @@ int main(int argc, char **argv)
 	static const struct thread_attr attr = { .name = "main", .priority = THREAD_PRIORITY_APP, .hart = -1 };
 	struct thread *t;
 
+	program_name = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
 	argument_count = argc;
 	arguments = argv;
 	host_set_harts(1);

@@ -24,6 +24,11 @@ static uint64_t blocks_of(const struct ext4_disk_super *d)
 	return count_of(d, d->blocks_count_lo, d->blocks_count_hi);
 }
 
+uint64_t ext4_super_bytes(const struct ext4_disk_super *d)
+{
+	return blocks_of(d) << (10 + d->log_block_size);
+}
+
 /* What is wrong with the superblock, or NULL. */
 static const char *fault_of_sizes(const struct ext4_disk_super *d)
 {
@@ -130,7 +135,7 @@ static int check(struct blkdev *dev, const struct ext4_disk_super *d, bool may_b
 		log_error("ext4: %s: the superblock is damaged (%s); e2fsck may find a copy", dev->name, fault);
 		return -EUCLEAN;
 	}
-	bytes = blocks_of(d) << (10 + d->log_block_size);
+	bytes = ext4_super_bytes(d);
 	if (bytes > dev->bytes) {
 		log_error("ext4: %s is truncated: its file system has %llu bytes, the disk %llu", dev->name,
 			  (unsigned long long)bytes, (unsigned long long)dev->bytes);

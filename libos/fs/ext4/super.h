@@ -12,6 +12,8 @@
 int ext4_super_read(struct blkdev *d, struct ext4_disk_super *out, bool *torn);
 /* The checks alone: 0, -EINVAL, -EUCLEAN, with a line in the log. */
 int ext4_super_check(struct blkdev *d, const struct ext4_disk_super *super);
+/* How many bytes its file system has, if log_block_size is right. */
+uint64_t ext4_super_bytes(const struct ext4_disk_super *super);
 /* As fs_type.identify; without a word in the log. */
 bool ext4_identify(struct blkdev *d, struct fs_identity *out);
 /* What the rest of the file system knows of a superblock that has been checked. */

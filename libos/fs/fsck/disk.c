@@ -51,6 +51,12 @@ static int read_bytes(struct blkdev *d, uint64_t at, struct ext4_disk_super *out
 	return error;
 }
 
+/* Whether it may be one, before its fields are checked; of a disk that is cut short the copies say no more than the superblock. */
+static bool looks_like_copy(const struct ext4_disk_super *s, uint32_t log, uint32_t group, uint64_t bytes)
+{
+	return s->magic == EXT4_MAGIC && s->log_block_size == log && s->block_group_nr == group && ext4_super_bytes(s) <= bytes;
+}
+
 /* Looks in groups of `blocks` blocks of 1024 << log bytes. The group, or 0. */
 static uint32_t find_copy(struct blkdev *d, uint32_t log, uint64_t blocks, struct ext4_disk_super *out)
 {
@@ -60,8 +66,7 @@ static uint32_t find_copy(struct blkdev *d, uint32_t log, uint64_t blocks, struc
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
 		uint64_t at = groups[i] * blocks * block + (log ? 0 : block);
 
-		if (!read_bytes(d, at, out) && out->magic == EXT4_MAGIC && out->log_block_size == log &&
-		    out->block_group_nr == groups[i] && !ext4_super_check(d, out))
+		if (!read_bytes(d, at, out) && looks_like_copy(out, log, groups[i], d->bytes) && !ext4_super_check(d, out))
 			return groups[i];
 	}
 	return 0;
@@ -84,7 +89,7 @@ uint32_t super_read_copy(struct blkdev *d, struct ext4_disk_super *out)
 
 static int read_super(struct fsck *f, struct blkdev *d, struct ext4_disk_super *out)
 {
-	int error = ext4_super_read(d, out, NULL);
+	int error = f->super_error ? f->super_error : ext4_super_read(d, out, NULL);
 	uint32_t group;
 
 	if (error != -EUCLEAN && error != -EINVAL)

@@ -51,6 +51,7 @@ struct fsck {
 	struct ext4_super *s;
 	struct super vfs;                /* what inodes of the file system's code point to */
 	struct ext4_inode *scratch;      /* the inode under look, for that code */
+	int super_error;                 /* what was told of the superblock when recovery looked for it; 0: it is right */
 	bool from_copy;                  /* the superblock is a backup: nothing is written */
 	int error;                       /* -EIO, -ENOMEM: the check could not go on */
 	uint64_t told;

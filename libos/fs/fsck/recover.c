@@ -56,7 +56,11 @@ int recover(struct fsck *f, struct blkdev *d)
 		f->result->recovered = true;
 	}
 	kfree(super);
-	return needed || error == -EUCLEAN || error == -EINVAL ? 0 : error;
+	if (!needed && (error == -EUCLEAN || error == -EINVAL)) {
+		f->super_error = error;
+		error = 0;
+	}
+	return needed ? 0 : error;
 }
 
 /* ---- the empty journal ---- */
