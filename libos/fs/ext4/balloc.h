@@ -1,4 +1,4 @@
-/* Blocks, for the files of this directory that map them: see balloc.c. */
+/* Blocks, for the files of this directory that map them: see balloc.c. space.h has what its parts share. */
 #ifndef EXT4_BALLOC_H
 #define EXT4_BALLOC_H
 

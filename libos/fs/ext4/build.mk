@@ -1,8 +1,8 @@
 # ext4: the file system of Linux's disks.
-ext4-objs := trans.o super.o geometry.o features.o options.o recognise.o recovery.o
+ext4-objs := trans.o mount.o super.o geometry.o features.o options.o recognise.o recovery.o
 ext4-objs += icache.o inode.o ialloc.o dir.o dir_csum.o dir_iterate.o dir_change.o htree.o htree_insert.o hash.o namei.o symlink.o xattr.o xattr_change.o inline.o
-ext4-objs += group.o zone.o bitmap.o bitmap_csum.o bits.o balloc.o discard.o extent.o extent_change.o indirect.o indirect_truncate.o map.o
-ext4-objs += truncate.o orphan.o orphan_file.o file.o delayed.o journaled.o fallocate.o
+ext4-objs += group.o zone.o bitmap.o bitmap_csum.o bits.o space.o balloc.o bfree.o reserve.o discard.o extent.o extent_change.o indirect.o indirect_truncate.o map.o
+ext4-objs += truncate.o orphan.o orphan_file.o file.o bytes.o delayed.o journaled.o fallocate.o
 objs-$(CONFIG_EXT4) += $(ext4-objs)
 tests-$(CONFIG_EXT4) += bits_test.o
 host-y += threads_host_test.o delayed_host_test.o

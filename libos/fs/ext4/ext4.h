@@ -1,12 +1,12 @@
 /*
  * ext4, for the files of this directory. docs/filesystems.md tells how they fit together.
  *
- *   super.c options.c   mounting, features, options, damage          trans.c     handles, with a journal or without
+ *   mount.c super.c ... mounting, features, options, damage          trans.c     handles, with a journal or without
  *   inode.c icache.c    inodes: in memory, on the disk               ialloc.c    inode numbers
  *   dir.c htree.c ...   directories                                  namei.c     operations on names
  *   symlink.c xattr.c   short texts of inodes                        inline.c    data in inodes
  *   group.c balloc.c    group descriptors, bitmaps, blocks           map.c ...   where a file's blocks lie
- *   truncate.c orphan.c files that shrink and go                     file.c      bytes of files
+ *   truncate.c orphan.c files that shrink and go                     file.c ...   open files, their bytes
  *
  * Each change of an inode in memory is copied into its block in the same handle, so a commit always holds
  * a whole operation, and there is no list of changed inodes.
@@ -81,7 +81,7 @@ struct ext4_super {
 	struct ext4_group *group;        /* [I] array; its owner is group.c */
 	struct tree zones;               /* [I] zone.c's own */
 	uint64_t free_blocks, free_inodes, dirs; /* [a] sums over the groups, kept by who changes a group */
-	struct spinlock space_lock;      /* balloc.c */
+	struct spinlock space_lock;      /* bfree.c, reserve.c */
 	struct list freed;               /* [space_lock] blocks whose freeing is durable, or failed */
 	struct list reserves;            /* [space_lock] of inodes: blocks set aside */
 	uint64_t freeing;                /* [a] blocks that are free, but not for others yet */
@@ -136,7 +136,7 @@ struct ext4_inode {
 	journal_tid sync_tid, datasync_tid; /* [m] transactions of the last change, of the last that matters to fdatasync() */
 	struct { uint32_t first, count, pending; } delayed; /* [m] blocks at the end that have no place yet (delayed.c) */
 	bool map_is_checked;             /* [m] the root of the extent tree was */
-	struct {                         /* balloc.c: blocks set aside for the file's growth */
+	struct {                         /* reserve.c: blocks set aside for the file's growth */
 		struct list link;        /* while there are any */
 		uint64_t block;
 		uint32_t len;
@@ -148,7 +148,7 @@ static inline struct ext4_inode *ext4_of(const struct inode *inode)
 	return container_of((struct inode *)(uintptr_t)inode, struct ext4_inode, inode);
 }
 
-/* ---- super.c ---- */
+/* ---- mount.c, super.c ---- */
 
 /*
  * Damage was found: a line in the log with its place, the superblock notes it, and the file system turns
@@ -254,7 +254,7 @@ struct ext4_group {
 	struct ext4_disk_group *desc;    /* [g] in it */
 	uint64_t block_bitmap, inode_bitmap, inode_table; /* [I] blocks, checked */
 	uint32_t free_blocks, free_inodes, dirs, itable_unused; /* [g] as in the descriptor; read without it as hints */
-	/* balloc.c's, once the group was used: */
+	/* space.c's, once the group was used: */
 	struct buffer *bitmap;           /* [g] of blocks, held */
 	uint8_t *taken;                  /* [g] what is used or nobody may take yet; NULL: not there */
 	uint32_t available;              /* [g] free in `taken` */
@@ -280,7 +280,7 @@ static inline uint64_t ext4_group_first_block(const struct ext4_super *s, uint32
 	return s->first_data_block + (uint64_t)group * s->blocks_per_group;
 }
 
-/* ---- balloc.c (blocks) ---- */
+/* ---- balloc.c, bfree.c (blocks) ---- */
 
 /*
  * Up to *count blocks in a row, at `goal` or near it: 0, *block and *count, -ENOSPC. EXT4_CREDITS_BALLOC. The inode's block
@@ -331,7 +331,7 @@ int ext4_orphan_add(struct ext4_handle *h, struct ext4_inode *i);    /* harmless
 int ext4_orphan_remove(struct ext4_handle *h, struct ext4_inode *i); /* harmless when it is not */
 void ext4_orphan_forget(struct ext4_inode *i); /* it leaves memory, listed or not: nothing can be written any more */
 
-/* ---- file.c, fallocate.c ---- */
+/* ---- file.c, bytes.c, fallocate.c ---- */
 
 extern const struct file_ops ext4_file_ops;
 void ext4_bytes_init(struct ext4_inode *i);                 /* of a regular file that came into memory */

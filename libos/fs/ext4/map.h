@@ -1,5 +1,5 @@
 /*
- * Changing where a file's bytes lie, for file.c, fallocate.c, truncate.c. See map.c; ext4.h has the rest.
+ * Changing where a file's bytes lie, for bytes.c, fallocate.c, truncate.c. See map.c; ext4.h has the rest.
  *
  * The root of the map is in the inode, which these functions leave to the caller to write: before its handle ends, and before
  * it is restarted, which map_renew() sees to.
@@ -8,6 +8,19 @@
 #define EXT4_MAP_H
 
 #include "extent.h"
+
+/* Blocks that [offset, offset + len) touches, as far as a file can have them. */
+struct map_blocks {
+	uint32_t first, count;
+};
+
+static inline struct map_blocks map_blocks_of(const struct ext4_inode *i, int64_t offset, int64_t len)
+{
+	unsigned shift = extent_super(i)->block_shift;
+	uint64_t first = (uint64_t)offset >> shift, last = ((uint64_t)offset + (uint64_t)len - 1) >> shift;
+
+	return (struct map_blocks){ (uint32_t)first, (uint32_t)(MIN(last, UINT32_MAX - 1) - first + 1) };
+}
 
 /* As ext4_map_make(), without writing the inode. */
 int map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,

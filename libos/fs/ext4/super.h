@@ -1,4 +1,4 @@
-/* Between the files that make a mounted file system: super.c, geometry.c, features.c, recognise.c, recovery.c. */
+/* Between the files that make a mounted file system: mount.c, super.c, geometry.c, features.c, recognise.c, recovery.c. */
 #ifndef EXT4_SUPER_H
 #define EXT4_SUPER_H
 
@@ -34,6 +34,12 @@ int ext4_super_write(struct ext4_super *s);
 /* Changes it in a transaction of its own, which is durable on return: from then on the log makes up for a torn one. */
 int ext4_super_commit(struct ext4_super *s, void (*change)(struct ext4_super *s));
 void ext4_super_mark_clean(struct ext4_super *s); /* such a change: the last one */
+/*
+ * The mount, as the disk tells it: how often, when last. With a journal the state stays clean, and the flag that says
+ * so is in its place before anything else is committed, since Linux asks it whether there is a log.
+ */
+int ext4_super_write_mounted(struct ext4_super *s);
+extern const struct super_ops ext4_super_ops;
 /* inode.c. An inode that is in no cache, from the disk's: 0, -EUCLEAN, -ENOMEM. */
 int ext4_inode_load(struct ext4_super *s, uint32_t ino, const struct ext4_disk_inode *raw, unsigned flags,
 		    struct ext4_inode *i);

@@ -193,7 +193,7 @@ static int block_release(struct ext4_handle *h, struct ext4_inode *i, struct buf
 	return 0;
 }
 
-/* What was set aside for the inode is its map's (balloc.c). */
+/* What was set aside for the inode is its map's (reserve.c). */
 static int find_block(struct ext4_handle *h, struct ext4_inode *i, uint64_t *block)
 {
 	uint32_t count = 1;
