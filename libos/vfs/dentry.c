@@ -8,6 +8,10 @@
  * A dentry has a reference to its parent, so the way up from any that is held is held, too. When a directory is
  * removed, what is remembered below it (the names that it has not) goes as well: else its inode would stay.
  *
+ * A directory has one name in memory at a time. No healthy file system has a second one for it, but a damaged or hostile
+ * disk may lead to a directory from two places, or from below itself; then there would be no order in which the locks
+ * of directories can be taken, and no end of the way up. So a lookup refuses the second name as long as there is the first.
+ *
  * Locks: tree_lock for everything here; a name comes and goes, and changes its inode, only under its
  * directory's lock as well, so that cache and file system agree.
  */
@@ -87,12 +91,41 @@ static struct dentry *dentry_new(struct dentry *dir, struct super *s, const char
 	return d;
 }
 
+/* False: it is a directory that has a name already. */
+static bool lead_to_locked(struct dentry *d, struct inode *inode)
+{
+	if (inode_is_dir(inode)) {
+		if (inode->named)
+			return false;
+		inode->named = true;
+	}
+	d->inode = inode;
+	return true;
+}
+
+/* The dentry goes, and with it its name for the inode. */
+static void lead_nowhere_locked(struct dentry *d)
+{
+	if (d->inode && inode_is_dir(d->inode))
+		d->inode->named = false;
+}
+
+static bool lead_to(struct dentry *d, struct inode *inode)
+{
+	bool ok;
+
+	spin_lock(&tree_lock);
+	ok = lead_to_locked(d, inode);
+	spin_unlock(&tree_lock);
+	return ok;
+}
+
 struct dentry *dentry_root(struct super *s)
 {
 	struct dentry *d = dentry_new(NULL, s, "/", 1);
 
 	if (d)
-		d->inode = s->root;
+		lead_to(d, s->root);
 	return d;
 }
 
@@ -107,6 +140,7 @@ void dentry_get(struct dentry *d)
 static void take_out_locked(struct dentry *d)
 {
 	assert(!d->refs);
+	lead_nowhere_locked(d);
 	list_remove(&d->hash);
 	list_remove(&d->sibling);
 	list_remove(&d->lru);
@@ -120,6 +154,7 @@ static struct dentry *put_locked(struct dentry *d)
 	if (--d->refs)
 		return NULL;
 	if (!list_is_linked(&d->hash)) {
+		lead_nowhere_locked(d);
 		list_remove(&d->sibling);
 		return d;
 	}
@@ -181,6 +216,30 @@ static void insert_locked(struct dentry *d)
 	list_push_front(bucket_of(d->name_hash), &d->hash);
 }
 
+/* A new dentry for what was found; `inode` NULL: nothing. Its reference is taken over. */
+static int remember(struct dentry *dir, const struct vfs_name *n, struct inode *inode, struct dentry **out)
+{
+	struct dentry *d = dentry_new(dir, dir->super, n->text, n->len);
+	const struct super_ops *ops = dir->super->ops;
+	int error = d ? 0 : -ENOMEM;
+
+	if (d && inode && !lead_to(d, inode))
+		error = ops->aliased ? ops->aliased(dir->inode, inode) : -EUCLEAN;
+	if (error) {
+		if (inode)
+			inode_put(inode);
+		dentry_put(d);
+		return error;
+	}
+	if (!dir->inode->transient) {
+		spin_lock(&tree_lock);
+		insert_locked(d);
+		spin_unlock(&tree_lock);
+	}
+	*out = d;
+	return 0;
+}
+
 int dentry_lookup_locked(struct dentry *dir, const struct vfs_name *n, struct dentry **out)
 {
 	struct inode *inode = NULL;
@@ -194,19 +253,7 @@ int dentry_lookup_locked(struct dentry *dir, const struct vfs_name *n, struct de
 	error = dir->inode->ops->lookup(dir->inode, n, &inode);
 	if (error && error != -ENOENT)
 		return error;
-	*out = dentry_new(dir, dir->super, n->text, n->len);
-	if (!*out) {
-		if (inode)
-			inode_put(inode);
-		return -ENOMEM;
-	}
-	(*out)->inode = inode;
-	if (dir->inode->transient)
-		return 0;
-	spin_lock(&tree_lock);
-	insert_locked(*out);
-	spin_unlock(&tree_lock);
-	return 0;
+	return remember(dir, n, inode, out);
 }
 
 int dentry_lookup(struct dentry *dir, const struct vfs_name *n, struct dentry **out)
@@ -224,10 +271,13 @@ int dentry_lookup(struct dentry *dir, const struct vfs_name *n, struct dentry **
 
 void dentry_attach(struct dentry *d, struct inode *inode)
 {
+	bool is_first;
+
 	inode_get(inode);
 	spin_lock(&tree_lock);
 	assert(!d->inode);
-	d->inode = inode;
+	is_first = lead_to_locked(d, inode);
+	assert(is_first);
 	spin_unlock(&tree_lock);
 }
 
@@ -333,17 +383,6 @@ bool dentry_is_above(struct dentry *above, struct dentry *d)
 	spin_lock(&tree_lock);
 	for (; d && !found; d = d->parent)
 		found = d == above;
-	spin_unlock(&tree_lock);
-	return found;
-}
-
-bool dentry_lies_in(struct dentry *d, const struct inode *dir)
-{
-	bool found = false;
-
-	spin_lock(&tree_lock);
-	for (; d && !found; d = d->parent)
-		found = d->inode == dir;
 	spin_unlock(&tree_lock);
 	return found;
 }

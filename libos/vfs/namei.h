@@ -54,7 +54,6 @@ void dentry_move(struct dentry *d, struct dentry *to_dir, struct dentry *target)
 void dentry_exchange(struct dentry *a, struct dentry *b);
 struct dentry *dentry_nameless(struct dentry *dir, struct inode *inode); /* O_TMPFILE: takes the inode over */
 bool dentry_is_above(struct dentry *above, struct dentry *d);            /* or the same; rename_lock is held */
-bool dentry_lies_in(struct dentry *d, const struct inode *dir);          /* or is it; rename_lock is held */
 void dentries_forget(struct super *s);                   /* what nobody uses of a file system */
 
 /* ---- mount.c ---- */

@@ -54,12 +54,12 @@ static int rename_flags(struct place *from, struct place *to, unsigned flags)
 	return 0;
 }
 
-/* A directory must not come to lie in itself, nor replace one that it lies in, by whatever name a damaged disk has it. */
+/* A directory must not come to lie in itself, nor replace one that it lies in. */
 static int rename_ancestry(struct place *from, struct place *to, unsigned flags)
 {
-	if (dentry_lies_in(to->dir.dentry, from->d->inode))
+	if (dentry_is_above(from->d, to->dir.dentry))
 		return -EINVAL;
-	if (dentry_lies_in(from->dir.dentry, to->d->inode))
+	if (dentry_is_above(to->d, from->dir.dentry))
 		return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
 	return 0;
 }

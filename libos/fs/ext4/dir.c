@@ -171,6 +171,12 @@ int ext4_lookup(struct inode *inode, const struct vfs_name *n, struct inode **ou
 	return 0;
 }
 
+int ext4_dir_aliased(struct inode *dir, struct inode *found)
+{
+	return ext4_damaged(ext4_super_of(dir), "directory", (uint32_t)found->ino, 0,
+			    "it has a second name, in directory %u", (uint32_t)dir->ino);
+}
+
 bool ext4_dir_is_empty(struct inode *inode)
 {
 	struct ext4_inode *dir = ext4_of(inode);

@@ -104,17 +104,48 @@ TEST(ext4_a_name_of_an_inode_without_links_deletes_nothing)
 	CHECK_EQ(testdisk_shell("debugfs -R 'cat f' disk 2>/dev/null | grep -q hello"), 0);
 }
 
+/* Mounts the disk with a link of the directory `of`: what a walk to `first` and then one to `second` say. */
+static bool walks_say(const char *link, const char *first, int error, const char *second, int then)
+{
+	struct path p;
+	bool ok;
+
+	if (!testdisk_make(DEBIAN_12, 8, "mkdir -p a/b/d c; touch a/f") || testdisk_shell(link) || !testdisk_load(8) ||
+	    testdisk_mount(0, NULL))
+		return false;
+	ok = vfs_walk(NULL, first, 0, &p) == error;
+	if (!error)
+		path_put(&p);
+	ok = ok && vfs_walk(NULL, second, 0, &p) == then;
+	if (!then)
+		path_put(&p);
+	return testdisk_unmount() == 0 && ok;
+}
+
+TEST(ext4_a_directory_is_found_under_one_name)
+{
+	CHECK(walks_say("debugfs -w -R 'link a a/b/c' disk", "/t/a/b/c", -EUCLEAN, "/t/a/b", 0));
+	CHECK(walks_say("debugfs -w -R 'link / a/root' disk", "/t/a/root", -EUCLEAN, "/t/a", 0));
+	CHECK(walks_say("debugfs -w -R 'link a/b c/b' disk", "/t/a/b/d", 0, "/t/c/b", -EUCLEAN));
+	CHECK(walks_say("debugfs -w -R 'link a/b c/b' disk", "/t/c/b/d", 0, "/t/a/b", -EUCLEAN));
+	CHECK(walks_say("debugfs -w -R 'link a/f c/f' disk", "/t/a/f", 0, "/t/c/f", 0));
+}
+
 TEST(ext4_a_directory_that_lies_in_itself_is_not_moved)
 {
-	CHECK(testdisk_make(DEBIAN_12, 8, "mkdir -p a/b; touch a/f"));
-	CHECK_EQ(testdisk_shell("debugfs -w -R 'link a a/b/c' disk"), 0);
-	CHECK(testdisk_load(8));
-	CHECK_EQ(testdisk_mount(0, NULL), 0);
-	CHECK_EQ(vfs_rename(NULL, "/t/a/b/c", NULL, "/t/a/d", 0), -EINVAL);
-	CHECK_EQ(vfs_rename(NULL, "/t/a/b", NULL, "/t/a/b/c", 0), -EINVAL);
-	CHECK_EQ(vfs_rename(NULL, "/t/a/f", NULL, "/t/a/b/c", 0), -ENOTEMPTY);
-	CHECK_EQ(vfs_unlink(NULL, "/t/a/b/c", true), -ENOTEMPTY);
-	CHECK_EQ(testdisk_unmount(), 0);
+	static const struct { const char *from, *to; } moves[] = {
+		{ "/t/a/b/c", "/t/a/d" }, { "/t/a/b", "/t/a/b/c" }, { "/t/a/f", "/t/a/b/c" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(moves); i++) {
+		CHECK(testdisk_make(DEBIAN_12, 8, "mkdir -p a/b; touch a/f"));
+		CHECK_EQ(testdisk_shell("debugfs -w -R 'link a a/b/c' disk"), 0);
+		CHECK(testdisk_load(8));
+		CHECK_EQ(testdisk_mount(0, NULL), 0);
+		CHECK_EQ(vfs_rename(NULL, moves[i].from, NULL, moves[i].to, 0), -EUCLEAN);
+		CHECK_EQ(vfs_unlink(NULL, "/t/a/b/c", true), -EUCLEAN);
+		CHECK_EQ(testdisk_unmount(), 0);
+	}
 }
 
 /* ---- attributes ---- */

@@ -348,6 +348,7 @@ int ext4_sync_data(struct ext4_super *s);                   /* all files' dirty 
 int ext4_lookup(struct inode *dir, const struct vfs_name *n, struct inode **out);
 int ext4_iterate(struct inode *dir, struct dir_sink *s, uint64_t *position);
 bool ext4_dir_is_empty(struct inode *dir);
+int ext4_dir_aliased(struct inode *dir, struct inode *found); /* as super_ops.aliased */
 int ext4_dir_parent(struct ext4_inode *dir, uint32_t *ino); /* ".." */
 
 /* ---- symlink.c, xattr.c, inline.c ---- */

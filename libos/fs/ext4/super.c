@@ -364,5 +364,5 @@ static int ext4_remount(struct super *vfs, uint32_t flags, const char *text)
 
 const struct super_ops ext4_super_ops = {
 	.statfs = ext4_statfs, .sync = ext4_sync, .remount = ext4_remount, .unmount = ext4_unmount,
-	.trim = ext4_trim,
+	.trim = ext4_trim, .aliased = ext4_dir_aliased,
 };

@@ -2,6 +2,8 @@
  * Names changed by several threads in the same directories. Each thread has names of its own, which nobody else touches,
  * and knows at the end which of them there are; and all fight for some names in common. Then e2fsck judges.
  *
+ * And disks on which directories have two names, whose locks have no order: whoever acts there must come to an end.
+ *
  * Runs on one hart with all tests; "unit ext4_threads" runs it on two and four as well.
  */
 #include <stdio.h>
@@ -163,4 +165,53 @@ TEST(ext4_threads_change_names_in_the_same_directories)
 			CHECK(is_as_known(&workers[i]));
 		CHECK_EQ(testdisk_unmount(), 0);
 	}
+}
+
+/* ---- directories with two names ---- */
+
+struct act {
+	const char *path, *to; /* to NULL: rmdir */
+};
+
+/* Each pair locks the same two directories, the other one first, if it takes the disk's word for what lies where. */
+static const struct act acts[2][4] = {
+	{ { "/t/a/b", NULL }, { "/t/e/c", NULL }, { "/t/d/g", NULL }, { "/t/a/f", "/t/a/b/f" } },
+	{ { "/t/a/b/loop", NULL }, { "/t/d/c/f", "/t/e/f" }, { "/t/e/g/f", "/t/d/f" }, { "/t/a/b/loop/b", "/t/a/b/b" } },
+};
+
+struct actor {
+	struct thread *thread;
+	const struct act *acts;
+	unsigned refused;
+};
+
+static void act_on_and_on(void *arg)
+{
+	struct actor *a = arg;
+
+	for (unsigned i = 0; i < STEPS; i++) {
+		const struct act *what = &a->acts[i % 4];
+		int error = what->to ? vfs_rename(NULL, what->path, NULL, what->to, 0) : vfs_unlink(NULL, what->path, true);
+
+		a->refused += error == -EUCLEAN;
+	}
+}
+
+TEST(ext4_threads_come_to_an_end_where_directories_have_two_names)
+{
+	static const struct thread_attr attr = { .name = "acts", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	struct actor actors[2] = { { .acts = acts[0] }, { .acts = acts[1] } };
+
+	CHECK(testdisk_make(DEBIAN_12, 8, "mkdir -p a/b d/c e/g; touch a/f a/b/h d/c/f e/g/f"));
+	CHECK_EQ(testdisk_shell("for i in 'a a/b/loop' 'd/c e/c' 'e/g d/g'; do debugfs -w -R \"link $i\" disk; done"), 0);
+	CHECK(testdisk_load(8));
+	CHECK_EQ(testdisk_mount(0, NULL), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(thread_create(&attr, act_on_and_on, &actors[i], 0, &actors[i].thread), 0);
+		thread_start(actors[i].thread);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		thread_join(actors[i].thread);
+	CHECK(actors[0].refused + actors[1].refused > 0);
+	CHECK_EQ(testdisk_unmount(), 0);
 }

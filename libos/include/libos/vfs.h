@@ -13,7 +13,8 @@
  * Names and errnos are Linux's. All functions: threads; they may wait for a disk (libos/file.h).
  *
  * Locks, in order: rename_lock, the locks of directories (an ancestor before a descendant, else by
- * address), a file's lock, tree_lock (a spinlock: the name cache, mounts, and all counts of them).
+ * address), a file's lock, tree_lock (a spinlock: the name cache, mounts, and all counts of them). That directories
+ * are a tree does not depend on the disk: one that has a name in memory is not found under another (dentry.c).
  */
 #ifndef LIBOS_VFS_H
 #define LIBOS_VFS_H
@@ -108,6 +109,7 @@ struct inode {
 	uint64_t blocks;               /* [i] of 512 bytes */
 	struct abi_timespec atime, mtime, ctime, btime; /* [i] */
 	bool dead;                     /* [i] a directory that has been removed */
+	bool named;                    /* [tree_lock] a directory that a name in memory leads to */
 	bool transient;                /* [I] a directory whose names come and go by themselves: none is remembered */
 	bool linkable;                 /* [i] O_TMPFILE: it may get its first name */
 	bool immutable, append_only;   /* [I] flags that some file systems have */
@@ -141,6 +143,8 @@ struct super_ops {
 	 * Tells the disk which of the bytes [from, from + len) nobody uses, in runs of at least `least`: how many bytes. NULL: it cannot.
 	 */
 	int (*trim)(struct super *s, uint64_t from, uint64_t len, uint64_t least, uint64_t *trimmed);
+	/* A lookup in `dir` found a directory that has another name, or is the root: the errno. NULL: -EUCLEAN. */
+	int (*aliased)(struct inode *dir, struct inode *found);
 	void (*unmount)(struct super *s);     /* no inode has a reference any more */
 };
 
