@@ -179,16 +179,28 @@ int ext4_iget(struct ext4_super *s, uint32_t ino, unsigned flags, struct ext4_in
 	return 0;
 }
 
+/* Without waiting, since the caller has a handle, and who is on his way out may wait for the end of that. */
+static bool insert_if_absent(struct ext4_super *s, struct ext4_inode *i)
+{
+	bool absent;
+
+	spin_lock(&s->icache_lock);
+	absent = !find_locked(s, (uint32_t)i->inode.ino);
+	if (absent)
+		insert_locked(s, i);
+	spin_unlock(&s->icache_lock);
+	return absent;
+}
+
 struct ext4_inode *ext4_inode_new(struct ext4_super *s, const struct inode *dir, uint32_t ino, uint32_t mode)
 {
-	bool fresh;
-	struct ext4_inode *i = find_or_insert(s, ino, &fresh);
+	struct ext4_inode *i = inode_alloc(s, ino);
 
 	if (!i)
 		return NULL;
-	if (!fresh) { /* the bitmap says free, and yet it is in use */
+	if (!insert_if_absent(s, i)) { /* the bitmap says free, and yet it is in use */
 		ext4_damaged(s, "inode", ino, 0, "it is in use, but its bitmap says that it is free");
-		inode_put(&i->inode);
+		inode_free(i);
 		return NULL;
 	}
 	inode_init(&i->inode, s->vfs, dir, mode);
