@@ -133,6 +133,7 @@ int vfs_link(const struct path *of, const struct path *base, const char *text)
 	if (!error) {
 		dentry_attach(p.d, inode);
 		inode->linkable = false;
+		inode_got_name(inode);
 		notify_inode(inode, NOTIFY_ATTRIB);
 		notify_name(place_dir(&p), &p.last, NOTIFY_CREATE, false);
 	}
@@ -188,10 +189,15 @@ static int unlink_dots(const struct place *p, bool directory)
 
 static int remove_name(const struct place *p, bool directory)
 {
-	int error = place_dir(p)->ops->unlink(place_dir(p), &p->last, p->d->inode);
+	struct inode *inode = p->d->inode;
+	int error = removal_begin(inode->super);
 
+	if (!error) {
+		error = place_dir(p)->ops->unlink(place_dir(p), &p->last, inode);
+		removal_end(inode->super, inode);
+	}
 	if (error && directory)
-		p->d->inode->dead = false;
+		inode->dead = false;
 	return error;
 }
 

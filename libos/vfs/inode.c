@@ -3,7 +3,8 @@
 #include <core/errno.h>
 #include <core/time.h>
 #include <libos/notify.h>
-#include <libos/vfs.h>
+
+#include "namei.h"
 
 #define DAY_S 86400
 
@@ -40,6 +41,42 @@ struct inode *inode_get(struct inode *inode)
 	return inode;
 }
 
+/*
+ * A file system that turns read-only says so first and asks for nameless inodes then; whoever may make one counts first and asks
+ * whether it is read-only then. So one of both sees the other, and an inode that must be deleted at its end can be.
+ */
+int removal_begin(struct super *s)
+{
+	__atomic_fetch_add(&s->nameless, 1, __ATOMIC_SEQ_CST);
+	if (!(__atomic_load_n(&s->flags, __ATOMIC_SEQ_CST) & MS_RDONLY))
+		return 0;
+	__atomic_fetch_sub(&s->nameless, 1, __ATOMIC_RELEASE);
+	return -EROFS;
+}
+
+/* An inode without a name takes the count over. */
+void removal_end(struct super *s, struct inode *inode)
+{
+	if (!inode || inode->nlink || __atomic_exchange_n(&inode->nameless, 1, __ATOMIC_RELAXED))
+		__atomic_fetch_sub(&s->nameless, 1, __ATOMIC_RELEASE);
+}
+
+void inode_got_name(struct inode *inode)
+{
+	if (__atomic_exchange_n(&inode->nameless, 0, __ATOMIC_RELAXED))
+		__atomic_fetch_sub(&inode->super->nameless, 1, __ATOMIC_RELEASE);
+}
+
+void inode_end(struct inode *inode)
+{
+	struct super *s = inode->super;
+	uint32_t nameless = inode->nameless;
+
+	inode->ops->forget(inode);
+	if (nameless)
+		__atomic_fetch_sub(&s->nameless, 1, __ATOMIC_RELEASE);
+}
+
 void inode_put(struct inode *inode)
 {
 	uint32_t before;
@@ -51,7 +88,7 @@ void inode_put(struct inode *inode)
 	before = __atomic_fetch_sub(&inode->refs, 1, __ATOMIC_ACQ_REL);
 	assert(before > 0);
 	if (before == 1)
-		inode->ops->forget(inode);
+		inode_end(inode);
 }
 
 static int time_compare(const struct abi_timespec *a, const struct abi_timespec *b)

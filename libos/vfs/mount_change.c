@@ -129,25 +129,56 @@ static uint32_t writers_of(const struct super *s)
 
 	list_for_each(m, &mounts, link) {
 		if (m->super == s)
-			writers += __atomic_load_n(&m->writers, __ATOMIC_RELAXED);
+			writers += __atomic_load_n(&m->writers, __ATOMIC_SEQ_CST);
 	}
 	return writers;
+}
+
+/* Open files that may be written to, and inodes that are to be deleted at their end. */
+static bool is_in_use(const struct super *s)
+{
+	return writers_of(s) || __atomic_load_n(&s->nameless, __ATOMIC_SEQ_CST);
+}
+
+/* Who opens a file for writing, or takes a name away, at the same time is seen here, or sees the flag (inode.c). */
+static int stop_writing(struct super *s)
+{
+	if (is_in_use(s))
+		return -EBUSY;
+	__atomic_fetch_or(&s->flags, MS_RDONLY, __ATOMIC_SEQ_CST);
+	if (!is_in_use(s))
+		return 0;
+	__atomic_fetch_and(&s->flags, ~MS_RDONLY, __ATOMIC_SEQ_CST);
+	return -EBUSY;
 }
 
 static int remount_super(struct super *s, uint32_t flags, const char *options)
 {
 	bool turns = flags & MS_RDONLY && !(s->flags & MS_RDONLY);
-	int error = 0;
+	int error = turns ? stop_writing(s) : 0;
 
-	if (turns && writers_of(s))
-		return -EBUSY;
+	if (error)
+		return error;
 	if (turns && s->ops->sync)
 		error = s->ops->sync(s);
 	if (!error && s->ops->remount)
 		error = s->ops->remount(s, flags & SUPER_FLAGS, options);
 	if (!error)
-		s->flags = flags & SUPER_FLAGS;
+		__atomic_store_n(&s->flags, flags & SUPER_FLAGS, __ATOMIC_SEQ_CST);
+	else if (turns)
+		__atomic_fetch_and(&s->flags, ~MS_RDONLY, __ATOMIC_SEQ_CST);
 	return error;
+}
+
+/* For this view alone: only its own open files count. */
+static int remount_view(struct mount *m, uint32_t flags)
+{
+	uint32_t old = __atomic_exchange_n(&m->flags, flags & MOUNT_FLAGS, __ATOMIC_SEQ_CST);
+
+	if (!(flags & ~old & MS_RDONLY) || !__atomic_load_n(&m->writers, __ATOMIC_SEQ_CST))
+		return 0;
+	__atomic_store_n(&m->flags, old, __ATOMIC_SEQ_CST);
+	return -EBUSY;
 }
 
 int vfs_remount(const struct path *at, uint32_t flags, const char *options, bool mount_only)
@@ -159,10 +190,10 @@ int vfs_remount(const struct path *at, uint32_t flags, const char *options, bool
 	if (!is_mounted(at))
 		error = -EINVAL;
 	else if (mount_only)
-		error = flags & MS_RDONLY && !(m->flags & MS_RDONLY) && m->writers ? -EBUSY : 0;
+		error = remount_view(m, flags);
 	else
 		error = remount_super(m->super, flags, options);
-	if (!error)
+	if (!error && !mount_only)
 		__atomic_store_n(&m->flags, flags & MOUNT_FLAGS, __ATOMIC_RELAXED);
 	mutex_unlock(&mount_lock);
 	return error;

@@ -201,6 +201,34 @@ TEST(mount_read_only_and_back)
 	CHECK_EQ(unmount("/m"), 0);
 }
 
+/* Their end is a write, so what keeps them in use keeps the file system writable. */
+TEST(mount_stays_writable_for_what_has_no_name)
+{
+	struct path held;
+	struct file *f;
+
+	begin();
+	CHECK_EQ(vfs_open(NULL, "/m/f", O_CREAT | O_RDWR, 0644, &f), 0);
+	file_put(f);
+	CHECK_EQ(vfs_open(NULL, "/m/f", O_RDONLY, 0, &f), 0);
+	CHECK_EQ(vfs_unlink(NULL, "/m/f", false), 0);
+	CHECK_EQ(remount("/m", MS_RDONLY, false), -EBUSY);
+	CHECK_EQ(dir("/m/new"), 0);
+	CHECK_EQ(remount("/m", MS_RDONLY, true), 0);
+	CHECK_EQ(remount("/m", 0, true), 0);
+	file_put(f);
+	held = at("/m/b");
+	CHECK_EQ(vfs_rename(NULL, "/m/new", NULL, "/m/b", 0), 0);
+	CHECK_EQ(remount("/m", MS_RDONLY, false), -EBUSY);
+	path_put(&held);
+	CHECK_EQ(vfs_open(NULL, "/m", O_TMPFILE | O_RDWR, 0644, &f), 0);
+	CHECK_EQ(vfs_link(file_path(f), NULL, "/m/f"), 0);
+	file_put(f);
+	CHECK_EQ(remount("/m", MS_RDONLY, false), 0);
+	CHECK_EQ(vfs_unlink(NULL, "/m/f", false), -EROFS);
+	CHECK_EQ(unmount("/m"), 0);
+}
+
 TEST(mount_flags_mean_something)
 {
 	struct abi_statfs st;

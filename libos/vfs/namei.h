@@ -56,6 +56,14 @@ struct dentry *dentry_nameless(struct dentry *dir, struct inode *inode); /* O_TM
 bool dentry_is_above(struct dentry *above, struct dentry *d);            /* or the same; rename_lock is held */
 void dentries_forget(struct super *s);                   /* what nobody uses of a file system */
 
+/* ---- inode.c ---- */
+
+/* Around what may take an inode's last name (or makes one without): 0, or -EROFS. `inode` NULL: none has lost any. */
+int removal_begin(struct super *s);
+void removal_end(struct super *s, struct inode *inode);
+void inode_got_name(struct inode *inode);                /* its first, perhaps */
+void inode_end(struct inode *inode);                     /* the last reference is gone */
+
 /* ---- mount.c ---- */
 
 /* The topmost mount over a path, which is put and replaced by that mount's root. */

@@ -203,5 +203,5 @@ void notify_inode_put_now(struct inode *inode)
 	if (left)
 		watches_free(&gone);
 	else
-		inode->ops->forget(inode);
+		inode_end(inode);
 }

@@ -26,6 +26,22 @@ static bool is_writer(const struct path *p, uint32_t flags)
 	return (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH) && inode_kind(path_inode(p)) == S_IFREG;
 }
 
+/* It counts before it asks: who makes the mount read-only says so before he looks at the count. */
+static int writer_begin(const struct path *p)
+{
+	__atomic_fetch_add(&p->mount->writers, 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!path_is_read_only(p))
+		return 0;
+	__atomic_fetch_sub(&p->mount->writers, 1, __ATOMIC_RELEASE);
+	return -EROFS;
+}
+
+static void writer_end(const struct path *p)
+{
+	__atomic_fetch_sub(&p->mount->writers, 1, __ATOMIC_RELEASE);
+}
+
 /* `was` is the file's address, the name of its locks' owner. */
 static void place_release(struct file_place *place, const void *was)
 {
@@ -33,7 +49,7 @@ static void place_release(struct file_place *place, const void *was)
 
 	lock_forget(path_inode(&l->path), was);
 	if (is_writer(&l->path, l->flags))
-		__atomic_fetch_sub(&l->path.mount->writers, 1, __ATOMIC_RELAXED);
+		writer_end(&l->path);
 	if (!(l->flags & O_PATH))
 		notify_path(&l->path, (l->flags & O_ACCMODE) == O_RDONLY ? NOTIFY_CLOSE_NOWRITE : NOTIFY_CLOSE_WRITE);
 	path_put(&l->path);
@@ -136,7 +152,12 @@ int open_inode(const struct path *p, uint32_t flags, struct file **out)
 
 	if (!l)
 		return -ENOMEM;
-	error = file_of(path_inode(p), flags & kept, out);
+	error = is_writer(p, flags) ? writer_begin(p) : 0;
+	if (!error) {
+		error = file_of(path_inode(p), flags & kept, out);
+		if (error && is_writer(p, flags))
+			writer_end(p);
+	}
 	if (error) {
 		kfree(l);
 		return error;
@@ -145,8 +166,6 @@ int open_inode(const struct path *p, uint32_t flags, struct file **out)
 	l->path = *p;
 	l->flags = flags;
 	l->place.ops = &place_ops;
-	if (is_writer(p, flags))
-		__atomic_fetch_add(&p->mount->writers, 1, __ATOMIC_RELAXED);
 	(*out)->place = &l->place;
 	if ((*out)->ops->opened)
 		(*out)->ops->opened(*out);

@@ -78,6 +78,20 @@ static int open_create(const struct path *base, const char *text, uint32_t flags
 	return ret < 0 ? ret : 0;
 }
 
+static int make_nameless(struct inode *dir, uint32_t mode, struct inode **out)
+{
+	int error;
+
+	if (!dir->ops->make)
+		return -EOPNOTSUPP;
+	error = removal_begin(dir->super);
+	if (error)
+		return error;
+	error = dir->ops->make(dir, S_IFREG | (mode & 07777 & ~vfs_context()->umask), 0, NULL, out);
+	removal_end(dir->super, error ? NULL : *out);
+	return error;
+}
+
 static int open_nameless(const struct path *base, const char *text, uint32_t flags, uint32_t mode, struct path *found)
 {
 	struct inode *dir, *inode;
@@ -88,9 +102,7 @@ static int open_nameless(const struct path *base, const char *text, uint32_t fla
 	dir = path_inode(found);
 	error = dir_may_change(found);
 	if (!error)
-		error = dir->ops->make ? dir->ops->make(dir, S_IFREG | (mode & 07777 & ~vfs_context()->umask), 0,
-							NULL, &inode)
-				       : -EOPNOTSUPP;
+		error = make_nameless(dir, mode, &inode);
 	if (!error) {
 		struct dentry *d = dentry_nameless(found->dentry, inode);
 

@@ -101,23 +101,36 @@ static int rename_checks(struct place *from, struct place *to, unsigned flags)
 	return !error && !place_dir(from)->ops->rename ? -EPERM : error;
 }
 
-static int rename_act(struct place *from, struct place *to, bool exchange)
+/* In the file system. A directory that is replaced is dead before it goes. */
+static int rename_inodes(struct place *from, struct place *to, bool exchange)
 {
 	struct inode *source = from->d->inode, *target = to->d->inode;
-	int error = 0;
+	bool kills = target && !exchange && inode_is_dir(target);
+	int error = removal_begin(source->super);
 
-	if (source == target)
-		return 0; /* two names of one file: POSIX says that nothing happens */
-	if (target && !exchange && inode_is_dir(target))
+	if (error)
+		return error;
+	if (kills)
 		error = dir_kill(target);
 	if (!error)
 		error = place_dir(from)->ops->rename(place_dir(from), &from->last, source, place_dir(to), &to->last,
 						  target, exchange);
-	if (error) {
-		if (target && !exchange && inode_is_dir(target))
-			target->dead = false;
+	if (error && kills)
+		target->dead = false;
+	removal_end(source->super, target);
+	return error;
+}
+
+static int rename_act(struct place *from, struct place *to, bool exchange)
+{
+	struct inode *source = from->d->inode, *target = to->d->inode;
+	int error;
+
+	if (source == target)
+		return 0; /* two names of one file: POSIX says that nothing happens */
+	error = rename_inodes(from, to, exchange);
+	if (error)
 		return error;
-	}
 	if (exchange)
 		dentry_exchange(from->d, to->d);
 	else

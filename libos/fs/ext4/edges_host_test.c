@@ -88,6 +88,43 @@ TEST(ext4_blocks_of_old_directories_do_not_come_back)
 	CHECK_EQ(testdisk_judge(), 0);
 }
 
+/* ---- read-only, and what has no name ---- */
+
+static int set_flags(uint32_t flags)
+{
+	struct path p;
+	int error = vfs_walk(NULL, "/t", 0, &p);
+
+	if (error)
+		return error;
+	error = vfs_remount(&p, flags, "", false);
+	path_put(&p);
+	return error;
+}
+
+TEST(ext4_stays_writable_while_it_has_something_to_delete)
+{
+	struct file *f;
+	uint64_t room;
+
+	CHECK(testdisk_make(DEBIAN_13, 8, "head -c 1000000 /dev/urandom > f"));
+	CHECK_EQ(testdisk_mount(0, NULL), 0);
+	room = testdisk_free_blocks();
+	CHECK_EQ(vfs_open(NULL, "/t/f", O_RDONLY, 0, &f), 0);
+	CHECK_EQ(vfs_unlink(NULL, "/t/f", false), 0);
+	CHECK_EQ(set_flags(MS_RDONLY), -EBUSY);
+	CHECK_EQ(vfs_create(NULL, "/t/g", S_IFREG | 0644, 0, NULL), 0);
+	file_put(f);
+	CHECK_EQ(set_flags(MS_RDONLY), 0);
+	CHECK(testdisk_free_blocks() > room);
+	CHECK_EQ(testdisk_judge(), 0);
+	CHECK_EQ(vfs_create(NULL, "/t/h", S_IFREG | 0644, 0, NULL), -EROFS);
+	CHECK_EQ(set_flags(0), 0);
+	CHECK_EQ(vfs_unlink(NULL, "/t/g", false), 0);
+	CHECK_EQ(testdisk_unmount(), 0);
+	CHECK_EQ(testdisk_judge(), 0);
+}
+
 /* ---- names that lead where they should not ---- */
 
 TEST(ext4_a_name_of_an_inode_without_links_deletes_nothing)

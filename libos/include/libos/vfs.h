@@ -112,6 +112,7 @@ struct inode {
 	bool named;                    /* [tree_lock] a directory that a name in memory leads to */
 	bool transient;                /* [I] a directory whose names come and go by themselves: none is remembered */
 	bool linkable;                 /* [i] O_TMPFILE: it may get its first name */
+	uint32_t nameless;             /* [a] it has no name any more, or not yet: it counts in its super */
 	bool immutable, append_only;   /* [I] flags that some file systems have */
 	struct watch *watches;         /* libos/notify.h */
 	struct mutex lock;
@@ -153,7 +154,8 @@ struct super {
 	const struct super_ops *ops;    /* [I] */
 	struct inode *root;             /* [I] */
 	uint64_t dev;                   /* [I] st_dev */
-	uint32_t flags;                 /* MS_RDONLY, MS_SYNCHRONOUS, MS_DIRSYNC */
+	uint32_t flags;                 /* [a] MS_RDONLY, MS_SYNCHRONOUS, MS_DIRSYNC */
+	uint32_t nameless;              /* [a] inodes without a name, whose end is a write; and what may make one just now */
 	uint32_t mounts;                /* [tree_lock] */
 	char *source, *options;         /* [I] as mount() had them */
 	void *own;                      /* [I] the file system's */

@@ -196,6 +196,51 @@ static void flags(void)
 	SHOW(umount("d"));
 }
 
+static int remount(unsigned long flags)
+{
+	return mount(NULL, "d", NULL, MS_REMOUNT | flags, NULL);
+}
+
+/* Whether it turns read-only; if so, it turns back. */
+static int turns(void)
+{
+	return remount(MS_RDONLY) < 0 ? -1 : remount(0);
+}
+
+/* What has no name any more is deleted when nobody has it open, for which its file system must be writable. */
+static void nameless(void)
+{
+	int fd;
+
+	SHOW(over("d", 0) + make("d/f") + link("d/f", "d/other") + mkdir("d/sub", 0755));
+	fd = open("d/f", O_RDONLY);
+	SHOW(unlink("d/f"));
+	SHOW(turns());
+	SHOW(unlink("d/other"));
+	SHOW(turns());
+	SHOW(remount(MS_BIND | MS_RDONLY));
+	SHOW(remount(MS_BIND));
+	SHOW(close(fd));
+	SHOW(turns());
+	fd = open("d/sub", O_RDONLY);
+	SHOW(rmdir("d/sub"));
+	SHOW(turns());
+	SHOW(close(fd));
+	SHOW(turns());
+	SHOW(make("d/f") + make("d/g"));
+	fd = open("d/f", O_RDONLY);
+	SHOW(rename("d/g", "d/f"));
+	SHOW(turns());
+	SHOW(close(fd));
+	SHOW(turns());
+	fd = open("d", O_TMPFILE | O_RDWR, 0644);
+	SHOW(turns());
+	SHOW(linkat(fd, "", AT_FDCWD, "d/named", AT_EMPTY_PATH));
+	SHOW(close(fd));
+	SHOW(turns());
+	SHOW(umount("d"));
+}
+
 int main(void)
 {
 	if (enter_tree() < 0)
@@ -207,6 +252,7 @@ int main(void)
 	moved();
 	detached();
 	flags();
+	nameless();
 	SHOW(rmdir("d") + rmdir("e"));
 	return 0;
 }
