@@ -3,14 +3,15 @@
  *
  * With the mount option "discard" blocks that were freed are discarded when their freeing is durable, since until then a
  * crash would give them back to their file; others may take them when the device has answered. A device's error
- * means nothing: what free blocks hold does not matter. Or FITRIM (fstrim(8)) discards all that is free at that time; what is being
- * discarded is taken out of the allocator's sight meanwhile.
+ * means nothing: what free blocks hold does not matter. Or FITRIM (fstrim(8)) discards all that is free at that time, for which
+ * files give back what was set aside for them; what is being discarded is taken out of the allocator's sight meanwhile.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
 
 #include "balloc.h"
 #include "group.h"
+#include "space.h"
 
 static struct blkreq request_of(const struct ext4_super *s, uint64_t block, uint32_t count)
 {
@@ -124,6 +125,7 @@ int ext4_trim(struct super *vfs, uint64_t from, uint64_t len, uint64_t least, ui
 	if (!t.request)
 		return -ENOMEM;
 	t.least = (uint32_t)least_blocks;
+	reserve_drop_all(s);
 	error = trim_blocks(&t, first, first + MIN(count, s->blocks - first));
 	kfree(t.request);
 	*trimmed = t.blocks << s->block_shift;

@@ -2,7 +2,7 @@
  * Blocks that are set aside for the growth of open files, so that a file that grows by small writes lies in few pieces.
  *
  * They lie behind the file's last block, are taken in memory only (space.c), and so need no clean-up after a crash. A file that is
- * closed or shortened gives them back, and so do all when the disk is full otherwise.
+ * closed or shortened gives them back, and so do all when the disk is full otherwise, and before FITRIM.
  *
  * Locks: s->space_lock, a spinlock, for what is set aside and the list of inodes that have some; a group's lock.
  */

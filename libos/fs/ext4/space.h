@@ -37,7 +37,7 @@ uint32_t reserve_size(const struct ext4_inode *i);
 void reserve_set(struct ext4_super *s, struct ext4_inode *i, uint64_t block, uint32_t len);
 /* The first blocks of what was set aside, if they begin at `goal`: 0, -ENOSPC (they do not), or an error. */
 int reserve_use(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint64_t *block, uint32_t *count);
-/* The disk is full otherwise: all that is set aside for anybody is free again. False: there was nothing. */
+/* All that is set aside for anybody is free again, since it is wanted otherwise. False: there was nothing. */
 bool reserve_drop_all(struct ext4_super *s);
 
 #endif
