@@ -50,7 +50,7 @@ static int64_t seek_base(const struct file *f, int64_t offset, int whence, int64
 	}
 }
 
-int64_t file_seek(struct file *f, int64_t offset, int whence, int64_t size)
+int64_t file_seek_within(struct file *f, int64_t offset, int whence, int64_t size, int64_t max)
 {
 	int64_t base, to;
 
@@ -60,12 +60,17 @@ int64_t file_seek(struct file *f, int64_t offset, int whence, int64_t size)
 		to = base;
 	else if (__builtin_add_overflow(base, offset, &to))
 		to = -EINVAL;
-	else if (to < 0)
+	else if (to < 0 || to > max)
 		to = -EINVAL;
 	else
 		f->position = to;
 	mutex_unlock(&f->position_lock);
 	return to;
+}
+
+int64_t file_seek(struct file *f, int64_t offset, int whence, int64_t size)
+{
+	return file_seek_within(f, offset, whence, size, INT64_MAX);
 }
 
 /* epoll.c, where it is linked, forgets a file that ends. */

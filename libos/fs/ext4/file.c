@@ -147,7 +147,7 @@ static int64_t file_seek_ext4(struct file *f, int64_t offset, int whence)
 			return offset;
 		whence = 0;
 	}
-	return file_seek(f, offset, whence, i->inode.size);
+	return file_seek_within(f, offset, whence, i->inode.size, map_max_size(i));
 }
 
 static uint32_t file_poll(struct file *f)

@@ -65,7 +65,7 @@ static bool finds_places(struct file *f, int64_t block)
 
 static bool ends_at(struct file *f, int64_t max)
 {
-	return put(f, "edge", max) == -EFBIG && put(f, "edge", max - 2) == 2 && put(f, "e", max + 5000) == -EFBIG &&
+	return f->ops->seek(f, max, 0) == max && f->ops->seek(f, 1, 1) == -EINVAL && f->ops->seek(f, 0, 1) == max && put(f, "edge", max) == -EFBIG && put(f, "edge", max - 2) == 2 && put(f, "e", max + 5000) == -EFBIG &&
 	       testdisk_resize(f, max + 1) == -EFBIG && ((struct inode *)f->object)->size == max && has(f, "ed", max - 2);
 }
 

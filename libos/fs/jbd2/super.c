@@ -142,7 +142,7 @@ static int check_features(const struct jbd2_super *s)
 		return -EOPNOTSUPP;
 	}
 	if ((incompat & JBD2_FAST_COMMIT) && be32(s->start)) {
-		log_error("journal: it may hold fast commits, which e2fsck can replay");
+		log_error("journal: it may hold fast commits, which Linux replays when it mounts the disk");
 		return -EOPNOTSUPP;
 	}
 	if ((incompat & JBD2_ASYNC) && !(incompat & v2_and_v3) && be32(s->start)) {

@@ -79,7 +79,8 @@ void file_put(struct file *f);
 /* Attributes: of its place, else as its kind has them. 0 or an errno. */
 int file_stat(struct file *f, struct kstat *st);
 
-/* lseek() of a file of `size` bytes: the new position, -EINVAL, -ENXIO. */
+/* lseek() of a file of `size` bytes: the new position, -EINVAL, -ENXIO. Nowhere behind `max`, where there are no files so long. */
 int64_t file_seek(struct file *f, int64_t offset, int whence, int64_t size);
+int64_t file_seek_within(struct file *f, int64_t offset, int whence, int64_t size, int64_t max);
 
 #endif

@@ -157,11 +157,23 @@ static void descriptors(void)
 	SHOW(close(999999));
 }
 
+/* The last place that a file can be positioned at. */
+static off_t last_place(int fd)
+{
+	off_t last = 0;
+
+	for (int bit = 62; bit >= 0; bit--) {
+		if (lseek(fd, last | (1LL << bit), SEEK_SET) >= 0)
+			last |= 1LL << bit;
+	}
+	return last;
+}
+
 static void ends(void)
 {
 	struct iovec vecs[2] = { { name, 10 }, { name + 10, 10 } }, wrong = { name, (size_t)-1 };
 	int fd = open("f", O_RDWR | O_TRUNC), ro = open("f", O_RDONLY), wo = open("f", O_WRONLY);
-	off_t far = INT64_MAX;
+	off_t far = INT64_MAX, last;
 
 	SHOW(write(fd, "12345", 5));
 	SHOW(read(fd, name, 8));
@@ -183,10 +195,15 @@ static void ends(void)
 	SHOW(lseek(fd, -101, SEEK_CUR));
 	SHOW(lseek(fd, -6, SEEK_END));
 	SHOW(lseek(fd, -5, SEEK_END));
-	SHOW(lseek(fd, far, SEEK_SET) == far);
+	last = last_place(fd);
+	SHOW(lseek(fd, last, SEEK_SET) == last);
 	SHOW(lseek(fd, 1, SEEK_CUR));
-	SHOW(read(fd, name, 8));
-	SHOW(write(fd, "x", 1));
+	SHOW(lseek(fd, 0, SEEK_CUR) == last);
+	YES("no byte goes there", write(fd, "x", 1) < 0);
+	SHOW(ftruncate(fd, last));
+	YES("a file ends there at the latest", last == far || ftruncate(fd, last + 1) < 0);
+	SHOW(lseek(fd, 0, SEEK_END) == last);
+	SHOW(ftruncate(fd, 5));
 	SHOW(lseek(fd, 5, SEEK_DATA));
 	SHOW(lseek(fd, 5, SEEK_HOLE));
 	SHOW(lseek(fd, -1, SEEK_DATA));
