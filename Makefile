@@ -39,7 +39,7 @@ O        := build/$(IMAGE)
 setup_groups := build $(if $(filter run debug bench bench-%,$(goals)),run) \
 	$(if $(filter test unit crash kiln-fs interchange fsck.kiln fuzz-fsck native test-programs check fuzz fuzz-text fuzz-binary fuzz-udp fuzz-tls fuzz-jbd2 fuzz-vfs fuzz-ext4 build/native/% land-check,$(goals)),\
 	run test) $(filter debug fresh,$(goals)) \
-	$(if $(filter bench bench-%,$(goals)),bench)
+	$(if $(filter bench bench-%,$(goals)),bench) $(if $(filter bench bench-% interchange,$(goals)),guest)
 empty        :=
 setup        := build/.setup-$(subst $(empty) ,-,$(strip $(setup_groups)))
 

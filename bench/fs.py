@@ -2,41 +2,26 @@
 File systems: fsbench (apps/fsbench) in an image of ours, and the same source on a Linux guest, on disks of
 the same kind in the same QEMU.
 
-The Linux guest is the kernel of Debian trixie with an initramfs of busybox, the modules that ext4 and virtio-blk
-need, and fsbench, linked statically. Each run has a new disk of mke2fs's defaults. The guests run one after the other,
-by turns. Instructions are counted by the TCG plugin between two marks that fsbench prints; after each it is quiet,
-so that the count is read while the guest does nothing.
+On the Linux guest (linux_disks.py) fsbench is linked statically. Each run has a new disk of mke2fs's defaults. The guests
+run one after the other, by turns. Instructions are counted by the TCG plugin between two marks that fsbench prints; after each
+it is quiet, so that the count is read while the guest does nothing.
 """
 
-import lzma
 import re
-import shutil
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+import linux_disks
 import linux_guest
 from figure import Figure, Peer, median, rounded
 from instruments import ROOT, Counted, Image
-from linux_guest import CACHE, archive
+from linux_disks import MEM
 from machine import Disk          # of tools/run
 
 DISK_BYTES = 1 << 30
-MEM = "256M"
 MKE2FS = ["mke2fs", "-q", "-t", "ext4", "-F"]
-MODULES = ["virtio_mmio", "virtio_blk", "crc16", "crc32c_generic", "libcrc32c", "mbcache", "jbd2", "ext4"]
-INIT = """#!/bin/sh
-B=/bin/busybox
-$B mount -t proc proc /proc
-$B mount -t sysfs sys /sys
-$B mount -t devtmpfs dev /dev
-$B mount -t tmpfs tmp /tmp
-for module in {modules}; do $B insmod /modules/$module.ko; done
-words=$($B sed 's/.*fsbench=//' /proc/cmdline | $B tr , ' ')
-/bin/fsbench $words
-$B poweroff -f
-"""
 
 # name: (unit, what it is)
 RATES = {
@@ -57,39 +42,6 @@ COUNTS = {
 }
 
 
-def build_linux(tell):
-    """The initramfs for fsbench, of the packages that the guest of memcached is made of."""
-    linux_guest.build(tell)
-    out, source = CACHE / "fs-initramfs", ROOT / "apps" / "fsbench" / "main.c"
-    if out.exists() and out.stat().st_mtime > max(source.stat().st_mtime, Path(__file__).stat().st_mtime):
-        return
-    tell("making the Linux guest's files")
-    with tempfile.TemporaryDirectory() as folder:
-        root, unpacked = Path(folder) / "root", Path(folder) / "unpacked"
-        for name in ("bin", "proc", "sys", "dev", "tmp", "mnt", "modules"):
-            (root / name).mkdir(parents=True)
-        for deb in CACHE.glob("packages/*.deb"):
-            if deb.name.startswith(("linux-image", "busybox")):
-                subprocess.run(["dpkg-deb", "-x", deb, unpacked], check=True, timeout=300)
-        shutil.copy(next(unpacked.glob("usr/bin/busybox")), root / "bin" / "busybox")
-        (root / "bin" / "sh").symlink_to("busybox")
-        present = [name for name in MODULES if _copy_module(unpacked, name, root)]
-        subprocess.run(["riscv64-linux-gnu-gcc", "-static", "-O2", "-o", root / "bin" / "fsbench", source], check=True,
-                       timeout=120)
-        init = root / "init"
-        init.write_text(INIT.format(modules=" ".join(present)))
-        init.chmod(0o755)
-        out.write_bytes(archive(root))
-
-
-def _copy_module(unpacked, name, root):
-    """False when the kernel has it built in."""
-    for packed in unpacked.glob(f"usr/lib/modules/*/kernel/**/{name}.ko.xz"):
-        (root / "modules" / f"{name}.ko").write_bytes(lzma.decompress(packed.read_bytes()))
-        return True
-    return False
-
-
 def new_disk(folder):
     disk = Path(folder) / "disk"
     with open(disk, "wb") as f:
@@ -103,9 +55,8 @@ def ours(disk, words, kind=Image):
 
 
 def linux(disk, words, kind=Image):
-    return kind("fs_on_linux", kernel=CACHE / "Image", net="none", wait=False, mem=MEM, disks=[disk],
-                 raw_append="console=ttyS0 quiet panic=-1 fsbench=" + ",".join(words),
-                 extra=["-initrd", str(CACHE / "fs-initramfs")])
+    fsbench = linux_disks.program("fsbench", ROOT / "apps" / "fsbench" / "main.c")
+    return linux_disks.guest(f"/bin/fsbench {' '.join(words)}\n", [fsbench], [disk], kind)
 
 
 def run(make, words):
@@ -124,7 +75,7 @@ def peer_of(value):
 
 
 def beside_linux(tell, runs=3):
-    build_linux(tell)
+    linux_disks.build(tell)
     taken = {ours: [], linux: []}
     for i in range(runs):
         for make in taken:
@@ -169,7 +120,7 @@ def settled(guest):
 
 
 def instructions(tell):
-    build_linux(tell)
+    linux_disks.build(tell)
     mine, theirs = count_marks(ours, tell), count_marks(linux, tell)
     return [Figure(name, rounded(mine[mark]), "instructions", f"{what}; ext4; every instruction of the guest counted by a TCG "
                    "plugin", peer_of(theirs[mark]), aim=0.5, aim_is="ratio") for name, (mark, what) in COUNTS.items()]

@@ -12,7 +12,6 @@ Everything lies in the cache (KILN_CACHE) and is made once.
 import lzma
 import os
 import re
-import re
 import shutil
 import subprocess
 import sys

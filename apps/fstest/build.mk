@@ -1,1 +1,1 @@
-objs-$(CONFIG_APP_FSTEST) += main.o load.o full.o
+objs-$(CONFIG_APP_FSTEST) += main.o sums.o load.o churn.o full.o

@@ -4,10 +4,12 @@
  *   fstest COMMAND=FOLDER...      one after the other
  *
  *   sums=FOLDER     "sum CRC SIZE PATH" for each file below it, "link PATH -> TARGET", "folder PATH"
+ *   list=FOLDER     all that can be known of it and of what is below it, in lines that begin with "entry PATH"
  *   write=FOLDER    files of many sizes, a hole, long names, links, folders; each is read back
  *   remove=FOLDER   everything below it
  *   full=FOLDER     fills the disk: every call says ENOSPC, and what is removed can be used again
  *   load=FOLDER     threads that create, write, sync and rename for ever, and print what they were promised
+ *   churn=FOLDER    a thread that does everything else that can be done to names and files, while the next command runs
  *   trim=FOLDER     FITRIM: "trim: N bytes" were free, and the disk has been told
  *   orphan=FOLDER   leaves an open file without a name behind, and a dirty one
  *   end=STATUS      ends at once
@@ -15,7 +17,6 @@
  * It is an ordinary program, and natively it does the same.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -47,92 +48,6 @@ const char *in(const char *folder, const char *fmt, ...)
 	vsnprintf(path + n, sizeof(buffers[0]) - (size_t)n, fmt, args);
 	va_end(args);
 	return path;
-}
-
-/* ---- sums ---- */
-
-/* As Python's zlib.crc32(). */
-static uint32_t crc32(uint32_t sum, const uint8_t *bytes, size_t len)
-{
-	sum = ~sum;
-	for (size_t i = 0; i < len; i++) {
-		sum ^= bytes[i];
-		for (int bit = 0; bit < 8; bit++)
-			sum = sum >> 1 ^ (sum & 1 ? 0xedb88320 : 0);
-	}
-	return ~sum;
-}
-
-static void sum_file(const char *path)
-{
-	static uint8_t bytes[32768];
-	uint32_t sum = 0;
-	long long size = 0;
-	int fd = open(path, O_RDONLY);
-	ssize_t n;
-
-	if (fd < 0)
-		die(path);
-	while ((n = read(fd, bytes, sizeof(bytes))) > 0) {
-		sum = crc32(sum, bytes, (size_t)n);
-		size += n;
-	}
-	if (n < 0)
-		die(path);
-	close(fd);
-	printf("sum %08x %lld %s\n", sum, size, path);
-}
-
-static void say_link(const char *path)
-{
-	char target[1024];
-	ssize_t n = readlink(path, target, sizeof(target) - 1);
-
-	if (n < 0)
-		die(path);
-	target[n] = '\0';
-	printf("link %s -> %s\n", path, target);
-}
-
-/* Calls visit for everything below, folders after what is in them. */
-static void walk(const char *folder, void (*visit)(const char *path, mode_t mode))
-{
-	struct dirent **entries;
-	int count = scandir(folder, &entries, NULL, alphasort);
-
-	if (count < 0)
-		die(folder);
-	for (int i = 0; i < count; i++) {
-		const char *name = entries[i]->d_name;
-		char *path = strdup(in(folder, "%s", name));
-		struct stat st;
-
-		if (strcmp(name, ".") && strcmp(name, "..")) {
-			if (lstat(path, &st))
-				die(path);
-			if (S_ISDIR(st.st_mode))
-				walk(path, visit);
-			visit(path, st.st_mode);
-		}
-		free(path);
-		free(entries[i]);
-	}
-	free(entries);
-}
-
-static void say(const char *path, mode_t mode)
-{
-	if (S_ISDIR(mode))
-		printf("folder %s\n", path);
-	else if (S_ISLNK(mode))
-		say_link(path);
-	else if (S_ISREG(mode))
-		sum_file(path);
-}
-
-static void sums(const char *folder)
-{
-	walk(folder, say);
 }
 
 /* ---- write ---- */
@@ -228,8 +143,8 @@ static const struct {
 	const char *name;
 	void (*run)(const char *folder);
 } commands[] = {
-	{ "sums", sums }, { "write", write_all }, { "remove", remove_all }, { "full", full }, { "load", load },
-	{ "trim", trim }, { "orphan", orphan }, { "end", end },
+	{ "sums", sums }, { "list", list }, { "write", write_all }, { "remove", remove_all }, { "full", full },
+	{ "load", load }, { "churn", churn }, { "trim", trim }, { "orphan", orphan }, { "end", end },
 };
 
 static void run(const char *text)

@@ -20,7 +20,7 @@ $(O)/kiln-fs: $(kiln_fs_objects) $(kiln_fs_systems) $(O)/kiln-fs.a
 	$(Q)$(HOSTCC) $(host_flags) -o $@ $^
 
 .PHONY: kiln-fs interchange
-interchange: $(O)/kiln-fs ## trees of 320,000 names from Kiln to e2fsprogs and back, some of an hour
-	$(Q)KILN_INTERCHANGE=full /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/host/test_interchange.py
+interchange: $(O)/kiln-fs ## trees of 320,000 names to e2fsprogs and back, journals to a Linux guest and back, an hour
+	$(Q)KILN_INTERCHANGE=full /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/linux tests/host/test_interchange.py
 
 kiln-fs: $(O)/kiln-fs ## build build/host/kiln-fs, which lists, reads, writes, checks and replays disk files with ext4

@@ -14,16 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from programs import KILN_FS, build_kiln_fs, run
+from programs import KILN_FS, RELEASES, build_kiln_fs, run
 
 FULL = os.environ.get("KILN_INTERCHANGE") == "full"
 FILES, ENTRIES, LONG_NAMES = (100_000, 200_000, 20_000) if FULL else (600, 1500, 200)
 DISK_MIB = 2048 if FULL else 24
 
-# Whatever /etc/mke2fs.conf says here.
-COMMON = ("none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,large_file,huge_file,"
-          "dir_nlink,extra_isize,metadata_csum,64bit")
-RELEASES = {"debian12": COMMON, "debian13": COMMON + ",orphan_file,metadata_csum_seed"}
 KINDS = [("debian12", 1024), ("debian13", 2048), ("debian12", 4096), ("debian13", 4096)]
 if FULL:
     KINDS = [(release, block) for release in RELEASES for block in (1024, 2048, 4096)]

@@ -52,17 +52,17 @@ def read_log(path):
             entries.append(Entry(where * SECTOR, data, flags, f.tell()))
 
 
-def apply(disk, entry, sectors=None):
-    """The entry reaches the disk (a bytearray), or only its first sectors."""
+def apply(disk, entry, count=None):
+    """The entry reaches the disk (a bytearray), or only so many bytes of it."""
     if entry.data:
-        data = entry.data if sectors is None else entry.data[:sectors * SECTOR]
+        data = entry.data[:count]
         disk[entry.offset:entry.offset + len(data)] = data
 
 
-def cut_disk(before, entries, at, chance):
+def cut_disk(before, entries, at, chance, atom=SECTOR):
     """
     A disk as the power going after `at` entries may leave it: all up to the last flush, and of what came later a random
-    part, each write whole, torn, or lost; writes with FUA are never lost.
+    part, each write whole, torn between atoms, or lost; writes with FUA are never lost.
     """
     disk = bytearray(before)
     flushed = max((n + 1 for n in range(at) if entries[n].flags & FLUSH), default=0)
@@ -70,9 +70,9 @@ def cut_disk(before, entries, at, chance):
         apply(disk, entry)
     likely = chance.random()
     for entry in entries[flushed:at]:
-        sectors = len(entry.data or b"") // SECTOR
+        atoms = len(entry.data or b"") // atom
         if entry.flags & FUA or chance.random() < likely:
             apply(disk, entry)
-        elif sectors > 1 and chance.random() < 0.5:
-            apply(disk, entry, chance.randrange(1, sectors))
+        elif atoms > 1 and chance.random() < 0.5:
+            apply(disk, entry, chance.randrange(1, atoms) * atom)
     return disk

@@ -1,0 +1,25 @@
+"""What tests beside Linux's own kernel need: the guest that bench/ makes, and the helpers of the tests of images."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+for folder in ("tests/host", "tests/abi", "bench", "tests/qemu"):
+    sys.path.insert(0, str(ROOT / folder))
+
+import kiln         # noqa: E402
+import linux_disks  # noqa: E402
+import pytest       # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def linux():
+    linux_disks.build(print)
+
+
+@pytest.fixture(autouse=True)
+def no_guest_outlives_its_test():
+    kiln.started.clear()
+    yield
+    for image in kiln.started:
+        image.close()
