@@ -2,7 +2,8 @@
  * The unit-test program: boots core on the host as core/boot does on the machine, and runs the tests in
  * a thread of it. Usage: unit [part of a test's name or file].
  *
- * Every test runs on one hart; those of core run again on two and on four, each time in a fresh process.
+ * Every test runs on one hart; those of core, or those that were asked for, run again on two and on four, each time in a fresh
+ * process. UNIT_HARTS=n: on so many alone. UNIT_SECONDS=n: patience.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -133,14 +134,17 @@ static int run_in_child(hart_t harts)
 
 int main(int argc, char **argv)
 {
+	const char *harts = getenv("UNIT_HARTS");
 	int failed;
 
 	filter = argc > 1 ? argv[1] : NULL;
 	messages_init();
+	if (harts)
+		return run_in_child((hart_t)MAX(1ul, MIN(strtoul(harts, NULL, 10), (unsigned long)CONFIG_HARTS_MAX))) > 0;
 	failed = run_in_child(1);
 	if (!filter)
 		filter = "core/";
-	for (hart_t harts = 2; harts <= MIN(4, CONFIG_HARTS_MAX); harts *= 2)
-		failed += run_in_child(harts);
+	for (hart_t n = 2; n <= MIN(4, CONFIG_HARTS_MAX); n *= 2)
+		failed += run_in_child(n);
 	return failed > 0;
 }

@@ -179,6 +179,22 @@ static bool is_pending(const struct host_hart *h)
 	return __atomic_load_n(&h->ipi, __ATOMIC_SEQ_CST) || timer_is_due(h);
 }
 
+static void print_thread(const struct thread_info *t, void *unused)
+{
+	static const char *const states[] = { "sleeping", "ready", "running", "dead" };
+
+	(void)unused;
+	fprintf(stderr, "  %s: %s on hart %u\n", t->name, states[t->state], t->hart);
+}
+
+/* A thread that is ready was forgotten by the scheduler, one that sleeps by whoever should have woken it. */
+static NORETURN void say_lost_wakeup(void)
+{
+	fprintf(stderr, "every hart sleeps and no timer is armed: a wake-up was lost\n");
+	thread_for_each(print_thread, NULL);
+	abort();
+}
+
 /* All harts sleep: time goes to the earliest timer. [mutex] */
 static void jump(void)
 {
@@ -189,10 +205,8 @@ static void jump(void)
 			return;
 		earliest = earliest < harts[h].timer ? earliest : harts[h].timer;
 	}
-	if (earliest == UINT64_MAX) {
-		fprintf(stderr, "every hart sleeps and no timer is armed: a wake-up was lost\n");
-		abort();
-	}
+	if (earliest == UINT64_MAX)
+		say_lost_wakeup();
 	__atomic_store_n(&now, earliest, __ATOMIC_SEQ_CST);
 	pthread_cond_broadcast(&changed);
 }
