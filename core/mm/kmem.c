@@ -201,7 +201,7 @@ static struct magazine *magazine_here(struct kmem_cache *c)
 	return &c->magazine[HARTS_MAX > 1 ? hart_id() : 0];
 }
 
-/* Moves up to half a magazine of objects in. False: no memory. */
+/* Moves up to half a magazine of objects in. False: no memory. Some may have come back while a slab was looked for. */
 static bool magazine_fill(struct kmem_cache *c, struct magazine *m)
 {
 	uint32_t wanted = (c->magazine_size + 1u) / 2;
@@ -212,7 +212,7 @@ static bool magazine_fill(struct kmem_cache *c, struct magazine *m)
 		spin_release(&c->lock);
 		s = slab_new(c);
 		if (!s)
-			return false;
+			return m->count > 0;
 		spin_acquire(&c->lock);
 		c->slabs++;
 		list_push_front(&c->partial, &s->link);

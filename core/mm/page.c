@@ -55,7 +55,9 @@ static size_t frames_by_owner[PAGE_OWNERS]; /* [page_lock] */
 static const struct page_keeper *keeper;    /* [I] once set */
 static size_t low_frames;                   /* [I] 0: nobody wants to know */
 
-#define GIVE_BACK 32 /* frames asked back by a fault that finds none: the next ones will want some, too */
+#define GIVE_BACK    32 /* frames asked back by who finds none: the next ones will want some, too */
+#define ASK_MAX      4  /* times: what comes back may not lie together */
+#define ASK_ORDER    3  /* for larger blocks it is not even tried */
 
 static struct region *region_of(const void *p)
 {
@@ -255,15 +257,11 @@ static void account(enum page_owner owner, size_t frames)
 
 /* --- the interface --- */
 
-void *page_alloc(unsigned order, enum page_owner owner)
+static void *alloc_free(unsigned order, enum page_owner owner)
 {
-	irqflags_t flags;
+	irqflags_t flags = spin_lock_irq(&page_lock);
 	void *block = NULL;
 
-	assert(owner > PAGE_RESERVED && owner < PAGE_OWNERS);
-	if (order > PAGE_ORDER_MAX)
-		return NULL;
-	flags = spin_lock_irq(&page_lock);
 	for (unsigned i = 0; i < region_count; i++) {
 		struct region *r = &regions[i];
 		uint32_t frame;
@@ -277,6 +275,31 @@ void *page_alloc(unsigned order, enum page_owner owner)
 		break;
 	}
 	spin_unlock_irq(&page_lock, flags);
+	return block;
+}
+
+/* None is free. */
+static __attribute__((noinline)) void *alloc_given_back(unsigned order, enum page_owner owner)
+{
+	void *block = NULL;
+
+	if (!low_frames || order > ASK_ORDER)
+		return NULL;
+	for (unsigned i = 0; !block && i < ASK_MAX && keeper->give_back((size_t)GIVE_BACK << order); i++)
+		block = alloc_free(order, owner);
+	return block;
+}
+
+void *page_alloc(unsigned order, enum page_owner owner)
+{
+	void *block;
+
+	assert(owner > PAGE_RESERVED && owner < PAGE_OWNERS);
+	if (order > PAGE_ORDER_MAX)
+		return NULL;
+	block = alloc_free(order, owner);
+	if (unlikely(!block))
+		block = alloc_given_back(order, owner);
 	if (unlikely(page_free_count() < low_frames))
 		keeper->low();
 	return block;
@@ -291,15 +314,6 @@ void page_keeper_set(const struct page_keeper *k)
 {
 	keeper = k;
 	__atomic_store_n(&low_frames, k->low_pages, __ATOMIC_RELEASE);
-}
-
-void *page_alloc_fault(enum page_owner owner)
-{
-	void *block = page_alloc_zero(0, owner);
-
-	if (!block && low_frames && keeper->give_back(GIVE_BACK))
-		block = page_alloc_zero(0, owner);
-	return block;
 }
 
 void *page_alloc_zero(unsigned order, enum page_owner owner)

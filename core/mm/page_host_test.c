@@ -27,7 +27,6 @@ static void real_free(void *block, unsigned order)
 #define page_owner_names fresh_page_owner_names
 #define page_free_count  fresh_page_free_count
 #define page_keeper_set  fresh_page_keeper_set
-#define page_alloc_fault fresh_page_alloc_fault
 paddr_t page_paddr(const void *p);
 unsigned page_order_for(size_t bytes);
 void *page_alloc(unsigned order, enum page_owner owner);
@@ -40,7 +39,6 @@ void page_add_ram(paddr_t start, paddr_t end);
 void fresh_page_stats(struct page_stats *out);
 size_t page_free_count(void);
 void page_keeper_set(const struct page_keeper *k);
-void *page_alloc_fault(enum page_owner owner);
 #include "page.c"
 #include <core/test.h>
 
@@ -162,4 +160,45 @@ TEST(page_boot_writes_little)
 		touched += block[i] != 0x77;
 	CHECK(touched <= KIB(4));
 	real_free(block, ORDER);
+}
+
+/* A keeper that has two blocks of a frame each, neighbours, and gives back one at a time. No block of both is there before. */
+static void *kept[2];
+static unsigned asked;
+
+static void is_low(void)
+{
+}
+
+static size_t give_back_one(size_t pages)
+{
+	(void)pages;
+	if (asked == ARRAY_SIZE(kept))
+		return 0;
+	page_free(kept[asked++], 0);
+	return 1;
+}
+
+TEST(page_alloc_asks_the_keeper_before_it_fails)
+{
+	static const struct page_keeper keeper = { .low_pages = 1, .low = is_low, .give_back = give_back_one };
+	static const struct page_keeper nobody;
+	void *block = real_block(2), *both, *other, *large, *more;
+
+	CHECK(block);
+	start_afresh();
+	page_add_ram(arch_direct_unmap(block), arch_direct_unmap(block) + 4 * PAGE_SIZE); /* the last holds the metadata */
+	kept[0] = page_alloc(0, PAGE_CACHE);
+	kept[1] = page_alloc(0, PAGE_CACHE);
+	other = page_alloc(0, PAGE_CACHE);
+	asked = 0;
+	page_keeper_set(&keeper);
+	large = page_alloc(ASK_ORDER + 1, PAGE_KERNEL);
+	CHECK(!large && !asked);
+	both = page_alloc(1, PAGE_KERNEL);
+	more = page_alloc(0, PAGE_KERNEL);
+	page_keeper_set(&nobody);
+	CHECK(kept[0] && kept[1] && other && asked == 2);
+	CHECK(both && !more);
+	real_free(block, 2);
 }

@@ -386,7 +386,7 @@ static bool touch(vaddr_t va, unsigned prot)
 		arch_flush_here(va); /* another hart was first, and this one had remembered that nothing was there */
 		return true;
 	}
-	frame = page_alloc_fault(PAGE_ANON);
+	frame = page_alloc_zero(0, PAGE_ANON);
 	if (!frame)
 		return false;
 	if (!arch_map(va, page_paddr(frame), PAGE_SIZE, map_prot(prot))) {

@@ -34,7 +34,7 @@ objs-$(and $(CONFIG_VFS),$(CONFIG_BLOCK)) += $(cache-parts)
 cache-tests := cache_rig.o cache_read_test.o cache_write_test.o cache_sync_test.o
 tests-$(CONFIG_VFS) += cache_index_test.o
 tests-$(and $(CONFIG_VFS),$(CONFIG_BLOCK)) += $(cache-tests) cache_fault_test.o
-host-y += cache.o cache_index.o cache_index_test.o $(cache-parts) $(cache-tests)
+host-y += cache.o cache_index.o cache_index_test.o $(cache-parts) $(cache-tests) cache_memory_host_test.o
 
 # Metadata buffers.
 objs-$(CONFIG_BUFFERS) += buffer.o buffer_write.o

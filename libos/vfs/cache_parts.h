@@ -116,6 +116,9 @@ void cache_back_leave(struct cache *c); /* it goes; waits for whoever is at it *
 
 /* ---- cache_reclaim.c ---- */
 
+/* As page_keeper.give_back(): clean pages of caches that are not locked; how many. */
+size_t cache_give_back(size_t pages);
+
 void cache_list_add(struct cache_page *p);      /* a new page, with the cache's lock */
 void cache_list_remove(struct cache_page *p);   /* the same */
 void cache_make_room(unsigned count);           /* before pages are allocated; no locks */

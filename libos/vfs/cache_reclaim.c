@@ -9,8 +9,9 @@
  * A page leaves under its cache's lock, but is picked under the lists'. In between the cache is pinned, so that it does not
  * go; pages that changed meanwhile just stay.
  *
- * Two occasions. When fewer frames than a mark are free, a task brings them back to twice as many. And a page fault
- * that finds none, as it may in an application that never waits, takes clean pages at once, without waiting for any lock.
+ * Two occasions. When fewer frames than a mark are free, a task brings them back to twice as many. And an allocation
+ * that finds none (of a page fault, of the kernel's heap) takes clean pages at once, in whatever context it is: it leaves out the
+ * caches whose lock is taken, perhaps by itself.
  *
  * Locks: a cache's, then list_lock.
  */
@@ -25,6 +26,7 @@
 #define LOW_PART   64u   /* of memory: below it pages are asked back */
 #define LOW_LEAST  128u  /* pages */
 #define LOW_MOST   8192u
+#define LOCKED_MAX 256u  /* pages of a cache whose lock is taken, before one who cannot wait gives up */
 
 struct page_list {
 	struct list pages;   /* oldest first */
@@ -133,22 +135,23 @@ static bool lock_get(struct spinlock *l, bool patient)
 	return true;
 }
 
-/* Judges one page: 1 when it left, 0 when not, -1 when there is none or a lock is taken. */
-static int reclaim_one(bool patient)
+enum judged { NO_PAGE, STAYS, LEFT, LOCKED };
+
+static enum judged reclaim_one(bool patient)
 {
+	enum judged left = LOCKED;
 	struct cache_page *p;
 	struct cache *c;
-	int left = -1;
 
 	if (!lock_get(&list_lock, patient))
-		return -1;
+		return NO_PAGE;
 	p = pick_locked();
 	spin_unlock(&list_lock);
 	if (!p)
-		return -1;
+		return NO_PAGE;
 	c = p->cache;
 	if (lock_get(&c->lock, patient)) {
-		left = judge_locked(c, p);
+		left = judge_locked(c, p) ? LEFT : STAYS;
 		spin_unlock(&c->lock);
 	}
 	cache_page_put(p);
@@ -161,11 +164,14 @@ static int reclaim_one(bool patient)
 static size_t reclaim(size_t count, bool patient)
 {
 	uint64_t judge = 2 * cache_counted(CACHE_COUNT_PAGES);
+	unsigned locked = 0;
 	size_t freed = 0;
-	int left;
+	enum judged left;
 
-	while (freed < count && judge-- && (left = reclaim_one(patient)) >= 0)
-		freed += (size_t)left;
+	while (freed < count && locked < LOCKED_MAX && judge-- && (left = reclaim_one(patient)) != NO_PAGE) {
+		freed += left == LEFT;
+		locked += left == LOCKED;
+	}
 	cache_count(CACHE_COUNT_RECLAIMED, (int64_t)freed);
 	return freed;
 }
@@ -229,13 +235,12 @@ static void is_low(void)
 	task_wake(&refill_task);
 }
 
-/* A fault that cannot wait, perhaps in the middle of anything: only what is at hand. */
-static size_t give_back(size_t pages)
+size_t cache_give_back(size_t pages)
 {
 	return reclaim(pages, false);
 }
 
-static struct page_keeper keeper = { .low = is_low, .give_back = give_back };
+static struct page_keeper keeper = { .low = is_low, .give_back = cache_give_back };
 
 /* In time, so that pages of the cache come from the cache before others run short. */
 void cache_make_room(unsigned count)

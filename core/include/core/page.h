@@ -2,7 +2,8 @@
  * Physical memory in frames of PAGE_SIZE: a buddy allocator over the RAM the device tree names.
  *
  * Blocks are 2^order frames, aligned to their size. Memory comes as a pointer into the direct map;
- * page_paddr() gives its physical address. Any context (interrupts included); never sleeps. The
+ * page_paddr() gives its physical address. Any context (interrupts included); never sleeps. Where
+ * no block is free a keeper of frames is asked for some, so what it could do without counts as free. The
  * array of struct page describes every frame; page_of() finds a frame's entry.
  */
 #ifndef CORE_PAGE_H
@@ -40,9 +41,9 @@ size_t page_free_count(void); /* any context; as of just now */
 
 /*
  * A keeper of frames that it could do without (a cache); one for the image. low() is called in any context, also under
- * locks, after an allocation that leaves fewer than low_pages free: it only wakes somebody. give_back() is called where an
- * allocation has failed and nothing can be waited for, with interrupts off: it takes locks that are free
- * and no others, and says how many frames it freed.
+ * locks, after an allocation that leaves fewer than low_pages free: it only wakes somebody. give_back() is called where no
+ * block is free, also in any context and under locks: it waits for no lock that its caller may hold, allocates nothing, and says
+ * how many frames it freed.
  */
 struct page_keeper {
 	size_t low_pages;
@@ -50,8 +51,6 @@ struct page_keeper {
 	size_t (*give_back)(size_t pages);
 };
 void page_keeper_set(const struct page_keeper *k);
-/* page_alloc_zero() of one frame for a page fault: asks the keeper before it fails. */
-void *page_alloc_fault(enum page_owner owner);
 
 /*
  * Boot only. page_add_ram() hands [start, end) of RAM to the allocator, less the ranges reserved before;
