@@ -185,6 +185,109 @@ TEST(waitq_wait_times_out_and_sees_a_condition_that_holds)
 	CHECK_EQ(waitq_wake_all(&q), 0);
 }
 
+/*
+ * Store buffers. A waiter queues, then reads the flag; a waker sets it, then reads the queue. If each read came before
+ * the other's write, the waiter would sleep for ever. No delay in the code brings that about, but a write that takes
+ * long to arrive does: the list lies on a cache line that the waker's hart has written last, what is read does not.
+ */
+#define PLACES 64
+#define ROUNDS 1000
+
+static struct place {
+	uint32_t flag;             /* atomic */
+	char unused[CACHE_LINE - sizeof(uint32_t) - offsetof(struct waitq, waiters)];
+	struct waitq queue;        /* its lock ends the line */
+	bool was_clear;            /* when the waiter had queued */
+} CACHE_ALIGNED places[PLACES];
+
+static struct waiter waiters[PLACES];
+static uint32_t waiter_at;                  /* atomic: place it goes to */
+static uint32_t waiter_ended, setter_ended; /* atomic: rounds; half rounds */
+static bool is_over;                        /* once setter_ended tells of a round that there is none */
+
+static void reach(const uint32_t *counter, uint32_t value)
+{
+	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) < value)
+		arch_relax();
+}
+
+/* All of a round is one wait, which ends when the setter has been everywhere. */
+static void wait_at_places(void *unused)
+{
+	(void)unused;
+	for (uint32_t round = 1; reach(&setter_ended, 2 * round - 1), !is_over; round++) {
+		for (uint32_t i = 0; i < PLACES; i++) {
+			store_relaxed(&waiter_at, round * PLACES + i);
+			waiter_begin(&waiters[i], &places[i].queue);
+			places[i].was_clear = !__atomic_load_n(&places[i].flag, __ATOMIC_RELAXED);
+		}
+		reach(&setter_ended, 2 * round);
+		for (uint32_t i = 0; i < PLACES; i++) {
+			torn |= places[i].was_clear && waiters[i].queue;
+			waiter_end(&waiters[i]);
+		}
+		store_release(&waiter_ended, round);
+	}
+}
+
+/* Each soon after the waiter has gone there, if it goes there soon. */
+static void set_places(uint32_t round)
+{
+	for (uint32_t i = 0; i < PLACES; i++) {
+		for (int patience = 500; patience; patience--) {
+			if (__atomic_load_n(&waiter_at, __ATOMIC_RELAXED) >= round * PLACES + i)
+				break;
+		}
+		for (volatile uint64_t delay = test_random_below(100); delay; delay--)
+			;
+		store_relaxed(&places[i].flag, 1u);
+		waitq_wake_all(&places[i].queue);
+	}
+}
+
+static void clear_places(void)
+{
+	for (uint32_t i = 0; i < PLACES; i++) {
+		places[i].flag = 0;
+		waitq_init(&places[i].queue);
+	}
+}
+
+static void set_at_places(void *unused)
+{
+	uint64_t enough_ns = clock_ns() + NSEC_PER_SEC;
+
+	(void)unused;
+	for (uint32_t round = 1; round <= ROUNDS && clock_ns() < enough_ns; round++) {
+		clear_places();
+		store_release(&setter_ended, 2 * round - 1);
+		set_places(round);
+		store_release(&setter_ended, 2 * round);
+		reach(&waiter_ended, round);
+	}
+	is_over = true;
+	store_release(&setter_ended, UINT32_MAX);
+}
+
+TEST(a_waiter_sees_the_condition_or_is_seen_on_the_queue)
+{
+	struct thread_attr attr = { .name = "place", .priority = THREAD_PRIORITY_APP };
+	struct thread *t[2];
+
+	if (hart_count() < 2)
+		return;
+	torn = is_over = false;
+	waiter_at = waiter_ended = setter_ended = 0;
+	for (int i = 0; i < 2; i++) {
+		attr.hart = i;
+		CHECK_EQ(thread_create(&attr, i ? set_at_places : wait_at_places, NULL, 0, &t[i]), 0);
+		thread_start(t[i]);
+	}
+	for (int i = 0; i < 2; i++)
+		thread_join(t[i]);
+	CHECK(!torn);
+}
+
 TEST(waiting_on_two_queues_keeps_the_first_wake)
 {
 	struct waitq a = WAITQ_INIT(a), b = WAITQ_INIT(b);

@@ -141,7 +141,8 @@ struct waiter {
 	struct waitq *queue;
 };
 
-void waiter_begin(struct waiter *w, struct waitq *q); /* thread_prepare_wait() and queue */
+/* thread_prepare_wait() and queue. Then who changes the condition finds the waiter, or the caller sees the change. */
+void waiter_begin(struct waiter *w, struct waitq *q);
 void waiter_end(struct waiter *w);                    /* unqueue and cancel, harmless after a wake */
 
 struct mutex {
