@@ -9,7 +9,7 @@ tests-$(CONFIG_INITRD) += cpio_test.o
 tests-$(and $(CONFIG_POSIX),$(CONFIG_BLOCK)) += block_file_test.o
 tests-$(CONFIG_POSIX) += pipe_test.o poll_test.o
 host-y += file.o poll.o uio.o pipe.o pipe_test.o poll_test.o cpio.o cpio_test.o block_file.o block_direct.o block_file_test.o \
-	dentry.o mount.o inode.o walk.o change.o open_file.o locks.o unpack.o unpack_test.o notify.o
+	dentry.o dentry_host_test.o mount.o inode.o walk.o change.o open_file.o locks.o unpack.o unpack_test.o notify.o
 
 objs-$(CONFIG_VFS) += devfs.o
 objs-$(and $(CONFIG_VFS),$(CONFIG_BLOCK)) += disk.o

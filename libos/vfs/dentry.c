@@ -5,6 +5,9 @@
  * list but still found -> forgotten when too many are unused, or its file system goes. A name that is
  * removed is dropped: those who hold its dentry keep it, later lookups ask again.
  *
+ * Whoever has one name too many forgets the longest unused one, of whatever file system, which may have to wait for a disk.
+ * So a file system that ends waits until the last of its names is gone.
+ *
  * A dentry has a reference to its parent, so the way up from any that is held is held, too. When a directory is
  * removed, what is remembered below it (the names that it has not) goes as well: else its inode would stay.
  *
@@ -30,6 +33,7 @@ struct spinlock tree_lock = SPINLOCK_INIT;
 static struct list buckets[BUCKETS]; /* [t] initialised when first used */
 static struct list unused = LIST_INIT(unused);
 static unsigned unused_count;
+static struct waitq ending = WAITQ_INIT(ending); /* file systems that wait for their last name */
 
 static uint32_t hash_name(const struct dentry *dir, const char *text, size_t len)
 {
@@ -57,11 +61,15 @@ static void get_locked(struct dentry *d)
 	}
 }
 
-static void join_directory(struct dentry *d, struct dentry *dir)
+/* `dir` NULL: it is a root. */
+static void join(struct dentry *d, struct dentry *dir)
 {
 	spin_lock(&tree_lock);
-	get_locked(dir);
-	list_push_back(&dir->children, &d->sibling);
+	d->super->names++;
+	if (dir) {
+		get_locked(dir);
+		list_push_back(&dir->children, &d->sibling);
+	}
 	spin_unlock(&tree_lock);
 }
 
@@ -86,8 +94,7 @@ static struct dentry *dentry_new(struct dentry *dir, struct super *s, const char
 	list_init(&d->lru);
 	list_init(&d->sibling);
 	list_init(&d->children);
-	if (dir)
-		join_directory(d, dir);
+	join(d, dir);
 	return d;
 }
 
@@ -166,15 +173,23 @@ static struct dentry *put_locked(struct dentry *d)
 	return d;
 }
 
-/* Returns the parent, whose reference is the caller's now. */
+/* Returns the parent, whose reference is the caller's now. The file system may end when it has none but that. */
 static struct dentry *dentry_free(struct dentry *d)
 {
 	struct dentry *parent = d->parent;
+	struct super *s = d->super;
+	bool ends;
 
 	if (d->inode)
 		inode_put(d->inode);
 	kfree(d->name);
 	kfree(d);
+	spin_lock(&tree_lock);
+	s->names--;
+	ends = s->ends;
+	spin_unlock(&tree_lock);
+	if (ends)
+		waitq_wake_all(&ending);
 	return parent;
 }
 
@@ -182,10 +197,14 @@ void dentry_put(struct dentry *d)
 {
 	while (d) {
 		struct dentry *gone;
+		bool ends;
 
 		spin_lock(&tree_lock);
+		ends = d->super->ends;
 		gone = put_locked(d);
 		spin_unlock(&tree_lock);
+		if (ends) /* it may be one more that nobody uses */
+			waitq_wake_all(&ending);
 		d = gone ? dentry_free(gone) : NULL;
 	}
 }
@@ -387,28 +406,48 @@ bool dentry_is_above(struct dentry *above, struct dentry *d)
 	return found;
 }
 
-static struct dentry *unused_of(struct super *s)
+static struct dentry *unused_of_locked(const struct super *s)
 {
 	struct dentry *d;
 
 	list_for_each(d, &unused, lru) {
-		if (d->super == s) {
-			take_out_locked(d);
+		if (d->super == s)
 			return d;
-		}
 	}
 	return NULL;
 }
 
-void dentries_forget(struct super *s)
+static struct dentry *take_unused(struct super *s)
+{
+	struct dentry *d;
+
+	spin_lock(&tree_lock);
+	s->ends = true;
+	d = unused_of_locked(s);
+	if (d)
+		take_out_locked(d);
+	spin_unlock(&tree_lock);
+	return d;
+}
+
+/* There is something to do, or nothing more. */
+static bool may_go_on(const struct super *s)
+{
+	bool may;
+
+	spin_lock(&tree_lock);
+	may = !s->names || unused_of_locked(s);
+	spin_unlock(&tree_lock);
+	return may;
+}
+
+void dentries_end(struct super *s)
 {
 	struct dentry *d;
 
 	do {
-		spin_lock(&tree_lock);
-		d = unused_of(s);
-		spin_unlock(&tree_lock);
-		if (d)
+		while ((d = take_unused(s)))
 			dentry_put(dentry_free(d));
-	} while (d);
+		waitq_wait(&ending, may_go_on(s), DEADLINE_NEVER, false);
+	} while (s->names);
 }

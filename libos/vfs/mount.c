@@ -66,7 +66,7 @@ static void mount_free(struct mount *m)
 	kfree(m);
 	if (!last)
 		return;
-	dentries_forget(s);
+	dentries_end(s);
 	if (s->ops->sync)
 		s->ops->sync(s);
 	s->ops->unmount(s);

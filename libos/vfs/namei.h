@@ -54,7 +54,8 @@ void dentry_move(struct dentry *d, struct dentry *to_dir, struct dentry *target)
 void dentry_exchange(struct dentry *a, struct dentry *b);
 struct dentry *dentry_nameless(struct dentry *dir, struct inode *inode); /* O_TMPFILE: takes the inode over */
 bool dentry_is_above(struct dentry *above, struct dentry *d);            /* or the same; rename_lock is held */
-void dentries_forget(struct super *s);                   /* what nobody uses of a file system */
+/* No path leads into the file system any more: its names go; waits for those that others are about to forget. */
+void dentries_end(struct super *s);
 
 /* ---- inode.c ---- */
 

@@ -156,7 +156,8 @@ struct super {
 	uint64_t dev;                   /* [I] st_dev */
 	uint32_t flags;                 /* [a] MS_RDONLY, MS_SYNCHRONOUS, MS_DIRSYNC */
 	uint32_t nameless;              /* [a] inodes without a name, whose end is a write; and what may make one just now */
-	uint32_t mounts;                /* [tree_lock] */
+	uint32_t mounts, names;         /* [tree_lock] the latter in the name cache */
+	bool ends;                      /* [tree_lock] it waits for its last name to go */
 	char *source, *options;         /* [I] as mount() had them */
 	void *own;                      /* [I] the file system's */
 };
