@@ -5,6 +5,9 @@
  * whatever is created and removed meanwhile: what was there all the time is seen exactly once.
  *
  * An entry holds a reference to its inode, which is what keeps a file that nobody has open.
+ *
+ * Locks: the VFS holds those of the directories. Those of the inodes that get or lose names are taken here, since another
+ * name of one may be coming or going in another directory.
  */
 #include <core/assert.h>
 #include <core/errno.h>
@@ -121,10 +124,21 @@ int tmpfs_link(struct inode *dir, const struct vfs_name *n, struct inode *inode)
 
 	if (error)
 		return error;
+	mutex_lock(&inode->lock);
 	inode->nlink += inode_is_dir(inode) ? 2 : 1;
 	inode_touch(inode, TOUCH_C);
 	adopt(dir, inode);
+	mutex_unlock(&inode->lock);
 	return 0;
+}
+
+/* A directory loses its only name. */
+static void lose_name(struct inode *inode)
+{
+	mutex_lock(&inode->lock);
+	inode->nlink -= inode_is_dir(inode) ? 2 : 1;
+	inode_touch(inode, TOUCH_C);
+	mutex_unlock(&inode->lock);
 }
 
 int tmpfs_unlink(struct inode *dir, const struct vfs_name *n, struct inode *inode)
@@ -132,13 +146,8 @@ int tmpfs_unlink(struct inode *dir, const struct vfs_name *n, struct inode *inod
 	struct entry *e = entry_find(dir, n);
 
 	assert(e && e->inode == inode);
-	if (inode_is_dir(inode)) {
-		dir->nlink--;
-		inode->nlink = 0;
-	} else {
-		inode->nlink--;
-	}
-	inode_touch(inode, TOUCH_C);
+	dir->nlink -= inode_is_dir(inode);
+	lose_name(inode);
 	entry_remove(dir, e);
 	return 0;
 }
@@ -183,8 +192,7 @@ int tmpfs_rename(struct inode *from, const struct vfs_name *n, struct inode *ino
 		struct entry *target = entry_find(to, m);
 
 		to->nlink -= inode_is_dir(replaced);
-		replaced->nlink -= inode_is_dir(replaced) ? 2 : 1;
-		inode_touch(replaced, TOUCH_C);
+		lose_name(replaced);
 		inode_touch(to, TOUCH_M | TOUCH_C);
 		target->inode = inode_get(inode);
 		inode_put(replaced);

@@ -270,6 +270,43 @@ TEST(tmpfs_threads_that_meet_leave_a_sound_tree)
 	CHECK(end());
 }
 
+/* Names of one file, each thread's in a directory of its own. */
+static void link_and_unlink(void *arg)
+{
+	char two[32];
+
+	fmt_print(two, sizeof(two), "/t/%u/name", (unsigned)(uintptr_t)arg);
+	for (int i = 0; i < ROUNDS; i++) {
+		if (link_names("/t/file", two) || vfs_unlink(NULL, two, false))
+			__atomic_fetch_add(&strange, 1, __ATOMIC_RELAXED);
+	}
+}
+
+TEST(tmpfs_threads_count_the_links_of_one_file)
+{
+	static const struct thread_attr attr = { .name = "linker", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	char folder[16];
+	struct path p;
+
+	CHECK(begin(NULL));
+	strange = 0;
+	CHECK_EQ(vfs_create(NULL, "/t/file", S_IFREG | 0644, 0, NULL), 0);
+	for (uintptr_t i = 0; i < THREADS; i++) {
+		fmt_print(folder, sizeof(folder), "/t/%u", (unsigned)i);
+		CHECK_EQ(vfs_create(NULL, folder, S_IFDIR | 0755, 0, NULL), 0);
+		CHECK_EQ(thread_create(&attr, link_and_unlink, (void *)i, 0, &threads[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++)
+		thread_start(threads[i]);
+	for (int i = 0; i < THREADS; i++)
+		thread_join(threads[i]);
+	CHECK_EQ(strange, 0);
+	CHECK_EQ(vfs_walk(NULL, "/t/file", 0, &p), 0);
+	CHECK_EQ(path_inode(&p)->nlink, 1);
+	path_put(&p);
+	CHECK(end());
+}
+
 TEST(cache_lends_pages_that_outlive_the_file)
 {
 	struct cache_page *p;
