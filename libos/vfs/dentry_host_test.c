@@ -1,12 +1,13 @@
 /*
- * Names that are forgotten by whoever has one too many, while their file system ends. On the host only: a file system
- * of the test's own takes its time.
+ * Names that are forgotten by whoever has one too many, and watches that end, while their file system ends. On the host
+ * only: a file system of the test's own takes its time.
  */
 #include <core/fmt.h>
 #include <core/kmem.h>
 #include <core/sync.h>
 #include <core/test.h>
 #include <core/thread.h>
+#include <libos/notify.h>
 #include <libos/vfs.h>
 
 #define MANY 9000u /* names: more than may be unused */
@@ -118,16 +119,29 @@ static struct thread *start(void (*run)(void *), void *arg)
 	return t;
 }
 
+static bool begin(void)
+{
+	forgot = ended_early = false;
+	event_init(&forgetting);
+	event_init(&go_on);
+	vfs_mount("tmpfs", "", NULL, 0, NULL);
+	return mount_at("/slow", "slow") && mount_at("/many", "tmpfs");
+}
+
+/* Time enough to do what is wrong. */
+static void let_others_act(void)
+{
+	for (unsigned i = 0; i < 1000; i++)
+		thread_yield();
+}
+
 TEST(names_that_others_forget_keep_their_file_system)
 {
 	struct thread *many, *ends;
 	bool ended = false;
 	struct path p;
 
-	vfs_mount("tmpfs", "", NULL, 0, NULL);
-	event_init(&forgetting);
-	event_init(&go_on);
-	CHECK(mount_at("/slow", "slow") && mount_at("/many", "tmpfs"));
+	CHECK(begin());
 	CHECK_EQ(vfs_walk(NULL, "/slow/x", 0, &p), 0);
 	path_put(&p);
 	many = start(name_many, NULL);
@@ -135,11 +149,42 @@ TEST(names_that_others_forget_keep_their_file_system)
 	event_wait(&forgetting, DEADLINE_NEVER);
 	ends = start(end_slow, &ended);
 	CHECK(ends);
-	for (unsigned i = 0; i < 1000; i++)
-		thread_yield(); /* time enough to do what is wrong */
+	let_others_act();
 	event_set(&go_on);
 	thread_join(many);
 	thread_join(ends);
 	CHECK(ended && forgot && !ended_early);
+	CHECK(unmount("/many"));
+}
+
+static void forget_watch(struct watch *w)
+{
+	w->inode = NULL;
+}
+
+TEST(watches_that_end_keep_their_file_system)
+{
+	struct watch w = { .free = forget_watch };
+	struct list gone = LIST_INIT(gone);
+	struct thread *ends;
+	bool ended = false;
+	struct path p;
+
+	CHECK(begin());
+	event_set(&go_on);
+	CHECK_EQ(vfs_walk(NULL, "/slow/x", 0, &p), 0);
+	spin_lock(&watch_lock);
+	watch_add_locked(&w, path_inode(&p));
+	spin_unlock(&watch_lock);
+	path_put(&p);
+	spin_lock(&watch_lock);
+	watch_remove_locked(&w, &gone);
+	spin_unlock(&watch_lock);
+	ends = start(end_slow, &ended);
+	CHECK(ends);
+	let_others_act();
+	watches_free(&gone);
+	thread_join(ends);
+	CHECK(ended && forgot && !ended_early && !w.inode);
 	CHECK(unmount("/many"));
 }

@@ -3,7 +3,8 @@
  *
  * The watches of one inode are a chain from the inode. While an inode is watched its references are put
  * under watch_lock: when only those of its watches are left and it has no name, it has ended for
- * everybody else, the watches are told, and their references are the last.
+ * everybody else, the watches are told, and their references are the last. A watch that was ended puts its reference later,
+ * under no lock; a file system that goes waits for that.
  */
 #include <core/assert.h>
 
@@ -13,6 +14,8 @@
 
 struct spinlock watch_lock = SPINLOCK_INIT;
 uint32_t watch_count;
+static uint32_t leaving;                                 /* [w] watches that have ended, but have their inode still */
+static struct waitq nobody_leaves = WAITQ_INIT(nobody_leaves);
 static struct list all_watches = LIST_INIT(all_watches); /* [w] */
 static uint32_t last_cookie;                             /* [w] */
 
@@ -38,19 +41,27 @@ void watch_remove_locked(struct watch *w, struct list *gone)
 	*at = w->next;
 	list_remove(&w->all);
 	list_push_back(gone, &w->all);
-	watch_count--;
+	leaving++;
 }
 
 void watches_free(struct list *gone)
 {
 	struct list *link;
+	uint32_t n = 0;
 
-	while ((link = list_pop_front(gone))) {
+	for (; (link = list_pop_front(gone)); n++) {
 		struct watch *w = list_entry(link, struct watch, all);
 
 		inode_put(w->inode);
 		w->free(w);
 	}
+	if (!n)
+		return;
+	spin_lock(&watch_lock);
+	watch_count -= n;
+	leaving -= n;
+	spin_unlock(&watch_lock);
+	waitq_wake_all(&nobody_leaves);
 }
 
 static void end_locked(struct watch *w, struct list *gone)
@@ -179,6 +190,7 @@ void notify_unmount_now(struct super *s)
 		end_all_locked(w->inode, NOTIFY_UNMOUNT, &gone);
 	spin_unlock(&watch_lock);
 	watches_free(&gone);
+	waitq_wait(&nobody_leaves, !__atomic_load_n(&leaving, __ATOMIC_ACQUIRE), DEADLINE_NEVER, false);
 }
 
 static uint32_t watches_of(const struct inode *inode)

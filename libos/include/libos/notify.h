@@ -51,12 +51,13 @@ struct watch {
 };
 
 extern struct spinlock watch_lock;
-extern uint32_t watch_count; /* [w], read without it */
+extern uint32_t watch_count; /* [w], read without it: those that have an inode */
 
 void watch_add_locked(struct watch *w, struct inode *inode); /* takes a reference to the inode */
-/* Ends a watch, by its owner, who has unlinked it from what he has: it goes to `gone`. */
+/* Ends a watch, by its owner, who has unlinked it from what he has: it goes to `gone`, and soon to watches_free(). */
 void watch_remove_locked(struct watch *w, struct list *gone);
-void watches_free(struct list *gone); /* watch_lock is not held */
+/* watch_lock is not held. Nothing in between may end a mount: its file system waits for watches that have been removed. */
+void watches_free(struct list *gone);
 
 static inline bool somebody_watches(void)
 {
