@@ -3,12 +3,14 @@
  * owners, times, extended attributes, files that lose their names while they are open. Some of it is synced, and nothing is
  * promised: it makes journals in which all of that is found, beside what load= prints promises of.
  *
- * Names are few, so that calls meet each other's: most errors are part of it. SEED in the environment says which history it is.
+ * Names are few, so that calls meet each other's: most errors are part of it. crowd= is about one large directory instead, whose
+ * index grows and splits. SEED in the environment says which history it is.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +25,16 @@
 #define HELD       6      /* open files without names, at a time */
 #define FILE_BYTES 200000
 
+#define CROWD      3000
+
 static const char *where;
-static uint64_t state;
+static __thread uint64_t state;
 static int held[HELD];
+
+static void seed(const char *number)
+{
+	state = 0x9e3779b97f4a7c15u * (1 + (uint64_t)(number ? atoi(number) : 0));
+}
 
 static unsigned below(unsigned bound)
 {
@@ -185,32 +194,84 @@ static void do_attribute(void)
 		expect("lremovexattr", lremovexattr(name(), attribute));
 }
 
+static const char *someone(void)
+{
+	return in(where, "crowd/%0100u", below(CROWD));
+}
+
+static void do_crowd(void)
+{
+	const char *path = someone();
+	int fd;
+
+	switch (below(4)) {
+	case 0:
+		expect("unlink", unlink(path));
+		return;
+	case 1:
+		expect("rename", rename(path, someone()));
+		return;
+	case 2:
+		expect("link", link(path, someone()));
+		return;
+	}
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	expect("open", fd);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void *work(void *arg)
 {
 	static void (*const all[])(void) = { do_write,  do_write,  do_write, do_size,    do_size,    do_unlink,
 					     do_unlink, do_hold,   do_rename, do_rename, do_link,    do_symlink,
 					     do_special, do_folder, do_change, do_change, do_attribute, do_attribute };
 
-	(void)arg;
-	for (;;)
+	seed(arg);
+	for (;;) {
 		all[below(sizeof(all) / sizeof(all[0]))]();
+		sched_yield(); /* without preemption nobody else has a turn before this thread waits */
+	}
 	return NULL;
+}
+
+static void *work_on_crowd(void *arg)
+{
+	seed(arg);
+	for (;;) {
+		do_crowd();
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void start(const char *folder, void *(*work)(void *seed))
+{
+	pthread_t thread;
+
+	where = strdup(folder);
+	if (pthread_create(&thread, NULL, work, getenv("SEED")))
+		die("pthread_create");
+	pthread_detach(thread);
+}
+
+/* Made here, or by whoever had the disk before. */
+static void need_folder(const char *path)
+{
+	if (mkdir(path, 0755) && errno != EEXIST)
+		die(path);
 }
 
 void churn(const char *folder)
 {
-	const char *seed = getenv("SEED");
-	pthread_t thread;
+	need_folder(in(folder, "churn"));
+	for (int i = 0; i < FOLDERS; i++)
+		need_folder(in(folder, "churn/folder-%d", i));
+	start(folder, work);
+}
 
-	where = strdup(folder);
-	state = 0x9e3779b97f4a7c15u * (1 + (uint64_t)(seed ? atoi(seed) : 0));
-	if (mkdir(in(where, "churn"), 0755))
-		die("mkdir");
-	for (int i = 0; i < FOLDERS; i++) {
-		if (mkdir(in(where, "churn/folder-%d", i), 0755))
-			die("mkdir");
-	}
-	if (pthread_create(&thread, NULL, work, NULL))
-		die("pthread_create");
-	pthread_detach(thread);
+void crowd(const char *folder)
+{
+	need_folder(in(folder, "crowd"));
+	start(folder, work_on_crowd);
 }

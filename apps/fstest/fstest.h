@@ -18,6 +18,7 @@ void sums(const char *folder);  /* sums.c */
 void list(const char *folder);
 void load(const char *folder);  /* load.c: does not return */
 void churn(const char *folder); /* churn.c: goes on in a thread of its own */
+void crowd(const char *folder);
 void full(const char *folder);  /* full.c */
 
 #endif

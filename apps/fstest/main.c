@@ -10,6 +10,7 @@
  *   full=FOLDER     fills the disk: every call says ENOSPC, and what is removed can be used again
  *   load=FOLDER     threads that create, write, sync and rename for ever, and print what they were promised
  *   churn=FOLDER    a thread that does everything else that can be done to names and files, while the next command runs
+ *   crowd=FOLDER    a thread that gives names to a large directory and takes them, as long
  *   trim=FOLDER     FITRIM: "trim: N bytes" were free, and the disk has been told
  *   orphan=FOLDER   leaves an open file without a name behind, and a dirty one
  *   end=STATUS      ends at once
@@ -144,7 +145,7 @@ static const struct {
 	void (*run)(const char *folder);
 } commands[] = {
 	{ "sums", sums }, { "list", list }, { "write", write_all }, { "remove", remove_all }, { "full", full },
-	{ "load", load }, { "churn", churn }, { "trim", trim }, { "orphan", orphan }, { "end", end },
+	{ "load", load }, { "churn", churn }, { "crowd", crowd }, { "trim", trim }, { "orphan", orphan }, { "end", end },
 };
 
 static void run(const char *text)

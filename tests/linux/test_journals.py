@@ -28,7 +28,7 @@ from promises import record
 
 KILLS = int(os.environ.get("LINUX_KILLS", "1"))
 SEED = int(os.environ.get("LINUX_SEED", "1"))
-CUTS_EACH = 4
+CUTS_EACH, TURNS = 4, 6
 SECONDS = 300
 ATOM = 4096     # what a disk writes at once. Linux does not mount a disk whose superblock is half old and half new
 MODES = {"linux": [(1024, "data=ordered"), (4096, "data=ordered"), (1024, "data=journal"), (4096, "data=journal")],
@@ -48,22 +48,22 @@ def fstest():
 
 # ---- the writers ----
 
-def linux_at_work(mode, seed):
+def linux_at_work(mode, seed, work):
     return linux_disks.guest(f"$B mkdir /data\n$B mount -t ext4 -o {mode} /dev/vda /data\nexport SEED={seed}\n"
-                             "/bin/fstest churn=/data load=/data\n", [fstest()])
+                             f"/bin/fstest {' '.join(work)}\n", [fstest()])
 
 
-def kiln_at_work(mode, seed):
+def kiln_at_work(mode, seed, work):
     return Image("fstest", net="none", wait=False, options=[f"mount=vda:/data:ext4:{mode}", f"env=SEED={seed}"],
-                 args=["churn=/data", "load=/data"])
+                 args=work)
 
 
 WRITERS = {"linux": linux_at_work, "kiln": kiln_at_work}
 
 
-def history(disk, writer, mode, chance):
+def history(disk, writer, mode, chance, work=("churn=/data", "load=/data")):
     """A guest's work on a disk: what the disk was, what was written, what was promised."""
-    image = WRITERS[writer](mode, chance.randrange(1 << 20))
+    image = WRITERS[writer](mode, chance.randrange(1 << 20), work)
     try:
         return record(image.machine, disk, chance, SECONDS)
     finally:
@@ -173,6 +173,26 @@ def test_a_journal_means_the_same_to_all(writer, release, block, mode, number, t
         cuts.append(cut)
     for n in range(0, len(cuts), 2):
         assert_all_see_the_same(cuts[n:n + 2])
+
+
+# ---- by turns ----
+
+@pytest.mark.parametrize("release, block", [("debian12", 4096), ("debian13", 1024), ("debian13", 4096)])
+def test_a_disk_changes_hands(release, block, tmp_path):
+    """Each goes on with what the other left behind when it was killed, and changes what the other has made."""
+    chance = random.Random(f"{SEED} {release} {block} by turns")
+    disk = make_disk(tmp_path / "disk", "-I", "256", "-O", RELEASES[release], "-b", str(block), mib=64)
+    for turn in range(TURNS):
+        _, entries, promises = history(disk, ("kiln", "linux")[turn % 2], chance.choice(("data=ordered", "data=journal")), chance,
+                                       ("churn=/data", "crowd=/data", "load=/data"))
+        words = "\n".join(promises.others)
+        assert not re.search("EXT4-fs|makes no sense|damage", words), words
+        cut = Cut(tmp_path, disk.read_bytes())
+        assert cut.needs_recovery()
+        cut.replay()
+        shutil.rmtree(tmp_path / "tree", ignore_errors=True)
+        assert_keeps(promises, cut, entries[-1].end, tmp_path / "tree")
+    assert_all_see_the_same([cut])
 
 
 # ---- fast commits ----

@@ -23,13 +23,15 @@ class Promises:
     """What the guest has printed, and how long the record was then: cuts behind that must keep it."""
 
     def __init__(self, log):
-        self.log, self.lines = log, []
+        self.log, self.lines, self.others = log, [], []
 
     def hear(self, line):
         words = line.split()
         if words[:1] == ["promise"] and len(words) >= 4:
             gone = words[4:] == ["gone"]
             self.lines.append((self.log.stat().st_size, int(words[1]), int(words[2]), int(words[3]), gone))
+        else:
+            self.others.append(line)
 
     def before(self, place):
         """By (thread, name): the last version promised before a place of the record."""
