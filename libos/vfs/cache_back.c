@@ -12,15 +12,21 @@
  * An error is counted in the cache, and each opener compares the count with what it saw last; one that nobody has been
  * told is told to who opens the file next, as on Linux: it may be who closed it without asking. The page is clean: a
  * disk that cannot be written must not fill memory with what will never be written.
+ *
+ * Want of memory passes, so pages for which the backing had none stay dirty. Who waits tries again for a second, and is told then;
+ * who comes later finds them where they were.
  */
 #include <core/assert.h>
 #include <core/errno.h>
 #include <core/kmem.h>
+#include <core/time.h>
 #include <libos/blkdev.h>
 
 #include "cache_parts.h"
 
 #define UNDER_WAY_MAX 2048u /* pages of all caches that background write-back sends before it waits */
+#define MEMORY_TRIES  10u
+#define MEMORY_NS     (NSEC_PER_SEC / MEMORY_TRIES)
 
 struct write_io {
 	struct blkreq request;
@@ -34,6 +40,7 @@ struct batch {
 	struct cache_page *pages[CACHE_RUN_MAX];
 	unsigned count;
 	uint32_t flags;       /* BLK_BACKGROUND or 0 */
+	int kept;             /* -ENOMEM: pages stayed dirty, and no more are taken */
 };
 
 /* ---- the end of a write ---- */
@@ -170,18 +177,21 @@ static void batch_keep(const struct batch *b, int64_t from, int64_t to)
 	}
 }
 
-static void write_stretch(const struct batch *b, int64_t from, int64_t to)
+static void write_stretch(struct batch *b, int64_t from, int64_t to)
 {
 	for (int64_t len; from < to; from += len) {
-		int error;
+		int error = b->kept;
 
 		len = to - from;
-		error = write_piece(b, from, to, &len);
-		if (error == -EAGAIN) {
-			batch_keep(b, from, to);
+		if (!error)
 			error = write_piece(b, from, to, &len);
-		}
-		if (error && error != -EAGAIN)
+		if (error == -EAGAIN || error == -ENOMEM)
+			batch_keep(b, from, to);
+		if (error == -EAGAIN)
+			error = write_piece(b, from, to, &len);
+		if (error == -ENOMEM)
+			b->kept = error;
+		else if (error && error != -EAGAIN)
 			batch_fail(b, from, from + len, error);
 	}
 }
@@ -200,7 +210,7 @@ static bool next_stretch(const struct batch *b, int64_t at, int64_t end, int64_t
 	return *from < end;
 }
 
-static void write_by_requests(const struct batch *b)
+static void write_by_requests(struct batch *b)
 {
 	int64_t at = cache_page_start(b->pages[0]->index), end = at + ((int64_t)b->count << PAGE_SHIFT), from;
 
@@ -220,19 +230,24 @@ static size_t changed_end(const struct cache_page *p)
 }
 
 /* Not only up to the file's end: a writer between prepare() and finish() has not moved it yet. */
-static void write_by_backing(const struct batch *b)
+static void write_by_backing(struct batch *b)
 {
 	struct cache *c = b->cache;
 
 	for (unsigned i = 0; i < b->count; i++) {
 		struct cache_page *p = b->pages[i];
-		int error = c->ops->write_page(c, p->index, p->bytes, changed_end(p));
+		int error = b->kept ? b->kept : c->ops->write_page(c, p->index, p->bytes, changed_end(p));
 
-		__atomic_store_n(&p->error, (int16_t)error, __ATOMIC_RELAXED);
+		if (error == -ENOMEM) {
+			b->kept = error;
+			cache_page_dirty(p, 0, changed_end(p));
+		} else {
+			__atomic_store_n(&p->error, (int16_t)error, __ATOMIC_RELAXED);
+		}
 	}
 }
 
-static void batch_write(const struct batch *b)
+static void batch_write(struct batch *b)
 {
 	cache_count(CACHE_COUNT_WRITTEN, b->count);
 	if (b->cache->ops->write_page)
@@ -295,13 +310,14 @@ static void busy_pass(struct cache_page *busy, uint64_t *index, bool wait)
 	cache_page_put(busy);
 }
 
-static void write_range(struct cache *c, uint64_t index, uint64_t end, bool wait)
+/* 0, or -ENOMEM: some pages are dirty as before. */
+static int write_range(struct cache *c, uint64_t index, uint64_t end, bool wait)
 {
 	struct batch b = { .cache = c, .flags = wait ? 0 : BLK_BACKGROUND };
 	struct cache_page *busy;
 	bool more = true;
 
-	while (more) {
+	while (more && !b.kept) {
 		spin_lock(&c->lock);
 		more = collect_locked(&b, &index, end, &busy);
 		spin_unlock(&c->lock);
@@ -312,6 +328,7 @@ static void write_range(struct cache *c, uint64_t index, uint64_t end, bool wait
 		if (!wait)
 			cache_wait(cache_counts, cache_counted(CACHE_COUNT_WRITING) < UNDER_WAY_MAX);
 	}
+	return b.kept;
 }
 
 static void wait_range(struct cache *c, uint64_t index, uint64_t end)
@@ -349,20 +366,33 @@ static uint64_t end_now(struct cache *c)
 	return MAX(dirty, writing);
 }
 
+static int write_and_wait_range(struct cache *c, uint64_t index, uint64_t end)
+{
+	int kept;
+
+	for (unsigned tries = 0;; tries++) {
+		kept = write_range(c, index, end, true);
+		wait_range(c, index, end);
+		if (!kept || tries == MEMORY_TRIES)
+			return kept;
+		thread_sleep_until(clock_ns() + MEMORY_NS);
+	}
+}
+
 int cache_sync(struct cache *c, int64_t from, int64_t to, bool wait)
 {
 	uint32_t errors = __atomic_load_n(&c->errors, __ATOMIC_RELAXED);
 	uint64_t index = (uint64_t)from >> PAGE_SHIFT, end;
-	int unsettled;
+	int unsettled, kept;
 
 	if (!c->ops || from >= to)
 		return 0;
 	unsettled = c->ops->settle ? c->ops->settle(c, wait) : 0;
 	end = MIN(cache_index_end(to), end_now(c));
-	write_range(c, index, end, wait);
-	if (wait)
-		wait_range(c, index, end);
-	return __atomic_load_n(&c->errors, __ATOMIC_RELAXED) != errors ? c->error : unsettled;
+	kept = wait ? write_and_wait_range(c, index, end) : write_range(c, index, end, false);
+	if (__atomic_load_n(&c->errors, __ATOMIC_RELAXED) != errors)
+		return c->error;
+	return unsettled ? unsettled : kept;
 }
 
 bool cache_is_dirty(struct cache *c)

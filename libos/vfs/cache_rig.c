@@ -198,6 +198,12 @@ static void finish(struct cache *c, int64_t offset, int64_t done, void *token)
 
 static int place(struct cache *c, int64_t offset, int64_t len, struct cache_extent *e)
 {
+	struct rig_file *f = file_of(c);
+
+	if (f->no_memory) {
+		f->no_memory--;
+		return -ENOMEM;
+	}
 	return map(c, offset, len, e);
 }
 

@@ -41,6 +41,7 @@ struct rig_file {
 	uint32_t next;                      /* where the search for a free one goes on */
 	uint32_t stride;                    /* 1: neighbours lie together */
 	int64_t prepare_fails_at;           /* -1: never */
+	unsigned no_memory;                 /* so many times place() has none */
 	uint32_t open_handles;              /* prepared and not finished */
 };
 

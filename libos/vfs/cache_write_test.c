@@ -91,6 +91,31 @@ TEST(cache_is_written_when_there_is_no_memory)
 	rig_file_free(f);
 }
 
+/* The backing may need memory to say where bytes belong. */
+TEST(cache_pages_that_find_no_memory_stay_dirty)
+{
+	struct rig_disk *d = rig_disk();
+	struct rig_file *f = rig_file_new(d, 1024);
+	struct file_view view = { 0 };
+
+	make_bytes(buf, KIB(100));
+	cache_error_open(&f->cache, &view);
+	CHECK_EQ(rig_write(f, buf, KIB(100), 0), KIB(100));
+	f->no_memory = 2;
+	CHECK_EQ(cache_sync(&f->cache, 0, INT64_MAX, false), -ENOMEM);
+	CHECK(cache_is_dirty(&f->cache) && d->writes == 0);
+	CHECK_EQ(cache_sync(&f->cache, 0, INT64_MAX, true), 0);
+	CHECK(is_clean(f) && rig_on_disk(f, buf, KIB(100), 0));
+	CHECK_EQ(rig_write(f, "abc", 3, 5000), 3);
+	f->no_memory = UINT32_MAX;
+	CHECK_EQ(cache_sync(&f->cache, 0, INT64_MAX, true), -ENOMEM);
+	f->no_memory = 0;
+	CHECK_EQ(cache_sync(&f->cache, 0, INT64_MAX, true), 0);
+	CHECK(is_clean(f) && rig_on_disk(f, "abc", 3, 5000));
+	CHECK_EQ(cache_error_check(&f->cache, &view), 0);
+	rig_file_free(f);
+}
+
 TEST(cache_writes_of_parts_read_the_rest_and_write_changed_blocks)
 {
 	struct rig_disk *d = rig_disk();

@@ -222,7 +222,9 @@ static int transaction_write(struct journal *j, struct transaction *t)
 
 	blk_batch_init(&w.batch, j->log.place.dev);
 	transaction_write_ordered(j, t);
-	w.error = begin_log(j, t->tid);
+	w.error = journal_error(j); /* it may have been ended by whoever could not write */
+	if (!w.error)
+		w.error = begin_log(j, t->tid);
 	if (!w.error)
 		write_revokes(&w);
 	if (!w.error)

@@ -70,7 +70,10 @@ struct cache_backing_ops {
 	 * is open. An error is who waits told; pages that stay without a place stay dirty, or fail in place(). May be NULL.
 	 */
 	int (*settle)(struct cache *c, bool wait);
-	/* As map(), for write-back of what was prepared: never a hole. -EAGAIN: it has no place yet, and stays dirty. */
+	/*
+	 * As map(), for write-back of what was prepared: never a hole. -EAGAIN: it has no place yet, -ENOMEM: there was no memory;
+	 * it stays dirty.
+	 */
 	int (*place)(struct cache *c, int64_t offset, int64_t len, struct cache_extent *e);
 	/*
 	 * The bytes are on the device (error 0), or are not: an unwritten extent becomes written. Called before who waits
@@ -80,7 +83,7 @@ struct cache_backing_ops {
 	/*
 	 * Instead of the cache's own transfers, for files whose bytes do not lie in extents of their own (inline
 	 * data, data journaling): fill or write one page. NULL: the cache does it through map() and place().
-	 * `len`: where the last change in the page ends, which may be behind the file's end.
+	 * `len`: where the last change in the page ends, which may be behind the file's end. After -ENOMEM the page stays dirty.
 	 */
 	int (*read_page)(struct cache *c, uint64_t index, uint8_t *bytes);
 	int (*write_page)(struct cache *c, uint64_t index, const uint8_t *bytes, size_t len);
@@ -186,7 +189,10 @@ int cache_zero(struct cache *c, int64_t from, int64_t to);
 
 /* ---- to the disk ---- */
 
-/* Starts writing what is dirty in [from, to), and waits for it if asked: 0, or an error of those writes. */
+/*
+ * Starts writing what is dirty in [from, to), and waits for it if asked: 0, or an error of those writes. -ENOMEM: some of it is
+ * dirty as before.
+ */
 int cache_sync(struct cache *c, int64_t from, int64_t to, bool wait);
 /* Every cache of a device (NULL: of all): those of the files of a file system. The first error. */
 int cache_sync_device(struct blkdev *dev, bool wait);
