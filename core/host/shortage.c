@@ -1,5 +1,5 @@
 /*
- * Memory that runs out where a test wants it: allocations are counted, and one fails, or all from one on. The linker sends
+ * Memory that runs out where a test wants it: allocations are counted, and some in a row fail. The linker sends
  * calls from one file to another here (--wrap, tools/build/unit.mk).
  */
 #include <arch/shortage.h>
@@ -7,13 +7,12 @@
 #include <core/page.h>
 #include <core/thread.h>
 
-static uint64_t count, fails_at; /* atomic; 0: never */
-static bool for_ever;
+static uint64_t count, fails_at, failures; /* atomic; 0: never */
 static const struct thread *spared;
 
-void host_shortage(uint64_t number, bool all_after)
+void host_shortage(uint64_t number, uint64_t how_many)
 {
-	for_ever = all_after;
+	failures = how_many;
 	spared = thread_current();
 	__atomic_store_n(&count, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&fails_at, number, __ATOMIC_RELEASE);
@@ -31,7 +30,7 @@ static bool is_short(void)
 	if (!spared || thread_current() == spared)
 		return false;
 	number = __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
-	return at && (number == at || (for_ever && number > at));
+	return at && number >= at && number - at < failures;
 }
 
 #define WRAP(name, parameters, arguments)                           \

@@ -222,7 +222,7 @@ static int get(struct buffer_cache *c, uint64_t block, struct buffer **out)
 	b = lookup(c, block);
 	if (!b) {
 		b = buffer_new(c, block);
-		if (!b && buffers_reclaim(c, RECLAIM_AT_ONCE))
+		if (!b && buffers_reclaim(c, RECLAIM_AT_ONCE) + cache_reclaim(RECLAIM_AT_ONCE))
 			b = buffer_new(c, block);
 		if (!b)
 			return -ENOMEM;

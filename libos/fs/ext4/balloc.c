@@ -252,6 +252,21 @@ int ext4_balloc(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint
 	return error;
 }
 
+int ext4_block_make(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, struct buffer **out)
+{
+	bool half = h->half;
+	uint32_t count = 1;
+	uint64_t block;
+	int error = ext4_balloc(h, i, goal, &block, &count);
+
+	if (error)
+		return error;
+	error = ext4_buffer_make(h, block, out);
+	if (error && !ext4_bfree(h, i, block, 1, false)) /* nobody has changed it: there is nothing to revoke */
+		h->half = half;
+	return error;
+}
+
 /* ---- free blocks that are set aside for a while ---- */
 
 int balloc_take_run(struct ext4_super *s, uint32_t group, uint32_t least, uint32_t *from)

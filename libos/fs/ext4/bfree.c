@@ -72,27 +72,29 @@ void freed_close(struct ext4_super *s)
 
 /* ---- freeing ---- */
 
-/* Without a journal they are free at once; the group's lock is held. */
-static int free_later(struct ext4_handle *h, uint32_t group, uint32_t from, uint32_t count)
+/*
+ * Without a journal they are free at once; the group's lock is held. Without memory nobody gets them until the next mount,
+ * though the disk says that they are free.
+ */
+static void free_later(struct ext4_handle *h, uint32_t group, uint32_t from, uint32_t count)
 {
 	struct ext4_super *s = h->super;
 	struct freed *f;
 
 	if (!h->journal) {
 		space_give_locked(s, group, from, count);
-		return 0;
+		return;
 	}
+	__atomic_fetch_add(&s->freeing, count, __ATOMIC_RELAXED);
 	f = kmalloc(sizeof(*f));
 	if (!f)
-		return -ENOMEM;
+		return;
 	*f = (struct freed){
 		.callback.committed = freed_committed, .super = s,
 		.block = ext4_group_first_block(s, group) + from, .count = count,
 		.discard = s->options.discard ? kmalloc(sizeof(*f->discard)) : NULL,
 	};
-	__atomic_fetch_add(&s->freeing, count, __ATOMIC_RELAXED);
 	journal_on_commit(h->journal, &f->callback);
-	return 0;
 }
 
 /* A range that lies in one group. */
@@ -100,53 +102,76 @@ static int free_in_group(struct ext4_handle *h, uint32_t group, uint32_t from, u
 {
 	struct ext4_super *s = h->super;
 	struct ext4_group *g = &s->group[group];
-	int error = space_load(s, group);
+	int error = space_touch(h, group);
 
-	if (!error)
-		error = space_touch(h, g);
 	if (error)
 		return error;
 	if (!bits_are(g->bitmap->data, from, count, true))
 		return ext4_damaged(s, "group", 0, ext4_group_first_block(s, group) + from,
 				    "group %u: blocks are freed that are free", group);
-	error = free_later(h, group, from, count);
-	if (error)
-		return error;
+	free_later(h, group, from, count);
 	bits_clear(g->bitmap->data, from, count);
 	space_write_counts(s, group, from, count, count);
 	return 0;
 }
 
+/* The first one, or nothing. */
 static int forget_blocks(struct ext4_handle *h, uint64_t block, uint32_t count)
 {
 	int error = 0;
 
 	for (uint32_t n = 0; !error && n < count; n++)
-		error = ext4_forget(h, block + n, NULL);
+		error = ext4_forget(h, block + n);
 	return error;
 }
 
-int ext4_bfree(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint32_t count, bool metadata)
+/* Does `what` with each part of a range that lies in one group, under the group's lock. */
+static int for_each_group(struct ext4_handle *h, uint64_t block, uint32_t count,
+			  int (*what)(struct ext4_handle *h, uint32_t group, uint32_t from, uint32_t count))
 {
 	struct ext4_super *s = h->super;
 	int error = 0;
 
-	if (i ? !ext4_blocks_may_be_files(i, block, count) : !ext4_blocks_are_valid(s, block, count))
-		return ext4_damaged(s, "group", i ? (uint32_t)i->inode.ino : 0, block,
-				    "blocks to be freed do not exist, or are the file system's own");
-	if (metadata)
-		error = forget_blocks(h, block, count);
 	while (!error && count) {
 		uint32_t group = space_group_of(s, block), from = (uint32_t)(block - ext4_group_first_block(s, group));
 		uint32_t n = MIN(count, ext4_group_blocks(s, group) - from);
 
 		mutex_lock(&s->group[group].lock);
-		error = free_in_group(h, group, from, n);
+		error = what(h, group, from, n);
 		mutex_unlock(&s->group[group].lock);
 		block += n;
 		count -= n;
 	}
 	return error;
+}
+
+static int touch_group(struct ext4_handle *h, uint32_t group, uint32_t from, uint32_t count)
+{
+	(void)from, (void)count;
+	return space_touch(h, group);
+}
+
+int ext4_bfree_announce(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint32_t count)
+{
+	struct ext4_super *s = h->super;
+	bool half = h->half;
+	int error;
+
+	if (i ? !ext4_blocks_may_be_files(i, block, count) : !ext4_blocks_are_valid(s, block, count))
+		return ext4_damaged(s, "group", i ? (uint32_t)i->inode.ino : 0, block,
+				    "blocks to be freed do not exist, or are the file system's own");
+	error = for_each_group(h, block, count, touch_group);
+	h->half = half;
+	return error;
+}
+
+int ext4_bfree(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint32_t count, bool metadata)
+{
+	int error = ext4_bfree_announce(h, i, block, count);
+
+	if (!error && metadata)
+		error = forget_blocks(h, block, count);
+	return error ? error : for_each_group(h, block, count, free_in_group);
 }
 
 bool ext4_is_freeing(struct ext4_super *s)

@@ -28,7 +28,7 @@
 
 #define TIME_GRAIN_NS (4 * NSEC_PER_MSEC)
 #define TRIES_FOR_ROOM 3
-#define LAST_TRIES     12 /* of five seconds each */
+#define LAST_TRIES     12 /* of a second each, or of five if blocks are wanting */
 
 static struct ext4_inode *inode_of(struct cache *c)
 {
@@ -126,6 +126,7 @@ static int make_blocks(struct ext4_handle *h, struct ext4_inode *i, struct map_b
 		error = map_renew(h, i, piece_credits(i));
 		if (!error)
 			error = map_make(h, i, b.first, b.count, EXT4_MAKE_UNWRITTEN, &m);
+		h->half &= error != 0; /* such blocks may stay as they are */
 		if (!error && m.kind == EXT4_UNWRITTEN)
 			error = map_make_room(h, i, b.first, b.first != first);
 		if (error)
@@ -136,7 +137,7 @@ static int make_blocks(struct ext4_handle *h, struct ext4_inode *i, struct map_b
 
 static int start_and_make(struct ext4_inode *i, struct ext4_handle *h, struct map_blocks b)
 {
-	int error = ext4_start(extent_super(i), piece_credits(i) + delayed_credits(i), h);
+	int error = map_start(i, piece_credits(i) + delayed_credits(i), h);
 
 	if (error || delayed_take(h, i, b.first, b.count))
 		return error;
@@ -145,8 +146,7 @@ static int start_and_make(struct ext4_inode *i, struct ext4_handle *h, struct ma
 		error = make_blocks(h, i, b);
 	if (!error)
 		return 0;
-	ext4_inode_write(h, i); /* the blocks that it got are the file's */
-	return ext4_stop_with(h, error);
+	return ext4_stop_with(h, map_write_inode(h, i, error)); /* the blocks that it got are the file's */
 }
 
 /* Blocks that were freed lately may be had after a commit. */
@@ -285,11 +285,25 @@ static const struct cache_backing_ops *ops_of(const struct ext4_inode *i)
 	return journaled_is(i) ? &journaled_ops : &bytes_ops;
 }
 
+static int write_patiently(struct ext4_inode *i)
+{
+	int error, tries = 0;
+
+	do
+		error = cache_sync(&i->bytes, 0, INT64_MAX, true);
+	while (delayed_may_pass(error) && ++tries < LAST_TRIES);
+	return error;
+}
+
+/* What the transaction shows must have its bytes: without them it is not committed. */
 static int write_ordered(struct journal_ordered *o)
 {
 	struct ext4_inode *i = container_of(o, struct ext4_inode, ordered);
+	int error = write_patiently(i);
 
-	return cache_sync(&i->bytes, 0, INT64_MAX, true);
+	if (error == -ENOMEM)
+		ext4_abort(extent_super(i), error);
+	return error;
 }
 
 void ext4_bytes_init(struct ext4_inode *i)
@@ -302,14 +316,11 @@ void ext4_bytes_init(struct ext4_inode *i)
 	cache_init_backed(&i->bytes, &i->inode.size, ops_of(i), s->dev, s->block_bytes);
 }
 
-/* Nobody will ask for these bytes again: for a minute they are not given up for want of memory. */
+/* Nobody will ask for these bytes again, so they are not given up soon. */
 static int write_last(struct ext4_inode *i)
 {
-	int error, tries = 0;
+	int error = write_patiently(i);
 
-	do
-		error = cache_sync(&i->bytes, 0, INT64_MAX, true);
-	while (delayed_may_pass(error) && ++tries < LAST_TRIES);
 	if (delayed_may_pass(error))
 		log_error("ext4: bytes of inode %llu are lost, error %d", (unsigned long long)i->inode.ino, error);
 	return error;

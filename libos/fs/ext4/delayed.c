@@ -263,21 +263,23 @@ static bool has_credits(struct ext4_handle *h, unsigned wanted)
 static int place_all(struct ext4_handle *h, struct ext4_inode *i, uint32_t end, bool in_commit)
 {
 	unsigned credits = delayed_credits(i), of_others = ext4_credits(h) - MIN(ext4_credits(h), credits);
+	int error = ext4_inode_announce(h, i);
 	bool more = end;
-	int error = 0, written;
 
+	if (error)
+		return error;
 	while (!error && more) {
 		if (!in_commit)
 			error = map_renew(h, i, credits);
-		else if (!has_credits(h, of_others + credits))
+		else if (!has_credits(h, of_others + credits - EXT4_CREDITS_INODE))
 			break;
+		h->half = false;
 		if (!error) {
 			journal_add_ordered(h->journal, &i->ordered);
 			error = place_run(h, i, end, &more);
 		}
 	}
-	written = ext4_inode_write(h, i);
-	return error ? error : written;
+	return map_write_inode(h, i, error);
 }
 
 int delayed_place(struct ext4_handle *h, struct ext4_inode *i)
@@ -293,8 +295,8 @@ void delayed_place_for_commit(struct journal_ordered *o, struct journal_handle *
 	struct ext4_handle h = { .super = extent_super(i), .journal = journal };
 	uint32_t end = confirmed_end(i);
 
-	if (end && place_all(&h, i, end, true) == -EIO && h.touched)
-		ext4_abort(h.super, -EIO);
+	if (end)
+		ext4_judge(&h, place_all(&h, i, end, true));
 }
 
 static int place_once(struct ext4_inode *i)
@@ -305,7 +307,7 @@ static int place_once(struct ext4_inode *i)
 
 	if (!end)
 		return 0;
-	error = ext4_start(extent_super(i), delayed_credits(i), &h);
+	error = map_start(i, delayed_credits(i), &h);
 	return error ? error : ext4_stop_with(&h, place_all(&h, i, end, false));
 }
 

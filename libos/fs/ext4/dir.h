@@ -139,7 +139,7 @@ static inline void dx_count_set(struct ext4_disk_dx_entry *entries, uint32_t lim
 
 /* ---- dir_change.c, htree_insert.c ---- */
 
-/* Adds a name that is not there: 0, -ENOSPC, ... dir_add_credits(). */
+/* Adds a name that is not there: 0, -ENOSPC, ... or nothing, but perhaps room for more. dir_add_credits(). */
 int dir_add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino, uint32_t mode);
 /* Removes what dir_find() found. */
 int dir_remove(struct ext4_handle *h, struct ext4_inode *dir, struct dir_spot *spot);
@@ -151,7 +151,7 @@ int dir_set_parent(struct ext4_handle *h, struct ext4_inode *dir, uint32_t paren
 /* Puts the entry into this leaf: 0, -ENOSPC (nothing has changed), -EUCLEAN, an error of the journal. One credit. */
 int dir_leaf_add(struct ext4_handle *h, struct ext4_inode *dir, uint32_t at, struct buffer *leaf, const struct vfs_name *n,
 		 uint32_t ino, uint32_t mode);
-/* A block more: *at its place, the buffer new and part of the handle. */
+/* A block more, or nothing: *at its place, the buffer new and part of the handle. */
 int dir_append(struct ext4_handle *h, struct ext4_inode *dir, uint32_t *at, struct buffer **out);
 /* An empty leaf's tail. */
 void dir_leaf_init(struct ext4_inode *dir, struct buffer *b);

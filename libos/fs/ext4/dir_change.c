@@ -8,6 +8,7 @@
 #include <core/string.h>
 
 #include "dir.h"
+#include "map.h"
 
 /* ---- entries ---- */
 
@@ -137,19 +138,19 @@ int dir_append(struct ext4_handle *h, struct ext4_inode *dir, uint32_t *at, stru
 {
 	struct ext4_super *s = h->super;
 	struct ext4_mapping m;
+	bool half = h->half;
 	int error;
 
 	*at = dir_blocks(dir);
 	if (*at >= 0x0fffffff)
 		return -ENOSPC;
 	error = ext4_map_make(h, dir, *at, 1, 0, &m);
-	if (!error)
-		error = buffer_make(&s->buffers, m.block, out);
 	if (error)
 		return error;
-	error = ext4_created(h, *out);
-	if (error) {
-		buffer_put(*out);
+	error = ext4_buffer_make(h, m.block, out);
+	if (error) { /* a block behind the end is damage to e2fsck */
+		if (!map_unmake(h, dir, *at, m.block))
+			h->half = half;
 		return error;
 	}
 	dir_leaf_init(dir, *out);
@@ -213,7 +214,7 @@ static int add_behind(struct ext4_handle *h, struct ext4_inode *dir, const struc
 	return error;
 }
 
-int dir_add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino, uint32_t mode)
+static int add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino, uint32_t mode)
 {
 	int error;
 
@@ -226,6 +227,17 @@ int dir_add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name
 		return add_behind(h, dir, n, ino, mode);
 	error = dx_make(h, dir);
 	return error ? error : dx_add(h, dir, n, ino, mode);
+}
+
+/* Each step, a split for example, leaves a whole directory, if not a larger one. */
+int dir_add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino, uint32_t mode)
+{
+	bool half = h->half;
+	int error = add(h, dir, n, ino, mode);
+
+	if (error)
+		h->half = half;
+	return error;
 }
 
 /* A block may be new for the leaf, at each level below the root, and for a level more; what they are split from; the inode. */

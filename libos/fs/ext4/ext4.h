@@ -108,6 +108,7 @@ struct ext4_handle {
 	struct ext4_super *super;
 	struct journal_handle *journal;  /* NULL: there is none */
 	bool touched;                    /* it has announced changes since it was started */
+	bool half;                       /* and they are not whole: the operation has to go on, or take them back */
 	bool places;                     /* it takes blocks that are promised */
 };
 
@@ -157,6 +158,8 @@ static inline struct ext4_inode *ext4_of(const struct inode *inode)
  */
 int ext4_damaged(struct ext4_super *s, const char *where, uint32_t ino, uint64_t block, const char *fmt, ...)
 	PRINTF_LIKE(5, 6);
+/* Without a journal: an operation was left half done. e2fsck is asked to look at the disk. */
+void ext4_super_doubt(struct ext4_super *s);
 /* recovery.c. The disk failed: nothing that is in memory reaches it any more, and the file system is read-only. */
 void ext4_abort(struct ext4_super *s, int error);
 bool ext4_is_read_only(const struct ext4_super *s);        /* mounted so, or damaged since */
@@ -180,13 +183,17 @@ int ext4_options_parse(struct ext4_options *o, const char *text);
 int ext4_start(struct ext4_super *s, unsigned blocks, struct ext4_handle *h);
 int ext4_stop(struct ext4_handle *h);
 /*
- * `error` if it is one, else what ext4_stop() says. -EIO from an operation that has changed something: it is half done and
- * must not become durable, so nothing does any more (ext4_abort()).
+ * `error` if it is one, else what ext4_stop() says. -EIO from an operation that has changed something, -ENOMEM from one whose
+ * changes are not whole: they must not become durable, so nothing does any more (ext4_abort()).
+ *
+ * Functions that take a handle say "or nothing" where -ENOMEM leaves things as they were, or whole; h->half is as before then.
  */
 int ext4_stop_with(struct ext4_handle *h, int error);
+void ext4_judge(struct ext4_handle *h, int error);          /* the same without the end */
 int ext4_touch(struct ext4_handle *h, struct buffer *b);    /* before b->data is changed */
-int ext4_created(struct ext4_handle *h, struct buffer *b);  /* the same of a new block */
-int ext4_forget(struct ext4_handle *h, uint64_t block, struct buffer *b); /* it was freed; b may be NULL, and stays the caller's */
+/* The buffer of a block whose contents nobody needs, touched and to be put; or nothing. */
+int ext4_buffer_make(struct ext4_handle *h, uint64_t block, struct buffer **out);
+int ext4_forget(struct ext4_handle *h, uint64_t block);     /* it is freed; nobody holds its buffer's contents dear */
 bool ext4_extend(struct ext4_handle *h, unsigned blocks);
 int ext4_restart(struct ext4_handle *h, unsigned blocks);
 unsigned ext4_credits(const struct ext4_handle *h);         /* without a journal: plenty */
@@ -219,10 +226,13 @@ struct ext4_inode *ext4_inode_new(struct ext4_super *s, const struct inode *dir,
 void ext4_inode_publish(struct ext4_super *s, struct ext4_inode *i);
 void ext4_inode_abandon(struct ext4_super *s, struct ext4_inode *i);
 void ext4_inode_forget(struct inode *inode);               /* inode_ops.forget */
+void ext4_inode_free(struct ext4_inode *i);                /* its memory; it has left the cache */
 void ext4_inode_set_ops(struct ext4_inode *i);             /* by its type */
 /* Copies the inode to the disk's, checksum and all. One credit. 0 or an error of the journal. */
 int ext4_inode_write(struct ext4_handle *h, struct ext4_inode *i);
-/* The same of a new inode, whose place on the disk holds anything. */
+/* Takes that credit: ext4_inode_write() in the same transaction finds what it needs. Changes nothing. */
+int ext4_inode_announce(struct ext4_handle *h, struct ext4_inode *i);
+/* As ext4_inode_write(), of a new inode, whose place on the disk holds anything. */
 int ext4_inode_write_first(struct ext4_handle *h, struct ext4_inode *i);
 /* The disk's inode in its block; the caller puts the buffer. Checked only for place. */
 int ext4_inode_raw(struct ext4_super *s, uint32_t ino, struct buffer **b, struct ext4_disk_inode **raw);
@@ -235,11 +245,11 @@ static inline bool ext4_inode_has_extents(const struct ext4_inode *i) { return i
 
 /* ---- ialloc.c ---- */
 
-/* A free inode number near `dir`, marked as used: 0 and *ino, -ENOSPC, -EIO, -EUCLEAN. EXT4_CREDITS_IALLOC. */
+/* A free inode number near `dir`, marked as used: 0 and *ino, -ENOSPC, -EIO, -EUCLEAN; or nothing. EXT4_CREDITS_IALLOC. */
 int ext4_ialloc(struct ext4_handle *h, struct ext4_inode *dir, uint32_t mode, uint32_t *ino);
 /* The number is free; the inode on the disk says when that was. EXT4_CREDITS_IALLOC. */
 int ext4_ifree(struct ext4_handle *h, struct ext4_inode *i);
-int ext4_ifree_number(struct ext4_handle *h, uint32_t ino, bool dir); /* of one that never became an inode */
+int ext4_ifree_number(struct ext4_handle *h, uint32_t ino, bool dir); /* of one that never became an inode; or nothing */
 
 /* ---- group.c (descriptors and bitmaps) ---- */
 
@@ -283,12 +293,19 @@ static inline uint64_t ext4_group_first_block(const struct ext4_super *s, uint32
 /* ---- balloc.c, bfree.c (blocks) ---- */
 
 /*
- * Up to *count blocks in a row, at `goal` or near it: 0, *block and *count, -ENOSPC. EXT4_CREDITS_BALLOC. The inode's block
+ * Up to *count blocks in a row, at `goal` or near it: 0, *block and *count, -ENOSPC; or nothing. EXT4_CREDITS_BALLOC. The inode's block
  * count is kept by the caller. `i` NULL: for metadata.
  */
 int ext4_balloc(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint64_t *block, uint32_t *count);
-/* They become free for others once the transaction is durable. `metadata`: buffers of them are revoked and forgotten. */
+/* A new block for metadata, at `goal` or near it, as ext4_buffer_make(), or nothing. `i` as above. EXT4_CREDITS_BALLOC + 1. */
+int ext4_block_make(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, struct buffer **out);
+/*
+ * They become free for others once the transaction is durable; or nothing. `metadata`: buffers of them are revoked and forgotten
+ * (of several blocks some may be, then, when memory is wanting).
+ */
 int ext4_bfree(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint32_t count, bool metadata);
+/* Before that, and before what leads to the blocks is changed: what is not metadata can be freed then. Changes nothing. */
+int ext4_bfree_announce(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint32_t count);
 uint64_t ext4_inode_goal(const struct ext4_inode *i);       /* where a file's first block should be */
 /* After -ENOSPC, without a handle: are there blocks that a commit would make free for others, or that are promised? Waits for discards. */
 bool ext4_is_freeing(struct ext4_super *s);
@@ -309,7 +326,7 @@ struct ext4_mapping {
 
 /* What lies at block `at` of the file, at most `max` blocks: 0, -EUCLEAN, -EIO. EXT4_DELAYED comes from here alone. */
 int ext4_map(struct ext4_inode *i, uint32_t at, uint32_t max, struct ext4_mapping *m);
-/* The same, holes being filled: with EXT4_MAKE_UNWRITTEN blocks that read as zeroes. ext4_map_credits() buffers. */
+/* The same, holes being filled, or nothing: with EXT4_MAKE_UNWRITTEN blocks that read as zeroes. ext4_map_credits() buffers. */
 #define EXT4_MAKE_UNWRITTEN 1u
 int ext4_map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
 		  struct ext4_mapping *m);
@@ -327,9 +344,13 @@ int ext4_truncate(struct ext4_inode *i, int64_t size);
 /* At mounting, after replay: deletes and truncates what is listed. */
 int ext4_orphans_open(struct ext4_super *s);
 void ext4_orphans_close(struct ext4_super *s);
-int ext4_orphan_add(struct ext4_handle *h, struct ext4_inode *i);    /* harmless when it is listed; EXT4_CREDITS_ORPHAN */
-int ext4_orphan_remove(struct ext4_handle *h, struct ext4_inode *i); /* harmless when it is not */
-void ext4_orphan_forget(struct ext4_inode *i); /* it leaves memory, listed or not: nothing can be written any more */
+int ext4_orphan_add(struct ext4_handle *h, struct ext4_inode *i);    /* or nothing; harmless when it is listed; EXT4_CREDITS_ORPHAN */
+int ext4_orphan_remove(struct ext4_handle *h, struct ext4_inode *i); /* or nothing; harmless when it is not */
+/*
+ * It was forgotten, and could not be taken off the list: true when the list keeps it, for the next mount to see to; the
+ * memory is the list's then.
+ */
+bool ext4_orphan_keep(struct ext4_inode *i);
 
 /* ---- file.c, bytes.c, fallocate.c ---- */
 

@@ -27,7 +27,10 @@ static bool is_full(const struct ext4_disk_extent_header *h)
 
 static int touch(struct ext4_handle *h, struct extent_level *l)
 {
-	return l->buffer ? ext4_touch(h, l->buffer) : 0;
+	if (l->buffer)
+		return ext4_touch(h, l->buffer);
+	h->half = true; /* the root: it goes with the inode */
+	return 0;
 }
 
 static void checksum(struct ext4_inode *i, struct extent_level *l)
@@ -52,22 +55,10 @@ static int node_new(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, 
 {
 	struct ext4_super *s = extent_super(i);
 	struct ext4_disk_extent_header *head;
-	uint32_t count = 1;
-	uint64_t block;
-	int error = ext4_balloc(h, NULL, goal, &block, &count);
+	int error = ext4_block_make(h, NULL, goal, out);
 
 	if (error)
 		return error;
-	error = buffer_make(&s->buffers, block, out);
-	if (!error) {
-		error = ext4_created(h, *out);
-		if (error)
-			buffer_put(*out);
-	}
-	if (error) {
-		ext4_bfree(h, NULL, block, 1, true);
-		return error;
-	}
 	memset((*out)->data, 0, s->block_bytes);
 	head = (struct ext4_disk_extent_header *)(*out)->data;
 	*head = (struct ext4_disk_extent_header){
@@ -143,21 +134,17 @@ static int make_room(struct ext4_handle *h, struct ext4_inode *i, struct extent_
 
 /* ---- what follows a change of a leaf ---- */
 
-/* The first key of level d's node has changed: so do the keys above it. */
-static int fix_keys(struct ext4_handle *h, struct ext4_inode *i, struct extent_path *p, unsigned d)
+/* The first key of level d's node has changed: so do the keys above it, which were touched. */
+static void fix_keys(struct ext4_inode *i, struct extent_path *p, unsigned d)
 {
 	for (; d > 0; d--) {
 		struct extent_level *above = &p->level[d - 1];
-		int error = touch(h, above);
 
-		if (error)
-			return error;
 		extent_index_slot(above->head, above->at)->block = extent_slot(p->level[d].head, 0)->block;
 		checksum(i, above);
 		if (above->at > 0)
 			break;
 	}
-	return 0;
 }
 
 static void remove_slots(struct extent_level *l, int at, int count)
@@ -174,10 +161,8 @@ static int remove_empty(struct ext4_handle *h, struct ext4_inode *i, struct exte
 
 	for (; d > 0 && !p->level[d].head->entries; d--) {
 		struct extent_level *above = &p->level[d - 1];
-		int error = touch(h, above);
+		int error = ext4_bfree(h, i, p->level[d].buffer->block, 1, true);
 
-		if (!error)
-			error = ext4_bfree(h, i, p->level[d].buffer->block, 1, true);
 		if (error)
 			return error;
 		map_count_blocks(i, -1);
@@ -187,7 +172,7 @@ static int remove_empty(struct ext4_handle *h, struct ext4_inode *i, struct exte
 	if (!d && !p->level[0].head->entries)
 		p->level[0].head->depth = 0;
 	else if (p->level[d].at == 0)
-		return fix_keys(h, i, p, d);
+		fix_keys(i, p, d);
 	return 0;
 }
 
@@ -262,15 +247,30 @@ static void plan(struct splice *sp, struct extent_level *leaf, uint32_t first, u
 	merge_right(sp, leaf);
 }
 
+/* Will the leaf's first key be another, or the leaf go? */
+static bool changes_key(const struct extent_level *leaf, const struct splice *sp)
+{
+	if (sp->at || !leaf->head->entries)
+		return false;
+	return !sp->parts || sp->part[0].first != extent_slot(leaf->head, 0)->block;
+}
+
+/* All that apply() changes, but for the places of nodes that go. */
+static int touch_path(struct ext4_handle *h, struct extent_path *p, const struct splice *sp)
+{
+	int error = touch(h, extent_leaf(p));
+
+	for (unsigned d = changes_key(extent_leaf(p), sp) ? p->depth : 0; !error && d > 0; d--)
+		error = touch(h, &p->level[d - 1]);
+	return error;
+}
+
 static int apply(struct ext4_handle *h, struct ext4_inode *i, struct extent_path *p, const struct splice *sp)
 {
 	struct extent_level *leaf = extent_leaf(p);
-	uint32_t first_was = leaf->head->entries ? extent_slot(leaf->head, 0)->block : 0;
-	bool was_empty = !leaf->head->entries;
-	int error = touch(h, leaf), tail = sp->at + sp->old;
+	bool new_key = changes_key(leaf, sp);
+	int tail = sp->at + sp->old;
 
-	if (error)
-		return error;
 	memmove(extent_slot(leaf->head, sp->at + sp->parts), extent_slot(leaf->head, tail),
 		(size_t)(leaf->head->entries - tail) * EXTENT_SLOT_BYTES);
 	leaf->head->entries = (uint16_t)(leaf->head->entries + sp->parts - sp->old);
@@ -279,14 +279,15 @@ static int apply(struct ext4_handle *h, struct ext4_inode *i, struct extent_path
 	checksum(i, leaf);
 	if (!leaf->head->entries)
 		return remove_empty(h, i, p);
-	if (!was_empty && extent_slot(leaf->head, 0)->block != first_was)
-		return fix_keys(h, i, p, p->depth);
+	if (new_key)
+		fix_keys(i, p, p->depth);
 	return 0;
 }
 
 int extent_replace(struct ext4_handle *h, struct ext4_inode *i, uint32_t first, uint32_t len,
 		   const struct extent_run *with)
 {
+	bool half = h->half;
 	struct extent_path p;
 	struct splice sp;
 	int error;
@@ -297,14 +298,21 @@ int extent_replace(struct ext4_handle *h, struct ext4_inode *i, uint32_t first, 
 
 		error = extent_find(i, first, &p);
 		if (error)
-			return error;
+			break;
 		plan(&sp, extent_leaf(&p), first, len, with);
 		has_room = extent_leaf(&p)->head->entries + sp.parts - sp.old <= extent_leaf(&p)->head->max;
-		error = has_room ? apply(h, i, &p, &sp) : make_room(h, i, &p);
-		extent_path_put(&p);
-		if (error || has_room)
+		error = has_room ? touch_path(h, &p, &sp) : make_room(h, i, &p);
+		if (!error && has_room) {
+			error = apply(h, i, &p, &sp);
+			extent_path_put(&p);
 			return error;
+		}
+		extent_path_put(&p);
+		if (error)
+			break;
 	}
+	h->half = half; /* the tree may have more nodes, no more */
+	return error;
 }
 
 /* How many entries the path's leaf gets more when one block of its unwritten extent is written. */
@@ -325,6 +333,7 @@ static int entries_for_written(struct extent_path *p, uint32_t at)
 
 int extent_make_room(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, unsigned spare)
 {
+	bool half = h->half;
 	struct extent_path p;
 	int error;
 
@@ -334,14 +343,16 @@ int extent_make_room(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, u
 
 		error = extent_find(i, at, &p);
 		if (error)
-			return error;
+			break;
 		has_room = extent_leaf(&p)->head->entries + entries_for_written(&p, at) + (int)spare <=
 			   extent_leaf(&p)->head->max;
 		error = has_room ? 0 : make_room(h, i, &p);
 		extent_path_put(&p);
 		if (error || has_room)
-			return error;
+			break;
 	}
+	h->half = half;
+	return error;
 }
 
 unsigned extent_credits(const struct ext4_inode *i)

@@ -6,8 +6,9 @@
 
 /*
  * Blocks [first, first + len) of the file, which lie in one extent or in one hole, become `with` (NULL: a hole). The
- * blocks of the disk are the caller's affair, and so is the inode, which it writes. map_lock is held. 0; -ENOSPC,
- * -EFBIG, -EIO, -EUCLEAN, -ENOMEM: nothing has changed; or an error of the journal.
+ * blocks of the disk are the caller's affair, and so is the inode, which it writes even after an error: the tree may have more
+ * nodes then. map_lock is held. 0; -ENOSPC, -EFBIG, -EIO, -EUCLEAN; or nothing, unless -ENOMEM comes when the last extent of a
+ * node goes.
  */
 int extent_replace(struct ext4_handle *h, struct ext4_inode *i, uint32_t first, uint32_t len,
 		   const struct extent_run *with);

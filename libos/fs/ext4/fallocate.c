@@ -52,7 +52,7 @@ struct range {
 static int run_steps(struct ext4_inode *i, struct range *r, step_t step, unsigned credits)
 {
 	struct ext4_handle h;
-	int error = ext4_start(extent_super(i), credits, &h), written;
+	int error = map_start(i, credits, &h);
 
 	if (error)
 		return error;
@@ -65,8 +65,7 @@ static int run_steps(struct ext4_inode *i, struct range *r, step_t step, unsigne
 		if (!error)
 			r->at += len;
 	}
-	written = ext4_inode_write(&h, i);
-	return ext4_stop_with(&h, error ? error : written);
+	return ext4_stop_with(&h, map_write_inode(&h, i, error));
 }
 
 static int in_steps(struct ext4_inode *i, struct range r, step_t step)
@@ -146,7 +145,7 @@ static int make_room(struct ext4_inode *i, int64_t offset, int64_t end)
 static int finish(struct ext4_inode *i, int64_t size)
 {
 	struct ext4_handle h;
-	int error = ext4_start(extent_super(i), EXT4_CREDITS_INODE, &h);
+	int error = map_start(i, 0, &h);
 
 	if (error)
 		return error;

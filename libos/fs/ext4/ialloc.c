@@ -177,10 +177,13 @@ int ext4_ialloc(struct ext4_handle *h, struct ext4_inode *dir, uint32_t mode, ui
 {
 	struct ext4_super *s = h->super;
 	uint32_t first = wanted_group(s, dir, mode);
+	bool half = h->half;
 	int error = -ENOSPC;
 
 	for (uint32_t n = 0; n < s->groups && error == -ENOSPC; n++)
 		error = take_in(h, (uint32_t)(((uint64_t)first + n) % s->groups), (mode & S_IFMT) == S_IFDIR, ino);
+	if (error)
+		h->half = half;
 	return error;
 }
 
@@ -217,11 +220,14 @@ static int clear_bit(struct ext4_handle *h, uint32_t group, uint32_t index, bool
 int ext4_ifree_number(struct ext4_handle *h, uint32_t ino, bool dir)
 {
 	uint32_t group = group_of(h->super, ino);
+	bool half = h->half;
 	int error;
 
 	mutex_lock(&h->super->group[group].lock);
 	error = clear_bit(h, group, (ino - 1) % h->super->inodes_per_group, dir);
 	mutex_unlock(&h->super->group[group].lock);
+	if (error)
+		h->half = half;
 	return error;
 }
 

@@ -67,7 +67,7 @@ static struct ext4_inode *inode_alloc(struct ext4_super *s, uint32_t ino)
 	return i;
 }
 
-static void inode_free(struct ext4_inode *i)
+void ext4_inode_free(struct ext4_inode *i)
 {
 	kmem_cache_free(inode_memory, i);
 }
@@ -119,7 +119,7 @@ static struct ext4_inode *find_or_insert(struct ext4_super *s, uint32_t ino, boo
 			return spare;
 		if (got) {
 			if (spare)
-				inode_free(spare);
+				ext4_inode_free(spare);
 			return i;
 		}
 		if (i) {
@@ -172,7 +172,7 @@ int ext4_iget(struct ext4_super *s, uint32_t ino, unsigned flags, struct ext4_in
 	error = fill(s, i, flags);
 	if (error) {
 		leave(s, i);
-		inode_free(i);
+		ext4_inode_free(i);
 		return error;
 	}
 	set_ready(s, i);
@@ -200,7 +200,7 @@ struct ext4_inode *ext4_inode_new(struct ext4_super *s, const struct inode *dir,
 		return NULL;
 	if (!insert_if_absent(s, i)) { /* the bitmap says free, and yet it is in use */
 		ext4_damaged(s, "inode", ino, 0, "it is in use, but its bitmap says that it is free");
-		inode_free(i);
+		ext4_inode_free(i);
 		return NULL;
 	}
 	inode_init(&i->inode, s->vfs, dir, mode);
@@ -218,7 +218,7 @@ void ext4_inode_publish(struct ext4_super *s, struct ext4_inode *i)
 void ext4_inode_abandon(struct ext4_super *s, struct ext4_inode *i)
 {
 	leave(s, i);
-	inode_free(i);
+	ext4_inode_free(i);
 }
 
 /* Blocks of a file, a directory, a long link; then of attributes. */
@@ -251,13 +251,14 @@ void ext4_inode_forget(struct inode *inode)
 {
 	struct ext4_super *s = ext4_super_of(inode);
 	struct ext4_inode *i = ext4_of(inode);
-	bool gone = !inode->nlink;
+	bool gone = !inode->nlink, kept;
 
 	if (inode_kind(inode) == S_IFREG)
 		ext4_bytes_forget(i, gone);
 	if (gone && !ext4_is_read_only(s))
 		delete(s, i);
-	ext4_orphan_forget(i);
+	kept = ext4_orphan_keep(i);
 	leave(s, i);
-	inode_free(i);
+	if (!kept)
+		ext4_inode_free(i);
 }

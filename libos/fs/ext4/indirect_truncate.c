@@ -27,7 +27,10 @@ static uint64_t span(const struct ext4_super *s, unsigned levels)
 
 static int touch(struct ext4_handle *h, const struct numbers *n)
 {
-	return n->buffer ? ext4_touch(h, n->buffer) : 0;
+	if (n->buffer)
+		return ext4_touch(h, n->buffer);
+	h->half = true; /* numbers in the inode */
+	return 0;
 }
 
 static int last_used(const struct numbers *n)

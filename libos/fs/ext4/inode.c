@@ -350,6 +350,21 @@ int ext4_inode_write(struct ext4_handle *h, struct ext4_inode *i)
 	return error;
 }
 
+int ext4_inode_announce(struct ext4_handle *h, struct ext4_inode *i)
+{
+	bool half = h->half;
+	struct ext4_disk_inode *raw;
+	struct buffer *b;
+	int error = ext4_inode_raw(h->super, (uint32_t)i->inode.ino, &b, &raw);
+
+	if (error)
+		return error;
+	error = ext4_touch(h, b);
+	buffer_put(b);
+	h->half = half;
+	return error;
+}
+
 int ext4_inode_write_first(struct ext4_handle *h, struct ext4_inode *i)
 {
 	struct ext4_disk_inode *raw;

@@ -33,18 +33,16 @@ static int write_buffer(struct ext4_handle *h, struct ext4_inode *i, uint32_t at
 {
 	struct buffer *b;
 	uint32_t len;
-	int error = buffer_make(&h->super->buffers, block, &b);
+	int error = ext4_buffer_make(h, block, &b);
 
 	if (error)
 		return error;
-	error = ext4_touch(h, b);
-	if (!error)
-		memcpy(b->data, bytes, h->super->block_bytes);
+	memcpy(b->data, bytes, h->super->block_bytes);
 	buffer_put(b);
-	if (!error)
-		error = map_set_written(h, i, at, 1, true, &len);
+	h->half = false; /* if the block stays an unwritten one, nobody sees them */
+	error = map_set_written(h, i, at, 1, true, &len);
 	i->sync_tid = i->datasync_tid = ext4_tid(h);
-	return error ? error : ext4_inode_write(h, i);
+	return map_write_inode(h, i, error);
 }
 
 static int write_block(struct ext4_inode *i, uint32_t at, const uint8_t *bytes)
@@ -55,7 +53,7 @@ static int write_block(struct ext4_inode *i, uint32_t at, const uint8_t *bytes)
 
 	if (error || m.kind == EXT4_HOLE) /* a part of the page that nobody has written to */
 		return error;
-	error = ext4_start(extent_super(i), 1 + extent_credits(i), &h);
+	error = map_start(i, 1 + extent_credits(i), &h);
 	return error ? error : ext4_stop_with(&h, write_buffer(&h, i, at, m.block, bytes));
 }
 

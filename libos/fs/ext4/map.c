@@ -100,6 +100,7 @@ static void note_change(struct ext4_handle *h, struct ext4_inode *i)
 static int fill(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, unsigned flags, struct ext4_mapping *m)
 {
 	struct extent_run r = { .first = at, .unwritten = flags & EXT4_MAKE_UNWRITTEN };
+	bool half = h->half;
 	uint64_t goal;
 	int error;
 
@@ -113,7 +114,8 @@ static int fill(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, unsign
 		return error;
 	error = extent_replace(h, i, at, r.len, &r);
 	if (error) {
-		ext4_bfree(h, i, r.block, r.len, false);
+		if (!ext4_bfree(h, i, r.block, r.len, false))
+			h->half = half;
 		return error;
 	}
 	map_count_blocks(i, r.len);
@@ -145,19 +147,65 @@ int map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t 
 int ext4_map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
 		  struct ext4_mapping *m)
 {
-	int error = map_make(h, i, at, max, flags, m), written = ext4_inode_write(h, i);
+	bool half = h->half;
+	int error = ext4_inode_announce(h, i), written;
 
-	return error ? error : written; /* even when it fails, the tree may have got more nodes */
+	if (error)
+		return error;
+	error = map_make(h, i, at, max, flags, m);
+	written = ext4_inode_write(h, i); /* in any case: the tree may have got more nodes */
+	if (error)
+		h->half = half;
+	return error ? error : written;
+}
+
+int map_unmake(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint64_t block)
+{
+	int error;
+
+	mutex_lock(&i->map_lock);
+	error = extent_replace(h, i, at, 1, NULL);
+	if (!error)
+		error = ext4_bfree(h, i, block, 1, false);
+	if (!error)
+		map_count_blocks(i, -1);
+	mutex_unlock(&i->map_lock);
+	return error ? error : ext4_inode_write(h, i);
+}
+
+/* ---- steps ---- */
+
+int map_start(struct ext4_inode *i, unsigned credits, struct ext4_handle *h)
+{
+	int error = ext4_start(extent_super(i), credits + EXT4_CREDITS_INODE, h);
+
+	if (error)
+		return error;
+	error = ext4_inode_announce(h, i);
+	return error ? ext4_stop_with(h, error) : 0;
 }
 
 int map_renew(struct ext4_handle *h, struct ext4_inode *i, unsigned credits)
 {
 	int error;
 
+	h->half = false;
 	if (ext4_credits(h) >= credits || ext4_extend(h, credits))
 		return 0;
 	error = ext4_inode_write(h, i);
-	return error ? error : ext4_restart(h, credits);
+	if (!error)
+		error = ext4_restart(h, credits + EXT4_CREDITS_INODE);
+	return error ? error : ext4_inode_announce(h, i);
+}
+
+int map_write_inode(struct ext4_handle *h, struct ext4_inode *i, int error)
+{
+	bool half = h->half;
+	int written = ext4_inode_write(h, i);
+
+	if (error)
+		h->half = half;
+	return error ? error : written;
 }
 
 /* ---- unwritten extents ---- */
@@ -210,7 +258,9 @@ int map_remove(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_
 	error = map_locked(i, at, MIN(max, map_free_max(i)), &m);
 	*len = m.len;
 	if (!error && m.kind != EXT4_HOLE) {
-		error = ext4_inode_has_extents(i) ? extent_replace(h, i, at, m.len, NULL) : -EOPNOTSUPP;
+		error = ext4_inode_has_extents(i) ? ext4_bfree_announce(h, i, m.block, m.len) : -EOPNOTSUPP;
+		if (!error)
+			error = extent_replace(h, i, at, m.len, NULL);
 		if (!error)
 			error = ext4_bfree(h, i, m.block, m.len, journaled_is_revoked(i));
 		if (!error)

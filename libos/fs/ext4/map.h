@@ -1,8 +1,9 @@
 /*
  * Changing where a file's bytes lie, for bytes.c, fallocate.c, truncate.c. See map.c; ext4.h has the rest.
  *
- * The root of the map is in the inode, which these functions leave to the caller to write: before its handle ends, and before
- * it is restarted, which map_renew() sees to.
+ * The root of the map is in the inode, which these functions leave to the caller to write, even after an error: before its
+ * handle ends, and before it is restarted. So changes go in steps between map_start() and map_write_inode(), each after a
+ * map_renew(); a step is done as a whole or not at all, and what was done before it stays.
  */
 #ifndef EXT4_MAP_H
 #define EXT4_MAP_H
@@ -42,8 +43,14 @@ unsigned map_remove_credits(const struct ext4_inode *i);
 uint32_t map_free_max(const struct ext4_inode *i);
 /* The file's last extent, if it reaches behind `from`; else its length is 0. */
 int map_last(struct ext4_inode *i, uint32_t from, struct extent_run *last);
+/* Starts a handle for steps: with these credits, and the inode announced. */
+int map_start(struct ext4_inode *i, unsigned credits, struct ext4_handle *h);
 /* Credits for the next step, one of the functions above and the inode: in this transaction, or in the next one. */
 int map_renew(struct ext4_handle *h, struct ext4_inode *i, unsigned credits);
+/* Writes the inode after steps, of which the last may have ended with `error`: that, or 0. */
+int map_write_inode(struct ext4_handle *h, struct ext4_inode *i, int error);
+/* Takes back a block that ext4_map_make() has just made at the end, whose buffer was not touched. The inode is written. */
+int map_unmake(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint64_t block);
 /* More, or fewer, blocks in stat(). */
 void map_count_blocks(struct ext4_inode *i, int64_t blocks);
 /* The largest size that a file with such a map can have. */

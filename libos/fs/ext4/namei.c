@@ -12,6 +12,7 @@
 #include <core/string.h>
 
 #include "dir.h"
+#include "map.h"
 
 #define LINKS_MAX 65000u
 #define INHERITED (EXT4_FL_SYNC | EXT4_FL_NODUMP | EXT4_FL_NOATIME | EXT4_FL_JOURNAL_DATA)
@@ -62,37 +63,39 @@ static int fill_new(struct ext4_handle *h, struct ext4_inode *i, struct ext4_ino
 	}
 }
 
-/* A new inode with `nlink` links, on the disk, not yet seen by others. */
+/* A new inode with `nlink` links, on the disk, not yet seen by others; or nothing. */
 static int inode_create(struct ext4_handle *h, struct ext4_inode *dir, uint32_t mode, uint32_t nlink,
 			struct ext4_inode **out)
 {
 	struct ext4_super *s = h->super;
+	bool half = h->half;
 	uint32_t ino;
 	int error = ext4_ialloc(h, dir, mode, &ino);
 
 	if (error)
 		return error;
 	*out = ext4_inode_new(s, &dir->inode, ino, mode);
-	if (!*out) {
-		error = ext4_ifree_number(h, ino, (mode & S_IFMT) == S_IFDIR);
-		return error ? error : -ENOMEM;
-	}
-	(*out)->inode.nlink = nlink;
-	(*out)->flags = dir->flags & INHERITED;
-	ext4_inode_set_ops(*out);
-	error = ext4_inode_write_first(h, *out);
-	if (error) {
+	error = -ENOMEM;
+	if (*out) {
+		(*out)->inode.nlink = nlink;
+		(*out)->flags = dir->flags & INHERITED;
+		ext4_inode_set_ops(*out);
+		error = ext4_inode_write_first(h, *out);
+		if (!error)
+			return 0;
 		ext4_inode_abandon(s, *out);
-		ext4_ifree_number(h, ino, (mode & S_IFMT) == S_IFDIR);
 	}
+	if (!ext4_ifree_number(h, ino, (mode & S_IFMT) == S_IFDIR)) /* it never became an inode */
+		h->half = half;
 	return error;
 }
 
-/* What went wrong after the inode came into being: it goes as an orphan does. */
-static void make_orphan(struct ext4_handle *h, struct ext4_inode *i)
+/* What went wrong after the inode came into being: it goes as an orphan does, and that is whole. */
+static void make_orphan(struct ext4_handle *h, struct ext4_inode *i, bool half)
 {
 	i->inode.nlink = 0;
-	ext4_orphan_add(h, i);
+	if (!ext4_orphan_add(h, i))
+		h->half = half;
 }
 
 struct making {
@@ -104,12 +107,14 @@ struct making {
 
 static int make_in(struct ext4_handle *h, struct ext4_inode *dir, const struct making *m, struct ext4_inode **out)
 {
-	bool is_dir = (m->mode & S_IFMT) == S_IFDIR;
+	bool is_dir = (m->mode & S_IFMT) == S_IFDIR, half = h->half;
 	struct ext4_inode *i;
 	int error;
 
 	*out = NULL;
-	error = inode_create(h, dir, m->mode, is_dir ? 2 : 1, &i);
+	error = ext4_inode_announce(h, dir);
+	if (!error)
+		error = inode_create(h, dir, m->mode, is_dir ? 2 : 1, &i);
 	if (error)
 		return error;
 	*out = i;
@@ -117,7 +122,7 @@ static int make_in(struct ext4_handle *h, struct ext4_inode *dir, const struct m
 	if (!error && m->name)
 		error = dir_add(h, dir, m->name, (uint32_t)i->inode.ino, m->mode);
 	if (error || !m->name) {
-		make_orphan(h, i);
+		make_orphan(h, i, half);
 		return error;
 	}
 	error = ext4_inode_write(h, i);
@@ -186,8 +191,12 @@ static int ext4_make(struct inode *dir, uint32_t mode, uint64_t rdev, const char
 
 static int link_in(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, struct ext4_inode *i)
 {
-	int error = dir_add(h, dir, n, (uint32_t)i->inode.ino, i->inode.mode);
+	int error = ext4_inode_announce(h, i);
 
+	if (!error)
+		error = ext4_inode_announce(h, dir);
+	if (!error)
+		error = dir_add(h, dir, n, (uint32_t)i->inode.ino, i->inode.mode);
 	if (!error && !i->inode.nlink)
 		error = ext4_orphan_remove(h, i);
 	if (error)
@@ -223,19 +232,19 @@ static int ext4_link(struct inode *dir, const struct vfs_name *n, struct inode *
 
 /* ---- fewer ---- */
 
-/* The inode has lost a name; a directory, both of its own. */
+/* The inode loses a name, or nothing happens; a directory, both of its own. */
 static int lose_link(struct ext4_handle *h, struct ext4_inode *i)
 {
+	uint32_t left = inode_is_dir(&i->inode) || !i->inode.nlink ? 0 : i->inode.nlink - 1;
+	int error;
+
 	if (!i->inode.nlink)
 		return ext4_damaged(h->super, "inode", (uint32_t)i->inode.ino, 0, "it has a name, but counts no links");
-	i->inode.nlink = inode_is_dir(&i->inode) ? 0 : i->inode.nlink - 1;
+	error = left ? ext4_inode_announce(h, i) : ext4_orphan_add(h, i);
+	if (error)
+		return error;
+	i->inode.nlink = left;
 	inode_touch(&i->inode, TOUCH_C);
-	if (!i->inode.nlink) {
-		int error = ext4_orphan_add(h, i);
-
-		if (error)
-			return error;
-	}
 	return ext4_inode_write(h, i);
 }
 
@@ -254,10 +263,18 @@ static int find_expected(struct ext4_inode *dir, const struct vfs_name *n, const
 
 static int unlink_in(struct ext4_handle *h, struct ext4_inode *dir, struct dir_spot *spot, struct ext4_inode *i)
 {
-	int error = dir_remove(h, dir, spot);
+	bool half = h->half;
+	int error = ext4_inode_announce(h, dir);
 
 	if (!error)
+		error = ext4_touch(h, spot->b);
+	if (!error)
 		error = lose_link(h, i);
+	if (error) {
+		h->half = half;
+		return error;
+	}
+	error = dir_remove(h, dir, spot);
 	if (error)
 		return error;
 	if (inode_is_dir(&i->inode))
@@ -438,7 +455,7 @@ static int ext4_change(struct inode *inode, const struct attr_change *a)
 	int error = a->mask & ATTR_SIZE ? ext4_resize(inode, a->size) : 0;
 
 	if (!error)
-		error = ext4_start(ext4_super_of(inode), EXT4_CREDITS_INODE, &h);
+		error = map_start(ext4_of(inode), 0, &h);
 	if (error)
 		return error;
 	ext4_time_fit(ext4_of(inode), &fit.atime);

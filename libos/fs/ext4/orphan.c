@@ -5,7 +5,8 @@
  *
  * Who puts an inode on the list does so in the handle that makes it an orphan, and takes it off in the one
  * that makes it whole; so the list is right after every commit. Inodes on the list are in memory, linked in
- * the same order, and s->orphans->lock guards both lists; it is taken inside handles.
+ * the same order, and s->orphans->lock guards both lists; it is taken inside handles. One that could not be deleted stays in
+ * memory for the list's sake alone, until the file system goes.
  *
  * Disks with the feature orphan_file have a file besides, whose blocks are arrays of inode numbers: it is emptied
  * at mounting (orphan_file.c), and the list is used from then on, which the format allows.
@@ -48,8 +49,10 @@ static int add_locked(struct ext4_handle *h, struct ext4_inode *i)
 {
 	struct ext4_orphans *o = h->super->orphans;
 	uint32_t next = h->super->disk->last_orphan;
-	int error = write_head(h, ino_of(i));
+	int error = ext4_inode_announce(h, i);
 
+	if (!error)
+		error = write_head(h, ino_of(i));
 	if (error)
 		return error;
 	i->dtime = next;
@@ -69,23 +72,33 @@ int ext4_orphan_add(struct ext4_handle *h, struct ext4_inode *i)
 	return error;
 }
 
+static int write_link(struct ext4_handle *h, struct ext4_inode *before, uint32_t next)
+{
+	int error = ext4_inode_announce(h, before);
+
+	if (error)
+		return error;
+	before->dtime = next;
+	return ext4_inode_write(h, before);
+}
+
 static int remove_locked(struct ext4_handle *h, struct ext4_inode *i)
 {
 	struct ext4_orphans *o = h->super->orphans;
 	uint32_t next = i->dtime;
-	int error;
+	int error = ext4_inode_announce(h, i);
 
-	if (i->orphan.prev == &o->inodes) {
+	if (error)
+		return error;
+	if (i->orphan.prev == &o->inodes)
 		error = write_head(h, next);
-	} else {
-		struct ext4_inode *before = list_entry(i->orphan.prev, struct ext4_inode, orphan);
-
-		before->dtime = next;
-		error = ext4_inode_write(h, before);
-	}
+	else
+		error = write_link(h, list_entry(i->orphan.prev, struct ext4_inode, orphan), next);
+	if (error)
+		return error;
 	list_remove(&i->orphan);
 	i->dtime = 0;
-	return error ? error : ext4_inode_write(h, i);
+	return ext4_inode_write(h, i);
 }
 
 int ext4_orphan_remove(struct ext4_handle *h, struct ext4_inode *i)
@@ -190,26 +203,38 @@ int ext4_orphans_open(struct ext4_super *s)
 }
 
 /*
- * What could not be done with it is left to the next mount. The disk's list still has it, and whoever comes off that
- * later would not know what points to him: so that is the end of writing.
+ * The list on the disk has it, so whoever comes off that later has to know what points to him. A file that has names
+ * again must not be there twice, though: that is the end of writing.
  */
-void ext4_orphan_forget(struct ext4_inode *i)
+bool ext4_orphan_keep(struct ext4_inode *i)
 {
 	struct ext4_super *s = ext4_super_of(&i->inode);
-	struct ext4_orphans *o = s->orphans;
 
-	if (!o || !list_is_linked(&i->orphan))
-		return;
+	if (!list_is_linked(&i->orphan))
+		return false;
+	if (!i->inode.nlink && !s->damaged)
+		return true;
 	if (!ext4_is_read_only(s))
 		ext4_abort(s, -EIO);
-	mutex_lock(&o->lock);
+	mutex_lock(&s->orphans->lock);
 	list_remove(&i->orphan);
-	mutex_unlock(&o->lock);
+	mutex_unlock(&s->orphans->lock);
+	return false;
+}
+
+/* No inode is left in memory but those that the list has kept. */
+static void drop_kept(struct ext4_orphans *o)
+{
+	struct list *link;
+
+	while ((link = list_pop_front(&o->inodes)))
+		ext4_inode_free(list_entry(link, struct ext4_inode, orphan));
 }
 
 void ext4_orphans_close(struct ext4_super *s)
 {
-	assert(!s->orphans || list_is_empty(&s->orphans->inodes));
+	if (s->orphans)
+		drop_kept(s->orphans);
 	kfree(s->orphans);
 	s->orphans = NULL;
 }

@@ -95,6 +95,8 @@ int reserve_use(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint
 	group = space_group_of(s, *block);
 	mutex_lock(&s->group[group].lock);
 	error = space_use(h, group, (uint32_t)(*block - ext4_group_first_block(s, group)), n);
+	if (error)
+		space_give_locked(s, group, (uint32_t)(*block - ext4_group_first_block(s, group)), n);
 	mutex_unlock(&s->group[group].lock);
 	return error;
 }

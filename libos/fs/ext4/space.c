@@ -55,11 +55,19 @@ void space_give(struct ext4_super *s, uint64_t block, uint32_t count)
 	mutex_unlock(&s->group[group].lock);
 }
 
-int space_touch(struct ext4_handle *h, struct ext4_group *g)
+int space_touch(struct ext4_handle *h, uint32_t group)
 {
-	int error = ext4_touch(h, g->bitmap);
+	struct ext4_group *g = &h->super->group[group];
+	bool half = h->half;
+	int error = space_load(h->super, group);
 
-	return error ? error : ext4_touch(h, g->buffer);
+	if (!error)
+		error = ext4_touch(h, g->bitmap);
+	if (!error)
+		error = ext4_touch(h, g->buffer);
+	if (error)
+		h->half = half;
+	return error;
 }
 
 void space_write_counts(struct ext4_super *s, uint32_t group, uint32_t from, uint32_t count, int64_t freed)
@@ -80,7 +88,7 @@ int space_use(struct ext4_handle *h, uint32_t group, uint32_t from, uint32_t cou
 {
 	struct ext4_super *s = h->super;
 	struct ext4_group *g = &s->group[group];
-	int error = space_touch(h, g);
+	int error = space_touch(h, group);
 
 	if (error)
 		return error;

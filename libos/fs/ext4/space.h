@@ -16,10 +16,10 @@ int space_load(struct ext4_super *s, uint32_t group);
 /* Others may take them. */
 void space_give_locked(struct ext4_super *s, uint32_t group, uint32_t from, uint32_t count);
 void space_give(struct ext4_super *s, uint64_t block, uint32_t count); /* a range that lies in one group */
-/* What `taken` has set already is in use on the disk, too: 0, -EUCLEAN, or an error of the journal. */
+/* They are in use on the disk: 0, -EUCLEAN, or an error of the journal, and nothing. */
 int space_use(struct ext4_handle *h, uint32_t group, uint32_t from, uint32_t count);
-/* Before the disk's bitmap and counts are changed. */
-int space_touch(struct ext4_handle *h, struct ext4_group *g);
+/* Before the disk's bitmap and counts are changed: loads them, and touches both, or nothing. */
+int space_touch(struct ext4_handle *h, uint32_t group);
 /* `count` bits from `from` on have changed: `freed` blocks more are free, or fewer. */
 void space_write_counts(struct ext4_super *s, uint32_t group, uint32_t from, uint32_t count, int64_t freed);
 

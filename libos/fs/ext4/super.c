@@ -137,6 +137,17 @@ int ext4_damaged(struct ext4_super *s, const char *where, uint32_t ino, uint64_t
 	return -EUCLEAN;
 }
 
+void ext4_super_doubt(struct ext4_super *s)
+{
+	mutex_lock(&s->super_lock);
+	if (!(s->disk->state & EXT4_STATE_ERRORS))
+		log_error("ext4: %s: without memory, something was left half done; e2fsck should look at it", s->dev->name);
+	s->disk->state |= EXT4_STATE_ERRORS;
+	csum_set(s->disk);
+	buffer_mark_dirty(s->super_buffer);
+	mutex_unlock(&s->super_lock);
+}
+
 /* ---- what the VFS asks of a file system ---- */
 
 static void ext4_statfs(struct super *vfs, struct abi_statfs *st)

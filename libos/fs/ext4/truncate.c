@@ -68,19 +68,17 @@ int ext4_truncate(struct ext4_inode *i, int64_t size)
 	struct ext4_super *s = extent_super(i);
 	uint64_t from = ((uint64_t)size + s->block_bytes - 1) >> s->block_shift;
 	struct ext4_handle h;
-	int error, written;
+	int error;
 
 	balloc_drop_reserve(i);
 	if (!has_blocks(i) || from >= EXTENT_LBLK_END || !i->inode.blocks)
 		return 0;
-	error = ext4_start(s, map_remove_credits(i), &h);
+	error = map_start(i, map_remove_credits(i), &h);
 	if (error)
 		return error;
 	error = truncate_steps(&h, i, (uint32_t)from);
-	written = ext4_inode_write(&h, i);
-	return ext4_stop_with(&h, error ? error : written);
+	return ext4_stop_with(&h, map_write_inode(&h, i, error));
 }
-
 
 /* ---- changing the size ---- */
 
@@ -108,7 +106,7 @@ static int zero_tail(struct ext4_inode *i, int64_t size)
 static int set_size(struct ext4_inode *i, int64_t size, bool shrinks)
 {
 	struct ext4_handle h;
-	int error = ext4_start(extent_super(i), EXT4_CREDITS_ORPHAN + EXT4_CREDITS_INODE, &h);
+	int error = map_start(i, EXT4_CREDITS_ORPHAN, &h);
 
 	if (error)
 		return error;

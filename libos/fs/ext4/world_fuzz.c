@@ -453,6 +453,12 @@ int cache_sync(struct cache *c, int64_t from, int64_t to, bool wait)
 	return 0;
 }
 
+size_t cache_reclaim(size_t count)
+{
+	(void)count;
+	return 0;
+}
+
 int cache_sync_device(struct blkdev *dev, bool wait)
 {
 	(void)dev, (void)wait;

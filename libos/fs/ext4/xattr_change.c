@@ -193,37 +193,16 @@ static int block_release(struct ext4_handle *h, struct ext4_inode *i, struct buf
 	return 0;
 }
 
-/* What was set aside for the inode is its map's (reserve.c). */
-static int find_block(struct ext4_handle *h, struct ext4_inode *i, uint64_t *block)
+/* A block of the inode's own, or nothing. What was set aside for the inode is its map's (reserve.c). */
+static int block_make(struct ext4_handle *h, struct ext4_inode *i, struct buffer **out)
 {
-	uint32_t count = 1;
 	int error;
 
 	mutex_lock(&i->map_lock);
-	error = ext4_balloc(h, i, ext4_inode_goal(i), block, &count);
+	error = ext4_block_make(h, i, ext4_inode_goal(i), out);
 	mutex_unlock(&i->map_lock);
-	return error;
-}
-
-/* A block of the inode's own; the buffer is part of the handle. */
-static int block_make(struct ext4_handle *h, struct ext4_inode *i, struct buffer **out)
-{
-	struct ext4_super *s = h->super;
-	uint64_t block;
-	int error = find_block(h, i, &block);
-
 	if (error)
 		return error;
-	error = buffer_make(&s->buffers, block, out);
-	if (!error) {
-		error = ext4_created(h, *out);
-		if (error)
-			buffer_put(*out);
-	}
-	if (error) {
-		ext4_bfree(h, i, block, 1, true);
-		return error;
-	}
 	__atomic_fetch_or(&(*out)->flags, BUFFER_VERIFIED, __ATOMIC_RELAXED);
 	map_count_blocks(i, 1);
 	return 0;
@@ -238,27 +217,47 @@ static void fill(struct ext4_super *s, struct buffer *b, const struct builder *b
 	block_csum_set(s, b);
 }
 
-/* `old` NULL: there was none. It goes when the new one is there: the disk may be full. */
-static int block_replace(struct ext4_handle *h, struct ext4_inode *i, struct buffer *old, const struct builder *built)
+static int block_remove(struct ext4_handle *h, struct ext4_inode *i, struct buffer *old)
 {
-	struct buffer *b = NULL;
-	int error = 0;
+	int error = old ? block_release(h, i, old) : 0;
 
-	if (old && built->count && header_of(old)->refcount == 1) {
-		error = ext4_touch(h, old);
-		if (!error)
-			fill(h->super, old, built);
+	if (!error)
+		i->xattr_block = 0;
+	return error;
+}
+
+/* From a block that others have, too, to one of the inode's own; `old` NULL: there was none. */
+static int block_part(struct ext4_handle *h, struct ext4_inode *i, struct buffer *old, const struct builder *built)
+{
+	bool half = h->half;
+	int error = old ? ext4_touch(h, old) : 0;
+	struct buffer *b;
+
+	if (!error)
+		error = block_make(h, i, &b); /* before the old one goes: the disk may be full */
+	if (error) {
+		h->half = half;
 		return error;
 	}
-	if (built->count)
-		error = block_make(h, i, &b);
-	if (error)
-		return error;
-	if (b)
-		fill(h->super, b, built);
-	i->xattr_block = b ? b->block : 0;
+	fill(h->super, b, built);
+	i->xattr_block = b->block;
 	buffer_put(b);
 	return old ? block_release(h, i, old) : 0;
+}
+
+/* Or nothing. */
+static int block_replace(struct ext4_handle *h, struct ext4_inode *i, struct buffer *old, const struct builder *built)
+{
+	int error;
+
+	if (!built->count)
+		return block_remove(h, i, old);
+	if (!old || header_of(old)->refcount > 1)
+		return block_part(h, i, old, built);
+	error = ext4_touch(h, old);
+	if (!error)
+		fill(h->super, old, built);
+	return error;
 }
 
 static int set_in_block(struct ext4_handle *h, struct ext4_inode *i, const struct setting *set)
@@ -295,13 +294,11 @@ int ext4_xattr_drop(struct ext4_inode *i)
 
 	if (error)
 		return error == -ENODATA ? 0 : error;
-	error = ext4_start(ext4_super_of(&i->inode), CREDITS, &h);
+	error = map_start(i, CREDITS, &h);
 	if (!error) {
-		error = block_release(&h, i, b);
-		if (!error) {
-			i->xattr_block = 0;
+		error = block_remove(&h, i, b);
+		if (!error)
 			error = ext4_inode_write(&h, i);
-		}
 		error = ext4_stop_with(&h, error);
 	}
 	buffer_put(b);
@@ -354,15 +351,16 @@ static int set_in(struct ext4_handle *h, struct ext4_inode *i, const struct sett
 static int set_once(struct ext4_inode *i, const struct setting *set, const struct presence *was)
 {
 	struct ext4_handle h;
-	int error = ext4_start(ext4_super_of(&i->inode), CREDITS, &h), written;
+	int error = map_start(i, CREDITS, &h);
 
 	if (error)
 		return error;
 	error = set_in(&h, i, set, was);
-	if (!error)
+	if (!error) {
 		inode_touch(&i->inode, TOUCH_C);
-	written = ext4_inode_write(&h, i); /* in any case: its block may be another */
-	return ext4_stop_with(&h, error ? error : written);
+		error = ext4_inode_write(&h, i);
+	}
+	return ext4_stop_with(&h, error);
 }
 
 int ext4_xattr_set(struct inode *inode, const char *name, const void *value, size_t size, int flags)
