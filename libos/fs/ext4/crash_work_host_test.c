@@ -121,10 +121,10 @@ static int make_file(struct crash_worker *w, unsigned slot)
 	struct file *f;
 	int error = open_at(w, slot, O_CREAT | O_EXCL, &f);
 
+	s->slot[slot] = (struct crash_slot){ .file = ++w->files, .kind = S_IFREG };
+	state_done(w, w->files); /* even then: it may be there, and could not be opened any more */
 	if (error)
 		return error;
-	s->slot[slot] = (struct crash_slot){ .file = ++w->files, .kind = S_IFREG };
-	state_done(w, w->files);
 	error = grow(w, f, slot);
 	file_put(f);
 	return error;
