@@ -4,9 +4,10 @@
  * The thread exists once the port does. It reads lines, runs them one after the other, and writes
  * the answers. An operator who does not read is waited for PATIENCE_NS without progress; the rest of
  * that answer is then dropped, so a command always comes to its end. The unfinished line of one who
- * goes away is forgotten. Bytes and leaving come by different queues, so that the next one's first bytes may be
- * here before it is known that the last one has left: a program that wants to be sure begins with LINE_KILL, and what follows
- * that is not taken for the former's.
+ * goes away is forgotten. Bytes and leaving come by different queues, so that the next one's first
+ * bytes may be here before it is known that the last one has left: a program that wants to be sure
+ * begins with LINE_KILL, and what follows that is not taken for the former's. For the same reason an
+ * answer is not dropped because the peer is said to be gone.
  */
 #include <core/errno.h>
 #include <core/init.h>
@@ -110,8 +111,7 @@ static bool has(const uint32_t *latch)
 static bool wait_writable(void)
 {
 	uint64_t deadline = clock_ns() + PATIENCE_NS;
-	int error = waitq_wait(&door.changed, has(&door.writable) || !door.port->peer_open,
-			       deadline, false);
+	int error = waitq_wait(&door.changed, has(&door.writable), deadline, false);
 
 	return !error && take(&door.writable);
 }

@@ -11,6 +11,11 @@
  * A message that makes no sense (too short, a port that is not there, an endless name) is ignored,
  * since control messages of newer devices may be unknown; a ring that makes no sense is a lie and
  * resets the device, which then announces its ports again.
+ *
+ * So does a device that keeps what it was sent. QEMU 7.2 never gives back the buffer it was
+ * busy with when a peer left, so that a port would fall silent after PORT_TX_SLOTS peers who did not
+ * read to the end. Nothing is lost by this reset: it waits until nothing else is on its way out, and
+ * what had come in is kept (console_port_reclaim()).
  */
 #include <core/arch.h>
 #include <core/errno.h>
@@ -45,12 +50,12 @@ static void control_send(struct virtio_console *c, uint32_t port, enum control_e
 
 	while (virtq_take(&c->control_tx, &written))
 		;
-	if (virtq_outstanding(&c->control_tx) == CONTROL_BUFFERS) {
+	if (virtq_outstanding(&c->control_tx) == CONTROL_OUT) {
 		virtio_break(c->dev, "it leaves control messages lying");
 		return;
 	}
 	m = (struct control_message *)(c->control_out + c->control_out_next * CONTROL_BYTES);
-	c->control_out_next = (c->control_out_next + 1) % CONTROL_BUFFERS;
+	c->control_out_next = (c->control_out_next + 1) % CONTROL_OUT;
 	*m = (struct control_message){ port, (uint16_t)event, value };
 	seg = (struct virtq_seg){ arch_direct_unmap(m), sizeof(*m) };
 	if (!virtq_add(&c->control_tx, &seg, 1, 0, m))
@@ -60,14 +65,14 @@ static void control_send(struct virtio_console *c, uint32_t port, enum control_e
 static void port_add(struct console_port *p, uint32_t id)
 {
 	struct virtio_console *c = p->console;
-	bool again = p->rx_current || virtq_outstanding(&p->rx) || virtq_outstanding(&p->tx);
 
-	if (!p->usable || again || console_port_add(p)) {
+	if (!p->usable || p->added || console_port_add(p)) {
 		control_send(c, id, CONTROL_PORT_READY, 0);
 		return;
 	}
 	control_send(c, id, CONTROL_PORT_READY, 1);
 	control_send(c, id, CONTROL_PORT_OPEN, 1);
+	virtq_kick(&p->rx); /* last: a device may look at it only for a port that is open */
 }
 
 /* A port keeps the first name it was given. */
@@ -130,10 +135,10 @@ static void control_poll(struct virtio_console *c)
 
 static int set_up_queues(struct virtio_console *c)
 {
-	int error = virtq_setup(&c->control_rx, c->dev, CONTROL_RX_QUEUE, CONTROL_BUFFERS, 0);
+	int error = virtq_setup(&c->control_rx, c->dev, CONTROL_RX_QUEUE, CONTROL_IN, 0);
 
 	if (!error)
-		error = virtq_setup(&c->control_tx, c->dev, CONTROL_TX_QUEUE, CONTROL_BUFFERS, 0);
+		error = virtq_setup(&c->control_tx, c->dev, CONTROL_TX_QUEUE, CONTROL_OUT, 0);
 	for (unsigned id = 0; !error && id < CONSOLE_PORTS; id++) {
 		error = console_port_setup(&c->ports[id], id);
 		if (error == -ENOENT) /* the device has fewer ports */
@@ -153,7 +158,7 @@ static int console_begin(struct virtio_console *c)
 	if (error)
 		return error;
 	virtio_ready(c->dev);
-	for (unsigned i = 0; i < MIN(CONTROL_BUFFERS, c->control_rx.size); i++)
+	for (unsigned i = 0; i < MIN(CONTROL_IN, c->control_rx.size); i++)
 		control_post(c, c->control_in + i * CONTROL_BYTES);
 	virtq_interrupt_after(&c->control_rx, 1);
 	virtq_kick(&c->control_rx);
@@ -163,10 +168,11 @@ static int console_begin(struct virtio_console *c)
 
 static void console_restart(struct virtio_console *c)
 {
+	bool sound = !virtio_is_broken(c->dev);
 	int error = virtio_reset(c->dev);
 
 	for (unsigned id = 0; id < CONSOLE_PORTS; id++)
-		console_port_reclaim(&c->ports[id]);
+		console_port_reclaim(&c->ports[id], sound);
 	while (virtq_reclaim(&c->control_rx) || virtq_reclaim(&c->control_tx))
 		;
 	if (!error)
@@ -208,7 +214,6 @@ static void tell_owner(struct console_port *p)
 	}
 	if (!port->owner)
 		return;
-	port->peer_open = open;
 	if (closed && p->open_told)
 		port->owner->peer_changed(port, p->open_told = false);
 	if (open && !p->open_told)
@@ -219,6 +224,15 @@ static void tell_owner(struct console_port *p)
 		port->owner->writable(port);
 }
 
+static bool has_lost(struct virtio_console *c)
+{
+	bool lost = false;
+
+	for (unsigned id = 0; id < CONSOLE_PORTS; id++)
+		lost |= console_port_has_lost(&c->ports[id]);
+	return lost;
+}
+
 static void console_task(struct task *t)
 {
 	struct virtio_console *c = container_of(t, struct virtio_console, task);
@@ -227,7 +241,7 @@ static void console_task(struct task *t)
 	mutex_lock(&c->lock);
 	if (!c->dead)
 		control_poll(c);
-	if (!c->dead && virtio_is_broken(c->dev))
+	if (!c->dead && (virtio_is_broken(c->dev) || has_lost(c)))
 		console_restart(c);
 	mutex_unlock(&c->lock);
 	for (unsigned id = 0; id < CONSOLE_PORTS; id++)
@@ -280,8 +294,8 @@ static int console_probe(struct virtio_device *d)
 	task_init(&c->task, "virtio-console", console_task);
 	for (unsigned id = 0; id < CONSOLE_PORTS; id++)
 		port_init(c, &c->ports[id]);
-	c->control_in = kzalloc(2 * CONTROL_BUFFERS * CONTROL_BYTES);
-	c->control_out = c->control_in + CONTROL_BUFFERS * CONTROL_BYTES;
+	c->control_in = kzalloc((CONTROL_IN + CONTROL_OUT) * CONTROL_BYTES);
+	c->control_out = c->control_in + CONTROL_IN * CONTROL_BYTES;
 	d->driver_data = c;
 	mutex_lock(&c->lock);
 	if (c->control_in)

@@ -12,16 +12,18 @@
 #include "virtqueue.h"
 
 #define CONSOLE_PORTS     3u    /* ports 0, 1 and 2; a device's further ones are left alone */
-#define PORT_RX_BUFFERS   2u
-#define PORT_RX_BYTES     128u
+#define PORT_RX_BUFFERS   16u
+#define PORT_RX_BYTES     64u
 #define PORT_TX_SLOTS     4u
 #define PORT_TX_BYTES     256u
-#define CONTROL_BUFFERS   4u
+#define CONTROL_OUT       4u
+#define CONTROL_IN        32u   /* QEMU drops messages that find no buffer; peers come and go fast */
 #define CONTROL_BYTES     (8u + CHARPORT_NAME_MAX)
 
 struct port_buffer {
 	uint32_t len, taken;           /* received: bytes there, bytes read */
-	struct port_buffer *next_free;
+	bool held;                     /* received, not yet given back to the device */
+	struct port_buffer *next;      /* received after this one, or also free */
 	uint8_t data[];
 };
 
@@ -30,10 +32,12 @@ struct console_port {
 	struct charport charport;
 	struct virtio_console *console;  /* [I] */
 	struct virtqueue rx, tx;         /* [m] */
-	uint8_t *memory;                 /* [m] NULL: the device has not added this port */
-	struct port_buffer *rx_current;  /* [m] partly read */
+	uint8_t *memory;                 /* [m] NULL: the device has never added this port */
+	struct port_buffer *received;    /* [m] taken from the device; the first may be partly read */
 	struct port_buffer *tx_free;     /* [m] */
+	struct port_buffer *tx_newest;   /* [m] the last that was sent; NULL: it came back */
 	bool usable;                     /* [m] queues are set up */
+	bool added;                      /* [m] and the device has announced the port since its reset */
 	bool owner_waits;                /* [m] a write found no room */
 	bool open;                       /* [m] as the device last said */
 	bool closed;                     /* [m] it said so since the owner was told */
@@ -46,7 +50,7 @@ struct virtio_console {
 	struct mutex lock;
 	struct task task;
 	struct virtqueue control_rx, control_tx; /* [m] */
-	uint8_t *control_in, *control_out;       /* [I] CONTROL_BUFFERS of CONTROL_BYTES each */
+	uint8_t *control_in, *control_out;       /* [I] CONTROL_IN, CONTROL_OUT of CONTROL_BYTES each */
 	unsigned control_out_next;               /* [m] */
 	bool dead;                               /* [m] */
 	struct console_port ports[CONSOLE_PORTS];
@@ -56,8 +60,11 @@ extern const struct charport_ops console_port_ops;
 
 /* All with the console's mutex held. */
 int console_port_setup(struct console_port *p, unsigned id);
-int console_port_add(struct console_port *p);         /* memory, and buffers to the device */
-void console_port_reclaim(struct console_port *p);    /* after a reset */
+int console_port_add(struct console_port *p);         /* memory, and buffers for the next kick */
+/* After a reset. `keep`: the rings can be believed, and what was received stays the owner's. */
+void console_port_reclaim(struct console_port *p, bool keep);
+/* Slots that will not come back, while nothing is on its way to a peer. */
+bool console_port_has_lost(struct console_port *p);
 bool console_port_can_read(struct console_port *p);
 bool console_port_can_write(struct console_port *p);  /* and somebody waits for it */
 bool console_port_arm(struct console_port *p);        /* false: something is there already */

@@ -4,6 +4,10 @@
  * What was received stays in the device's buffers until the owner reads it, and only then does the
  * device get the buffer back; so nobody can make us hold more than PORT_RX_BUFFERS of them. What is
  * written is copied into slots, and when all are taken the owner waits for `writable`.
+ *
+ * There are more buffers than a peer fills before he waits for an answer. When a peer leaves while
+ * none is free, QEMU takes the port for blocked until the next one has left, too: it discovers the
+ * end by writing, closes, and only then notes that the writing had failed.
  */
 #include <core/arch.h>
 #include <core/errno.h>
@@ -31,12 +35,18 @@ static void post(struct console_port *p, struct port_buffer *b)
 {
 	struct virtq_seg seg = { arch_direct_unmap(b->data), PORT_RX_BYTES };
 
+	b->held = false;
 	(void)virtq_add(&p->rx, &seg, 0, 1, b); /* there are no more buffers than descriptors */
+}
+
+static struct port_buffer *rx_buffer(struct console_port *p, unsigned i)
+{
+	return (struct port_buffer *)(p->memory + i * RX_STRIDE);
 }
 
 static void tx_put(struct console_port *p, struct port_buffer *b)
 {
-	b->next_free = p->tx_free;
+	b->next = p->tx_free;
 	p->tx_free = b;
 }
 
@@ -52,46 +62,76 @@ int console_port_add(struct console_port *p)
 	for (unsigned i = 0; i < PORT_TX_SLOTS; i++)
 		tx_put(p, (struct port_buffer *)(p->memory + PORT_RX_BUFFERS * RX_STRIDE +
 						 i * TX_STRIDE));
-	for (unsigned i = 0; i < rx_buffers; i++)
-		post(p, (struct port_buffer *)(p->memory + i * RX_STRIDE));
-	virtq_kick(&p->rx);
+	for (unsigned i = 0; i < rx_buffers; i++) {
+		if (!rx_buffer(p, i)->held)
+			post(p, rx_buffer(p, i));
+	}
+	p->added = true;
 	return 0;
 }
 
-void console_port_reclaim(struct console_port *p)
+static struct port_buffer *receive(struct console_port *p)
 {
-	while (virtq_reclaim(&p->rx) || virtq_reclaim(&p->tx))
-		;
-	p->rx_current = NULL;
-	p->tx_free = NULL;
+	uint32_t written;
+	struct port_buffer *b = virtq_take(&p->rx, &written);
+
+	if (!b)
+		return NULL;
+	b->len = written;
+	b->taken = 0;
+	b->held = true;
+	b->next = NULL;
+	return b;
+}
+
+/* All of it, behind what was taken before. */
+static void receive_rest(struct console_port *p)
+{
+	struct port_buffer **end = &p->received;
+
+	while (*end)
+		end = &(*end)->next;
+	while ((*end = receive(p)) != NULL)
+		end = &(*end)->next;
+}
+
+static void forget_peer(struct console_port *p)
+{
+	for (struct port_buffer *b = p->received; b; b = b->next)
+		b->held = false;
+	p->received = NULL;
 	p->closed |= p->open;
 	p->open = false;
-	p->usable = false;
+}
+
+void console_port_reclaim(struct console_port *p, bool keep)
+{
+	if (keep && p->added)
+		receive_rest(p);
+	if (!keep)
+		forget_peer(p);
+	while (virtq_reclaim(&p->rx) || virtq_reclaim(&p->tx))
+		;
+	p->tx_free = p->tx_newest = NULL;
+	p->usable = p->added = false;
 }
 
 static bool next_received(struct console_port *p)
 {
-	uint32_t written;
-
-	if (p->rx_current)
-		return true;
-	p->rx_current = virtq_take(&p->rx, &written);
-	if (!p->rx_current)
-		return false;
-	p->rx_current->len = written;
-	p->rx_current->taken = 0;
-	return true;
+	if (!p->received)
+		p->received = receive(p);
+	return p->received;
 }
 
 static size_t read_current(struct console_port *p, uint8_t *to, size_t len)
 {
-	struct port_buffer *b = p->rx_current;
+	struct port_buffer *b = p->received;
 	size_t n = MIN(len, b->len - b->taken);
 
 	memcpy(to, b->data + b->taken, n);
 	b->taken += (uint32_t)n;
 	if (b->taken == b->len) {
-		p->rx_current = NULL;
+		p->received = b->next;
 		post(p, b);
 	}
 	return n;
@@ -100,7 +140,7 @@ static size_t read_current(struct console_port *p, uint8_t *to, size_t len)
 /* The task asks for no interrupt while bytes wait to be read; so who has read them all does. */
 static bool more_is_here(struct console_port *p)
 {
-	return p->usable && !p->rx_current && !virtq_interrupt_after(&p->rx, 1);
+	return p->added && !p->received && !virtq_interrupt_after(&p->rx, 1);
 }
 
 static kssize_t port_read(struct charport *c, void *buf, size_t len)
@@ -109,9 +149,9 @@ static kssize_t port_read(struct charport *c, void *buf, size_t len)
 	size_t done = 0;
 
 	mutex_lock(&p->console->lock);
-	while (p->usable && done < len && next_received(p))
+	while (p->added && done < len && next_received(p))
 		done += read_current(p, (uint8_t *)buf + done, len - done);
-	if (p->usable)
+	if (p->added)
 		virtq_kick(&p->rx);
 	if (more_is_here(p) || virtio_is_broken(p->console->dev))
 		task_wake(&p->console->task);
@@ -124,8 +164,11 @@ static void reap(struct console_port *p)
 	struct port_buffer *b;
 	uint32_t written;
 
-	while ((b = virtq_take(&p->tx, &written)) != NULL)
+	while ((b = virtq_take(&p->tx, &written)) != NULL) {
+		if (b == p->tx_newest)
+			p->tx_newest = NULL;
 		tx_put(p, b);
+	}
 }
 
 static size_t write_slot(struct console_port *p, const uint8_t *from, size_t len)
@@ -137,7 +180,8 @@ static size_t write_slot(struct console_port *p, const uint8_t *from, size_t len
 	memcpy(b->data, from, n);
 	if (virtq_add(&p->tx, &seg, 1, 0, b))
 		return 0;
-	p->tx_free = b->next_free;
+	p->tx_free = b->next;
+	p->tx_newest = b;
 	return n;
 }
 
@@ -147,7 +191,7 @@ static kssize_t port_write(struct charport *c, const void *buf, size_t len)
 	size_t done = 0, n = 1;
 
 	mutex_lock(&p->console->lock);
-	if (p->usable) {
+	if (p->added) {
 		reap(p);
 		for (; done < len && p->tx_free && n; done += n)
 			n = write_slot(p, (const uint8_t *)buf + done, len - done);
@@ -162,12 +206,24 @@ static kssize_t port_write(struct charport *c, const void *buf, size_t len)
 
 bool console_port_can_read(struct console_port *p)
 {
-	return p->usable && p->memory && next_received(p);
+	return p->added && next_received(p);
+}
+
+/*
+ * Bytes are sent in order: what is still out when the newest slot has come back stays out. With all
+ * of them out nothing tells, but a closed port has nobody to wait for.
+ */
+bool console_port_has_lost(struct console_port *p)
+{
+	if (!p->added)
+		return false;
+	reap(p);
+	return virtq_outstanding(&p->tx) && (!p->tx_newest || (!p->tx_free && !p->open));
 }
 
 bool console_port_can_write(struct console_port *p)
 {
-	if (!p->usable || !p->memory)
+	if (!p->added)
 		return false;
 	reap(p);
 	if (!p->owner_waits || !p->tx_free)
@@ -180,9 +236,9 @@ bool console_port_arm(struct console_port *p)
 {
 	bool rx, tx = true;
 
-	if (!p->usable || !p->memory)
+	if (!p->added)
 		return true;
-	rx = p->rx_current || virtq_interrupt_after(&p->rx, 1);
+	rx = p->received || virtq_interrupt_after(&p->rx, 1);
 	if (p->owner_waits && virtq_outstanding(&p->tx))
 		tx = virtq_interrupt_after(&p->tx, 1);
 	return rx && tx;

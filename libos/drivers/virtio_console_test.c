@@ -155,10 +155,10 @@ TEST(console_floods_stop_at_the_device)
 	char text[600];
 
 	CHECK(begin("test.b"));
-	CHECK(send_bytes("first", 5));
-	CHECK(send_bytes("second", 6));
+	for (unsigned i = 0; i < PORT_RX_BUFFERS; i++)
+		CHECK(send_bytes("flood", 5));
 	CHECK(!send_bytes("third", 5));  /* no buffer until somebody reads */
-	CHECK_EQ(port->ops->read(port, text, sizeof(text)), 11);
+	CHECK_EQ(port->ops->read(port, text, sizeof(text)), 5 * PORT_RX_BUFFERS);
 	CHECK(send_bytes("third", 5));
 }
 
@@ -181,6 +181,100 @@ TEST(console_writer_waits_for_room_and_is_told)
 	settle();
 	CHECK_EQ(writable, 1);
 	CHECK_EQ(port->ops->write(port, text, 1), 1);
+}
+
+/* Writes a line that the device takes; whether it also gives the slot back. */
+static bool send_line(bool gives_back)
+{
+	struct model_chain c;
+
+	if (port->ops->write(port, "line\n", 5) != 5 || !model_pop(m, PORT1_TO_DEVICE, &c))
+		return false;
+	if (gives_back)
+		model_push(m, PORT1_TO_DEVICE, c.head, 0);
+	return true;
+}
+
+static void announce_again(const char *name)
+{
+	uint32_t said[8];
+
+	take_control(said, 8);
+	control(1, 1, 1, "", 0);
+	control(1, 7, 1, name, str_length(name));
+	control(1, 6, 1, "", 0);
+	take_control(said, 8);
+}
+
+TEST(console_gets_back_a_slot_that_the_device_lost)
+{
+	unsigned resets;
+
+	CHECK(begin("test.lost"));
+	resets = m->resets;
+	CHECK(send_line(false));
+	control(1, 6, 0, "", 0);
+	CHECK_EQ(m->resets, resets);         /* it may yet come back */
+	CHECK(send_line(true));
+	CHECK(send_line(false));
+	control(1, 6, 1, "", 0);
+	CHECK_EQ(m->resets, resets);         /* a line is on its way to the new peer */
+	CHECK(send_line(true));
+	control(1, 6, 0, "", 0);
+	CHECK(m->resets > resets);
+	announce_again("test.lost");
+	for (unsigned i = 0; i < PORT_TX_SLOTS; i++)
+		CHECK(send_line(false));
+	CHECK(!m->complaint);
+}
+
+TEST(console_gives_up_slots_only_when_nobody_is_there_to_read_them)
+{
+	unsigned resets;
+
+	CHECK(begin("test.full"));
+	resets = m->resets;
+	for (unsigned i = 0; i < PORT_TX_SLOTS; i++)
+		CHECK(send_line(false));
+	CHECK_EQ(port->ops->write(port, "more", 4), 0);
+	settle();
+	control(1, 6, 1, "", 0);
+	CHECK_EQ(m->resets, resets);
+	control(1, 6, 0, "", 0);
+	CHECK(m->resets > resets);
+	CHECK_EQ(writable, 0);
+	announce_again("test.full");
+	CHECK_EQ(writable, 1);
+	CHECK(send_line(true));
+	CHECK(!m->complaint);
+}
+
+/* Somebody new has written before it was seen that the last one left a slot behind. */
+TEST(console_keeps_what_it_received_across_the_reset_for_a_slot)
+{
+	unsigned resets;
+	char text[64];
+
+	CHECK(begin("test.keep"));
+	resets = m->resets;
+	CHECK(send_bytes("one ", 4));
+	CHECK_EQ(port->ops->read(port, text, 1), 1);
+	CHECK(send_line(false));
+	CHECK(send_line(true));
+	CHECK(send_bytes("two ", 4) && send_bytes("three ", 6));
+	control(1, 6, 0, "", 0);
+	CHECK(m->resets > resets);
+	CHECK_EQ(port->ops->read(port, text, sizeof(text)), 0);
+	readable = 0;
+	announce_again("test.keep");
+	CHECK(readable);
+	for (unsigned i = 0; i < PORT_RX_BUFFERS - 3; i++)
+		CHECK(send_bytes("x", 1));
+	CHECK(!send_bytes("x", 1));
+	CHECK_EQ(port->ops->read(port, text, 13), 13);
+	CHECK(!memcmp(text, "ne two three ", 13));
+	CHECK(send_bytes("x", 1));
+	CHECK(!m->complaint);
 }
 
 TEST(console_ignores_control_messages_without_sense)
@@ -256,7 +350,6 @@ TEST(console_resets_a_device_that_lies_and_goes_on)
 		{ CONTROL_TO_US, 0, 8, 100 },      { PORT1_TO_US, 0, 129, 1 },
 		{ PORT1_TO_US, 0xffffffff, 1, 1 }, { PORT1_TO_DEVICE, 9, 0, 1 },
 	};
-	uint32_t said[8];
 	char text[8];
 
 	CHECK(begin("test.e"));
@@ -272,11 +365,7 @@ TEST(console_resets_a_device_that_lies_and_goes_on)
 		port->ops->write(port, "y", 1); /* which looks at its queue */
 		settle();
 		CHECK(m->resets > resets);
-		take_control(said, 8);
-		control(1, 1, 1, "", 0);
-		control(1, 7, 1, "test.e", 6);
-		control(1, 6, 1, "", 0);
-		take_control(said, 8);
+		announce_again("test.e");
 		CHECK_EQ(claimed, 1);
 	}
 	CHECK(send_bytes("after", 5));

@@ -38,7 +38,7 @@ def test_nonsense_at_the_door_does_no_harm(memcached):
 
 def test_a_client_of_the_door_may_leave_in_the_middle(memcached):
     import door
-    for _ in range(8):
+    for _ in range(20):
         for _ in range(10):
             with door.connect(f"{memcached.folder}/door", 5) as s:
                 s.sendall(b"stats\nstats\nhe")

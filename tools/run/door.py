@@ -11,6 +11,8 @@ import time
 
 from machine import Trouble
 
+ECHO_SECONDS = 4
+
 
 def connect(path, timeout):
     """
@@ -43,46 +45,58 @@ def ask(path, command, timeout=10, reply_wanted=True):
     Sends one command; returns its lines of answer without the closing one. Trouble when the guest
     answers `error:`, when it says nothing in time, or when the line ends first (unless no reply is
     wanted: `stop` may take QEMU away before its `ok` arrives).
+
+    Who hears no echo connects again: when a client leaves more behind than the guest has buffers for, QEMU 7.2 may
+    find him gone while it sends to him; it then closes the port and only after that marks it as blocked, for the next
+    client to find. His leaving ends that.
     """
     deadline = time.monotonic() + timeout
-    with connect(path, timeout) as s:
-        marker = f"marker-{os.getpid()}-{time.monotonic_ns()}"
-        asked, got, unheard = False, b"", 0
-        # Control-U forgets what a former client left unfinished; answers to him end where ours is echoed. What is sent while
-        # QEMU takes leave of him may be lost, so the marker is sent until it comes back.
-        greeting = f"\x15echo {marker}\n".encode()
-        s.sendall(greeting)
+    while True:
+        lines = ask_once(path, command, deadline, reply_wanted)
+        if lines is not None:
+            return lines
+        if time.monotonic() >= deadline:
+            raise Trouble(f"The image did not answer '{command}' within {timeout} seconds.")
+
+
+def ask_once(path, command, deadline, reply_wanted):
+    """ask() on one connection; None when nothing was echoed within ECHO_SECONDS, or time is over."""
+    marker = f"marker-{os.getpid()}-{time.monotonic_ns()}"
+    asked, got, limit = False, b"", min(deadline, time.monotonic() + ECHO_SECONDS)
+    with connect(path, max(deadline - time.monotonic(), 0.1)) as s:
+        # Control-U forgets what a former client left unfinished; answers to him end where our marker is echoed.
+        s.sendall(f"\x15echo {marker}\n".encode())
         while True:
             lines = answer_after(marker, got)
             if lines is not None and not asked:
                 s.sendall(f"{command}\n".encode())
-                asked = True
+                asked, limit = True, deadline
             for i, line in enumerate(lines or []):
                 if line == "ok":
                     return lines[:i]
                 if line.startswith("error:"):
                     raise Trouble(f"The image answered '{command}' with {line}")
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise Trouble(f"The image did not answer '{command}' within {timeout} seconds.")
-            s.settimeout(left if asked else min(left, 1))
-            try:
-                data = s.recv(65536)
-            except ConnectionResetError:
-                data = b""
-            except socket.timeout:
-                if not asked:
-                    unheard += 1
-                    if unheard == 4:      # QEMU has not noticed us: once more from the beginning
-                        s.close()
-                        return ask(path, command, max(left - 1, 1), reply_wanted)
-                    s.sendall(greeting)
-                continue
+            data = receive(s, limit)
+            if data is None:
+                return None
+            if not data and reply_wanted:
+                raise Trouble(f"The image closed its door before it had answered '{command}'.")
             if not data:
-                if reply_wanted:
-                    raise Trouble(f"The image closed its door before it had answered '{command}'.")
                 return lines or []
             got += data
+
+
+def receive(s, limit):
+    """The next bytes, none when the line has ended, None when time is over."""
+    while (left := limit - time.monotonic()) > 0:
+        s.settimeout(left)
+        try:
+            return s.recv(65536)
+        except ConnectionResetError:
+            return b""
+        except socket.timeout:
+            pass
+    return None
 
 
 def answer_after(marker, got):

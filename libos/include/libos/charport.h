@@ -34,7 +34,6 @@ struct charport_owner {
 struct charport {
 	struct list link;                    /* registry */
 	char name[CHARPORT_NAME_MAX];        /* [I] */
-	bool peer_open;                      /* somebody listens at the other end */
 	const struct charport_ops *ops;      /* [I] */
 	const struct charport_owner *owner;  /* set by charport_claim() */
 	void *driver, *owner_data;           /* theirs */
