@@ -139,11 +139,15 @@ int arch_hart_start(hart_t hart, struct thread *first)
 	return 0;
 }
 
-/* Waiting takes time: code that spins until a deadline should not have to yield ten million times on a busy host. */
+/*
+ * Waiting takes time: code that spins until a deadline should not have to yield ten million times on a busy host.
+ * With one hart there is nobody to yield to but other programs, which may take minutes of such a second.
+ */
 void arch_relax(void)
 {
 	__atomic_add_fetch(&now, RELAX_TICKS, __ATOMIC_SEQ_CST);
-	sched_yield();
+	if (configured > 1)
+		sched_yield();
 }
 
 uint64_t arch_tick_hz(void)
