@@ -377,7 +377,8 @@ static struct ext4_disk_super *super_of_disk(void)
 	return (struct ext4_disk_super *)(void *)(testdisk_bytes() + EXT4_SUPER_OFFSET);
 }
 
-static bool make_orphan_file(const char *kind)
+/* Its first block; NULL: it could not be made. */
+static uint32_t *make_orphan_file(const char *kind)
 {
 	static const char *const setup =
 		"I=$(debugfs -R 'stat /gone' disk 2>/dev/null | sed -n 's/^Inode: \\([0-9]*\\).*/\\1/p'); "
@@ -389,28 +390,47 @@ static bool make_orphan_file(const char *kind)
 	unsigned block;
 
 	if (!testdisk_make(kind, 16, "yes gone | head -c 200000 > gone; yes cut | head -c 200000 > cut"))
-		return false;
+		return NULL;
 	if (testdisk_shell(setup) || !testdisk_load(16))
-		return false;
+		return NULL;
 	testdisk_output("debugfs -R \"bmap <$(dumpe2fs -h disk 2>/dev/null | sed -n 's/^Orphan file inode: *//p')> 0\" disk "
 			"2>/dev/null; cat numbers", out, sizeof(out));
 	block = (unsigned)strtoul(out, &end, 10);
 	if (!block || block >= 4096)
-		return false;
+		return NULL;
 	super_of_disk()->feature_ro_compat |= EXT4_RO_ORPHAN_PRESENT;
 	entries = (uint32_t *)(void *)(testdisk_bytes() + (size_t)block * 4096);
 	entries[5] = (uint32_t)strtoul(end, &end, 10);
 	entries[900] = (uint32_t)strtoul(end, &end, 10);
-	return entries[1022] == EXT4_ORPHAN_MAGIC && entries[5] && entries[900];
+	return entries[1022] == EXT4_ORPHAN_MAGIC && entries[5] && entries[900] ? entries : NULL;
 }
 
 TEST(ext4_orphan_files_are_emptied_when_mounting)
 {
 	char bytes[2000];
 
-	CHECK(make_orphan_file(TESTDISK_COMMON ",64bit,orphan_file -b 4096"));
+	CHECK(make_orphan_file(TESTDISK_COMMON ",64bit,orphan_file -b 4096") != NULL);
 	CHECK_EQ(testdisk_mount(0, NULL), 0);
 	CHECK_EQ(testdisk_read("/t/cut", bytes, sizeof(bytes)), 1000);
 	CHECK_EQ(testdisk_unmount(), 0);
+	CHECK_EQ(testdisk_judge(), 0);
+}
+
+/* As a crash leaves it between a file's deletion and the taking out of its number. */
+TEST(ext4_numbers_in_orphan_files_of_what_is_deleted_already_are_taken_out)
+{
+	uint32_t *entries = make_orphan_file(TESTDISK_COMMON ",64bit,orphan_file -b 4096"), gone;
+
+	CHECK(entries != NULL);
+	gone = entries[5];
+	CHECK_EQ(testdisk_mount(0, NULL), 0);
+	CHECK_EQ(testdisk_unmount(), 0);
+	CHECK_EQ(entries[5], 0);
+	entries[5] = gone;
+	super_of_disk()->feature_ro_compat |= EXT4_RO_ORPHAN_PRESENT;
+	CHECK_EQ(testdisk_mount(0, NULL), 0);
+	CHECK_EQ(vfs_create(NULL, "/t/new", S_IFREG | 0644, 0, NULL), 0);
+	CHECK_EQ(testdisk_unmount(), 0);
+	CHECK_EQ(entries[5], 0);
 	CHECK_EQ(testdisk_judge(), 0);
 }
