@@ -515,7 +515,6 @@ unsigned journal_credits(const struct journal_handle *h) { (void)h; no_journal()
 bool journal_extend(struct journal_handle *h, unsigned n) { (void)h, (void)n; no_journal(); }
 int journal_restart(struct journal_handle *h, unsigned n) { (void)h, (void)n; no_journal(); }
 int journal_write(struct journal_handle *h, struct buffer *b) { (void)h, (void)b; no_journal(); }
-int journal_create(struct journal_handle *h, struct buffer *b) { (void)h, (void)b; no_journal(); }
 int journal_forget(struct journal_handle *h, uint64_t n, struct buffer *b) { (void)h, (void)n, (void)b; no_journal(); }
 int journal_wait(struct journal *j, journal_tid tid) { (void)j, (void)tid; no_journal(); }
 journal_tid journal_newest(struct journal *j) { (void)j; no_journal(); }

@@ -143,11 +143,6 @@ int journal_write(struct journal_handle *h, struct buffer *b)
 	return error;
 }
 
-int journal_create(struct journal_handle *h, struct buffer *b)
-{
-	return journal_write(h, b);
-}
-
 /*
  * [j] The record takes the credit of the block that is not written. A buffer of an older transaction becomes a
  * member too: until this one has committed it must not go home, and afterwards never.

@@ -89,7 +89,7 @@ TEST(journal_escapes_blocks_that_look_like_its_own)
 	CHECK(set_up(&l, BOTH));
 	CHECK_EQ(journal_start(l.journal, 1, &h), 0);
 	CHECK_EQ(buffer_make(&l.buffers, 9, &b), 0);
-	CHECK_EQ(journal_create(h, b), 0);
+	CHECK_EQ(journal_write(h, b), 0);
 	memset(b->data, 0x77, BLOCK);
 	*(be32_t *)b->data = to_be32(JBD2_MAGIC);
 	CHECK_EQ(journal_stop(h), 0);
@@ -197,7 +197,7 @@ TEST(journal_writes_again_what_was_freed_in_the_same_transaction)
 	CHECK_EQ(journal_start(l.journal, 2, &h), 0);
 	CHECK_EQ(journal_forget(h, 8, NULL), 0);
 	CHECK_EQ(buffer_make(&l.buffers, 8, &b), 0);
-	CHECK_EQ(journal_create(h, b), 0);
+	CHECK_EQ(journal_write(h, b), 0);
 	memset(b->data, 0x82, BLOCK);
 	buffer_put(b);
 	CHECK_EQ(journal_credits(h), 1);

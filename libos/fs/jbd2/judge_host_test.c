@@ -164,7 +164,7 @@ static int change(unsigned n, uint8_t byte)
 	error = buffer_make(&l->buffers, judge.free[n], &b);
 	if (error)
 		return error;
-	error = journal_create(h, b);
+	error = journal_write(h, b);
 	memset(b->data, byte, l->place.block_bytes);
 	if (byte % 4 == 0)
 		*(be32_t *)b->data = to_be32(JBD2_MAGIC);

@@ -91,8 +91,6 @@ int journal_restart(struct journal_handle *h, unsigned blocks);
  * left, and the transaction has no room for more), the journal's error. The buffer then is changed at will until journal_stop(); it is part of the transaction in any case.
  */
 int journal_write(struct journal_handle *h, struct buffer *b);
-/* The same for a block that was just allocated, whose old contents nobody needs. */
-int journal_create(struct journal_handle *h, struct buffer *b);
 /*
  * The block was freed as metadata: its changes need not be written, and a replay must not bring back older ones
  * (a revoke record). `b` may be NULL when it is not in memory. The buffer is discarded. Takes a credit, unless
