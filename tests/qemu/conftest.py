@@ -11,6 +11,7 @@ import kiln  # noqa: E402
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "measures: counts instructions or compares times; runs with nothing beside it")
     config.addinivalue_line("markers", "soak: takes minutes; part of `make soak`, not of `make test`")
     config.addinivalue_line("markers", "ours: of tests/memcached, not asked of Debian's memcached")
     config.addinivalue_line("markers", "root: needs root, for a network namespace with a tap")

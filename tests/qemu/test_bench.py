@@ -22,6 +22,8 @@ import instruments  # noqa: E402
 import report       # noqa: E402
 from figure import Figure, Peer  # noqa: E402
 
+pytestmark = pytest.mark.measures
+
 
 @pytest.fixture(scope="module", autouse=True)
 def tools():

@@ -16,6 +16,8 @@ import gate         # noqa: E402
 import instr        # noqa: E402
 import instruments  # noqa: E402
 
+pytestmark = pytest.mark.measures
+
 needs_a_tap = pytest.mark.skipif(not instruments.can_use_tap(), reason="needs root for a network namespace")
 GET = instr.GETS[0]
 

@@ -77,6 +77,7 @@ def test_memory_adds_up(image):
     assert 0 < sum(caches.values()) <= owners[(("owner", "slab"),)] + owners[(("owner", "net"),)] + total / 10
 
 
+@pytest.mark.measures
 def test_time_adds_up(image):
     """Idle and busy time together are the time that passed."""
     def seconds(metrics):
@@ -219,6 +220,7 @@ def check_profile(stacks):
     assert under and all(frames.index("stream_run") < frames.index("conn_received") for frames in under)
 
 
+@pytest.mark.measures
 def test_a_profile_over_http(image):
     with Load(image.port):
         stacks = folded(get(image.monitor, "/profile?seconds=2"))
@@ -227,6 +229,7 @@ def test_a_profile_over_http(image):
     assert any(frames[1] == "idle" for frames in stacks)
 
 
+@pytest.mark.measures
 def test_an_idle_image_is_idle(image):
     stacks = folded(get(image.monitor, "/profile?seconds=1"))
     idle = sum(n for frames, n in stacks.items() if frames[1] == "idle")
@@ -252,6 +255,7 @@ def test_a_profile_has_bounds(image, query):
         assert http.get(f"/profile?{query}")[0] == 400
 
 
+@pytest.mark.measures
 def test_off_it_costs_no_interrupt(image):
     before = image.counters()["timer_fires"]
     time.sleep(2)
@@ -302,6 +306,7 @@ def test_make_run_says_where_the_monitor_is(tmp_path):
         assert exposition.parse(get(("127.0.0.1", port), "/metrics"))
 
 
+@pytest.mark.measures
 def test_preempted_threads_are_sampled_too():
     with Monitored("memcached_debug", harts=2) as image, Load(image.port):
         stacks = folded(get(image.monitor, "/profile?seconds=2"))
@@ -309,6 +314,7 @@ def test_preempted_threads_are_sampled_too():
         check_trace(get(image.monitor, "/trace?ms=50"), harts=2)
 
 
+@pytest.mark.measures
 def test_make_profile_draws_a_flame_graph(tmp_path):
     with Running("memcached_monitor", tmp_path) as running, Load(running.port):
         done = running.make("profile", "SECONDS=5", f"OUT={tmp_path}/graph")
@@ -381,6 +387,7 @@ def test_chromiums_viewer_takes_a_trace(image, tmp_path):
     assert any(c["name"] == "network memory" and c["samples"] for p in seen["processes"] for c in p["counters"])
 
 
+@pytest.mark.measures
 def test_harts_of_a_trace_run_side_by_side():
     with Monitored(harts=4) as image, Load(image.port, clients=4):
         check_trace(get(image.monitor, "/trace?ms=300"), harts=4)

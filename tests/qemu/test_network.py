@@ -55,6 +55,7 @@ def test_a_static_address_answers_on_a_tap(wire):
                 assert wait_barrier(s, host_mac(wire), sequence), "no answer to an ICMP echo"
 
 
+@pytest.mark.measures
 def test_frames_of_no_interest_do_not_delay_what_follows(wire):
     """What arrives behind a frame that concerns nobody is noticed at once, not at the next tick."""
     with Image("memcached", net="tap", namespace=wire) as image, packet_socket(wire) as s, image.connect() as c:

@@ -7,6 +7,7 @@ the tool and not the emulator. A thread reads the console into memory and hands 
 dies with its parent (PR_SET_PDEATHSIG), so no guest outlives a test that was killed.
 """
 
+import collections
 import contextlib
 import ctypes
 import os
@@ -21,6 +22,8 @@ from machine import Trouble
 
 PR_SET_PDEATHSIG = 1
 
+_given = collections.deque(maxlen=16)    # free_port()'s last
+
 
 def _die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -29,13 +32,16 @@ def _die_with_parent():
 def free_port():
     """
     A port of 127.0.0.1 that nobody uses, for TCP or UDP. Not one of those that the system chooses for clients (32768 and
-    up): a client could have it before the guest that it is meant for.
+    up): a client could have it before the guest that it is meant for. Nor one that another process has just been given
+    here and does not use yet: an abstract socket of the port's name keeps it for the last few callers of each process.
     """
     while True:
-        port = random.randrange(20000, 32768)
+        port, name = random.randrange(20000, 32768), socket.socket(socket.AF_UNIX)
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+            name.bind(f"\0kiln-port-{port}")
             tcp.bind(("127.0.0.1", port))
             udp.bind(("127.0.0.1", port))
+            _given.append(name)
             return port
 
 
