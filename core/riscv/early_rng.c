@@ -25,7 +25,8 @@ enum {
 #define STATUS_DRIVER_OK  4u
 #define FEATURE_VERSION_1 1u /* bit 32, in the upper half */
 #define DESC_WRITE        2u
-#define POLLS_MAX         2000000u
+/* Most of a second: QEMU answers from a thread of its own, which a busy machine lets wait. */
+#define POLLS_MAX         300000000u
 
 #define QUEUE_SIZE  2u
 #define QUEUE_ALIGN 64u
