@@ -191,7 +191,7 @@ TEST(waitq_wait_times_out_and_sees_a_condition_that_holds)
  * long to arrive does: the list lies on a cache line that the waker's hart has written last, what is read does not.
  */
 #define PLACES 64
-#define ROUNDS 1000
+#define ROUNDS 400
 
 static struct place {
 	uint32_t flag;             /* atomic */
