@@ -300,17 +300,20 @@ void mount_leave_locked(struct mount *m)
 	m->at.dentry->covers--;
 }
 
-/* Takes a mount out of the tree if nobody but the caller's path uses it. */
-static bool leave_if_unused(struct mount *m)
+/* Takes a mount out of the tree if nobody but the caller's path uses it: 0, -EBUSY, -EINVAL (somebody else has). */
+static int leave_if_unused(struct mount *m)
 {
-	bool busy;
+	int error = 0;
 
 	spin_lock(&tree_lock);
-	busy = m->refs > 2 || !m->at.mount; /* the list's and the caller's path */
-	if (!busy)
+	if (!list_is_linked(&m->link))
+		error = -EINVAL;
+	else if (m->refs > 2 || !m->at.mount) /* the list's and the caller's path */
+		error = -EBUSY;
+	else
 		mount_leave_locked(m);
 	spin_unlock(&tree_lock);
-	return !busy;
+	return error;
 }
 
 /* A disk that cannot be written is no reason to keep it: who wants to know of its bytes has asked fsync(). */
@@ -327,7 +330,7 @@ int vfs_unmount(const struct path *at)
 		error = m->super->ops->sync(m->super);
 	if (error)
 		log_error("vfs: what is mounted from %s could not be written (error %d)", m->super->source, -error);
-	error = leave_if_unused(m) ? 0 : -EBUSY;
+	error = leave_if_unused(m);
 	mutex_unlock(&mount_lock);
 	if (!error) {
 		mount_put(m); /* the list's */

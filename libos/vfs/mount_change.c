@@ -213,6 +213,22 @@ static struct mount *leaf_of(struct mount *m)
 	return m;
 }
 
+/* A leaf leaves the tree. NULL: somebody else has taken the whole mount out. */
+static struct mount *take_leaf(struct mount *top)
+{
+	struct mount *m = NULL;
+
+	mutex_lock(&mount_lock);
+	spin_lock(&tree_lock);
+	if (list_is_linked(&top->link)) {
+		m = leaf_of(top);
+		mount_leave_locked(m);
+	}
+	spin_unlock(&tree_lock);
+	mutex_unlock(&mount_lock);
+	return m;
+}
+
 int vfs_detach(const struct path *at)
 {
 	struct mount *m, *top = at->mount;
@@ -223,12 +239,9 @@ int vfs_detach(const struct path *at)
 	if (!top->at.mount)
 		return -EBUSY;
 	do {
-		mutex_lock(&mount_lock);
-		spin_lock(&tree_lock);
-		m = leaf_of(top);
-		mount_leave_locked(m);
-		spin_unlock(&tree_lock);
-		mutex_unlock(&mount_lock);
+		m = take_leaf(top);
+		if (!m)
+			return -EINVAL;
 		mount_put(m);
 	} while (m != top);
 	path_put(&p);

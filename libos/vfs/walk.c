@@ -51,14 +51,21 @@ static int walker_begin(struct walker *w, const struct path *base, const char *t
 	return 0;
 }
 
-static void go_up(struct walker *w)
+/* A mount of a part of a file system does not show what was moved out of that part. */
+static bool is_shown(const struct path *p)
+{
+	return !p->mount->root->parent || dentry_is_above(p->mount->root, p->dentry);
+}
+
+/* -ENOENT: the way up leads past the mount's root. */
+static int go_up(struct walker *w)
 {
 	const struct path *root = &vfs_context()->root;
 	struct path up;
 
 	do {
 		if (w->at.dentry == root->dentry && w->at.mount == root->mount)
-			return;
+			return 0;
 	} while (path_leave_mount(&w->at));
 	spin_lock(&tree_lock); /* a rename may give it another parent */
 	up = (struct path){ w->at.mount, w->at.dentry->parent };
@@ -68,10 +75,13 @@ static void go_up(struct walker *w)
 	}
 	spin_unlock(&tree_lock);
 	if (!up.dentry)
-		return;
+		return is_shown(&w->at) ? 0 : -ENOENT;
 	path_put(&w->at);
 	w->at = up;
+	if (!is_shown(&up))
+		return -ENOENT;
 	path_enter_mounts(&w->at);
+	return 0;
 }
 
 /* The component at `rest`, which begins with no slash. */
@@ -194,7 +204,7 @@ int vfs_walk(const struct path *base, const char *text, unsigned flags, struct p
 			break;
 		w.rest += n.len;
 		if (is_dots(&n))
-			go_up(&w);
+			error = go_up(&w);
 		else if (!is_dot(&n))
 			error = step(&w, &n, !last || flags & WALK_FOLLOW);
 		want_dir = flags & WALK_DIR || *w.rest == '/';
@@ -232,7 +242,7 @@ int vfs_walk_parent(const struct path *base, const char *text, struct path *pare
 			break;
 		w.rest += last->len;
 		if (is_dots(last))
-			go_up(&w);
+			error = go_up(&w);
 		else if (!is_dot(last))
 			error = step(&w, last, true);
 		if (error)
@@ -275,6 +285,10 @@ kssize_t vfs_get_path(const struct path *p, char *buf, size_t size)
 		gone = gone || !list_is_linked(&at.dentry->hash);
 		fits = prepend(buf, &from, at.dentry->name, at.dentry->len) && prepend(buf, &from, "/", 1);
 		at.dentry = at.dentry->parent;
+		if (!at.dentry) { /* it was moved out of what the mount shows */
+			gone = true;
+			break;
+		}
 	}
 	spin_unlock(&tree_lock);
 	if (fits && from == size - 1)

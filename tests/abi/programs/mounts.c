@@ -1,7 +1,7 @@
 /*
- * Mounting: file systems over folders, the same files at two places, moves, detaching, flags, other flags later; and
- * the errnos. Needs the right to mount (its test gives it a namespace of its own) and an empty folder, named by TREE
- * (else /tmp).
+ * Mounting: file systems over folders, the same files at two places, moves, also out of what a mount shows, detaching,
+ * flags, other flags later; and the errnos. Needs the right to mount (its test gives it a namespace of its own) and an
+ * empty folder, named by TREE (else /tmp).
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -145,6 +145,31 @@ static void detached(void)
 	SHOW(unlink("to-d"));
 }
 
+/* What is moved out of the part that a mount shows cannot be left upwards, nor named. */
+static void escaped(void)
+{
+	char text[256];
+	int top = open(".", O_RDONLY);
+
+	SHOW(over("d", 0) + mkdir("d/sub", 0755) + mkdir("d/sub/x", 0755) + mkdir("d/sub/x/in", 0755) + make("d/f"));
+	SHOW(bind_to("d/sub", "e", 0));
+	SHOW(chdir("e/x/in"));
+	YES("it has a path", getcwd(text, sizeof(text)) && strstr(text, "/e/x/in"));
+	SHOW(renameat(top, "d/sub/x", top, "d/y"));
+	YES("it has no path", !getcwd(text, sizeof(text)));
+	SHOW(make("new"));
+	SHOW(chdir(".."));
+	SHOW(access("../f", F_OK));
+	SHOW(access("../../f", F_OK));
+	SHOW(mkdir("../z", 0755));
+	SHOW(renameat(top, "d/y", top, "d/sub/x"));
+	SHOW(chdir(".."));
+	YES("it has a path again", getcwd(text, sizeof(text)) && strstr(text, "/e/x"));
+	SHOW(access("../../e/x/in/new", F_OK));
+	SHOW(fchdir(top) + close(top));
+	SHOW(umount("e") + umount("d"));
+}
+
 static void flags(void)
 {
 	struct stat before, after;
@@ -253,6 +278,7 @@ int main(void)
 	detached();
 	flags();
 	nameless();
+	escaped();
 	SHOW(rmdir("d") + rmdir("e"));
 	return 0;
 }
