@@ -42,13 +42,19 @@ struct inode *inode_get(struct inode *inode)
 }
 
 /*
- * A file system that turns read-only says so first and asks for nameless inodes then; whoever may make one counts first and asks
- * whether it is read-only then. So one of both sees the other, and an inode that must be deleted at its end can be.
+ * A file system that is to turn read-only says so first and asks for nameless inodes then; whoever may make one counts
+ * first and asks whether it turns then. So one of both sees the other, and an inode that must be deleted at its end
+ * can be.
  */
+bool super_stops(const struct super *s)
+{
+	return __atomic_load_n(&s->turns, __ATOMIC_SEQ_CST) || s->flags & MS_RDONLY;
+}
+
 int removal_begin(struct super *s)
 {
 	__atomic_fetch_add(&s->nameless, 1, __ATOMIC_SEQ_CST);
-	if (!(__atomic_load_n(&s->flags, __ATOMIC_SEQ_CST) & MS_RDONLY))
+	if (!super_stops(s))
 		return 0;
 	__atomic_fetch_sub(&s->nameless, 1, __ATOMIC_RELEASE);
 	return -EROFS;

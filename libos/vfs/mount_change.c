@@ -140,33 +140,23 @@ static bool is_in_use(const struct super *s)
 	return writers_of(s) || __atomic_load_n(&s->nameless, __ATOMIC_SEQ_CST);
 }
 
-/* Who opens a file for writing, or takes a name away, at the same time is seen here, or sees the flag (inode.c). */
-static int stop_writing(struct super *s)
-{
-	if (is_in_use(s))
-		return -EBUSY;
-	__atomic_fetch_or(&s->flags, MS_RDONLY, __ATOMIC_SEQ_CST);
-	if (!is_in_use(s))
-		return 0;
-	__atomic_fetch_and(&s->flags, ~MS_RDONLY, __ATOMIC_SEQ_CST);
-	return -EBUSY;
-}
-
+/* Who opens a file for writing, or takes a name away, at the same time is seen here, or sees that it turns (inode.c). */
 static int remount_super(struct super *s, uint32_t flags, const char *options)
 {
 	bool turns = flags & MS_RDONLY && !(s->flags & MS_RDONLY);
-	int error = turns ? stop_writing(s) : 0;
+	int error;
 
-	if (error)
-		return error;
-	if (turns && s->ops->sync)
+	if (turns && is_in_use(s)) /* as a rule that is all, and nobody else is bothered */
+		return -EBUSY;
+	__atomic_store_n(&s->turns, turns, __ATOMIC_SEQ_CST);
+	error = turns && is_in_use(s) ? -EBUSY : 0;
+	if (!error && turns && s->ops->sync)
 		error = s->ops->sync(s);
 	if (!error && s->ops->remount)
 		error = s->ops->remount(s, flags & SUPER_FLAGS, options);
 	if (!error)
-		__atomic_store_n(&s->flags, flags & SUPER_FLAGS, __ATOMIC_SEQ_CST);
-	else if (turns)
-		__atomic_fetch_and(&s->flags, ~MS_RDONLY, __ATOMIC_SEQ_CST);
+		s->flags = flags & SUPER_FLAGS;
+	__atomic_store_n(&s->turns, 0, __ATOMIC_SEQ_CST);
 	return error;
 }
 

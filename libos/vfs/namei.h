@@ -59,6 +59,7 @@ void dentries_end(struct super *s);
 
 /* ---- inode.c ---- */
 
+bool super_stops(const struct super *s);                 /* it is read-only, or about to become so */
 /* Around what may take an inode's last name (or makes one without): 0, or -EROFS. `inode` NULL: none has lost any. */
 int removal_begin(struct super *s);
 void removal_end(struct super *s, struct inode *inode);

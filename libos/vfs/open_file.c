@@ -31,7 +31,7 @@ static int writer_begin(const struct path *p)
 {
 	__atomic_fetch_add(&p->mount->writers, 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!path_is_read_only(p))
+	if (!super_stops(p->mount->super) && !path_is_read_only(p))
 		return 0;
 	__atomic_fetch_sub(&p->mount->writers, 1, __ATOMIC_RELEASE);
 	return -EROFS;

@@ -155,6 +155,7 @@ struct super {
 	struct inode *root;             /* [I] */
 	uint64_t dev;                   /* [I] st_dev */
 	uint32_t flags;                 /* [a] MS_RDONLY, MS_SYNCHRONOUS, MS_DIRSYNC */
+	uint32_t turns;                 /* [a] it is about to become read-only */
 	uint32_t nameless;              /* [a] inodes without a name, whose end is a write; and what may make one just now */
 	uint32_t mounts, names;         /* [tree_lock] the latter in the name cache */
 	bool ends;                      /* [tree_lock] it waits for its last name to go */
