@@ -34,9 +34,9 @@ POINTERS = [
     (r"sys_fstat", r".*_stat$"),
     (r"sys_fsync|file_sync", r".*_sync$"),
     (r"notify_.*|end_all_locked|end_locked|tell_locked|tell|watches_free|sys_inotify_.*", r"^watch_(tell|ended|free)$|.*_forget$"),
-    (r"inode_(put|end)|dentry_.*|dentries_forget", r".*_(forget|lookup)$"),
+    (r"inode_(put|end)|dentry_.*|dentries_end|remember", r".*_(forget|lookup|aliased)$"),
     (r"mount_put|mount_free|path_put|vfs_(unmount|detach|remount|mount|bind)|remount_super", r".*_(unmount|sync|remount|mount|forget)$"),
-    (r"vfs_walk.*|step|follow|jump|open_last|open_create|vfs_open", r".*_(lookup|read_link|leads|jump|make|link|forget|sync|unmount)$"),
+    (r"vfs_walk.*|step|follow|jump|open_last|open_create|open_nameless|make_nameless|vfs_open", r".*_(lookup|read_link|leads|jump|make|link|forget|sync|unmount)$"),
     (r"vfs_(create|link|unlink|rename).*|create_at|rename_.*|kill_dir|unlink_checks",
      r".*_(lookup|make|link|unlink|rename|is_empty|forget|sync|unmount)$"),
     (r"vfs_change|vfs_drop_set_id", r".*_change$"),
@@ -52,7 +52,7 @@ POINTERS = [
     (r"end_requests|blkdev_submit", r"\w+_done$"),
     (r"dispatch|blkdev_kick", r"\w+_(start|kick)$"),
     (r"irq_take|handle_claimed|\w+_interrupt", r"plic_\w+$|\w+_interrupt$|\w*quiet\w*$"),
-    (r"page_alloc.*", r".*(reclaim|give_back).*"),
+    (r"page_alloc.*|alloc_given_back", r".*(reclaim|give_back).*"),
     (r"virtq_.*|virtio_.*", r"^(mmio|pci)_.*"),
     (r"tree_.*|heap_.*", r".*(compare|less|before|earlier|sooner).*"),
     (r"unnamed|lend_some|uio_borrow|net_loans_.*", r"^lent_page_(hold|put)$"),
@@ -61,7 +61,7 @@ POINTERS = [
     (r"signal_.*", r"^$"),
 ]
 # Any other pointer. What is left out is called by those above alone, or at boot.
-OTHER = r"(?!unix_|lent_page_|" + FILES + r"|" + SOCKETS + r")(?!.*(_task|_thread|_main|_init|_test|_interrupt|_run|_show|_lookup|_iterate|_jump|_read_link|_forget|_unmount|_probe|_ioctl)$).*"
+OTHER = r"(?!unix_|lent_page_|" + FILES + r"|" + SOCKETS + r")(?!.*(_task|_thread|_main|_init|_test|_interrupt|_run|_show|_lookup|_iterate|_jump|_read_link|_forget|_aliased|_unmount|_probe|_ioctl)$).*"
 NEVER = re.compile(r"^(panic.*|assert_failed|log_write|exception_panic|system_poweroff|process_exit|arch_poweroff|"
                    r"__stack_chk_fail|thread_exit|thread_end|sched_.*|schedule|signal_call_handler|trap_.*)$")
 
