@@ -3,6 +3,7 @@ Programs for tests of disk files: those of e2fsprogs, and kiln-fs.
 """
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -23,6 +24,11 @@ def run(*command, ok=(0,)):
                           stdin=subprocess.DEVNULL)
     assert ok is None or done.returncode in ok, (command, done.stdout[-3000:], done.stderr[-3000:])
     return done
+
+
+def drop(folder):
+    """At the end of a test that makes gigabytes: what it has made is kept only when it failed, for whoever looks."""
+    shutil.rmtree(folder)
 
 
 def build_kiln_fs():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from programs import KILN_FS, RELEASES, build_kiln_fs, run
+from programs import KILN_FS, RELEASES, build_kiln_fs, drop, run
 
 FULL = os.environ.get("KILN_INTERCHANGE") == "full"
 FILES, ENTRIES, LONG_NAMES = (100_000, 200_000, 20_000) if FULL else (600, 1500, 200)
@@ -106,6 +106,7 @@ def test_what_kiln_writes_linux_reads(release, block, tree, tmp_path):
     run("e2fsck", "-fyD", disk, ok=(0, 1))
     run(KILN_FS, disk, "get", "-r", "/", tmp_path / "back")
     assert_same(tmp_path / "back", tree)
+    drop(tmp_path)
 
 
 @pytest.mark.parametrize("release, block", KINDS)
@@ -118,3 +119,4 @@ def test_what_linux_writes_kiln_reads(release, block, tree, tmp_path):
     # Kiln takes out half of it.
     run(KILN_FS, disk, "rm", "-r", *sorted("/" + p.name for p in source.iterdir())[::2])
     run("e2fsck", "-fn", disk)
+    drop(tmp_path)

@@ -23,7 +23,7 @@ import pytest
 from fsdisk import is_clean, make_disk, tool
 from kiln import ROOT, Image
 from machine import Disk
-from programs import KILN_FS, RELEASES, build_kiln_fs, run
+from programs import KILN_FS, RELEASES, build_kiln_fs, drop, run
 from promises import record
 
 KILLS = int(os.environ.get("LINUX_KILLS", "1"))
@@ -173,6 +173,7 @@ def test_a_journal_means_the_same_to_all(writer, release, block, mode, number, t
         cuts.append(cut)
     for n in range(0, len(cuts), 2):
         assert_all_see_the_same(cuts[n:n + 2])
+    drop(tmp_path)
 
 
 # ---- by turns ----
@@ -193,6 +194,7 @@ def test_a_disk_changes_hands(release, block, tmp_path):
         shutil.rmtree(tmp_path / "tree", ignore_errors=True)
         assert_keeps(promises, cut, entries[-1].end, tmp_path / "tree")
     assert_all_see_the_same([cut])
+    drop(tmp_path)
 
 
 # ---- fast commits ----
