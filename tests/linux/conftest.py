@@ -7,19 +7,11 @@ ROOT = Path(__file__).resolve().parents[2]
 for folder in ("tests/host", "tests/abi", "bench", "tests/qemu"):
     sys.path.insert(0, str(ROOT / folder))
 
-import kiln         # noqa: E402
 import linux_disks  # noqa: E402
 import pytest       # noqa: E402
+from fixtures import no_guest_outlives_its_test  # noqa: E402,F401
 
 
 @pytest.fixture(scope="session", autouse=True)
 def linux():
     linux_disks.build(print)
-
-
-@pytest.fixture(autouse=True)
-def no_guest_outlives_its_test():
-    kiln.started.clear()
-    yield
-    for image in kiln.started:
-        image.close()

@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 import kiln  # noqa: E402
+from fixtures import no_guest_outlives_its_test  # noqa: E402,F401
 
 
 def pytest_configure(config):
@@ -27,14 +28,6 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="a long test: make soak runs it"))
         if "wire" in item.fixturenames and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root for a network namespace"))
-
-
-@pytest.fixture(autouse=True)
-def no_guest_outlives_its_test():
-    kiln.started.clear()
-    yield
-    for image in kiln.started:
-        image.close()
 
 
 @pytest.hookimpl(hookwrapper=True)
