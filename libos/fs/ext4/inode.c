@@ -326,28 +326,38 @@ static void store_numbers(struct ext4_super *s, struct ext4_inode *i, struct ext
 		rdev_store(inode->rdev, raw->block);
 }
 
+/* The disk's inode, announced; the caller puts the buffer. */
+static int touch_raw(struct ext4_handle *h, const struct ext4_inode *i, struct buffer **b, struct ext4_disk_inode **raw)
+{
+	int error = ext4_inode_raw(h->super, (uint32_t)i->inode.ino, b, raw);
+
+	if (error)
+		return error;
+	error = ext4_touch(h, *b);
+	if (error)
+		buffer_put(*b);
+	return error;
+}
+
 int ext4_inode_write(struct ext4_handle *h, struct ext4_inode *i)
 {
 	struct ext4_super *s = h->super;
 	struct ext4_disk_inode *raw;
 	struct buffer *b;
-	int error = ext4_inode_raw(s, (uint32_t)i->inode.ino, &b, &raw);
+	int error = touch_raw(h, i, &b, &raw);
 
 	if (error)
 		return error;
-	error = ext4_touch(h, b);
-	if (!error) {
-		mutex_lock(&i->raw_lock);
-		if (s->inode_bytes > EXT4_INODE_BYTES_OLD)
-			raw->extra_isize = i->extra_isize;
-		store_numbers(s, i, raw);
-		times_store(&i->inode, raw, i->extra_isize);
-		ext4_inode_csum_set(s, i, raw);
-		mutex_unlock(&i->raw_lock);
-		i->sync_tid = ext4_tid(h);
-	}
+	mutex_lock(&i->raw_lock);
+	if (s->inode_bytes > EXT4_INODE_BYTES_OLD)
+		raw->extra_isize = i->extra_isize;
+	store_numbers(s, i, raw);
+	times_store(&i->inode, raw, i->extra_isize);
+	ext4_inode_csum_set(s, i, raw);
+	mutex_unlock(&i->raw_lock);
+	i->sync_tid = ext4_tid(h);
 	buffer_put(b);
-	return error;
+	return 0;
 }
 
 int ext4_inode_announce(struct ext4_handle *h, struct ext4_inode *i)
@@ -355,27 +365,24 @@ int ext4_inode_announce(struct ext4_handle *h, struct ext4_inode *i)
 	bool half = h->half;
 	struct ext4_disk_inode *raw;
 	struct buffer *b;
-	int error = ext4_inode_raw(h->super, (uint32_t)i->inode.ino, &b, &raw);
+	int error = touch_raw(h, i, &b, &raw);
 
 	if (error)
 		return error;
-	error = ext4_touch(h, b);
 	buffer_put(b);
 	h->half = half;
-	return error;
+	return 0;
 }
 
 int ext4_inode_write_first(struct ext4_handle *h, struct ext4_inode *i)
 {
 	struct ext4_disk_inode *raw;
 	struct buffer *b;
-	int error = ext4_inode_raw(h->super, (uint32_t)i->inode.ino, &b, &raw);
+	int error = touch_raw(h, i, &b, &raw);
 
 	if (error)
 		return error;
-	error = ext4_touch(h, b);
-	if (!error)
-		memset(raw, 0, h->super->inode_bytes);
+	memset(raw, 0, h->super->inode_bytes);
 	buffer_put(b);
-	return error ? error : ext4_inode_write(h, i);
+	return ext4_inode_write(h, i);
 }

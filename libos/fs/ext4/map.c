@@ -147,16 +147,12 @@ int map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t 
 int ext4_map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
 		  struct ext4_mapping *m)
 {
-	bool half = h->half;
-	int error = ext4_inode_announce(h, i), written;
+	int error = ext4_inode_announce(h, i);
 
 	if (error)
 		return error;
 	error = map_make(h, i, at, max, flags, m);
-	written = ext4_inode_write(h, i); /* in any case: the tree may have got more nodes */
-	if (error)
-		h->half = half;
-	return error ? error : written;
+	return map_write_inode(h, i, error); /* in any case: the tree may have got more nodes */
 }
 
 int map_unmake(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint64_t block)
