@@ -342,11 +342,14 @@ static inline bool something_came(const struct virtio_net *n)
 	       ((n->tx.lent || n->tx.stack_waits) && virtq_has_used(&n->tx.q));
 }
 
-/* The interrupt that told of what came is not needed any more. */
-static __attribute__((noinline)) void quiet(struct virtio_net *n)
+/* The interrupt that tells of what came is not needed any more; it may have come between asking and looking again, too. */
+static __attribute__((noinline)) bool end_look(struct virtio_net *n)
 {
-	silence(n);
-	n->dev->transport->quiet_queues(n->dev);
+	if (n->rx.interrupt_on && !arch_irq_is_enabled()) {
+		silence(n);
+		n->dev->transport->quiet_queues(n->dev);
+	}
+	return true;
 }
 
 /*
@@ -375,14 +378,11 @@ static bool net_look(struct netdev *d)
 
 	if (unlikely(!n->started))
 		return false;
-	if (something_came(n)) {
-		if (n->rx.interrupt_on && !arch_irq_is_enabled())
-			quiet(n);
-		return true;
-	}
+	if (something_came(n))
+		return end_look(n);
 	n->rx.interrupt_on = true;
 	if (unlikely(!virtq_interrupt_after(&n->rx.q, 1) || virtio_is_broken(n->dev)))
-		return true;
+		return end_look(n);
 	return may_be_unsettled(n) ? settle_and_arm(n) : !net_tx_arm(n);
 }
 
