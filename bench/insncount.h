@@ -18,7 +18,8 @@ struct counts_block {
 
 struct counts {
 	uint64_t total[COUNTS_HARTS * COUNTS_STRIDE];
-	uint64_t at_entry;             /* 1 + instructions before the image's first; 0: not entered yet */
+	/* 1 + instructions before the image's first; 0: not entered yet */
+	uint64_t at_entry;
 	uint64_t blocks_used;
 	uint64_t reserved[6];
 	struct counts_block blocks[COUNTS_BLOCKS];

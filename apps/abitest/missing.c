@@ -1,4 +1,6 @@
-/* Calls that Linux has and Kiln has not: what they answer, and that the console tells of each once. */
+/*
+ * Calls that Linux has and Kiln has not: what they answer, and that the console tells of each once.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,9 @@
 /*
- * serve: a server of files by sendfile(), a thread for each connection, for tests that talk to it from outside.
+ * serve: a server of files by sendfile(), a thread for each connection, for tests that talk to it
+ * from outside.
  *
- * A connection is one line: "get PATH" answers with the file's bytes, "cut PATH BYTES" truncates it and answers "done".
+ * A connection is one line: "get PATH" answers with the file's bytes, "cut PATH BYTES" truncates it
+ * and answers "done".
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -47,7 +49,8 @@ static void *serve(void *arg)
 	ssize_t n;
 	long bytes;
 
-	while (len < sizeof(line) - 1 && !strchr(line, '\n') && (n = read(fd, line + len, sizeof(line) - 1 - len)) > 0)
+	while (len < sizeof(line) - 1 && !strchr(line, '\n') &&
+	       (n = read(fd, line + len, sizeof(line) - 1 - len)) > 0)
 		line[len += (size_t)n] = '\0';
 	if (sscanf(line, "get %199s", path) == 1)
 		get(fd, path);

@@ -1,7 +1,7 @@
 /*
- * corebench: what the hot operations of core cost. Run with one hart under `-icount shift=0`, where a
- * nanosecond of the guest is one instruction: the figures are then instructions, and the same each time.
- * The cost of the empty loop is taken off.
+ * corebench: what the hot operations of core cost. Run with one hart under `-icount shift=0`, where
+ * a nanosecond of the guest is one instruction: the figures are then instructions, and the same
+ * each time. The cost of the empty loop is taken off.
  */
 #include <core/arch.h>
 #include <core/executor.h>
@@ -223,7 +223,9 @@ static void yield(void)
 
 static void create_and_join(void)
 {
-	static const struct thread_attr attr = { .name = "short", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "short", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	struct thread *t;
 
 	if (thread_create(&attr, (void (*)(void *))do_nothing, NULL, 0, &t) != 0)
@@ -234,7 +236,9 @@ static void create_and_join(void)
 
 static void run_to_end(void *done)
 {
-	static const struct thread_attr attr = { .name = "partner", .priority = THREAD_PRIORITY_APP, .hart = 0 };
+	static const struct thread_attr attr = {
+		.name = "partner", .priority = THREAD_PRIORITY_APP, .hart = 0
+	};
 
 	self = thread_current();
 	cache = kmem_cache_create("bench", 100, 16);

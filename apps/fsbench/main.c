@@ -1,14 +1,17 @@
 /*
- * fsbench: what a file system does in a second, and marks between which somebody outside counts instructions.
+ * fsbench: what a file system does in a second, and marks between which somebody outside counts
+ * instructions.
  *
  *   fsbench [-m DEVICE:TYPE[:OPTIONS]] [-d FOLDER] [-s MIB] [-n FILES] [-i]
  *
- * An ordinary program: the same source runs natively, on a Linux guest and in an image of ours, so figures of the
- * same QEMU compare. Each is a line "fsbench NAME VALUE UNIT" on standard output. -m mounts the device on the
- * folder first and is a figure itself; -i does the operations whose instructions are counted instead: between
- * "mark NAME begin COUNT" and "mark NAME end" nothing else runs, and after each mark it is quiet for a while.
+ * An ordinary program: the same source runs natively, on a Linux guest and in an image of ours, so
+ * figures of the same QEMU compare. Each is a line "fsbench NAME VALUE UNIT" on standard output. -m
+ * mounts the device on the folder first and is a figure itself; -i does the operations whose
+ * instructions are counted instead: between "mark NAME begin COUNT" and "mark NAME end" nothing
+ * else runs, and after each mark it is quiet for a while.
  *
- * Reads from the disk follow a posix_fadvise(DONTNEED), and what is written counts when fsync() is done.
+ * Reads from the disk follow a posix_fadvise(DONTNEED), and what is written counts when fsync() is
+ * done.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -110,7 +113,8 @@ static void read_in_order(int fd)
 	forget(fd);
 	begin = now();
 	for (size_t done = 0; done < file_mib << 20; done += CHUNK) {
-		if (pread(fd, buffer, CHUNK, (off_t)done) != CHUNK || buffer[CHUNK - 1] != (char)(done / CHUNK))
+		if (pread(fd, buffer, CHUNK, (off_t)done) != CHUNK ||
+		    buffer[CHUNK - 1] != (char)(done / CHUNK))
 			die("read");
 	}
 	figure("seq_read_mb_s", (double)(file_mib << 20) / 1e6 / (now() - begin), "MB/s");
@@ -207,7 +211,9 @@ static void measure_names(void)
 	static const struct {
 		const char *name;
 		void (*run)(int count);
-	} steps[] = { { "create_per_s", create_files }, { "stat_per_s", stat_files }, { "unlink_per_s", unlink_files } };
+	} steps[] = { { "create_per_s", create_files },
+		      { "stat_per_s", stat_files },
+		      { "unlink_per_s", unlink_files } };
 
 	mkdir(path_of("files"), 0755);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -303,7 +309,10 @@ int main(int argc, char **argv)
 		case 's': file_mib = (size_t)atoi(optarg); break;
 		case 'n': file_count = atoi(optarg); break;
 		case 'i': counting = true; break;
-		default: fprintf(stderr, "usage: fsbench [-d FOLDER] [-m DEVICE:TYPE[:OPTIONS]] [-s MIB] [-n FILES] [-i]\n"); return 2;
+		default:
+			fprintf(stderr,
+				"usage: fsbench [-d FOLDER] [-m DEVICE:TYPE[:OPTIONS]] [-s MIB] [-n FILES] [-i]\n");
+			return 2;
 		}
 	}
 	if (!(buffer = malloc(CHUNK)) || !file_mib || file_count <= 0)

@@ -1,10 +1,12 @@
 /*
- * Everything that can be done to names and files, at random and for ever: bytes, holes, sizes, links, folders, special files,
- * owners, times, extended attributes, files that lose their names while they are open. Some of it is synced, and nothing is
- * promised: it makes journals in which all of that is found, beside what load= prints promises of.
+ * Everything that can be done to names and files, at random and for ever: bytes, holes, sizes,
+ * links, folders, special files, owners, times, extended attributes, files that lose their names
+ * while they are open. Some of it is synced, and nothing is promised: it makes journals in which
+ * all of that is found, beside what load= prints promises of.
  *
- * Names are few, so that calls meet each other's: most errors are part of it. crowd= is about one large directory instead, whose
- * index grows and splits. SEED in the environment says which history it is.
+ * Names are few, so that calls meet each other's: most errors are part of it. crowd= is about one
+ * large directory instead, whose index grows and splits. SEED in the environment says which history
+ * it is.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -74,7 +76,9 @@ static int open_some(int flags)
 	return fd;
 }
 
-/* Bytes by chance; some blocks of them begin as a block of the journal does, which it has to hide. */
+/*
+ * Bytes by chance; some blocks of them begin as a block of the journal does, which it has to hide.
+ */
 static void write_some(int fd)
 {
 	static uint8_t bytes[60000];
@@ -84,7 +88,8 @@ static void write_some(int fd)
 		bytes[i] = (uint8_t)below(256);
 	if (!below(4))
 		memcpy(bytes, "\xc0\x3b\x39\x98\0\0\0\1", 8);
-	expect("pwrite", (int)pwrite(fd, bytes, len, below(4) ? (off_t)below(8) * 4096 : (off_t)below(FILE_BYTES)));
+	expect("pwrite", (int)pwrite(fd, bytes, len,
+				     below(4) ? (off_t)below(8) * 4096 : (off_t)below(FILE_BYTES)));
 }
 
 static void do_write(void)
@@ -109,7 +114,9 @@ static void do_size(void)
 	if (kind < 2)
 		expect("ftruncate", ftruncate(fd, at));
 	else
-		expect("fallocate", fallocate(fd, kind == 2 ? 0 : FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, len));
+		expect("fallocate",
+		       fallocate(fd, kind == 2 ? 0 : FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+				 len));
 	close(fd);
 }
 
@@ -189,7 +196,8 @@ static void do_attribute(void)
 	snprintf(attribute, sizeof(attribute), "user.%u", below(5));
 	memset(value, (int)below(256), sizeof(value));
 	if (below(3))
-		expect("lsetxattr", lsetxattr(name(), attribute, value, below(3) ? below(40) : below(sizeof(value)), 0));
+		expect("lsetxattr", lsetxattr(name(), attribute, value,
+					      below(3) ? below(40) : below(sizeof(value)), 0));
 	else
 		expect("lremovexattr", lremovexattr(name(), attribute));
 }
@@ -223,14 +231,17 @@ static void do_crowd(void)
 
 static void *work(void *arg)
 {
-	static void (*const all[])(void) = { do_write,  do_write,  do_write, do_size,    do_size,    do_unlink,
-					     do_unlink, do_hold,   do_rename, do_rename, do_link,    do_symlink,
-					     do_special, do_folder, do_change, do_change, do_attribute, do_attribute };
+	static void (*const all[])(void) = {
+		do_write, do_write, do_write, do_size, do_size, do_unlink, do_unlink, do_hold,
+		do_rename, do_rename, do_link, do_symlink, do_special, do_folder, do_change,
+		do_change, do_attribute, do_attribute
+	};
 
 	seed(arg);
 	for (;;) {
 		all[below(sizeof(all) / sizeof(all[0]))]();
-		sched_yield(); /* without preemption nobody else has a turn before this thread waits */
+		/* without preemption nobody else has a turn before this thread waits */
+		sched_yield();
 	}
 	return NULL;
 }

@@ -1,6 +1,6 @@
 /*
- * A disk that is full. Every call that needs room says ENOSPC, what is there stays whole, and what is removed is
- * room again.
+ * A disk that is full. Every call that needs room says ENOSPC, what is there stays whole, and what
+ * is removed is room again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +37,8 @@ static long long fill(int fd)
 static void want_no_room(const char *what, int result)
 {
 	if (!result || errno != ENOSPC) {
-		printf("fstest: %s on a full disk: %s\n", what, result ? strerror(errno) : "there was room");
+		printf("fstest: %s on a full disk: %s\n", what,
+		       result ? strerror(errno) : "there was room");
 		_exit(1);
 	}
 }
@@ -50,7 +51,8 @@ static int fill_with_names(const char *folder)
 
 	memset(name, 'x', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
-	while ((fd = open(in(folder, "%s%d", name, count), O_CREAT | O_EXCL | O_WRONLY, 0644)) >= 0) {
+	while ((fd = open(in(folder, "%s%d", name, count), O_CREAT | O_EXCL | O_WRONLY, 0644)) >=
+	       0) {
 		close(fd);
 		count++;
 	}

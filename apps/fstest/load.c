@@ -1,15 +1,17 @@
 /*
- * Work for power cuts: threads that replace files as careful programs do, and print what they were promised.
+ * Work for power cuts: threads that replace files as careful programs do, and print what they were
+ * promised.
  *
- * Each thread has a folder with a few names. A round writes the name's next version into a new file, syncs it, gives it the
- * name, syncs the folder, and prints
+ * Each thread has a folder with a few names. A round writes the name's next version into a new
+ * file, syncs it, gives it the name, syncs the folder, and prints
  *
  *   promise THREAD NAME VERSION
  *
- * From then on the name has that version or a newer one, whole, whatever happens to the power. Every few rounds the
- * name is removed instead, which is version 0 of it: "promise THREAD NAME VERSION gone". In between files are written that
- * nobody syncs, so that there is more under way than what is promised. The bytes of a version follow from its number; the
- * test outside computes the same (tests/qemu/blklog.py).
+ * From then on the name has that version or a newer one, whole, whatever happens to the power.
+ * Every few rounds the name is removed instead, which is version 0 of it: "promise THREAD NAME
+ * VERSION gone". In between files are written that nobody syncs, so that there is more under way
+ * than what is promised. The bytes of a version follow from its number; the test outside computes
+ * the same (tests/qemu/blklog.py).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +33,8 @@ static const char *where;
 /* A line "THREAD VERSION\n", again and again. */
 static size_t make_bytes(char *out, int thread, int version)
 {
-	size_t size = (size_t)((unsigned)version * 7919u + (unsigned)thread * 104729u) % SIZES, line;
+	size_t size = (size_t)((unsigned)version * 7919u + (unsigned)thread * 104729u) % SIZES,
+	       line;
 	char text[32];
 
 	line = (size_t)snprintf(text, sizeof(text), "%d %d\n", thread, version);

@@ -3,13 +3,17 @@
  *
  *   fstest COMMAND=FOLDER...      one after the other
  *
- *   sums=FOLDER     "sum CRC SIZE PATH" for each file below it, "link PATH -> TARGET", "folder PATH"
- *   list=FOLDER     all that can be known of it and of what is below it, in lines that begin with "entry PATH"
+ *   sums=FOLDER     "sum CRC SIZE PATH" for each file below it, "link PATH -> TARGET", "folder
+ *                   PATH"
+ *   list=FOLDER     all that can be known of it and of what is below it, in lines that begin with
+ *                   "entry PATH"
  *   write=FOLDER    files of many sizes, a hole, long names, links, folders; each is read back
  *   remove=FOLDER   everything below it
  *   full=FOLDER     fills the disk: every call says ENOSPC, and what is removed can be used again
- *   load=FOLDER     threads that create, write, sync and rename for ever, and print what they were promised
- *   churn=FOLDER    a thread that does everything else that can be done to names and files, while the next command runs
+ *   load=FOLDER     threads that create, write, sync and rename for ever, and print what they were
+ *                   promised
+ *   churn=FOLDER    a thread that does everything else that can be done to names and files, while
+ *                   the next command runs
  *   crowd=FOLDER    a thread that gives names to a large directory and takes them, as long
  *   trim=FOLDER     FITRIM: "trim: N bytes" were free, and the disk has been told
  *   orphan=FOLDER   leaves an open file without a name behind, and a dirty one
@@ -62,7 +66,8 @@ static void write_file(const char *path, size_t size, off_t at)
 		die(path);
 	for (size_t i = 0; i < size; i++)
 		bytes[i] = (uint8_t)(i * 31 + (i >> 8) * 7 + size);
-	if (pwrite(fd, bytes, size, at) != (ssize_t)size || pread(fd, back, size, at) != (ssize_t)size)
+	if (pwrite(fd, bytes, size, at) != (ssize_t)size ||
+	    pread(fd, back, size, at) != (ssize_t)size)
 		die(path);
 	if (memcmp(bytes, back, size)) {
 		printf("fstest: %s reads back differently\n", path);
@@ -92,8 +97,10 @@ static void write_all(const char *folder)
 		if (unlink(in(folder, "many/file-number-%d", i)))
 			die("unlink");
 	}
-	if (link(in(folder, "hole"), in(folder, "many/hole-too")) || symlink("many/deep", in(folder, "short-link")) ||
-	    symlink(name, in(folder, "long-link")) || rename(in(folder, "many/deep"), in(folder, "deep")))
+	if (link(in(folder, "hole"), in(folder, "many/hole-too")) ||
+	    symlink("many/deep", in(folder, "short-link")) ||
+	    symlink(name, in(folder, "long-link")) ||
+	    rename(in(folder, "many/deep"), in(folder, "deep")))
 		die("names");
 }
 
@@ -144,8 +151,9 @@ static const struct {
 	const char *name;
 	void (*run)(const char *folder);
 } commands[] = {
-	{ "sums", sums }, { "list", list }, { "write", write_all }, { "remove", remove_all }, { "full", full },
-	{ "load", load }, { "churn", churn }, { "crowd", crowd }, { "trim", trim }, { "orphan", orphan }, { "end", end },
+	{ "sums", sums }, { "list", list }, { "write", write_all }, { "remove", remove_all },
+	{ "full", full }, { "load", load }, { "churn", churn }, { "crowd", crowd },
+	{ "trim", trim }, { "orphan", orphan }, { "end", end },
 };
 
 static void run(const char *text)

@@ -1,8 +1,9 @@
 /*
  * What there is below a folder, printed so that two systems' views of it can be compared.
  *
- * sums= is for a test that has the same tree on its own machine. list= leaves out nothing that stat() and the extended
- * attributes tell but what belongs to the mount (device) or to the look itself; directories come in the order of names.
+ * sums= is for a test that has the same tree on its own machine. list= leaves out nothing that
+ * stat() and the extended attributes tell but what belongs to the mount (device) or to the look
+ * itself; directories come in the order of names.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -159,9 +160,10 @@ static void list_one(const char *path, mode_t mode)
 	(void)mode;
 	if (lstat(path, &st))
 		die(path);
-	printf("entry %s inode %llu mode %o links %u owner %u:%u size %lld blocks %lld device %u:%u", path,
-	       (unsigned long long)st.st_ino, st.st_mode, (unsigned)st.st_nlink, st.st_uid, st.st_gid,
-	       (long long)st.st_size, (long long)st.st_blocks, major(st.st_rdev), minor(st.st_rdev));
+	printf("entry %s inode %llu mode %o links %u owner %u:%u size %lld blocks %lld device %u:%u",
+	       path, (unsigned long long)st.st_ino, st.st_mode, (unsigned)st.st_nlink, st.st_uid,
+	       st.st_gid, (long long)st.st_size, (long long)st.st_blocks, major(st.st_rdev),
+	       minor(st.st_rdev));
 	list_time("atime", &st.st_atim);
 	list_time("mtime", &st.st_mtim);
 	list_time("ctime", &st.st_ctim);

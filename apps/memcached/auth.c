@@ -1,8 +1,8 @@
 /*
  * The authentication file and the command that shows who a client is.
  *
- * The command is a set: its key, flags and expiry time may be anything. It is worked off when all of
- * it has arrived, so that nothing need be remembered in between.
+ * The command is a set: its key, flags and expiry time may be anything. It is worked off when all
+ * of it has arrived, so that nothing need be remembered in between.
  */
 #include "auth.h"
 
@@ -82,7 +82,8 @@ int auth_load(const char *file)
 
 	if (!bytes)
 		return -errno;
-	for (const char *p = bytes, *end = bytes + len, *next; p < end && count < USERS_MAX; p = next) {
+	for (const char *p = bytes, *end = bytes + len, *next; p < end && count < USERS_MAX;
+	     p = next) {
 		const char *newline = memchr(p, '\n', (size_t)(end - p));
 
 		next = newline ? newline + 1 : end;
@@ -117,10 +118,12 @@ static bool is_known(struct word name, struct word password)
 	if (reload_asked) {
 		reload_asked = 0;
 		if (auth_load(settings.auth_file) < 0)
-			fprintf(stderr, "memcached: %s could not be read again\n", settings.auth_file);
+			fprintf(stderr, "memcached: %s could not be read again\n",
+				settings.auth_file);
 	}
 	for (unsigned i = 0; i < users_count; i++)
-		known |= (int)words_are_equal(users[i].name, name) & (int)words_are_equal(users[i].password, password);
+		known |= (int)words_are_equal(users[i].name, name) &
+			 (int)words_are_equal(users[i].password, password);
 	return known;
 }
 

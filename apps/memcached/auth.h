@@ -8,8 +8,8 @@
 #include "conn.h"
 
 /*
- * Reads the file. 0, or negative errno: -EINVAL for a line without a colon. After an error, those who
- * were known before are still.
+ * Reads the file. 0, or negative errno: -EINVAL for a line without a colon. After an error, those
+ * who were known before are still.
  */
 int auth_load(const char *file);
 /* From a signal handler: the file is read again before the next one is let in. */

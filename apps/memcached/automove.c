@@ -3,9 +3,9 @@
  *
  *  - a class with free chunks worth two and a half pages that has not evicted, grown or been out of
  *    memory in the whole window gives a page to the pool;
- *  - otherwise the class whose oldest item is the oldest gives a page to the class whose oldest item
- *    is the youngest among those that evict all the time, when the one is younger than the other by
- *    the ratio (settings.slab_automove_ratio).
+ *  - otherwise the class whose oldest item is the oldest gives a page to the class whose oldest
+ *    item is the youngest among those that evict all the time, when the one is younger than the
+ *    other by the ratio (settings.slab_automove_ratio).
  *
  * A window is kept as sums that move: each second enters with its numbers and leaves when the ring
  * of the last ones comes round to it.
@@ -176,7 +176,8 @@ bool automove_decide(int *from, int *to)
 		*to = 0;
 		return true;
 	}
-	if (seconds_seen <= window || !find_unfair(&oldest, &youngest) || !this_second[youngest].evicted)
+	if (seconds_seen <= window || !find_unfair(&oldest, &youngest) ||
+	    !this_second[youngest].evicted)
 		return false;
 	*from = (int)oldest;
 	*to = (int)youngest;

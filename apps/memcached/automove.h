@@ -6,7 +6,9 @@
 
 #include <stdbool.h>
 
-/* Looks at what happened since the last call; to be called once a second. True: move such a page. */
+/*
+ * Looks at what happened since the last call; to be called once a second. True: move such a page.
+ */
 bool automove_decide(int *from, int *to);
 
 #endif

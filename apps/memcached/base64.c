@@ -34,7 +34,9 @@ size_t base64_decode(char *to, const char *from, size_t len)
 		return 0;
 	for (; len > 0; len -= 4, from += 4) {
 		/* Padding ends the text: one or two characters of the last four. */
-		size_t pad = len > 4 ? 0 : (size_t)(from[3] == '=') + (from[3] == '=' && from[2] == '=');
+		size_t pad = len > 4 ? 0
+				     : (size_t)(from[3] == '=') +
+					       (from[3] == '=' && from[2] == '=');
 		uint32_t bits = 0;
 
 		for (size_t i = 0; i < 4; i++) {

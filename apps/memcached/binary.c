@@ -124,7 +124,9 @@ void binary_send(struct conn *c, enum binary_status status, const struct binary_
 void binary_done(struct conn *c, uint64_t cas)
 {
 	if (!c->noreply)
-		binary_send(c, BINARY_OK, &(struct binary_answer){ .cas = cas, .extras = "", .key = "", .value = "" });
+		binary_send(c, BINARY_OK,
+			    &(struct binary_answer){
+				    .cas = cas, .extras = "", .key = "", .value = "" });
 }
 
 static const char *usual_text(enum binary_status status)
@@ -172,7 +174,8 @@ void binary_hang_up(struct conn *c)
 
 static bool shape_is_right(const struct command *cmd, const struct binary_request *r)
 {
-	bool extras = r->extras_len == cmd->extras_len || (cmd->shape & OPTIONAL && r->extras_len == 0);
+	bool extras = r->extras_len == cmd->extras_len ||
+		      (cmd->shape & OPTIONAL && r->extras_len == 0);
 
 	if (!extras || (cmd->shape & KEY && r->key_len == 0))
 		return false;
@@ -256,7 +259,8 @@ size_t binary_command(struct conn *c, const char *data, size_t len)
 	r.value_len = body_len - r.extras_len - r.key_len;
 	c->last_command = clock_now;
 	if (settings.verbose > 1)
-		fprintf(stderr, "<%d opcode 0x%02x %.*s\n", conn_id(c), c->opcode, r.key_len, r.key);
+		fprintf(stderr, "<%d opcode 0x%02x %.*s\n", conn_id(c), c->opcode, r.key_len,
+			r.key);
 	run(c, &r);
 	return size;
 }

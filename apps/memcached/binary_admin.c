@@ -23,8 +23,11 @@ void binary_flush(struct conn *c, const struct binary_request *r)
 void binary_version(struct conn *c, const struct binary_request *r)
 {
 	(void)r;
-	binary_send(c, BINARY_OK, &(struct binary_answer){
-		.extras = "", .key = "", .value = MEMCACHED_VERSION, .value_len = sizeof(MEMCACHED_VERSION) - 1 });
+	binary_send(c, BINARY_OK,
+		    &(struct binary_answer){ .extras = "",
+					     .key = "",
+					     .value = MEMCACHED_VERSION,
+					     .value_len = sizeof(MEMCACHED_VERSION) - 1 });
 }
 
 void binary_noop(struct conn *c, const struct binary_request *r)
@@ -49,8 +52,12 @@ void binary_no_sasl(struct conn *c, const struct binary_request *r)
 
 void binary_stat(struct conn *c, const char *name, const char *value, size_t len)
 {
-	binary_send(c, BINARY_OK, &(struct binary_answer){
-		.extras = "", .key = name, .key_len = (uint16_t)strlen(name), .value = value, .value_len = (uint32_t)len });
+	binary_send(c, BINARY_OK,
+		    &(struct binary_answer){ .extras = "",
+					     .key = name,
+					     .key_len = (uint16_t)strlen(name),
+					     .value = value,
+					     .value_len = (uint32_t)len });
 }
 
 static bool begins_with(const struct binary_request *r, const char *word)

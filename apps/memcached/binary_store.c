@@ -25,7 +25,9 @@ static enum store_verb verb_of(const struct binary_request *r, uint64_t cas)
 	}
 	if (cas)
 		return STORE_CAS;
-	return r->opcode == BINARY_ADD ? STORE_ADD : r->opcode == BINARY_REPLACE ? STORE_REPLACE : STORE_SET;
+	return r->opcode == BINARY_ADD       ? STORE_ADD
+	       : r->opcode == BINARY_REPLACE ? STORE_REPLACE
+					     : STORE_SET;
 }
 
 /* No room for it: says why, and throws away the value that follows. */
@@ -49,7 +51,8 @@ void binary_store(struct conn *c, const struct binary_request *r)
 		binary_hang_up(c);
 		return;
 	}
-	c->item = item_new(r->key, r->key_len, client_flags, clock_from_exptime(exptime), r->value_len + 2);
+	c->item = item_new(r->key, r->key_len, client_flags, clock_from_exptime(exptime),
+			   r->value_len + 2);
 	if (!c->item) {
 		refuse(c, r, client_flags);
 		return;
@@ -77,7 +80,8 @@ void binary_value_complete(struct conn *c)
 
 	c->item = NULL;
 	stats_of(it)->cmd_set++;
-	result = cache_store(it, (enum store_verb)c->verb, &terms, key_hash(item_key(it), it->key_len));
+	result = cache_store(it, (enum store_verb)c->verb, &terms,
+			     key_hash(item_key(it), it->key_len));
 	if (result == STORE_DONE)
 		binary_done(c, item_cas(terms.stored));
 	else
@@ -109,8 +113,12 @@ static void send_number(struct conn *c, uint64_t number, uint64_t cas)
 	uint64_t value = htobe64(number);
 
 	if (!c->noreply)
-		binary_send(c, BINARY_OK, &(struct binary_answer){
-			.cas = cas, .extras = "", .key = "", .value = &value, .value_len = sizeof(value) });
+		binary_send(c, BINARY_OK,
+			    &(struct binary_answer){ .cas = cas,
+						     .extras = "",
+						     .key = "",
+						     .value = &value,
+						     .value_len = sizeof(value) });
 }
 
 /* The number to begin with, for a key that is not there. */
@@ -120,7 +128,8 @@ static void count_begin(struct conn *c, const struct binary_request *r, uint32_t
 	struct store_terms terms = { 0 };
 	char digits[NUMBER_MAX];
 	uint32_t len = (uint32_t)(number_format(digits, initial) - digits);
-	struct item *it = item_new(r->key, r->key_len, 0, clock_from_exptime(binary_u32(r->extras + 16)), len + 2);
+	struct item *it = item_new(r->key, r->key_len, 0,
+				   clock_from_exptime(binary_u32(r->extras + 16)), len + 2);
 
 	if (!it) {
 		binary_refuse(c, BINARY_NO_MEMORY, "Out of memory allocating new item");
@@ -135,8 +144,8 @@ static void count_begin(struct conn *c, const struct binary_request *r, uint32_t
 	item_release(it);
 }
 
-static void count_missed(struct conn *c, const struct binary_request *r, const struct count_terms *terms,
-			 uint32_t hash)
+static void count_missed(struct conn *c, const struct binary_request *r,
+			 const struct count_terms *terms, uint32_t hash)
 {
 	if (binary_u32(r->extras + 16) != NEVER_CREATE) {
 		count_begin(c, r, hash);
@@ -149,7 +158,8 @@ static void count_missed(struct conn *c, const struct binary_request *r, const s
 void binary_count(struct conn *c, const struct binary_request *r)
 {
 	struct count_terms terms = {
-		.op = r->opcode == BINARY_INCR ? COUNT_UP : COUNT_DOWN, .delta = binary_u64(r->extras), .cas = r->cas,
+		.op = r->opcode == BINARY_INCR ? COUNT_UP : COUNT_DOWN,
+		.delta = binary_u64(r->extras), .cas = r->cas,
 	};
 	uint32_t hash = key_hash(r->key, r->key_len);
 

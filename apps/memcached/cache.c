@@ -79,8 +79,8 @@ static void replace(struct item *old, struct item *it, uint64_t cas, uint32_t ha
 }
 
 /* Nothing was found, or what was found is dead, or somebody watches. */
-static __attribute__((noinline)) struct item *found_closer(const char *key, size_t len, struct item *it,
-							   uint32_t hash)
+static __attribute__((noinline)) struct item *found_closer(const char *key, size_t len,
+							   struct item *it, uint32_t hash)
 {
 	enum watch_found found = it ? WATCH_FOUND : WATCH_NOT_FOUND;
 
@@ -242,12 +242,14 @@ void cache_set_last_cas(uint64_t cas)
 	cas_last = cas;
 }
 
-static enum store_result store(struct item *it, enum store_verb verb, struct store_terms *t, uint32_t hash)
+static enum store_result store(struct item *it, enum store_verb verb, struct store_terms *t,
+			       uint32_t hash)
 {
 	struct item *old = cache_find(item_key(it), it->key_len, hash);
 
 	if (t->new_cas == 0)
-		t->new_cas = cache_next_cas(); /* also for what is then not stored, as memcached does */
+		/* also for what is then not stored, as memcached does */
+		t->new_cas = cache_next_cas();
 	t->stored = it;
 	if (old)
 		return store_over(it, verb, t, old, hash);
@@ -288,7 +290,8 @@ static struct item *number_store(struct item *it, uint64_t number, uint32_t hash
 	return fresh;
 }
 
-enum store_result cache_store(struct item *it, enum store_verb verb, struct store_terms *t, uint32_t hash)
+enum store_result cache_store(struct item *it, enum store_verb verb, struct store_terms *t,
+			      uint32_t hash)
 {
 	enum store_result result = store(it, verb, t, hash);
 
@@ -335,7 +338,8 @@ enum count_result cache_count(const char *key, size_t len, uint32_t hash, struct
 /* What the item is to be needs the chunk that it has, and no other. */
 static inline bool fits_in_place(const struct item *it, const struct item_terms *t)
 {
-	if (it->holds || it->flags & ITEM_CHUNKED || (t->client_flags != 0) != ((it->flags & ITEM_CLIENT_FLAGS) != 0))
+	if (it->holds || it->flags & ITEM_CHUNKED ||
+	    (t->client_flags != 0) != ((it->flags & ITEM_CLIENT_FLAGS) != 0))
 		return false;
 	return t->value_len == it->value_len ||
 	       (item_size_is_allowed(it->key_len, t->client_flags, t->value_len) &&
@@ -348,14 +352,16 @@ static inline void write_over(struct item *it, const struct item_terms *t, const
 	it->expires = t->expires;
 	it->value_len = t->value_len;
 	if (t->client_flags)
-		memcpy((char *)item_key(it) + it->key_len, &t->client_flags, sizeof(t->client_flags));
+		memcpy((char *)item_key(it) + it->key_len, &t->client_flags,
+		       sizeof(t->client_flags));
 	memcpy(item_value(it), value, t->value_len);
 	item_stamp(it);
 	item_set_cas(it, cache_next_cas());
 }
 
 /* Leaves what replace() would leave, without taking a chunk and giving one back. */
-bool cache_overwrite(const char *key, size_t len, uint32_t hash, const struct item_terms *t, const char *value)
+bool cache_overwrite(const char *key, size_t len, uint32_t hash, const struct item_terms *t,
+		     const char *value)
 {
 	struct item *it = table_find(key, len, hash);
 
@@ -452,7 +458,8 @@ void cache_drop_all(void)
 	for (unsigned list = LRU_SEGMENTS; list < (slab_classes() + 1) * LRU_SEGMENTS; list++) {
 		struct item *it;
 
-		while ((it = lru_oldest(list / LRU_SEGMENTS, (enum lru_segment)(list % LRU_SEGMENTS))))
+		while ((it = lru_oldest(list / LRU_SEGMENTS,
+					(enum lru_segment)(list % LRU_SEGMENTS))))
 			cache_unlink(it);
 	}
 }

@@ -47,8 +47,8 @@ struct item *cache_find(const char *key, size_t len, uint32_t hash);
 /* As cache_find(), and remembers that it was used. */
 struct item *cache_get(const char *key, size_t len, uint32_t hash);
 /*
- * As cache_get() for the commonest case: the item is known to be in use, is in one piece, and nobody watches. NULL:
- * cache_get() has to look. Made to be inlined.
+ * As cache_get() for the commonest case: the item is known to be in use, is in one piece, and
+ * nobody watches. NULL: cache_get() has to look. Made to be inlined.
  */
 struct item *cache_get_again(const char *key, size_t len, uint32_t hash);
 /* Remembers that the item was used. */
@@ -57,12 +57,15 @@ void cache_used(struct item *it);
 struct item *cache_touch(const char *key, size_t len, uint32_t hash, reltime_t expires);
 
 /* Stores an item that has been filled in. The caller keeps its hold. */
-enum store_result cache_store(struct item *it, enum store_verb verb, struct store_terms *t, uint32_t hash);
+enum store_result cache_store(struct item *it, enum store_verb verb, struct store_terms *t,
+			      uint32_t hash);
 /*
- * Stores a value that is all there over the present one, in the same chunk. False: that cannot be done (there is none,
- * somebody reads it, it needs another chunk, somebody watches), and a new item has to be stored.
+ * Stores a value that is all there over the present one, in the same chunk. False: that cannot be
+ * done (there is none, somebody reads it, it needs another chunk, somebody watches), and a new item
+ * has to be stored.
  */
-bool cache_overwrite(const char *key, size_t len, uint32_t hash, const struct item_terms *terms, const char *value);
+bool cache_overwrite(const char *key, size_t len, uint32_t hash, const struct item_terms *terms,
+		     const char *value);
 /* Adds to the number that is the value, or subtracts down to 0. */
 enum count_result cache_count(const char *key, size_t len, uint32_t hash, struct count_terms *t);
 /* A CAS number never given before. */

@@ -45,9 +45,9 @@ int64_t clock_date(void);
 reltime_t clock_from_exptime(int64_t exptime);
 
 /*
- * debugtime, in builds with CONFIG_MEMCACHED_DEBUG (the native ones have it): stops the clock, lets it
- * run, or moves it. As in memcached's debugging build, what is added to the clock is the sum of all
- * that was ever said to clock_debug_add().
+ * debugtime, in builds with CONFIG_MEMCACHED_DEBUG (the native ones have it): stops the clock, lets
+ * it run, or moves it. As in memcached's debugging build, what is added to the clock is the sum of
+ * all that was ever said to clock_debug_add().
  */
 void clock_debug_pause(void);
 void clock_debug_resume(void);

@@ -3,8 +3,8 @@
  * thousand idle clients fit into a small machine.
  *
  * Input is worked off as far as it goes, unless answers pile up: then the rest waits in the stream
- * until the client has read (a client that asks for much and reads nothing stops only itself). After
- * so many requests in a row (-R) the others have their turn first.
+ * until the client has read (a client that asks for much and reads nothing stops only itself).
+ * After so many requests in a row (-R) the others have their turn first.
  */
 #include "conn.h"
 
@@ -97,7 +97,8 @@ static void idle_check(struct stream_timer *t);
 
 static void idle_arm(reltime_t seconds)
 {
-	stream_timer_arm(serving, &idle_timer, stream_now_ns() + seconds * 1000000000ull, idle_check);
+	stream_timer_arm(serving, &idle_timer, stream_now_ns() + seconds * 1000000000ull,
+			 idle_check);
 }
 
 static void idle_check(struct stream_timer *t)
@@ -279,7 +280,9 @@ void conn_expect_value(struct conn *c, enum store_verb verb, uint32_t len)
 		value_complete(c);
 }
 
-/* The CR LF behind a value is part of what a text client sends, and not of what a binary one does. */
+/*
+ * The CR LF behind a value is part of what a text client sends, and not of what a binary one does.
+ */
 static size_t value_received(struct conn *c, const char *data, size_t len)
 {
 	uint32_t n = len < c->left ? (uint32_t)len : c->left;
@@ -350,7 +353,9 @@ static __attribute__((noinline)) size_t other_step(struct conn *c, const char *d
 
 size_t conn_step(struct conn *c, const char *data, size_t len)
 {
-	if (__builtin_expect(c->state == CONN_COMMAND && c->protocol == PROTOCOL_ASCII && c->authenticated, 1))
+	if (__builtin_expect(c->state == CONN_COMMAND && c->protocol == PROTOCOL_ASCII &&
+				     c->authenticated,
+			     1))
 		return text_command(c, data, len);
 	return other_step(c, data, len);
 }

@@ -1,11 +1,11 @@
 /*
  * The crawler.
  *
- * A crawl goes through some lists, each with a cursor of its own that lru.c keeps in place, from the
- * old end on; some items of each list in turn, so that short lists are not kept waiting by long ones.
- * What a crawl finds out about lifetimes is what the next crawl of its list is timed by, as in
- * memcached: each list has a wait, from five seconds to an hour. When few of the items that expire
- * at all will have done so soon, it waits a minute longer the next time, else a minute less.
+ * A crawl goes through some lists, each with a cursor of its own that lru.c keeps in place, from
+ * the old end on; some items of each list in turn, so that short lists are not kept waiting by long
+ * ones. What a crawl finds out about lifetimes is what the next crawl of its list is timed by, as
+ * in memcached: each list has a wait, from five seconds to an hour. When few of the items that
+ * expire at all will have done so soon, it waits a minute longer the next time, else a minute less.
  *
  * A dump uses the same cursors one list after the other, or a walk through the hash table.
  */
@@ -113,8 +113,9 @@ static void list_start(unsigned list, uint64_t limit)
 static void list_tell(const struct crawled_list *l, unsigned list, uint64_t enough, uint64_t soon)
 {
 	watch_crawled(&(struct watch_crawl){
-		.class = class_of(list), .segment = segment_of(list), .enough = enough, .soon = soon,
-		.next = l->next - clock_now, .took = clock_now - l->started, .seen = l->seen, .reclaimed = l->reclaimed,
+		.class = class_of(list), .segment = segment_of(list), .enough = enough,
+		.soon = soon, .next = l->next - clock_now, .took = clock_now - l->started,
+		.seen = l->seen, .reclaimed = l->reclaimed,
 	});
 }
 
@@ -272,7 +273,8 @@ bool crawler_step(unsigned items)
 		for (unsigned i = LRU_SEGMENTS; i < LISTS && items > 0; i++) {
 			if (!lists[i] || lists[i]->state != LIST_CRAWLED)
 				continue;
-			for (int n = 0; n < IN_TURN && items > 0 && lists[i]->state == LIST_CRAWLED; n++, items--)
+			for (int n = 0; n < IN_TURN && items > 0 && lists[i]->state == LIST_CRAWLED;
+			     n++, items--)
 				list_step(i);
 		}
 	}
@@ -288,7 +290,8 @@ void crawler_second(void)
 	if (dump.running || (running > 0 && !by_itself))
 		return;
 	for (unsigned i = LRU_SEGMENTS; i < LISTS; i++) {
-		if (lru_segment_length(class_of(i), segment_of(i)) == 0 || (lists[i] && clock_now <= lists[i]->next))
+		if (lru_segment_length(class_of(i), segment_of(i)) == 0 ||
+		    (lists[i] && clock_now <= lists[i]->next))
 			continue;
 		list_start(i, settings.lru_crawler_tocrawl);
 		started = true;

@@ -1,6 +1,6 @@
 /*
- * The crawler: walks through LRU lists from their old ends and takes out what has expired. And walks
- * for dumps, which a client reads as fast as it likes.
+ * The crawler: walks through LRU lists from their old ends and takes out what has expired. And
+ * walks for dumps, which a client reads as fast as it likes.
  *
  * One at a time, whatever its kind, as in memcached: a second request is told CRAWL_RUNNING.
  */
@@ -38,8 +38,8 @@ bool crawler_step(unsigned items);
 void crawler_second(void);
 
 /*
- * A dump. `classes` as above, or "hash": in the order of the table. Whoever has started one ends it,
- * also when the client has gone before.
+ * A dump. `classes` as above, or "hash": in the order of the table. Whoever has started one ends
+ * it, also when the client has gone before.
  *
  * walk_step() calls each() for some live items (none, now and then) and returns false behind the
  * last. Between steps anything may happen to the cache: an item that is there all the time and is

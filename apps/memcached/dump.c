@@ -1,7 +1,7 @@
 /*
- * A dump goes on while its client's answers have room, and looks again after a moment when they have
- * none; other clients are served meanwhile. There is one at a time (crawler.h). What its client says
- * next waits until the dump has ended.
+ * A dump goes on while its client's answers have room, and looks again after a moment when they
+ * have none; other clients are served meanwhile. There is one at a time (crawler.h). What its
+ * client says next waits until the dump has ended.
  */
 #include "dump.h"
 

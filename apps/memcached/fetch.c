@@ -22,8 +22,8 @@ static __attribute__((noinline)) struct item *get_closer(const char *key, size_t
 }
 
 /*
- * Nearly every get that hits does so again. That case is one function without calls (flatten), and so without
- * registers to save; what it does not know goes the long way, which looks once more.
+ * Nearly every get that hits does so again. That case is one function without calls (flatten), and
+ * so without registers to save; what it does not know goes the long way, which looks once more.
  */
 __attribute__((flatten)) struct item *fetch_get(struct conn *c, const char *key, size_t len)
 {

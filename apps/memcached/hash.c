@@ -36,7 +36,8 @@ static int secrets_draw(void)
 int hash_start(const char *name)
 {
 	static const char *const names[] = {
-		[HASH_MURMUR3] = "murmur3", [HASH_JENKINS] = "jenkins", [HASH_XXH3] = "xxh3", [HASH_KEYED] = "keyed",
+		[HASH_MURMUR3] = "murmur3", [HASH_JENKINS] = "jenkins", [HASH_XXH3] = "xxh3",
+		[HASH_KEYED] = "keyed",
 	};
 
 	for (hash_algorithm = 0; hash_algorithm < HASH_ALGORITHMS; hash_algorithm++) {

@@ -1,5 +1,6 @@
 /*
- * What several hash functions are made of: numbers read from anywhere in a key, and a product folded.
+ * What several hash functions are made of: numbers read from anywhere in a key, and a product
+ * folded.
  */
 #ifndef MEMCACHED_HASH_PARTS_H
 #define MEMCACHED_HASH_PARTS_H

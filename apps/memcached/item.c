@@ -103,7 +103,8 @@ struct item *item_new(const char *key, size_t key_len, uint32_t client_flags, re
 	it->value_len = value_len;
 	it->holds = 1;
 	it->flags = (uint8_t)((settings.use_cas ? ITEM_HAS_CAS : 0) |
-			      (client_flags ? ITEM_CLIENT_FLAGS : 0) | (chunked ? ITEM_CHUNKED : 0));
+			      (client_flags ? ITEM_CLIENT_FLAGS : 0) |
+			      (chunked ? ITEM_CHUNKED : 0));
 	it->key_len = (uint8_t)key_len;
 	item_set_cas(it, 0);
 	memcpy((char *)item_key(it), key, key_len);

@@ -10,7 +10,8 @@
  *
  * last_used is a stamp: the clock plus the number of flushes so far (item_stamp_now()). A flush so
  * gets a stamp that everything stored before is not above and everything after is, without a walk
- * through the items. What is alive was stamped since the last flush, so item_idle() is exact for it.
+ * through the items. What is alive was stamped since the last flush, so item_idle() is exact for
+ * it.
  *
  * A value too large for a chunk is ITEM_CHUNKED: the item's own chunk ends with a pointer to the
  * first of a list of pieces, which hold the value. Read any value with an item_span.
@@ -49,7 +50,8 @@ struct item {
 	uint32_t value_len;        /* with CR LF */
 	uint8_t  holds;
 	uint8_t  flags;
-	uint8_t  class_segment;    /* slab class of this chunk (0: free), LRU segment in the high bits */
+	/* slab class of this chunk (0: free), LRU segment in the high bits */
+	uint8_t  class_segment;
 	uint8_t  key_len;          /* 0: not an item, but a struct piece */
 	char data[];
 };
@@ -175,8 +177,8 @@ static inline bool eight_are_equal(const char *a, const char *b)
 }
 
 /*
- * Compares by words. The last one, which may overlap the one before, comes first: keys that share a bucket
- * mostly begin alike and end differently.
+ * Compares by words. The last one, which may overlap the one before, comes first: keys that share a
+ * bucket mostly begin alike and end differently.
  */
 static inline bool keys_are_equal(const char *a, const char *b, size_t len)
 {
@@ -238,7 +240,9 @@ void item_blank(struct item *it, uint32_t offset, size_t len);
 bool item_is_terminated(const struct item *it);
 /* Bytes in use of the item's own chunk. */
 size_t item_chunk_bytes(const struct item *it);
-/* For who moves things (mover.c): the pieces' owner is now this copy; `fresh` is a copy of `old`. */
+/*
+ * For who moves things (mover.c): the pieces' owner is now this copy; `fresh` is a copy of `old`.
+ */
 void item_own_pieces(struct item *it);
 void item_replace_piece(struct item *it, struct piece *old, struct piece *fresh);
 /* Memory that the item occupies as memcached counts it: header, key, value. */

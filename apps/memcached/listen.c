@@ -1,8 +1,9 @@
 /*
  * Addresses: from the text of -l to listeners for TCP and sockets for UDP.
  *
- * Each item of -l is a host with or without a port; one with a port has it for TCP and UDP alike, as
- * in memcached. Without -l, all addresses of both families are served, where the system has both.
+ * Each item of -l is a host with or without a port; one with a port has it for TCP and UDP alike,
+ * as in memcached. Without -l, all addresses of both families are served, where the system has
+ * both.
  */
 #define _GNU_SOURCE
 #include "listen.h"
@@ -41,9 +42,11 @@ static void port_file_write(bool udp, const struct sockaddr_storage *addr)
 	if (!f)
 		return;
 	if (addr->ss_family == AF_INET6)
-		fprintf(f, "%s INET6: %u\n", kind, ntohs(((const struct sockaddr_in6 *)addr)->sin6_port));
+		fprintf(f, "%s INET6: %u\n", kind,
+			ntohs(((const struct sockaddr_in6 *)addr)->sin6_port));
 	else
-		fprintf(f, "%s INET: %u\n", kind, ntohs(((const struct sockaddr_in *)addr)->sin_port));
+		fprintf(f, "%s INET: %u\n", kind,
+			ntohs(((const struct sockaddr_in *)addr)->sin_port));
 	fclose(f);
 }
 
@@ -152,7 +155,8 @@ static int listen_list(struct place *at)
 	}
 	if (!list)
 		return -ENOMEM;
-	for (char *item = strtok_r(list, ",;", &rest); item && err == 0; item = strtok_r(NULL, ",;", &rest))
+	for (char *item = strtok_r(list, ",;", &rest); item && err == 0;
+	     item = strtok_r(NULL, ",;", &rest))
 		err = listen_item(at, item);
 	free(list);
 	return err;
@@ -164,8 +168,8 @@ static int listen_kind(struct stream_loop *loop, bool udp)
 	int err = port ? listen_list(&(struct place){ .loop = loop, .udp = udp }) : 0;
 
 	if (err < 0)
-		fprintf(stderr, "memcached: failed to listen on %s port %d: %s\n", udp ? "UDP" : "TCP", port,
-			strerror(-err));
+		fprintf(stderr, "memcached: failed to listen on %s port %d: %s\n",
+			udp ? "UDP" : "TCP", port, strerror(-err));
 	return err;
 }
 

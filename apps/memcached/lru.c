@@ -105,7 +105,8 @@ void lru_append(struct item *it, enum lru_segment to)
 /* Where an item goes that was just stored. */
 static inline enum lru_segment first_segment(const struct item *it)
 {
-	if (settings.temp_lru && it->expires != 0 && (int64_t)it->expires - clock_now <= settings.temporary_ttl)
+	if (settings.temp_lru && it->expires != 0 &&
+	    (int64_t)it->expires - clock_now <= settings.temporary_ttl)
 		return LRU_TEMP;
 	return settings.lru_segmented ? LRU_HOT : LRU_COLD;
 }

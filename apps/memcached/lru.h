@@ -2,8 +2,9 @@
  * Which items were used last: four lists for each slab class, newest first.
  *
  * HOT takes what is new, COLD is where items go that nobody asks for and whence they are evicted,
- * WARM keeps those that were asked for at least twice, and TEMP takes what lives so short that it is
- * not worth moving. Without segments (`lru mode flat`, -o no_lru_maintainer) everything is in COLD.
+ * WARM keeps those that were asked for at least twice, and TEMP takes what lives so short that it
+ * is not worth moving. Without segments (`lru mode flat`, -o no_lru_maintainer) everything is in
+ * COLD.
  */
 #ifndef MEMCACHED_LRU_H
 #define MEMCACHED_LRU_H
@@ -30,7 +31,10 @@ void lru_remove(struct item *it);
 void lru_replace(struct item *old, struct item *fresh);
 /* Moves the item to the new end of a list of its class. */
 void lru_move(struct item *it, enum lru_segment to);
-/* As lru_remove() and lru_insert(), for an item that was stored anew in its place and is as large as before. */
+/*
+ * As lru_remove() and lru_insert(), for an item that was stored anew in its place and is as large
+ * as before.
+ */
 void lru_renew(struct item *it);
 /* The item was looked at for a store that then did not happen. */
 void lru_update(struct item *it);

@@ -1,11 +1,11 @@
 /*
  * The maintainer: one timer.
  *
- * A pass goes through the slab classes and juggles each: the old end of HOT goes to WARM when it was
- * asked for twice, else to COLD when HOT is over its share of the class or older than it should be;
- * the old end of WARM likewise; what is dead goes. A pass is cut into steps of JUGGLES items, which
- * a few ten microseconds suffice for, with the timer in between, so that a request waits for one
- * step at most. While pages move or a crawl runs, their steps come with it.
+ * A pass goes through the slab classes and juggles each: the old end of HOT goes to WARM when it
+ * was asked for twice, else to COLD when HOT is over its share of the class or older than it should
+ * be; the old end of WARM likewise; what is dead goes. A pass is cut into steps of JUGGLES items,
+ * which a few ten microseconds suffice for, with the timer in between, so that a request waits for
+ * one step at most. While pages move or a crawl runs, their steps come with it.
  *
  * When there was nothing to do the next pass is later, up to a second; and when nothing was stored
  * or moved for a while, up to a minute, or never while the cache is empty: an idle cache costs
@@ -118,7 +118,8 @@ static unsigned juggle(unsigned id)
 			lru_segment_bytes(id, LRU_COLD);
 		cold_age = lru_segment_age(id, LRU_COLD);
 	}
-	n += pull_upper(id, LRU_HOT, bytes * settings.hot_lru_pct / 100, cold_age * settings.hot_max_factor);
+	n += pull_upper(id, LRU_HOT, bytes * settings.hot_lru_pct / 100,
+			cold_age * settings.hot_max_factor);
 	n += pull_upper(id, LRU_WARM, bytes * settings.warm_lru_pct / 100,
 			cold_age * settings.warm_max_factor);
 	return n + pull_cold(id);

@@ -2,7 +2,8 @@
  * The maintainer: all upkeep that no request waits for, in short steps on the loop that serves.
  *
  * It keeps the LRU segments at their sizes, takes out what has expired, moves pages between slab
- * classes, and gives memory up when the limit was lowered. memcached has a thread for each of these.
+ * classes, and gives memory up when the limit was lowered. memcached has a thread for each of
+ * these.
  */
 #ifndef MEMCACHED_MAINTAINER_H
 #define MEMCACHED_MAINTAINER_H

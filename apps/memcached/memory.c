@@ -34,7 +34,9 @@ enum {
 
 enum { RANGES_MAX = 16 };
 
-/* Addresses reserved in one piece; a second one only when the limit is raised over its first value. */
+/*
+ * Addresses reserved in one piece; a second one only when the limit is raised over its first value.
+ */
 struct range {
 	uint8_t *base;
 	unsigned first, pages;

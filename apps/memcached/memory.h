@@ -1,6 +1,6 @@
 /*
- * The memory of the cache: ranges of addresses, given out in pages, and a sum that never exceeds the
- * limit. What the hash table takes is counted, too.
+ * The memory of the cache: ranges of addresses, given out in pages, and a sum that never exceeds
+ * the limit. What the hash table takes is counted, too.
  */
 #ifndef MEMCACHED_MEMORY_H
 #define MEMCACHED_MEMORY_H
@@ -20,7 +20,9 @@ int memory_start(size_t *limit, size_t chunk_max);
  */
 bool memory_limit_set(size_t limit);
 bool memory_is_over_limit(void);
-/* Keeps `bytes` free of pages for the hash table, which has not got them; counts as over the limit. */
+/*
+ * Keeps `bytes` free of pages for the hash table, which has not got them; counts as over the limit.
+ */
 void memory_want(size_t bytes);
 size_t memory_page_bytes(void);
 size_t memory_used(void);

@@ -16,7 +16,8 @@
 #include "stats.h"
 #include "value.h"
 
-_Static_assert(META_ANSWER_MAX > 3 * NUMBER_MAX + 5 * 13 + META_OPAQUE_MAX + BASE64_ENCODED(KEY_MAX) + 32,
+_Static_assert(META_ANSWER_MAX >
+		       3 * NUMBER_MAX + 5 * 13 + META_OPAQUE_MAX + BASE64_ENCODED(KEY_MAX) + 32,
 	       "the longest answer has room");
 
 const char META_BAD_FORMAT[] = "CLIENT_ERROR bad command line format\r\n";
@@ -56,7 +57,8 @@ static struct item *vivify(const struct meta *m, uint32_t hash)
 }
 
 /* What one flag of mg changes or has answered. False: the opaque is too long. */
-static bool get_flag(char **p, struct word w, const struct meta *m, struct item *it, bool made, bool *won)
+static bool get_flag(char **p, struct word w, const struct meta *m, struct item *it, bool made,
+		     bool *won)
 {
 	switch (w.text[0]) {
 	case 'N':
@@ -64,7 +66,8 @@ static bool get_flag(char **p, struct word w, const struct meta *m, struct item 
 			it->expires = m->vivify_expires;
 		break;
 	case 'R':
-		*won |= !made && !(it->flags & ITEM_TOKEN_SENT) && it->expires != 0 && it->expires < m->recache;
+		*won |= !made && !(it->flags & ITEM_TOKEN_SENT) && it->expires != 0 &&
+			it->expires < m->recache;
 		break;
 	case 'T':
 		it->expires = m->expires;
@@ -112,7 +115,8 @@ static char *get_tokens(char *p, struct item *it, bool won)
 	return p;
 }
 
-static void get_hit(struct conn *c, const struct words *w, const struct meta *m, struct item *it, bool made)
+static void get_hit(struct conn *c, const struct words *w, const struct meta *m, struct item *it,
+		    bool made)
 {
 	char line[META_ANSWER_MAX], *p = line + 2;
 	bool won = false;
@@ -203,7 +207,9 @@ void meta_debug(struct conn *c, struct words *w)
 
 	if (w->count < 2 || w->word[1].len > KEY_MAX ||
 	    (w->count > 2 && word_is(w->word[2], "b") &&
-	     meta_parse(&(struct words){ .count = 3, .word = { w->word[0], w->word[1], w->word[2] } }, 2, &m))) {
+	     meta_parse(
+		     &(struct words){ .count = 3, .word = { w->word[0], w->word[1], w->word[2] } },
+		     2, &m))) {
 		meta_refuse(c, META_BAD_FORMAT);
 		return;
 	}

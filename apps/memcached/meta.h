@@ -30,7 +30,8 @@ struct meta {
 	struct word key;           /* decoded */
 	char key_bytes[KEY_MAX];   /* where, if it was base64 */
 	bool key_is_binary;
-	bool value, quiet, no_update, look_first, vivify, new_ttl, invalidate, remove_value, has_cas;
+	bool value, quiet, no_update, look_first, vivify, new_ttl, invalidate, remove_value,
+		has_cas;
 	char mode;
 	uint32_t client_flags;
 	reltime_t expires, vivify_expires, recache;

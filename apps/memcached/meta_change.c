@@ -114,8 +114,8 @@ static struct item *count_vivify(const struct meta *m, uint32_t hash)
 	return it;
 }
 
-static void count_answer(struct conn *c, const struct words *w, const struct meta *m, struct item *it,
-			 bool made, uint64_t number)
+static void count_answer(struct conn *c, const struct words *w, const struct meta *m,
+			 struct item *it, bool made, uint64_t number)
 {
 	char line[META_ANSWER_MAX], digits[NUMBER_MAX], *p = line + 2;
 	size_t len = (size_t)(number_format(digits, number) - digits);
@@ -159,7 +159,8 @@ static void count_answer(struct conn *c, const struct words *w, const struct met
 	meta_answer(c, line, p);
 }
 
-static void count_failed(struct conn *c, const struct words *w, const struct meta *m, const char *code)
+static void count_failed(struct conn *c, const struct words *w, const struct meta *m,
+			 const char *code)
 {
 	char line[META_ANSWER_MAX], *p = line + 2;
 

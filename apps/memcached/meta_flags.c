@@ -88,9 +88,11 @@ static const char *parse_token(struct word w, struct meta *m)
 		m->mode = w.len == 2 ? w.text[1] : 0;
 		return w.len == 2 ? NULL : "CLIENT_ERROR incorrect length for M token\r\n";
 	case 'J':
-		return parse_u64(w, &m->initial) ? NULL : "CLIENT_ERROR invalid numeric initial value\r\n";
+		return parse_u64(w, &m->initial) ? NULL
+						 : "CLIENT_ERROR invalid numeric initial value\r\n";
 	case 'D':
-		return parse_u64(w, &m->delta) ? NULL : "CLIENT_ERROR invalid numeric delta value\r\n";
+		return parse_u64(w, &m->delta) ? NULL
+					       : "CLIENT_ERROR invalid numeric delta value\r\n";
 	}
 	return "CLIENT_ERROR invalid flag\r\n";
 }

@@ -69,8 +69,8 @@ static bool set_verb(struct meta *m, enum store_verb *verb)
 }
 
 /* Everything between the line and the value. NULL, or the error to send. */
-static const char *set_begin(struct conn *c, const struct words *w, struct meta *m, uint32_t value_len,
-			     struct meta_set *set)
+static const char *set_begin(struct conn *c, const struct words *w, struct meta *m,
+			     uint32_t value_len, struct meta_set *set)
 {
 	const char *error = meta_parse(w, 3, m);
 	enum store_verb verb;
@@ -88,7 +88,8 @@ static const char *set_begin(struct conn *c, const struct words *w, struct meta 
 	set->stale_allowed = m->invalidate && verb == STORE_CAS;
 	c->item = item_new(m->key.text, m->key.len, m->client_flags, m->expires, value_len);
 	if (!c->item) {
-		cache_delete(m->key.text, m->key.len, meta_hash(m)); /* no old value in place of a new one */
+		/* no old value in place of a new one */
+		cache_delete(m->key.text, m->key.len, meta_hash(m));
 		return text_no_room(m->key.len, m->client_flags, value_len);
 	}
 	if (m->key_is_binary)
@@ -111,7 +112,8 @@ void meta_set(struct conn *c, struct words *w)
 		return;
 	}
 	if (w->word[1].len > KEY_MAX || w->count == 2 ||
-	    !number_parse_i32(w->word[2].text, w->word[2].len, &len) || len < 0 || len > INT32_MAX - 2) {
+	    !number_parse_i32(w->word[2].text, w->word[2].len, &len) || len < 0 ||
+	    len > INT32_MAX - 2) {
 		meta_refuse(c, META_BAD_FORMAT);
 		return;
 	}
@@ -125,7 +127,8 @@ void meta_set(struct conn *c, struct words *w)
 	conn_swallow(c, (uint32_t)len + 2);
 }
 
-static char *set_echo(char *p, const struct meta_set *set, const struct item *it, const struct item *stored)
+static char *set_echo(char *p, const struct meta_set *set, const struct item *it,
+		      const struct item *stored)
 {
 	for (unsigned i = 0; i < set->flags_len; i++) {
 		switch (set->flags[i]) {
@@ -149,7 +152,8 @@ static char *set_echo(char *p, const struct meta_set *set, const struct item *it
 void meta_value_complete(struct conn *c, struct item *it)
 {
 	static const char codes[][3] = {
-		[STORE_DONE] = "HD", [STORE_NOT_STORED] = "NS", [STORE_EXISTS] = "EX", [STORE_NOT_FOUND] = "NF",
+		[STORE_DONE] = "HD", [STORE_NOT_STORED] = "NS", [STORE_EXISTS] = "EX",
+		[STORE_NOT_FOUND] = "NF",
 	};
 	struct meta_set *set = c->meta;
 	struct store_terms terms = {
@@ -164,7 +168,8 @@ void meta_value_complete(struct conn *c, struct item *it)
 		free(set);
 		return;
 	}
-	result = cache_store(it, (enum store_verb)c->verb, &terms, key_hash(item_key(it), it->key_len));
+	result = cache_store(it, (enum store_verb)c->verb, &terms,
+			     key_hash(item_key(it), it->key_len));
 	memcpy(line, codes[result], 2);
 	end = set_echo(line + 2, set, it, result == STORE_DONE ? terms.stored : NULL);
 	if (result != STORE_DONE || !c->noreply)

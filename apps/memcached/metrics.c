@@ -1,5 +1,6 @@
 /*
- * memcached's numbers for a monitor, under the names that Prometheus's memcached exporter made known.
+ * memcached's numbers for a monitor, under the names that Prometheus's memcached exporter made
+ * known.
  *
  * Read in the monitor's thread while the server works: each number is one word that is right by
  * itself, and two of them may be a request apart.
@@ -79,11 +80,13 @@ static void bytes(struct metric_samples *out)
 		sum += lru_bytes(id);
 	metric_sample(out, sum, NULL);
 }
-METRIC(memcached_current_bytes, METRIC_GAUGE, "bytes of headers, keys and values of all items", bytes);
+METRIC(memcached_current_bytes, METRIC_GAUGE, "bytes of headers, keys and values of all items",
+       bytes);
 
 NUMBER(limit_bytes, METRIC_GAUGE, "memory the cache may use", settings.memory_limit);
 NUMBER(hash_bytes, METRIC_GAUGE, "memory of the hash table", table_bytes());
-NUMBER(items_evicted_total, METRIC_COUNTER, "items that made room for others", stats_sum().evictions);
+NUMBER(items_evicted_total, METRIC_COUNTER, "items that made room for others",
+       stats_sum().evictions);
 NUMBER(items_reclaimed_total, METRIC_COUNTER, "expired items whose memory was used again",
        stats_sum().reclaimed);
 NUMBER(store_no_memory_total, METRIC_COUNTER, "stores refused because no memory could be freed",
@@ -97,7 +100,8 @@ static void per_class(struct metric_samples *out, uint64_t (*read)(unsigned id))
 
 	for (unsigned id = 1; id <= slab_classes(); id++) {
 		if (slab_pages_of(id))
-			metric_sample(out, read(id), METRIC_LABELS({ "slab", metric_number(id, number) }));
+			metric_sample(out, read(id),
+				      METRIC_LABELS({ "slab", metric_number(id, number) }));
 	}
 }
 
@@ -113,8 +117,10 @@ static void per_class(struct metric_samples *out, uint64_t (*read)(unsigned id))
 	}                                                        \
 	METRIC(memcached_##name, kind, help, collect_##name)
 
-PER_CLASS(slab_chunk_size_bytes, METRIC_GAUGE, "bytes of a chunk of each slab class in use", slab_chunk_bytes(id));
+PER_CLASS(slab_chunk_size_bytes, METRIC_GAUGE, "bytes of a chunk of each slab class in use",
+	  slab_chunk_bytes(id));
 PER_CLASS(slab_current_pages, METRIC_GAUGE, "pages of each slab class", slab_pages_of(id));
 PER_CLASS(slab_chunks_used, METRIC_GAUGE, "chunks in use of each slab class", slab_chunks_used(id));
 PER_CLASS(slab_current_items, METRIC_GAUGE, "items of each slab class", lru_length(id));
-PER_CLASS(slab_items_evicted_total, METRIC_COUNTER, "items of each slab class that made room", class_stats[id].evictions);
+PER_CLASS(slab_items_evicted_total, METRIC_COUNTER, "items of each slab class that made room",
+	  class_stats[id].evictions);

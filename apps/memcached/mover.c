@@ -4,12 +4,11 @@
  * From slab_page_leave() on, no chunk of the page is given out any more, so the page only drains. A
  * step looks at some chunks: a live item that stands alone in its chunk is copied to another one of
  * the class and takes the old one's place in the table and in its LRU list; so does a piece of a
- * large item. Where the class has no free chunk left it takes another page, as for a store, and where the
- * limit is reached its oldest item makes room, so that a page costs the class its oldest items and not those
- * that happened to lie in it. Held
- * items are passed over and visited again; a round in which only such are left is paused. An answer
- * to a client who does not read may hold an item for long: after ROUNDS_MAX rounds the move is given
- * up, and the page stays.
+ * large item. Where the class has no free chunk left it takes another page, as for a store, and
+ * where the limit is reached its oldest item makes room, so that a page costs the class its oldest
+ * items and not those that happened to lie in it. Held items are passed over and visited again; a
+ * round in which only such are left is paused. An answer to a client who does not read may hold an
+ * item for long: after ROUNDS_MAX rounds the move is given up, and the page stays.
  */
 #include "mover.h"
 
@@ -104,7 +103,8 @@ static void *rescue_chunk(void)
 
 	if (!chunk && slab_page_add(move.from))
 		chunk = slab_chunk_take(move.from);
-	for (int i = 0; !chunk && settings.evict && i < EVICTIONS_MAX && reclaim_one(move.from); i++)
+	for (int i = 0; !chunk && settings.evict && i < EVICTIONS_MAX && reclaim_one(move.from);
+	     i++)
 		chunk = slab_chunk_take(move.from);
 	if (!chunk)
 		stats.slab_reassign_busy_nomem++;

@@ -11,7 +11,10 @@
 
 enum { NUMBER_MAX = 20 }; /* digits of the largest number */
 
-/* Text ends after len bytes or at a NUL. A negative number is refused unless it wraps to a small one. */
+/*
+ * Text ends after len bytes or at a NUL. A negative number is refused unless it wraps to a small
+ * one.
+ */
 bool number_parse_u64(const char *text, size_t len, uint64_t *out);
 /* As above, then cut to 32 bits, as memcached does. */
 bool number_parse_u32(const char *text, size_t len, uint32_t *out);

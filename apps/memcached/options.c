@@ -116,7 +116,8 @@ bool option_number(const char *text, double min, double max, double *out)
 	while (isspace((unsigned char)*text))
 		text++;
 	*out = strtod(text, &end);
-	return (isdigit((unsigned char)*text) || *text == '.') && *end == '\0' && *out >= min && *out <= max;
+	return (isdigit((unsigned char)*text) || *text == '.') && *end == '\0' && *out >= min &&
+	       *out <= max;
 }
 
 /* A whole number within bounds, with an optional suffix k, m or g where `scaled`. */
@@ -151,8 +152,8 @@ static int set_unsigned(unsigned *setting, const char *option, unsigned long min
 	unsigned long n;
 
 	if (!parse_whole(optarg, false, min, max, &n)) {
-		fprintf(stderr, "memcached: %s needs a number from %lu to %lu, not \"%s\"\n", option, min,
-			max, optarg);
+		fprintf(stderr, "memcached: %s needs a number from %lu to %lu, not \"%s\"\n",
+			option, min, max, optarg);
 		return OPTIONS_USAGE;
 	}
 	*setting = (unsigned)n;
@@ -177,7 +178,8 @@ static int set_threads(void)
 	int result = set_unsigned(&settings.threads, "-t", 1, 1024);
 
 	if (result == OPTIONS_GO_ON && settings.threads > 1)
-		fprintf(stderr, "memcached: -t %u: one thread serves all the same\n", settings.threads);
+		fprintf(stderr, "memcached: -t %u: one thread serves all the same\n",
+			settings.threads);
 	return result;
 }
 
@@ -351,7 +353,8 @@ static int refuse_misread(int problem, char *word)
 	const char name[] = { '-', (char)optopt, 0 };
 
 	if (problem == ':')
-		return option_refuse("option needs a value", optopt && word[1] != '-' ? name : word);
+		return option_refuse("option needs a value",
+				     optopt && word[1] != '-' ? name : word);
 	return option_refuse("unknown option", optopt ? name : word);
 }
 
@@ -386,7 +389,8 @@ static int settings_check(bool tcp_given, bool protocol_given)
 	if (settings.auth_file)
 		settings.protocol = PROTOCOL_ASCII;
 	if (!settings.slab_chunk_max)
-		settings.slab_chunk_max = settings.item_size_max < MIB / 2 ? settings.item_size_max : MIB / 2;
+		settings.slab_chunk_max = settings.item_size_max < MIB / 2 ? settings.item_size_max
+									   : MIB / 2;
 	return OPTIONS_GO_ON;
 }
 

@@ -85,8 +85,8 @@ static const struct extended *find(const char *name)
 
 static int bad_value(const struct extended *e, const char *value)
 {
-	fprintf(stderr, "memcached: -o %s needs a number from %.10g to %.10g, not \"%s\"\n", e->name, e->min,
-		e->max, value);
+	fprintf(stderr, "memcached: -o %s needs a number from %.10g to %.10g, not \"%s\"\n",
+		e->name, e->min, e->max, value);
 	return OPTIONS_USAGE;
 }
 
@@ -160,7 +160,8 @@ static int check_text(void)
 		if (!settings.hash_algorithm || strcmp(settings.hash_algorithm, known[i]) == 0)
 			return OPTIONS_GO_ON;
 	}
-	return option_refuse("-o hash_algorithm must be keyed, jenkins, murmur3 or xxh3, not", settings.hash_algorithm);
+	return option_refuse("-o hash_algorithm must be keyed, jenkins, murmur3 or xxh3, not",
+			     settings.hash_algorithm);
 }
 
 static int apply_item(char *item)

@@ -46,7 +46,8 @@ __attribute__((noinline)) void prefix_count(const char *key, size_t len, enum pr
 	if (!end)
 		return;
 	bucket = &buckets[(name_len ? key_hash(key, name_len) : 0) % BUCKETS];
-	for (p = *bucket; p && (p->len != name_len || memcmp(p->name, key, name_len) != 0); p = p->next)
+	for (p = *bucket; p && (p->len != name_len || memcmp(p->name, key, name_len) != 0);
+	     p = p->next)
 		;
 	if (!p)
 		p = prefix_new(bucket, key, name_len);
@@ -60,7 +61,8 @@ void prefix_each(void (*each)(struct conn *c, const char *line), struct conn *c)
 
 	for (unsigned i = 0; i < BUCKETS; i++) {
 		for (const struct prefix *p = buckets[i]; p; p = p->next) {
-			snprintf(line, sizeof(line), "PREFIX %.*s get %llu hit %llu set %llu del %llu\r\n", p->len,
+			snprintf(line, sizeof(line),
+				 "PREFIX %.*s get %llu hit %llu set %llu del %llu\r\n", p->len,
 				 p->name, (unsigned long long)p->count[PREFIX_GET],
 				 (unsigned long long)p->count[PREFIX_HIT],
 				 (unsigned long long)p->count[PREFIX_SET],

@@ -159,7 +159,8 @@ static bool page_steal(unsigned class)
 	for (int i = 0; it && i < TAIL_TRIES; i++, it = it->newer) {
 		unsigned page = memory_page_index(it);
 
-		if (slab_page_class(page) == class || slab_page_is_leaving(page) || !page_is_movable(page))
+		if (slab_page_class(page) == class || slab_page_is_leaving(page) ||
+		    !page_is_movable(page))
 			continue;
 		if (!slab_page_leave(page))
 			return false;

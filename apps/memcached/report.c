@@ -18,7 +18,8 @@ void stat_line(struct conn *c, const char *name, const char *format, ...)
 
 	if (c->state == CONN_CLOSING)
 		return;
-	prefix = c->protocol == PROTOCOL_BINARY ? 0 : snprintf(line, sizeof(line), "STAT %s ", name);
+	prefix = c->protocol == PROTOCOL_BINARY ? 0
+						: snprintf(line, sizeof(line), "STAT %s ", name);
 	va_start(args, format);
 	n = prefix + vsnprintf(line + prefix, sizeof(line) - (size_t)prefix, format, args);
 	va_end(args);

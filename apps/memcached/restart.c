@@ -2,11 +2,11 @@
  * Writing the cache to the memory file and reading it back. The format is restart.h's.
  *
  * Items are written list by list, each list from its old end on, so that reading them back in the
- * same order makes the same lists. The block lies in static memory: at the stop of a full cache on a
- * small machine there may be none to be had.
+ * same order makes the same lists. The block lies in static memory: at the stop of a full cache on
+ * a small machine there may be none to be had.
  *
- * -m is not among the settings that must be as they were: on a machine with less memory than it asks
- * for it is not the same from start to start. A smaller cache evicts while it loads.
+ * -m is not among the settings that must be as they were: on a machine with less memory than it
+ * asks for it is not the same from start to start. A smaller cache evicts while it loads.
  */
 #include "restart.h"
 
@@ -79,7 +79,8 @@ static bool write_at(struct memory_file *f, const void *data, size_t len, uint64
 			len -= (size_t)n;
 			offset += (uint64_t)n;
 		} else if (n == 0 || errno != EINTR) {
-			f->problem = n == 0 || errno == ENOSPC ? "is too small for the cache" : "cannot be written";
+			f->problem = n == 0 || errno == ENOSPC ? "is too small for the cache"
+							       : "cannot be written";
 		}
 	}
 	return !f->problem;
@@ -153,8 +154,9 @@ static void put(struct memory_file *f, const void *data, size_t len)
 static void put_item(struct memory_file *f, const struct item *it)
 {
 	struct restart_item r = {
-		.cas = item_cas(it), .value_len = it->value_len, .client_flags = item_client_flags(it),
-		.expires = it->expires, .last_used = clock_now - item_idle(it), .key_len = it->key_len,
+		.cas = item_cas(it), .value_len = it->value_len,
+		.client_flags = item_client_flags(it), .expires = it->expires,
+		.last_used = clock_now - item_idle(it), .key_len = it->key_len,
 		.flags = it->flags & FLAGS_KEPT, .segment = (uint8_t)item_segment(it),
 	};
 	struct item_span span;
@@ -170,7 +172,8 @@ static uint64_t put_all(struct memory_file *f)
 	uint64_t items = 0;
 
 	for (unsigned list = LRU_SEGMENTS; list < (slab_classes() + 1) * LRU_SEGMENTS; list++) {
-		struct item *it = lru_oldest(list / LRU_SEGMENTS, (enum lru_segment)(list % LRU_SEGMENTS));
+		struct item *it = lru_oldest(list / LRU_SEGMENTS,
+					     (enum lru_segment)(list % LRU_SEGMENTS));
 
 		for (; it && !f->problem; it = it->newer) {
 			if (cache_is_dead(it))
@@ -187,8 +190,9 @@ static uint64_t put_all(struct memory_file *f)
 static void save(struct memory_file *f)
 {
 	struct restart_header h = {
-		.version = RESTART_VERSION, .state = RESTART_OPEN, .item_size_max = settings.item_size_max,
-		.use_cas = settings.use_cas, .flush_due = cache_flush_due(), .origin = clock_origin(),
+		.version = RESTART_VERSION, .state = RESTART_OPEN,
+		.item_size_max = settings.item_size_max, .use_cas = settings.use_cas,
+		.flush_due = cache_flush_due(), .origin = clock_origin(),
 		.last_cas = cache_last_cas(),
 	};
 
@@ -275,13 +279,15 @@ static bool key_is_valid(const char *key, size_t len, bool binary)
 
 static bool item_is_valid(const struct restart_item *r, const char *key)
 {
-	return key_is_valid(key, r->key_len, r->flags & ITEM_KEY_BINARY) && !(r->flags & ~FLAGS_KEPT) &&
-	       r->segment < LRU_SEGMENTS && r->value_len >= 2 && r->last_used <= clock_now &&
+	return key_is_valid(key, r->key_len, r->flags & ITEM_KEY_BINARY) &&
+	       !(r->flags & ~FLAGS_KEPT) && r->segment < LRU_SEGMENTS && r->value_len >= 2 &&
+	       r->last_used <= clock_now &&
 	       item_size_is_allowed(r->key_len, r->client_flags, r->value_len);
 }
 
 /* Reads the value of a new item and puts the item into the cache. */
-static bool item_load(struct memory_file *f, uint64_t blocks, struct item *it, const struct restart_item *r)
+static bool item_load(struct memory_file *f, uint64_t blocks, struct item *it,
+		      const struct restart_item *r)
 {
 	uint32_t hash = key_hash(item_key(it), it->key_len);
 	struct item_span span;
@@ -365,7 +371,8 @@ static bool file_is_new(int fd)
 {
 	struct stat st;
 
-	return fd < 0 ? errno == ENOENT : fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+	return fd < 0 ? errno == ENOENT
+		      : fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
 }
 
 void restart_load(const char *path)
@@ -383,14 +390,16 @@ void restart_load(const char *path)
 	else
 		f.problem = header_check(&f, &h);
 	if (!f.problem) {
-		h.state = RESTART_OPEN; /* used up: whatever happens now, this cache is not loaded again */
+		/* used up: whatever happens now, this cache is not loaded again */
+		h.state = RESTART_OPEN;
 		if (header_write(&f, &h)) {
 			cache_set_last_cas(h.last_cas);
 			items_take(&f, &h);
 		}
 	}
 	if (f.problem)
-		fprintf(stderr, "memcached: -e %s %s: starting with an empty cache\n", path, f.problem);
+		fprintf(stderr, "memcached: -e %s %s: starting with an empty cache\n", path,
+			f.problem);
 	if (f.fd >= 0)
 		close(f.fd);
 }

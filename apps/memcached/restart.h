@@ -1,9 +1,9 @@
 /*
  * Warm restart: the memory file (-e), a regular file or a disk.
  *
- * restart_save() at a clean stop writes every live item; restart_load() at the next start reads them
- * back and uses the file up, so that no cache is ever loaded twice, nor one that a crash has left
- * behind. CAS numbers, expiry times and the clock go on.
+ * restart_save() at a clean stop writes every live item; restart_load() at the next start reads
+ * them back and uses the file up, so that no cache is ever loaded twice, nor one that a crash has
+ * left behind. CAS numbers, expiry times and the clock go on.
  *
  * Layout, in the byte order of the machine:
  *
@@ -12,8 +12,8 @@
  *                payload, payload. The payloads in order are the items, one behind the other.
  *     item       struct restart_item, key, value with CR LF
  *
- * The header says RESTART_COMPLETE only after all blocks have reached the disk, and is checked first;
- * it is taken back before the first item is read. What is read is not trusted: each block is
+ * The header says RESTART_COMPLETE only after all blocks have reached the disk, and is checked
+ * first; it is taken back before the first item is read. What is read is not trusted: each block is
  * checked, each number in each item, and whatever is wrong refuses the whole file.
  */
 #ifndef MEMCACHED_RESTART_H
@@ -57,7 +57,9 @@ struct restart_item {
 	uint8_t  zero[5];
 };
 
-/* Both say in one sentence on stderr what went wrong; after that the cache, or the file, is empty. */
+/*
+ * Both say in one sentence on stderr what went wrong; after that the cache, or the file, is empty.
+ */
 void restart_load(const char *path);
 void restart_save(const char *path);
 

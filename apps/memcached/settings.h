@@ -1,6 +1,7 @@
 /*
- * What the options said: one structure, written by options*.c before anything runs, read everywhere.
- * Some of it changes while the server runs, by commands (verbosity, lru, slabs, lru_crawler, ...).
+ * What the options said: one structure, written by options*.c before anything runs, read
+ * everywhere. Some of it changes while the server runs, by commands (verbosity, lru, slabs,
+ * lru_crawler, ...).
  */
 #ifndef MEMCACHED_SETTINGS_H
 #define MEMCACHED_SETTINGS_H
@@ -70,7 +71,8 @@ struct settings {
 	char prefix_delimiter;     /* -D */
 	bool detail_enabled;       /* -D, `stats detail on` */
 	unsigned verbose;          /* -v */
-	uint32_t watcher_buffer;   /* -o watcher_logbuf_size: bytes that one watcher may be behind */
+	/* -o watcher_logbuf_size: bytes that one watcher may be behind */
+	uint32_t watcher_buffer;
 	uint32_t worker_buffer;    /* -o worker_logbuf_size */
 	const char *hash_algorithm;   /* -o hash_algorithm */
 };

@@ -381,7 +381,8 @@ void slab_page_stay(unsigned page)
 
 	leaving_end(l);
 	for (unsigned n = 0; n < c->chunks_per_page; n++) {
-		struct item *chunk = (struct item *)((uint8_t *)memory_page_at(page) + (size_t)n * c->chunk_bytes);
+		struct item *chunk = (struct item *)((uint8_t *)memory_page_at(page) +
+						     (size_t)n * c->chunk_bytes);
 
 		if (n >= used)
 			chunk->class_segment = 0;

@@ -2,7 +2,8 @@
  * Slab classes: chunks of a few sizes, cut out of pages.
  *
  * Class 0 means "no class"; a chunk on a free list, or never used, has its class byte 0. Sizes grow
- * by the factor (-f) from a small item (-n) to half a page; larger things are made of several chunks.
+ * by the factor (-f) from a small item (-n) to half a page; larger things are made of several
+ * chunks.
  */
 #ifndef MEMCACHED_SLAB_H
 #define MEMCACHED_SLAB_H
@@ -14,9 +15,9 @@
 enum { SLAB_CLASSES_MAX = 63 }; /* 1 .. 62; six bits name one */
 
 /*
- * After memory_start(). `sizes` is the list of -o slab_sizes, or NULL: then sizes grow by the factor
- * from a small item on. No chunk is larger than chunk_max, nor than half a page. 0; -EINVAL for a
- * list that is not one (sizes must grow, by 8 bytes or more); -ENOMEM.
+ * After memory_start(). `sizes` is the list of -o slab_sizes, or NULL: then sizes grow by the
+ * factor from a small item on. No chunk is larger than chunk_max, nor than half a page. 0; -EINVAL
+ * for a list that is not one (sizes must grow, by 8 bytes or more); -ENOMEM.
  */
 int slab_start(double factor, unsigned chunk_size, size_t chunk_max, const char *sizes);
 unsigned slab_classes(void);                 /* the largest class */

@@ -31,7 +31,8 @@ struct counter {
 };
 #define CLASS_COUNTER(name) { #name, offsetof(struct class_stats, name) }
 
-static void class_counters(struct conn *c, const char *prefix, unsigned id, const struct counter *list, size_t count)
+static void class_counters(struct conn *c, const char *prefix, unsigned id,
+			   const struct counter *list, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		numbered(c, prefix, id, list[i].name,
@@ -41,8 +42,9 @@ static void class_counters(struct conn *c, const char *prefix, unsigned id, cons
 static void slabs_of_class(struct conn *c, unsigned id)
 {
 	static const struct counter list[] = {
-		CLASS_COUNTER(cmd_set), CLASS_COUNTER(delete_hits), CLASS_COUNTER(incr_hits), CLASS_COUNTER(decr_hits),
-		CLASS_COUNTER(cas_hits), CLASS_COUNTER(cas_badval), CLASS_COUNTER(touch_hits),
+		CLASS_COUNTER(cmd_set), CLASS_COUNTER(delete_hits), CLASS_COUNTER(incr_hits),
+		CLASS_COUNTER(decr_hits), CLASS_COUNTER(cas_hits), CLASS_COUNTER(cas_badval),
+		CLASS_COUNTER(touch_hits),
 	};
 	size_t chunks = (size_t)slab_pages_of(id) * slab_chunks_per_page(id);
 
@@ -78,7 +80,9 @@ static void per_segment(struct conn *c, unsigned id, const char *name, unsigned 
 	static const struct {
 		enum lru_segment segment;
 		const char *name;
-	} list[] = { { LRU_HOT, "hot" }, { LRU_WARM, "warm" }, { LRU_COLD, "cold" }, { LRU_TEMP, "temp" } };
+	} list[] = {
+		{ LRU_HOT, "hot" }, { LRU_WARM, "warm" }, { LRU_COLD, "cold" }, { LRU_TEMP, "temp" }
+	};
 	char full[SEGMENT_NAME_BYTES];
 
 	for (unsigned i = 0; i < segments; i++) {
@@ -100,14 +104,16 @@ static uint64_t segment_age(unsigned id, enum lru_segment segment)
 static void items_of_class(struct conn *c, unsigned id)
 {
 	static const struct counter evictions[] = {
-		{ "evicted", offsetof(struct class_stats, evictions) }, CLASS_COUNTER(evicted_nonzero),
-		CLASS_COUNTER(evicted_time), CLASS_COUNTER(outofmemory), CLASS_COUNTER(tailrepairs),
-		CLASS_COUNTER(reclaimed), CLASS_COUNTER(expired_unfetched), CLASS_COUNTER(evicted_unfetched),
+		{ "evicted", offsetof(struct class_stats, evictions) },
+		CLASS_COUNTER(evicted_nonzero), CLASS_COUNTER(evicted_time),
+		CLASS_COUNTER(outofmemory), CLASS_COUNTER(tailrepairs), CLASS_COUNTER(reclaimed),
+		CLASS_COUNTER(expired_unfetched), CLASS_COUNTER(evicted_unfetched),
 	}, active[] = { CLASS_COUNTER(evicted_active) }, crawls[] = {
-		CLASS_COUNTER(crawler_reclaimed), CLASS_COUNTER(crawler_items_checked), CLASS_COUNTER(lrutail_reflocked),
+		CLASS_COUNTER(crawler_reclaimed), CLASS_COUNTER(crawler_items_checked),
+		CLASS_COUNTER(lrutail_reflocked),
 	}, moves[] = {
-		CLASS_COUNTER(moves_to_cold), CLASS_COUNTER(moves_to_warm), CLASS_COUNTER(moves_within_lru),
-		CLASS_COUNTER(direct_reclaims),
+		CLASS_COUNTER(moves_to_cold), CLASS_COUNTER(moves_to_warm),
+		CLASS_COUNTER(moves_within_lru), CLASS_COUNTER(direct_reclaims),
 	};
 	bool segmented = settings.lru_maintainer;
 
@@ -153,7 +159,8 @@ static void show_sizes(struct conn *c)
 }
 
 /* "tcp:127.0.0.1:11211" or "tcp6:[::1]:11211". */
-static void stat_address(struct conn *c, const char *name, const char *kind, const struct sockaddr_storage *addr)
+static void stat_address(struct conn *c, const char *name, const char *kind,
+			 const struct sockaddr_storage *addr)
 {
 	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)addr;
 	const struct sockaddr_in *four = (const struct sockaddr_in *)addr;
@@ -235,8 +242,9 @@ bool stats_show(struct conn *c, const char *section, size_t len)
 		const char *name;
 		void (*show)(struct conn *c);
 	} sections[] = {
-		{ "settings", stats_show_settings }, { "slabs", show_slabs }, { "items", show_items },
-		{ "sizes", show_sizes }, { "conns", show_conns }, { "kiln", stats_show_kiln },
+		{ "settings", stats_show_settings }, { "slabs", show_slabs },
+		{ "items", show_items }, { "sizes", show_sizes }, { "conns", show_conns },
+		{ "kiln", stats_show_kiln },
 	};
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {

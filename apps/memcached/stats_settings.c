@@ -33,7 +33,8 @@ static const char *port_text(int port, char *text, size_t size)
 static void settings_server(struct conn *c)
 {
 	static const char *const protocols[] = {
-		[PROTOCOL_AUTO] = "auto-negotiate", [PROTOCOL_ASCII] = "ascii", [PROTOCOL_BINARY] = "binary",
+		[PROTOCOL_AUTO] = "auto-negotiate", [PROTOCOL_ASCII] = "ascii",
+		[PROTOCOL_BINARY] = "binary",
 	};
 	char port[12];
 
@@ -82,7 +83,8 @@ static void settings_cache(struct conn *c)
 {
 	stat_line(c, "flush_enabled", "%s", yes(settings.flush_enabled));
 	stat_line(c, "dump_enabled", "%s", yes(settings.dump_enabled));
-	stat_line(c, "hash_algorithm", "%s", settings.hash_algorithm ? settings.hash_algorithm : "keyed");
+	stat_line(c, "hash_algorithm", "%s",
+		  settings.hash_algorithm ? settings.hash_algorithm : "keyed");
 	stat_line(c, "lru_maintainer_thread", "%s", yes(settings.lru_maintainer));
 	stat_line(c, "lru_segmented", "%s", yes(settings.lru_segmented));
 	stat_number(c, "hot_lru_pct", settings.hot_lru_pct);
@@ -103,10 +105,11 @@ static void settings_cache(struct conn *c)
 static void settings_absent(struct conn *c)
 {
 	static const struct named storage[] = {
-		{ "ext_item_size", "512" }, { "ext_item_age", "4294967295" }, { "ext_low_ttl", "0" },
-		{ "ext_recache_rate", "2000" }, { "ext_wbuf_size", "4194304" }, { "ext_compact_under", "0" },
-		{ "ext_drop_under", "0" }, { "ext_max_sleep", "1000000" }, { "ext_max_frag", "0.80" },
-		{ NULL, NULL },
+		{ "ext_item_size", "512" }, { "ext_item_age", "4294967295" },
+		{ "ext_low_ttl", "0" }, { "ext_recache_rate", "2000" },
+		{ "ext_wbuf_size", "4194304" }, { "ext_compact_under", "0" },
+		{ "ext_drop_under", "0" }, { "ext_max_sleep", "1000000" },
+		{ "ext_max_frag", "0.80" }, { NULL, NULL },
 	};
 
 	stat_texts(c, storage);

@@ -39,14 +39,16 @@ struct stream_datagrams {
 	struct stream_datagram_ops ops;
 	const uint8_t *request;
 	uint8_t *reserved;
-	unsigned next, count;      /* of the answer: the number that is due, and how many there will be */
+	/* of the answer: the number that is due, and how many there will be */
+	unsigned next, count;
 };
 
 enum { OUTPUT_MAX = 1 << 18 };
 
 struct settings settings = {
 	.memory_limit = 1 << 20, .connections = 8, .item_size_max = 256 * 1024, .factor = 1.25,
-	.chunk_size = 48, .use_cas = true, .evict = true, .flush_enabled = true, .dump_enabled = true,
+	.chunk_size = 48, .use_cas = true, .evict = true, .flush_enabled = true,
+	.dump_enabled = true,
 };
 
 int option_refuse(const char *what, const char *which)
@@ -191,7 +193,8 @@ void stream_timer_cancel(struct stream_loop *loop, struct stream_timer *t)
 }
 
 int stream_datagrams_open(struct stream_loop *loop, const struct sockaddr *addr, socklen_t len,
-			  const struct stream_datagram_ops *ops, void *user, struct stream_datagrams **out)
+			  const struct stream_datagram_ops *ops, void *user,
+			  struct stream_datagrams **out)
 {
 	(void)loop, (void)addr, (void)len, (void)user;
 	*out = calloc(1, sizeof(**out));
@@ -286,7 +289,8 @@ static void check_packets(const struct stream *s)
 
 static void check_lines(const struct stream *s)
 {
-	assert(s->output_len == 0 || s->output_len == OUTPUT_MAX || s->output[s->output_len - 1] == '\n');
+	assert(s->output_len == 0 || s->output_len == OUTPUT_MAX ||
+	       s->output[s->output_len - 1] == '\n');
 }
 
 int fuzz_converse(enum protocol protocol, const uint8_t *data, size_t size)

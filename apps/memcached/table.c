@@ -25,7 +25,8 @@
 
 enum {
 	SEGMENT = 1024,                    /* buckets in a segment */
-	FIRST = 4 * SEGMENT,               /* to begin with: 32 KiB, so that some thousand items share no buckets */
+	/* to begin with: 32 KiB, so that some thousand items share no buckets */
+	FIRST = 4 * SEGMENT,
 	GROW_MAX = 2,                      /* buckets that one insert adds */
 };
 
@@ -194,7 +195,8 @@ static void walk_bucket(const struct table_walk *w, uint32_t index,
 	}
 }
 
-bool table_walk_step(struct table_walk *w, void (*each)(const struct item *it, void *arg), void *arg)
+bool table_walk_step(struct table_walk *w, void (*each)(const struct item *it, void *arg),
+		     void *arg)
 {
 	if (w->next >= w->end)
 		return false;

@@ -34,7 +34,8 @@ struct table_walk {
 };
 void table_walk_start(struct table_walk *w);
 /* Calls each() for the items of the next bucket. False: that was the end. */
-bool table_walk_step(struct table_walk *w, void (*each)(const struct item *it, void *arg), void *arg);
+bool table_walk_step(struct table_walk *w, void (*each)(const struct item *it, void *arg),
+		     void *arg);
 
 size_t table_items(void);
 unsigned table_power(void);        /* as memcached counts: log2 of the buckets, rounded down */

@@ -5,7 +5,8 @@
  * line of a CR alone: memcached calls that an error, too), and a NUL ends it early. Words are
  * separated by blanks and by nothing else.
  *
- * The commonest, get and set in their plain form, do not come here: text_command() (text_fast.c) looks first.
+ * The commonest, get and set in their plain form, do not come here: text_command() (text_fast.c)
+ * looks first.
  */
 #include "text.h"
 
@@ -15,7 +16,8 @@
 #include "settings.h"
 #include "watch.h"
 
-enum { LINE_MAX_BYTES = 2048 };    /* without an LF by then, it is a long get, or nothing sensible */
+/* without an LF by then, it is a long get, or nothing sensible */
+enum { LINE_MAX_BYTES = 2048 };
 
 struct command {
 	const char *name;
@@ -98,7 +100,8 @@ void text_split(const char *line, size_t len, struct words *w)
 static const struct command *command_find(struct word name)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (name.len == commands[i].len && memcmp(name.text, commands[i].name, name.len) == 0)
+		if (name.len == commands[i].len &&
+		    memcmp(name.text, commands[i].name, name.len) == 0)
 			return &commands[i];
 	}
 	return NULL;
@@ -109,7 +112,9 @@ static bool is_meta(struct word name)
 	return name.len == 2 && name.text[0] == 'm';
 }
 
-/* A web browser that lost its way is shown the door, so that nobody smuggles commands through it. */
+/*
+ * A web browser that lost its way is shown the door, so that nobody smuggles commands through it.
+ */
 static bool is_http(const struct words *w)
 {
 	struct word last = w->word[w->count - 1];

@@ -40,7 +40,9 @@ extern const char TEXT_TOO_LARGE[], TEXT_NO_MEMORY[];
 /* Counts a value that cannot be stored, and says why: one of the lines above. */
 const char *text_no_room(size_t key_len, uint32_t client_flags, uint32_t value_len);
 
-/* The groups of commands: text_fetch.c, text_store.c, text_admin.c, text_storage.c, text_stats.c. */
+/*
+ * The groups of commands: text_fetch.c, text_store.c, text_admin.c, text_storage.c, text_stats.c.
+ */
 enum { TEXT_GET_LEN = 4 };         /* of "get " */
 
 /* What text_command() does about any line, usual or not. */

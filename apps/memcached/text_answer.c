@@ -1,6 +1,6 @@
 /*
- * Values in the text protocol. Small ones are copied behind their headers, those of several keys into
- * one reservation; a large one has its header written and is then lent.
+ * Values in the text protocol. Small ones are copied behind their headers, those of several keys
+ * into one reservation; a large one has its header written and is then lent.
  */
 #include "text_answer.h"
 
@@ -17,7 +17,8 @@ enum {
 	TAILS = 1000,              /* of lengths with up to three digits */
 };
 
-_Static_assert(HEADER_CAS + KEY_MAX + VALUE_COPY_MAX + END_LEN <= STREAM_RESERVE_MAX, "one answer, one piece");
+_Static_assert(HEADER_CAS + KEY_MAX + VALUE_COPY_MAX + END_LEN <= STREAM_RESERVE_MAX,
+	       "one answer, one piece");
 
 static char *put(char *to, const char *text, size_t len)
 {
@@ -26,11 +27,12 @@ static char *put(char *to, const char *text, size_t len)
 }
 
 /*
- * What follows the key in most headers, " 0 <bytes>" and the line's end: up to eight characters, the first in
- * the lowest byte. Made when first needed; 0: not yet.
+ * What follows the key in most headers, " 0 <bytes>" and the line's end: up to eight characters,
+ * the first in the lowest byte. Made when first needed; 0: not yet.
  */
 static uint64_t tails[TAILS];
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first character lies first in memory");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	       "the first character lies first in memory");
 
 static __attribute__((noinline)) uint64_t tail_make(uint32_t bytes)
 {
@@ -96,15 +98,17 @@ static __attribute__((noinline)) char *put_header(char *to, const struct item *i
 }
 
 /*
- * Header and value. What is asked of the item is read before anything is written, since to the compiler the
- * answer might lie in the item. A tail may write two bytes more than it has, where the value follows.
+ * Header and value. What is asked of the item is read before anything is written, since to the
+ * compiler the answer might lie in the item. A tail may write two bytes more than it has, where the
+ * value follows.
  */
 static inline char *put_item(char *to, const struct item *it, unsigned fetch)
 {
 	uint32_t len = it->value_len, bytes = len - 2;
 	const char *value = item_value(it);
 
-	if (__builtin_expect(it->flags & ITEM_CLIENT_FLAGS || bytes >= TAILS || fetch & FETCH_CAS, 0))
+	if (__builtin_expect(it->flags & ITEM_CLIENT_FLAGS || bytes >= TAILS || fetch & FETCH_CAS,
+			     0))
 		to = put_header(to, it, fetch);
 	else
 		to = put_tail(put_name(to, it), bytes);
@@ -122,7 +126,8 @@ void text_send_end(struct conn *c)
 		conn_fail(c);
 }
 
-static __attribute__((noinline)) void send_large(struct conn *c, struct item *it, unsigned fetch, bool last)
+static __attribute__((noinline)) void send_large(struct conn *c, struct item *it, unsigned fetch,
+						 bool last)
 {
 	char *start = conn_reserve(c, HEADER_CAS + KEY_MAX);
 

@@ -1,10 +1,11 @@
 /*
- * The commonest commands, taken apart in one pass: get with well-formed keys, set with plain numbers.
+ * The commonest commands, taken apart in one pass: get with well-formed keys, set with plain
+ * numbers.
  *
  * Each function here takes a command line that is complete and has nothing unusual in it, or leaves
- * it untouched to the long way (text_line(), text.c), which knows all that memcached accepts and refuses. So
- * nothing here need know an error. What is long or seldom is kept out of the functions on the way of a get, which
- * so have few registers to save.
+ * it untouched to the long way (text_line(), text.c), which knows all that memcached accepts and
+ * refuses. So nothing here need know an error. What is long or seldom is kept out of the functions
+ * on the way of a get, which so have few registers to save.
  */
 #include "fetch.h"
 #include "hash.h"
@@ -128,8 +129,9 @@ static bool digits(const char **p, const char *end, uint32_t *out)
 }
 
 /*
- * The same, quicker for one to three digits with something behind them: what a value's length mostly is. The four
- * characters less '0' are digits up to the lowest one that has its high bit set, or gets it from 118 more.
+ * The same, quicker for one to three digits with something behind them: what a value's length
+ * mostly is. The four characters less '0' are digits up to the lowest one that has its high bit
+ * set, or gets it from 118 more.
  */
 static inline bool length(const char **p, const char *end, uint32_t *out)
 {
@@ -154,7 +156,10 @@ static bool blank(const char **p, const char *end)
 	return *p < end && *(*p)++ == ' ';
 }
 
-/* "<flags> <exptime> <bytes>" and the line's end from *p on, all plain numbers. *p is then where the value begins. */
+/*
+ * "<flags> <exptime> <bytes>" and the line's end from *p on, all plain numbers. *p is then where
+ * the value begins.
+ */
 static inline bool set_terms(const char **p, const char *end, struct item_terms *t)
 {
 	uint32_t exptime = 0, size;
@@ -182,10 +187,12 @@ static __attribute__((noinline)) void set_new(struct conn *c, struct item *it, c
 }
 
 /* The value has not come as a whole, or does not end as it should, or is no plain replacement. */
-static __attribute__((noinline)) size_t set_otherwise(struct conn *c, const char *data, size_t len, size_t key_len,
-						      const char *value, struct item_terms t)
+static __attribute__((noinline)) size_t set_otherwise(struct conn *c, const char *data, size_t len,
+						      size_t key_len, const char *value,
+						      struct item_terms t)
 {
-	struct item *it = item_new(data + TEXT_GET_LEN, key_len, t.client_flags, t.expires, t.value_len);
+	struct item *it = item_new(data + TEXT_GET_LEN, key_len, t.client_flags, t.expires,
+				   t.value_len);
 
 	if (!it)
 		return text_line(c, data, len);
@@ -203,7 +210,8 @@ static __attribute__((noinline)) size_t set_otherwise(struct conn *c, const char
 
 static __attribute__((noinline)) size_t set(struct conn *c, const char *data, size_t len)
 {
-	const char *key = data + TEXT_GET_LEN, *end = data + len, *key_stop = key_end(key, end), *p = key_stop;
+	const char *key = data + TEXT_GET_LEN, *end = data + len, *key_stop = key_end(key, end),
+		   *p = key_stop;
 	struct item_terms t;
 	size_t key_len;
 	char *to;
@@ -230,7 +238,8 @@ size_t text_command(struct conn *c, const char *data, size_t len)
 {
 	uint32_t name;
 
-	if (__builtin_expect(len < TEXT_GET_LEN + 3 || settings.verbose > 1 || settings.detail_enabled, 0))
+	if (__builtin_expect(
+		    len < TEXT_GET_LEN + 3 || settings.verbose > 1 || settings.detail_enabled, 0))
 		return text_line(c, data, len);
 	name = load32(data);
 	if (name == load32("get "))

@@ -10,7 +10,8 @@
 /* Looks a key up and answers it. */
 static void answer_key(struct conn *c, const char *key, size_t len, bool last)
 {
-	struct item *it = c->fetch & FETCH_TOUCH ? fetch_touch(c, key, len, c->expires) : fetch_get(c, key, len);
+	struct item *it = c->fetch & FETCH_TOUCH ? fetch_touch(c, key, len, c->expires)
+						 : fetch_get(c, key, len);
 
 	if (it)
 		text_send_item(c, it, c->fetch, last);

@@ -40,8 +40,9 @@ static void detail(struct conn *c, const struct words *w)
 static size_t dump_item(struct conn *c, const struct item *it)
 {
 	char line[KEY_MAX + 80];
-	int n = snprintf(line, sizeof(line), "ITEM %.*s [%u b; %llu s]\r\n", it->key_len, item_key(it),
-			 it->value_len - 2, it->expires ? (unsigned long long)(clock_origin() + it->expires) : 0);
+	int n = snprintf(line, sizeof(line), "ITEM %.*s [%u b; %llu s]\r\n", it->key_len,
+			 item_key(it), it->value_len - 2,
+			 it->expires ? (unsigned long long)(clock_origin() + it->expires) : 0);
 
 	conn_reply(c, line);
 	return (size_t)n;

@@ -76,7 +76,9 @@ static const char *automove(const struct words *w)
 	if (word_is(what, "freeratio"))
 		return automove_ratio(w, &settings.slab_automove_freeratio);
 	if (word_is(what, "window"))
-		return w->count > 3 && parse_u32(w->word[3], &settings.slab_automove_window) ? OK_LINE : BAD_FORMAT;
+		return w->count > 3 && parse_u32(w->word[3], &settings.slab_automove_window)
+			       ? OK_LINE
+			       : BAD_FORMAT;
 	if (!parse_u32(what, &level))
 		return BAD_FORMAT;
 	if (level > 2)
@@ -208,7 +210,8 @@ static void dump(struct conn *c, const struct words *w)
 		return;
 	}
 	if (!settings.dump_enabled || !c->stream) {
-		conn_reply(c, as_commands ? "ERROR key dump not allowed\r\n" : "ERROR metadump not allowed\r\n");
+		conn_reply(c, as_commands ? "ERROR key dump not allowed\r\n"
+					  : "ERROR metadump not allowed\r\n");
 		return;
 	}
 	result = dump_start(c, w->word[2].text, w->word[2].len, as_commands);
@@ -230,7 +233,8 @@ void text_lru_crawler(struct conn *c, struct words *w)
 	else if (w->count == 3 && word_is(w->word[1], "crawl"))
 		answer = crawl(w->word[2]);
 	else if (w->count == 3 && word_is(w->word[1], "tocrawl"))
-		answer = parse_u32(w->word[2], &settings.lru_crawler_tocrawl) ? OK_LINE : BAD_FORMAT;
+		answer = parse_u32(w->word[2], &settings.lru_crawler_tocrawl) ? OK_LINE
+									      : BAD_FORMAT;
 	else if (w->count == 3 && word_is(w->word[1], "sleep"))
 		answer = crawler_sleep(w->word[2]);
 	conn_reply(c, answer);

@@ -206,7 +206,8 @@ void text_touch(struct conn *c, struct words *w)
 		return;
 	}
 	stats.cmd_touch++;
-	it = cache_touch(key.text, key.len, key_hash(key.text, key.len), clock_from_exptime(exptime));
+	it = cache_touch(key.text, key.len, key_hash(key.text, key.len),
+			 clock_from_exptime(exptime));
 	if (it) {
 		stats_of(it)->touch_hits++;
 		conn_reply(c, "TOUCHED\r\n");

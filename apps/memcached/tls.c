@@ -3,7 +3,8 @@
  * calls, when the server starts and again for refresh_certs.
  *
  * Where memcached's options reach into OpenSSL: ssl_min_version 0 and 1 (TLS 1.0 and 1.1) mean 1.2
- * here; ssl_keyformat must be PEM; ssl_wbuf_size and ssl_kernel_tls are accepted and change nothing.
+ * here; ssl_keyformat must be PEM; ssl_wbuf_size and ssl_kernel_tls are accepted and change
+ * nothing.
  */
 #define _GNU_SOURCE
 #include "tls.h"
@@ -85,8 +86,8 @@ static int apply(size_t i, const char *value)
 		return OPTIONS_GO_ON;
 	}
 	if (!option_number(value, 0, OPTIONS[i].max, OPTIONS[i].number)) {
-		fprintf(stderr, "memcached: -o %s needs a number from 0 to %.10g, not \"%s\"\n", OPTIONS[i].name,
-			OPTIONS[i].max, value);
+		fprintf(stderr, "memcached: -o %s needs a number from 0 to %.10g, not \"%s\"\n",
+			OPTIONS[i].name, OPTIONS[i].max, value);
 		return OPTIONS_USAGE;
 	}
 	return OPTIONS_GO_ON;
@@ -188,7 +189,8 @@ static void peer_name(struct stream *s, char *name, size_t size)
 	if (stream_peer_address(s, &addr, &len) < 0)
 		return;
 	if (addr.ss_family == AF_INET6)
-		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&addr)->sin6_addr, name, (socklen_t)size);
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&addr)->sin6_addr, name,
+			  (socklen_t)size);
 	else
 		inet_ntop(AF_INET, &((struct sockaddr_in *)&addr)->sin_addr, name, (socklen_t)size);
 }
@@ -232,14 +234,16 @@ int tls_start(void)
 	if (!tls.enabled)
 		return 0;
 	if (tls.min_version < 2)
-		fprintf(stderr, "memcached: ssl_min_version %.0f: %s is the lowest that is spoken\n", tls.min_version,
-			VERSIONS[2]);
+		fprintf(stderr,
+			"memcached: ssl_min_version %.0f: %s is the lowest that is spoken\n",
+			tls.min_version, VERSIONS[2]);
 	if (tls.keyformat != PEM_FORMAT) {
 		fprintf(stderr, "memcached: -o ssl_keyformat: only PEM (1) is read\n");
 		return -EINVAL;
 	}
 	if (!tls.chain_cert || !tls.key) {
-		fprintf(stderr, "memcached: -Z needs -o ssl_chain_cert=<file> and ssl_key=<file>\n");
+		fprintf(stderr,
+			"memcached: -Z needs -o ssl_chain_cert=<file> and ssl_key=<file>\n");
 		return -EINVAL;
 	}
 	err = with_files(server_create, why);
@@ -304,7 +308,8 @@ void tls_show_stats(struct conn *c)
 		stat_number(c, "ssl_new_sessions", stats.handshakes - stats.resumed);
 	stat_number(c, "ssl_handshake_errors", stats.handshake_errors);
 	stat_number(c, "ssl_proto_errors", stats.protocol_errors);
-	stat_number(c, "time_since_server_cert_refresh", (stream_now_ns() - tls.refreshed_ns) / 1000000000);
+	stat_number(c, "time_since_server_cert_refresh",
+		    (stream_now_ns() - tls.refreshed_ns) / 1000000000);
 }
 
 void tls_show_settings(struct conn *c)

@@ -22,7 +22,8 @@ int tls_start(void);
 
 /*
  * The filter for an address of -l: by default TLS where -Z was given. *text moves behind "notls:",
- * "btls:" (clients need no certificate) and "mtls:" (they do). False: these need -Z, and it was said.
+ * "btls:" (clients need no certificate) and "mtls:" (they do). False: these need -Z, and it was
+ * said.
  */
 bool tls_filter(char **text, const struct stream_filter **filter);
 

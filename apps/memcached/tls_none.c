@@ -49,8 +49,9 @@ void tls_show_settings(struct conn *c)
 	static const char *const none[][2] = {
 		{ "ssl_enabled", "no" }, { "ssl_chain_cert", "(null)" }, { "ssl_key", "(null)" },
 		{ "ssl_verify_mode", "0" }, { "ssl_keyformat", "1" }, { "ssl_ciphers", "NULL" },
-		{ "ssl_ca_cert", "NULL" }, { "ssl_wbuf_size", "16384" }, { "ssl_session_cache", "no" },
-		{ "ssl_kernel_tls", "no" }, { "ssl_min_version", "tlsv1.2" },
+		{ "ssl_ca_cert", "NULL" }, { "ssl_wbuf_size", "16384" },
+		{ "ssl_session_cache", "no" }, { "ssl_kernel_tls", "no" },
+		{ "ssl_min_version", "tlsv1.2" },
 	};
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)

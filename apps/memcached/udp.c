@@ -3,8 +3,8 @@
  * Everything else goes through the same code as a TCP connection's input, by way of a struct conn
  * without a stream, whose output is collected here and then cut into datagrams.
  *
- * Requests of several datagrams are dropped, as memcached does, and so is the rest of a request that
- * is not complete in its datagram.
+ * Requests of several datagrams are dropped, as memcached does, and so is the rest of a request
+ * that is not complete in its datagram.
  */
 #include "udp.h"
 
@@ -82,7 +82,8 @@ static void output_send(struct stream_datagrams *d, const uint8_t *request)
 	unsigned count = (unsigned)((output.len + DATA_MAX - 1) / DATA_MAX);
 
 	for (unsigned i = 0; i < count; i++) {
-		size_t at = (size_t)i * DATA_MAX, n = output.len - at < DATA_MAX ? output.len - at : DATA_MAX;
+		size_t at = (size_t)i * DATA_MAX,
+		       n = output.len - at < DATA_MAX ? output.len - at : DATA_MAX;
 		char *start = stream_datagram_reserve(d, FRAME + n);
 
 		if (!start)
@@ -94,7 +95,8 @@ static void output_send(struct stream_datagrams *d, const uint8_t *request)
 }
 
 /* A get of one key. False: this is something else, or the answer is too long for one datagram. */
-static bool answer_get(struct stream_datagrams *d, const uint8_t *request, const char *data, size_t len)
+static bool answer_get(struct stream_datagrams *d, const uint8_t *request, const char *data,
+		       size_t len)
 {
 	size_t key_len = text_one_key(data, len), room;
 	struct item *it;
@@ -117,7 +119,8 @@ static bool answer_get(struct stream_datagrams *d, const uint8_t *request, const
 	return true;
 }
 
-static void converse(struct stream_datagrams *d, const uint8_t *request, const char *data, size_t len)
+static void converse(struct stream_datagrams *d, const uint8_t *request, const char *data,
+		     size_t len)
 {
 	size_t done = 0, n = 1;
 

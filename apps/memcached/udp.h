@@ -3,8 +3,8 @@
  *
  *     request id (2)    number of this datagram (2)    how many there are (2)    0 (2)
  *
- * all big-endian. A request is one datagram; its answer is as many as it takes, numbered from 0, with
- * the id of the request.
+ * all big-endian. A request is one datagram; its answer is as many as it takes, numbered from 0,
+ * with the id of the request.
  */
 #ifndef MEMCACHED_UDP_H
 #define MEMCACHED_UDP_H

@@ -1,6 +1,6 @@
 /*
- * Fuzzing UDP: a byte says how long the next datagram is, and whether it gets a frame of its own that
- * is right or brings one.
+ * Fuzzing UDP: a byte says how long the next datagram is, and whether it gets a frame of its own
+ * that is right or brings one.
  */
 #include <string.h>
 

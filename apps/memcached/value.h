@@ -26,7 +26,10 @@ static inline char *value_copy(char *to, const char *from, size_t len)
 	return to + len;
 }
 
-/* Appends the first `len` bytes of the value to the answers, by copy or by reference. 0 or negative. */
+/*
+ * Appends the first `len` bytes of the value to the answers, by copy or by reference. 0 or
+ * negative.
+ */
 int value_send(struct conn *c, struct item *it, size_t len);
 
 #endif

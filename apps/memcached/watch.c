@@ -74,7 +74,8 @@ static bool has_room(struct watcher *w)
 		return false;
 	}
 	if (w->skipped > 0) {
-		int n = snprintf(line, sizeof(line), "skipped=%llu\n", (unsigned long long)w->skipped);
+		int n = snprintf(line, sizeof(line), "skipped=%llu\n",
+				 (unsigned long long)w->skipped);
 
 		w->skipped = 0;
 		stream_write(w->conn->stream, line, (size_t)n);
@@ -92,8 +93,8 @@ static void tell(enum watch_kind kind, const char *format, ...)
 	int n;
 
 	gettimeofday(&now, NULL);
-	n = snprintf(line, sizeof(line), "ts=%lld.%d gid=%llu ", (long long)now.tv_sec, (int)now.tv_usec,
-		     (unsigned long long)++last_id);
+	n = snprintf(line, sizeof(line), "ts=%lld.%d gid=%llu ", (long long)now.tv_sec,
+		     (int)now.tv_usec, (unsigned long long)++last_id);
 	va_start(args, format);
 	n += vsnprintf(line + n, sizeof(line) - (size_t)n, format, args);
 	va_end(args);
@@ -136,12 +137,13 @@ void watch_store(const struct item *it, enum store_verb verb, enum store_result 
 		[STORE_APPEND_OR_NEW] = "append", [STORE_PREPEND_OR_NEW] = "prepend",
 	};
 	static const char *const results[] = {
-		[STORE_DONE] = "stored", [STORE_NOT_STORED] = "not_stored", [STORE_EXISTS] = "exists",
-		[STORE_NOT_FOUND] = "not_found",
+		[STORE_DONE] = "stored", [STORE_NOT_STORED] = "not_stored",
+		[STORE_EXISTS] = "exists", [STORE_NOT_FOUND] = "not_found",
 	};
 	char text[KEY_ENCODED];
 
-	tell(WATCH_MUTATIONS, "type=item_store key=%s status=%s cmd=%s ttl=%u clsid=%u cfd=%d size=%u\n",
+	tell(WATCH_MUTATIONS,
+	     "type=item_store key=%s status=%s cmd=%s ttl=%u clsid=%u cfd=%d size=%u\n",
 	     watch_encode(text, item_key(it), it->key_len), results[result], verbs[verb],
 	     it->expires ? it->expires - clock_now : 0, lru_class_of(it), client_id(), size_of(it));
 }
@@ -152,8 +154,8 @@ void watch_eviction(const struct item *it)
 
 	tell(WATCH_EVICTIONS, "type=eviction key=%s fetch=%s ttl=%lld la=%u clsid=%u size=%u\n",
 	     watch_encode(text, item_key(it), it->key_len), it->flags & ITEM_FETCHED ? "yes" : "no",
-	     it->expires ? (long long)it->expires - clock_now : -1ll, item_idle(it), lru_class_of(it),
-	     size_of(it));
+	     it->expires ? (long long)it->expires - clock_now : -1ll, item_idle(it),
+	     lru_class_of(it), size_of(it));
 }
 
 void watch_deletion(const struct item *it, const char *command)
@@ -178,8 +180,8 @@ void watch_opened(const struct conn *c)
 {
 	char from[80];
 
-	tell(WATCH_CONNECTIONS, "type=conn_new %s transport=tcp cfd=%d\n", peer(c, from, sizeof(from)),
-	     conn_id(c));
+	tell(WATCH_CONNECTIONS, "type=conn_new %s transport=tcp cfd=%d\n",
+	     peer(c, from, sizeof(from)), conn_id(c));
 }
 
 void watch_closed(const struct conn *c, const char *reason)
@@ -197,15 +199,20 @@ void watch_tls_error(int id, const char *why)
 
 void watch_slab_move(int from, int to, bool begun)
 {
-	tell(WATCH_SYSTEM, "type=slab_move src=%d dst=%d state=%s\n", from, to, begun ? "ok" : "fail");
+	tell(WATCH_SYSTEM, "type=slab_move src=%d dst=%d state=%s\n", from, to,
+	     begun ? "ok" : "fail");
 }
 
 void watch_crawled(const struct watch_crawl *w)
 {
-	static const char *const names[] = { [LRU_HOT] = "hot", [LRU_WARM] = "warm", [LRU_COLD] = "cold", [LRU_TEMP] = "temp" };
+	static const char *const names[] = {
+		[LRU_HOT] = "hot", [LRU_WARM] = "warm", [LRU_COLD] = "cold", [LRU_TEMP] = "temp"
+	};
 
-	tell(WATCH_SYSTEM, "type=lru_crawler crawler=%u lru=%s low_mark=%llu next_reclaims=%llu since_run=0 next_run=%u "
-	     "elapsed=%u examined=%llu reclaimed=%llu\n", w->class, names[w->segment], (unsigned long long)w->enough,
+	tell(WATCH_SYSTEM,
+	     "type=lru_crawler crawler=%u lru=%s low_mark=%llu next_reclaims=%llu since_run=0 next_run=%u "
+	     "elapsed=%u examined=%llu reclaimed=%llu\n",
+	     w->class, names[w->segment], (unsigned long long)w->enough,
 	     (unsigned long long)w->soon, w->next, w->took, (unsigned long long)w->seen,
 	     (unsigned long long)w->reclaimed);
 }
@@ -217,9 +224,10 @@ static unsigned kinds_of(const struct words *w)
 		const char *name;
 		unsigned kind;
 	} names[] = {
-		{ "fetchers", WATCH_FETCHERS }, { "mutations", WATCH_MUTATIONS }, { "evictions", WATCH_EVICTIONS },
-		{ "connevents", WATCH_CONNECTIONS }, { "deletions", WATCH_DELETIONS },
-		{ "rawcmds", WATCH_NOTHING }, { "sysevents", WATCH_SYSTEM }, { "proxyreqs", WATCH_NOTHING },
+		{ "fetchers", WATCH_FETCHERS }, { "mutations", WATCH_MUTATIONS },
+		{ "evictions", WATCH_EVICTIONS }, { "connevents", WATCH_CONNECTIONS },
+		{ "deletions", WATCH_DELETIONS }, { "rawcmds", WATCH_NOTHING },
+		{ "sysevents", WATCH_SYSTEM }, { "proxyreqs", WATCH_NOTHING },
 		{ "proxyevents", WATCH_NOTHING }, { "proxyuser", WATCH_NOTHING },
 	};
 	unsigned kinds = 0, count = sizeof(names) / sizeof(names[0]), n;

@@ -29,7 +29,10 @@ static inline bool watched(enum watch_kind kind)
 
 enum watch_found { WATCH_NOT_FOUND, WATCH_FOUND, WATCH_FLUSHED, WATCH_EXPIRED };
 
-/* Writes a key with everything unusual in it as %XX, and a NUL; 3 bytes for each of it and one more. */
+/*
+ * Writes a key with everything unusual in it as %XX, and a NUL; 3 bytes for each of it and one
+ * more.
+ */
 const char *watch_encode(char *to, const char *key, size_t len);
 
 /* Call these only if watched(). */
@@ -42,14 +45,18 @@ void watch_closed(const struct conn *c, const char *reason);
 
 /* TLS has lost a connection. */
 void watch_tls_error(int id, const char *why);
-/* automove has decided on a page of class `from` (0: the pool) for class `to`; `begun`: and it could be done. */
+/*
+ * automove has decided on a page of class `from` (0: the pool) for class `to`; `begun`: and it
+ * could be done.
+ */
 void watch_slab_move(int from, int to, bool begun);
 
 /* What a crawl through a list has found out. */
 struct watch_crawl {
 	unsigned class;
 	enum lru_segment segment;
-	uint64_t enough, soon;     /* items that would be worth a crawl; that will have expired in the next hour */
+	/* items that would be worth a crawl; that will have expired in the next hour */
+	uint64_t enough, soon;
 	reltime_t next, took;      /* seconds */
 	uint64_t seen, reclaimed;
 };

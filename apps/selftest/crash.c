@@ -10,7 +10,9 @@
 #include <core/string.h>
 #include "crash.h"
 
-BOOT_OPTION(crash, "crash=assert|null|stack|guard|text|alias|data: break a rule instead of running the tests");
+BOOT_OPTION(
+	crash,
+	"crash=assert|null|stack|guard|text|alias|data: break a rule instead of running the tests");
 
 static void crash_assert(void)
 {

@@ -1,6 +1,7 @@
 /*
- * Floating-point registers belong to threads. core itself may not use them, so this test lives with an
- * application: threads that look like one (they have a thread pointer) compute and give way to each other.
+ * Floating-point registers belong to threads. core itself may not use them, so this test lives with
+ * an application: threads that look like one (they have a thread pointer) compute and give way to
+ * each other.
  */
 #include <core/sync.h>
 #include <core/test.h>
@@ -13,7 +14,8 @@ static uint32_t wrong; /* atomic */
 
 static void compute(void *arg)
 {
-	double seed = (double)(uintptr_t)arg, a = seed, b = seed * 0.5, c = 1.0 / seed, d = seed + 0.25;
+	double seed = (double)(uintptr_t)arg, a = seed, b = seed * 0.5, c = 1.0 / seed,
+	       d = seed + 0.25;
 
 	for (int i = 1; i <= STEPS; i++) {
 		a += 1.0;
@@ -29,13 +31,17 @@ static void compute(void *arg)
 
 TEST(floating_point_registers_survive_switches)
 {
-	static const struct thread_attr attr = { .name = "float", .priority = THREAD_PRIORITY_APP, .hart = 0 };
+	static const struct thread_attr attr = {
+		.name = "float", .priority = THREAD_PRIORITY_APP, .hart = 0
+	};
 	static uint64_t thread_pointer[2];
 	struct thread *threads[THREADS];
 
 	wrong = 0;
 	for (uintptr_t i = 0; i < THREADS; i++)
-		CHECK_EQ(thread_create(&attr, compute, (void *)(3 + 10 * i), (uintptr_t)thread_pointer, &threads[i]), 0);
+		CHECK_EQ(thread_create(&attr, compute, (void *)(3 + 10 * i),
+				       (uintptr_t)thread_pointer, &threads[i]),
+			 0);
 	for (size_t i = 0; i < THREADS; i++)
 		thread_start(threads[i]);
 	for (size_t i = 0; i < THREADS; i++)

@@ -1,6 +1,7 @@
 /*
- * selftest: runs every unit test of the image on the machine itself, in the main thread, and powers off
- * with the number of failures as status. `test=NAME` in bootargs runs those whose name or file has it.
+ * selftest: runs every unit test of the image on the machine itself, in the main thread, and powers
+ * off with the number of failures as status. `test=NAME` in bootargs runs those whose name or file
+ * has it.
  */
 #include <core/arch.h>
 #include <core/boot.h>

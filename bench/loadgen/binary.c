@@ -1,6 +1,7 @@
 /*
- * memcached's binary protocol: get; several keys as quiet gets with their keys, ended by a noop; set.
- * The opaque field carries the place in the list of keys, so a reply says which key it answers.
+ * memcached's binary protocol: get; several keys as quiet gets with their keys, ended by a noop;
+ * set. The opaque field carries the place in the list of keys, so a reply says which key it
+ * answers.
  */
 #include <arpa/inet.h>
 #include <string.h>
@@ -26,10 +27,14 @@ struct header {
 };
 _Static_assert(sizeof(struct header) == 24, "as on the wire");
 
-static char *put_header(char *p, uint8_t opcode, size_t key_len, size_t extras_len, size_t value_len, unsigned opaque)
+static char *put_header(char *p, uint8_t opcode, size_t key_len, size_t extras_len,
+			size_t value_len, unsigned opaque)
 {
-	struct header h = { .magic = REQUEST_MAGIC, .opcode = opcode, .key_len = htons((uint16_t)key_len),
-			    .extras_len = (uint8_t)extras_len, .opaque = opaque,
+	struct header h = { .magic = REQUEST_MAGIC,
+			    .opcode = opcode,
+			    .key_len = htons((uint16_t)key_len),
+			    .extras_len = (uint8_t)extras_len,
+			    .opaque = opaque,
 			    .body_len = htonl((uint32_t)(key_len + extras_len + value_len)) };
 	memcpy(p, &h, sizeof(h));
 	return p + sizeof(h);
@@ -37,7 +42,8 @@ static char *put_header(char *p, uint8_t opcode, size_t key_len, size_t extras_l
 
 static void put_get(struct connection *c, const struct request *r)
 {
-	char *begin = out_room(c, (opt.multiget + 1) * (sizeof(struct header) + KEY_BYTES)), *p = begin;
+	char *begin = out_room(c, (opt.multiget + 1) * (sizeof(struct header) + KEY_BYTES)),
+	     *p = begin;
 	for (unsigned i = 0; i < opt.multiget; i++) {
 		p = put_header(p, opt.multiget > 1 ? OP_GETKQ : OP_GET, KEY_BYTES, 0, 0, i);
 		key_write(p, r->key[i]);
@@ -59,13 +65,16 @@ static void put_set(struct connection *c, const struct request *r)
 }
 
 /* A hit: flags, the key if it was asked for, the value. */
-static bool hit_is_right(const struct request *r, const struct header *h, const char *body, size_t body_len)
+static bool hit_is_right(const struct request *r, const struct header *h, const char *body,
+			 size_t body_len)
 {
 	size_t key_len = ntohs(h->key_len), head = FLAGS_BYTES + key_len;
 	unsigned place = h->opaque, key;
-	if (r->is_set || place >= opt.multiget || h->extras_len != FLAGS_BYTES || body_len != head + opt.value_bytes)
+	if (r->is_set || place >= opt.multiget || h->extras_len != FLAGS_BYTES ||
+	    body_len != head + opt.value_bytes)
 		return false;
-	if (key_len && (key_len != KEY_BYTES || !key_read(body + FLAGS_BYTES, &key) || key != r->key[place]))
+	if (key_len &&
+	    (key_len != KEY_BYTES || !key_read(body + FLAGS_BYTES, &key) || key != r->key[place]))
 		return false;
 	return value_matches(r->key[place], body + head);
 }
@@ -87,7 +96,8 @@ static size_t take(struct connection *c, const char *data, size_t available)
 	unsigned status = ntohs(h.status);
 	bool is_get = h.opcode == OP_GET || h.opcode == OP_GETKQ;
 	if (is_get && status == STATUS_OK) {
-		result.mismatches += !hit_is_right(request_at(c, 0), &h, data + sizeof(h), body_len);
+		result.mismatches += !hit_is_right(request_at(c, 0), &h, data + sizeof(h),
+						   body_len);
 		c->values_seen++;
 	} else if (status != STATUS_OK && !(is_get && status == STATUS_MISSING)) {
 		result_error("unexpected reply", data, sizeof(h) + body_len);

@@ -1,9 +1,9 @@
 /*
  * A connection: a ring of requests in flight, what is still to be sent, what has been received.
  *
- * Requests are answered in order, so the reply that comes next belongs to the oldest in flight. They
- * are written into `out` when they are issued and leave together with connection_send(): over TCP in
- * as few segments as fit, over UDP each as a datagram of its own.
+ * Requests are answered in order, so the reply that comes next belongs to the oldest in flight.
+ * They are written into `out` when they are issued and leave together with connection_send(): over
+ * TCP in as few segments as fit, over UDP each as a datagram of its own.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -26,12 +26,14 @@
 #define GIVE_UP_MS    10000
 #define LOST_MS       1000      /* a datagram without an answer */
 #define SPARE_FILES   64
-#define MANY          1000      /* connections that end by reset, or the next run would lack their ports */
+/* connections that end by reset, or the next run would lack their ports */
+#define MANY          1000
 #define RESETS        64        /* that a queue of frames has room for */
 #define RESETS_NS     2000000
 #define REPLY_EXTRA   96        /* around each value: its line or header, and the end */
 #define STALLER_WINDOW 4096
-#define STALLER_BYTES (1u << 20)       /* of replies asked for, more than a server keeps in flight */
+/* of replies asked for, more than a server keeps in flight */
+#define STALLER_BYTES (1u << 20)
 
 static int epoll_fd;
 static const struct addrinfo *address;
@@ -66,7 +68,8 @@ void connections_begin(void)
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd < 0)
 		die("epoll");
-	request_stride = (sizeof(struct request) + opt.multiget * sizeof(unsigned) + 7) & ~(size_t)7;
+	request_stride = (sizeof(struct request) + opt.multiget * sizeof(unsigned) + 7) &
+			 ~(size_t)7;
 }
 
 struct request *request_at(struct connection *c, unsigned place)
@@ -223,7 +226,10 @@ void connections_watch(struct connection *all)
 	watched = all;
 }
 
-/* Those that have waited for too long, all of what arrived having been read. How many connections that were. */
+/*
+ * Those that have waited for too long, all of what arrived having been read. How many connections
+ * that were.
+ */
 static unsigned give_up_lost(void (*drained)(struct connection *c))
 {
 	uint64_t now = now_ns();
@@ -287,7 +293,9 @@ static void greet(struct connection *c)
 	if (c->transport->send(c, p->greeting, p->greeting_len) != (ssize_t)p->greeting_len)
 		die("greeting");
 	while (p->greeting_reply_len ? got < p->greeting_reply_len : !memchr(reply, '\n', got)) {
-		ssize_t n = got < sizeof(reply) ? c->transport->receive(c, reply + got, sizeof(reply) - got) : 0;
+		ssize_t n = got < sizeof(reply)
+				    ? c->transport->receive(c, reply + got, sizeof(reply) - got)
+				    : 0;
 		if (n <= 0)
 			die("no reply to the greeting");
 		got += (size_t)n;
@@ -307,7 +315,8 @@ void connection_open(struct connection *c, const struct transport *t, unsigned d
 	c->transport = t;
 	c->protocol = opt.binary ? &protocol_binary : &protocol_text;
 	c->depth = depth;
-	c->fd = socket(address->ai_family, (datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+	c->fd = socket(address->ai_family, (datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC,
+		       0);
 	if (c->fd < 0)
 		die("socket");
 	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -358,7 +367,8 @@ void staller_begin(void)
 {
 	int window = STALLER_WINDOW;
 	staller_fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (staller_fd < 0 || setsockopt(staller_fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof(window)) ||
+	if (staller_fd < 0 ||
+	    setsockopt(staller_fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof(window)) ||
 	    connect(staller_fd, address->ai_addr, address->ai_addrlen))
 		die("connection that does not read");
 }

@@ -1,12 +1,14 @@
 /*
- * The guest that the server runs in, seen from outside: its instructions, and its emulator's threads.
+ * The guest that the server runs in, seen from outside: its instructions, and its emulator's
+ * threads.
  *
  * With the emulator's process known, lockstep is exact however busy this machine is:
  *   settle   nothing is sent, and no reply read, before every thread of the emulator sleeps and no
- *            instruction was counted in between, so that each round finds an idle guest, and this side
- *            acknowledges the same segments each time;
+ *            instruction was counted in between, so that each round finds an idle guest, and this
+ *            side acknowledges the same segments each time;
  *   hold     the emulator is stopped (SIGSTOP) while a round of requests is sent, and finds all of
- *            them waiting when it goes on, as under load, instead of a number that depends on who ran.
+ *            them waiting when it goes on, as under load, instead of a number that depends on who
+ *            ran.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -23,7 +25,8 @@
 #include "loadgen.h"
 
 #define THREADS_MAX 64
-#define SETTLE_NS   (2 * 1000000000ull)         /* a guest that works on its own is not waited for */
+/* a guest that works on its own is not waited for */
+#define SETTLE_NS   (2 * 1000000000ull)
 #define LOOK_NS     20000
 
 struct thread {
@@ -40,7 +43,9 @@ static double idle_span, own_before, own_after;
 
 static void pause_ns(uint64_t ns)
 {
-	struct timespec t = { .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
+	struct timespec t = {
+		.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)
+	};
 	nanosleep(&t, NULL);
 }
 
@@ -68,7 +73,8 @@ static bool read_thread(struct thread *t)
 	text[n] = '\0';
 	name_end = strrchr(text, ')');
 	if (!name_end || sscanf(text, "%*d (%31[^)]", t->name) != 1 ||
-	    sscanf(name_end + 2, "%c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &t->state, &user, &system) != 3)
+	    sscanf(name_end + 2, "%c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &t->state,
+		   &user, &system) != 3)
 		return false;
 	t->seconds = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 	return true;
@@ -147,7 +153,8 @@ static double own_seconds(void)
 {
 	struct rusage u;
 	getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 /* The counts as they are now, for a profile of what ran between two of them. */
@@ -202,14 +209,15 @@ void guest_print(double seconds, double requests)
 		printf(", \"threads\": [");
 		for (unsigned i = 0, n = 0; i < threads; i++)
 			if (after[i].id == before[i].id)
-				printf("%s{\"name\": \"%s\", \"share\": %.3f}", n++ ? ", " : "", after[i].name,
+				printf("%s{\"name\": \"%s\", \"share\": %.3f}", n++ ? ", " : "",
+				       after[i].name,
 				       (after[i].seconds - before[i].seconds) / seconds);
 		printf("]");
 	}
 	if (counts) {
 		double idle = idle_span > 0 ? (double)idle_insns / idle_span : 0;
 		double all = (double)(insns_after - insns_before);
-		printf(", \"instructions\": %.0f, \"idle_per_s\": %.0f, \"per_request\": %.1f", all, idle,
-		       (all - idle * seconds) / requests);
+		printf(", \"instructions\": %.0f, \"idle_per_s\": %.0f, \"per_request\": %.1f", all,
+		       idle, (all - idle * seconds) / requests);
 	}
 }

@@ -38,13 +38,15 @@ void options_read(int argc, char **argv);
 /* ---- protocols: how requests are written and replies read ---- */
 
 struct protocol {
-	const char *greeting, *greeted;         /* a request that changes nothing; how its reply begins */
-	size_t greeting_len, greeted_len, greeting_reply_len;   /* reply length 0: up to a line's end */
+	/* a request that changes nothing; how its reply begins */
+	const char *greeting, *greeted;
+	/* reply length 0: up to a line's end */
+	size_t greeting_len, greeted_len, greeting_reply_len;
 	void (*put_get)(struct connection *c, const struct request *r);
 	void (*put_set)(struct connection *c, const struct request *r);
 	/*
-	 * Takes one piece of the reply to the request at the head, which lies at `data`. Returns its
-	 * length, 0 while it is incomplete. Calls request_done() when the reply is whole.
+	 * Takes one piece of the reply to the request at the head, which lies at `data`. Returns
+	 * its length, 0 while it is incomplete. Calls request_done() when the reply is whole.
 	 */
 	size_t (*take)(struct connection *c, const char *data, size_t available);
 };
@@ -56,7 +58,8 @@ struct transport {
 	void (*open)(struct connection *c);     /* after connect(); the socket is still blocking */
 	ssize_t (*send)(struct connection *c, const char *bytes, size_t len);
 	ssize_t (*receive)(struct connection *c, char *room, size_t len);
-	bool keeps_bytes;                       /* it may hold some that the socket no longer shows */
+	/* it may hold some that the socket no longer shows */
+	bool keeps_bytes;
 };
 extern const struct transport transport_tcp, transport_tls, transport_udp;
 
@@ -79,7 +82,8 @@ struct connection {
 	unsigned depth, head, in_flight;
 	unsigned unsent;                        /* the last ones in flight; over UDP only */
 	unsigned keys_passed, values_seen;      /* of the get at the head */
-	uint16_t frame_id, frames_seen;         /* of the oldest request; of the datagrams that answer it */
+	/* of the oldest request; of the datagrams that answer it */
+	uint16_t frame_id, frames_seen;
 	char *out;
 	size_t out_len, out_sent, out_cap;
 	char *in;
@@ -88,7 +92,8 @@ struct connection {
 
 struct request *request_at(struct connection *c, unsigned place);   /* 0 is the oldest in flight */
 void request_done(struct connection *c);        /* the reply to the oldest is whole */
-void requests_lost(struct connection *c, unsigned count);       /* the oldest ones will not be answered (UDP) */
+/* the oldest ones will not be answered (UDP) */
+void requests_lost(struct connection *c, unsigned count);
 char *out_room(struct connection *c, size_t len);
 
 void connections_begin(void);
@@ -99,8 +104,8 @@ void connection_open(struct connection *c, const struct transport *t, unsigned d
 void connection_close(struct connection *c);
 void connections_close(struct connection *all);
 /*
- * A connection that asks for much and reads nothing, so that the server's TCP keeps its timers running
- * for it: begin opens it, ask makes it ask.
+ * A connection that asks for much and reads nothing, so that the server's TCP keeps its timers
+ * running for it: begin opens it, ask makes it ask.
  */
 void staller_begin(void);
 void staller_ask(void);
@@ -109,7 +114,8 @@ void connection_issue_get(struct connection *c, uint64_t now_ns);
 void connection_send(struct connection *c);     /* what was issued, as far as the socket takes it */
 /*
  * Waits for replies and takes them; calls drained() for each connection that has none left to wait
- * for. Ends the program when nothing comes for ten seconds; over UDP, what has no answer after one is lost.
+ * for. Ends the program when nothing comes for ten seconds; over UDP, what has no answer after one
+ * is lost.
  */
 void connections_pump(void (*drained)(struct connection *c));
 
@@ -131,7 +137,8 @@ struct result {
 extern struct result result;
 void result_clear(void);
 void result_latency(uint64_t ns);
-void result_error(const char *what, const char *bytes, size_t len);     /* counts; tells the first */
+/* counts; tells the first */
+void result_error(const char *what, const char *bytes, size_t len);
 void result_print(double seconds);
 uint64_t now_ns(void);
 void die(const char *what) __attribute__((noreturn));
@@ -140,10 +147,12 @@ void die(const char *what) __attribute__((noreturn));
 
 void guest_begin(void);
 void guest_settle(void);        /* waits until the guest has nothing left to do */
-void guest_hold(void);          /* stops the emulator, so that what is sent meanwhile arrives at once */
+/* stops the emulator, so that what is sent meanwhile arrives at once */
+void guest_hold(void);
 void guest_release(void);
 void guest_mark_start(void);
 void guest_mark_end(void);
-void guest_print(double seconds, double requests);      /* members of the JSON object, each after a comma */
+/* members of the JSON object, each after a comma */
+void guest_print(double seconds, double requests);
 
 #endif

@@ -11,11 +11,11 @@
  * answered. A pipeline is refilled when it has run empty, as a client library that batches does, so
  * `pipeline` requests travel together.
  *
- * In lockstep (-L N), N connections send their requests at once, then all replies are awaited; after
- * -g such rounds the next N connections have their turn. Timing then cannot move what the server does per request,
- * even on a busy machine when the emulator's process is given (-P; see guest.c). With -i FILE
- * (insncount.c's counts), the guest's instructions are read right before the first request and
- * right after the last reply.
+ * In lockstep (-L N), N connections send their requests at once, then all replies are awaited;
+ * after -g such rounds the next N connections have their turn. Timing then cannot move what the
+ * server does per request, even on a busy machine when the emulator's process is given (-P; see
+ * guest.c). With -i FILE (insncount.c's counts), the guest's instructions are read right before the
+ * first request and right after the last reply.
  *
  * The result is one JSON object on standard output. Exit status 0: no mismatch, no error, no miss.
  *
@@ -77,7 +77,8 @@ static void run_lockstep(struct connection *all)
 		}
 		if (opt.lockstep > 1)
 			guest_release();
-		guest_settle();         /* replies are read when all are there: when, decides who acknowledges */
+		/* replies are read when all are there: when, decides who acknowledges */
+		guest_settle();
 		while (waiting)
 			connections_pump(one_less);
 		if (++rounds % opt.stay == 0)
@@ -136,7 +137,10 @@ int main(int argc, char **argv)
 	if (!all)
 		die("memory");
 	for (unsigned i = 0; i < opt.connections; i++)
-		connection_open(&all[i], opt.udp ? &transport_udp : opt.tls ? &transport_tls : &transport_tcp,
+		connection_open(&all[i],
+				opt.udp   ? &transport_udp
+				: opt.tls ? &transport_tls
+					  : &transport_tcp,
 				opt.pipeline);
 	connections_watch(all);
 	if (opt.stall)

@@ -6,8 +6,9 @@
 #include "loadgen.h"
 
 struct options opt = {
-	.host = "127.0.0.1", .port = "11211", .connections = 50, .pipeline = 1, .multiget = 1, .keys = 10000,
-	.value_bytes = 100, .set_percent = 10, .seconds = 10, .idle_seconds = 2, .seed = 1, .stay = 1,
+	.host = "127.0.0.1", .port = "11211", .connections = 50, .pipeline = 1, .multiget = 1,
+	.keys = 10000, .value_bytes = 100, .set_percent = 10, .seconds = 10, .idle_seconds = 2,
+	.seed = 1, .stay = 1,
 };
 
 static const char usage_text[] =
@@ -64,7 +65,8 @@ void options_read(int argc, char **argv)
 		{ "tls", no_argument, NULL, TLS }, { NULL, 0, NULL, 0 },
 	};
 	int o;
-	while ((o = getopt_long(argc, argv, "s:p:c:d:m:w:k:v:t:n:u:S:L:g:P:i:I:o:FT", words, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "s:p:c:d:m:w:k:v:t:n:u:S:L:g:P:i:I:o:FT", words,
+				NULL)) != -1) {
 		switch (o) {
 		case 's': opt.host = optarg; break;
 		case 'p': opt.port = optarg; break;

@@ -1,8 +1,9 @@
 /*
  * What is counted, and the one JSON object that tells it.
  *
- * Latencies go into a histogram, exact below 2^STEPS_LOG2 ns and with 2^STEPS_LOG2 buckets per power
- * of two above: a percentile is wrong by less than 1.6 %. The greatest latency is kept as it is.
+ * Latencies go into a histogram, exact below 2^STEPS_LOG2 ns and with 2^STEPS_LOG2 buckets per
+ * power of two above: a percentile is wrong by less than 1.6 %. The greatest latency is kept as it
+ * is.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -44,7 +45,8 @@ void result_error(const char *what, const char *bytes, size_t len)
 		return;
 	fprintf(stderr, "loadgen: %s: ", what);
 	for (size_t i = 0; i < len && i < 80; i++)
-		fprintf(stderr, bytes[i] < ' ' || bytes[i] > '~' ? "\\x%02x" : "%c", (unsigned char)bytes[i]);
+		fprintf(stderr, bytes[i] < ' ' || bytes[i] > '~' ? "\\x%02x" : "%c",
+			(unsigned char)bytes[i]);
 	fputc('\n', stderr);
 }
 
@@ -87,9 +89,10 @@ void result_print(double seconds)
 	printf("{\"requests\": %lu, \"lost\": %lu, \"seconds\": %.6f, \"ops\": %.1f, \"gets\": %lu, \"sets\": %lu, \"hits\": %lu, "
 	       "\"misses\": %lu, \"mismatches\": %lu, \"errors\": %lu, \"bytes_in\": %lu, \"p50_us\": %.1f, "
 	       "\"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f",
-	       result.done, result.lost, seconds, (double)result.done / seconds, result.gets, result.sets, result.hits,
-	       result.misses, result.mismatches, result.errors, result.bytes_in, percentile_us(0.5),
-	       percentile_us(0.99), percentile_us(0.999), (double)slowest_ns / 1000.0);
+	       result.done, result.lost, seconds, (double)result.done / seconds, result.gets,
+	       result.sets, result.hits, result.misses, result.mismatches, result.errors,
+	       result.bytes_in, percentile_us(0.5), percentile_us(0.99), percentile_us(0.999),
+	       (double)slowest_ns / 1000.0);
 	guest_print(seconds, (double)result.done);
 	puts("}");
 }

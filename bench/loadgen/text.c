@@ -49,7 +49,8 @@ static size_t take_value(struct connection *c, const char *line, size_t line_len
 	static size_t expected_len;
 	unsigned key;
 	if (!expected_len)
-		expected_len = (size_t)sprintf(expected, "VALUE %*s 0 %u\r\n", KEY_BYTES, "", opt.value_bytes);
+		expected_len = (size_t)sprintf(expected, "VALUE %*s 0 %u\r\n", KEY_BYTES, "",
+					       opt.value_bytes);
 	if (line_len != expected_len || memcmp(line, expected, 6) || !key_read(line + 6, &key) ||
 	    memcmp(line + 6 + KEY_BYTES, expected + 6 + KEY_BYTES, line_len - 6 - KEY_BYTES)) {
 		result.mismatches++;

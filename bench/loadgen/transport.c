@@ -1,11 +1,11 @@
 /*
  * How bytes travel: over TCP as they are, inside TLS, or as UDP datagrams.
  *
- * A datagram carries one request. Its header of 16-bit fields names the request by a running number;
- * the reply may be several datagrams, numbered from 0 and all saying how many there are. Replies come
- * in order, so what the next datagram is not an answer to was lost, on the way there or back; it is counted,
- * not repeated, and does not end the run. (memcached sends each value of a get of several keys as such a
- * reply of its own, with the same number.)
+ * A datagram carries one request. Its header of 16-bit fields names the request by a running
+ * number; the reply may be several datagrams, numbered from 0 and all saying how many there are.
+ * Replies come in order, so what the next datagram is not an answer to was lost, on the way there
+ * or back; it is counted, not repeated, and does not end the run. (memcached sends each value of a
+ * get of several keys as such a reply of its own, with the same number.)
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -49,7 +49,8 @@ static void tls_open(struct connection *c)
 	static SSL_CTX *context;
 	if (!context && !(context = SSL_CTX_new(TLS_client_method())))
 		tls_die("TLS");
-	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_mode(context,
+			 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL *s = SSL_new(context);
 	if (!s || !SSL_set_fd(s, c->fd) || SSL_connect(s) != 1)
 		tls_die("TLS handshake");
@@ -122,7 +123,8 @@ static ssize_t udp_receive(struct connection *c, char *room, size_t len)
 	memcpy(frame, datagram, sizeof(frame));
 	if (!is_awaited(c, ntohs(frame[0]), ntohs(frame[1])) || payload > c->in_cap - c->in_len)
 		return udp_nothing();
-	c->frames_seen = (uint16_t)(c->frames_seen + 1u < ntohs(frame[2]) ? c->frames_seen + 1u : 0);
+	c->frames_seen = (uint16_t)(c->frames_seen + 1u < ntohs(frame[2]) ? c->frames_seen + 1u
+									  : 0);
 	memcpy(c->in + c->in_len, datagram + FRAME_BYTES, payload);
 	return (ssize_t)payload;
 }

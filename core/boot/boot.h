@@ -14,9 +14,12 @@ void boot_args_init(void);
  * with its zero, pointers to them to `argv`. Returns how many; what does not fit `max` or `size` is
  * left out and *cut set.
  */
-size_t bootargs_split(const char *text, char *words, size_t size, char **argv, size_t max, bool *cut);
+size_t bootargs_split(const char *text, char *words, size_t size, char **argv, size_t max,
+		      bool *cut);
 
-/* Which of the words are options: sorts argv so that these come first, in order; returns how many. */
+/*
+ * Which of the words are options: sorts argv so that these come first, in order; returns how many.
+ */
 size_t bootargs_sort(char **argv, size_t argc, bool (*is_option)(const char *name, size_t len));
 
 /* core/console: reads loglevel=. */

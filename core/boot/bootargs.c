@@ -12,7 +12,9 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Copies one word from *text to [out, end). Returns behind its zero, or NULL when it does not fit. */
+/*
+ * Copies one word from *text to [out, end). Returns behind its zero, or NULL when it does not fit.
+ */
 static char *copy_word(const char **text, char *out, const char *end)
 {
 	const char *p = *text;
@@ -36,7 +38,8 @@ static char *copy_word(const char **text, char *out, const char *end)
 	return out;
 }
 
-size_t bootargs_split(const char *text, char *words, size_t size, char **argv, size_t max, bool *cut)
+size_t bootargs_split(const char *text, char *words, size_t size, char **argv, size_t max,
+		      bool *cut)
 {
 	const char *end = words + size;
 	size_t argc = 0;

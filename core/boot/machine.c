@@ -15,7 +15,7 @@ extern const struct boot_option_def __start_boot_options[], __stop_boot_options[
 
 static struct fdt fdt;                 /* [I] after boot_args_init() */
 static char words[WORDS_MAX];          /* [I] */
-static char *args[ARGS_MAX + 1];       /* [I] options first, then perhaps "--", then the application's */
+static char *args[ARGS_MAX + 1]; /* [I] options first, then perhaps "--", then the application's */
 static size_t option_count, app_first, arg_count;
 
 const struct fdt *boot_fdt(void)

@@ -8,7 +8,8 @@
 
 struct console_driver {
 	const char *name;
-	void (*put)(const char *bytes, size_t len); /* polled, interrupts off; "\n" becomes "\r\n" */
+	void (*put)(const char *bytes,
+		    size_t len); /* polled, interrupts off; "\n" becomes "\r\n" */
 };
 
 void console_register(const struct console_driver *d);

@@ -1,10 +1,10 @@
 /*
  * The 16550 UART (National Semiconductor PC16550D data sheet), the serial port of most machines.
  *
- * Found as /chosen stdout-path or the first ns16550a, and taken only if its scratch register keeps what
- * is written: a console that swallows everything would be worse than the firmware's, which it replaces.
- * The firmware has set its speed. Output is polled: an empty transmitter takes a whole FIFO of 16
- * bytes at once. Input comes by interrupt.
+ * Found as /chosen stdout-path or the first ns16550a, and taken only if its scratch register keeps
+ * what is written: a console that swallows everything would be worse than the firmware's, which it
+ * replaces. The firmware has set its speed. Output is polled: an empty transmitter takes a whole
+ * FIFO of 16 bytes at once. Input comes by interrupt.
  */
 #include <core/boot.h>
 #include <core/errno.h>
@@ -76,7 +76,10 @@ static void ns16550_interrupt(void *unused)
 
 static const struct console_driver driver = { "ns16550", ns16550_put };
 
-/* The node of stdout-path, whose options behind ':' do not matter, if it is a 16550; else the first one. */
+/*
+ * The node of stdout-path, whose options behind ':' do not matter, if it is a 16550; else the first
+ * one.
+ */
 static fdt_node_t find_node(const struct fdt *f)
 {
 	const char *path = fdt_string(f, fdt_find(f, "/chosen"), "stdout-path");
@@ -127,7 +130,8 @@ static int ns16550_init(void)
 		return -ENOMEM;
 	shift = reg_shift;
 	if (!answers()) {
-		log_warn("uart: nothing answers at 0x%lx; the firmware's console goes on", (unsigned long)addr);
+		log_warn("uart: nothing answers at 0x%lx; the firmware's console goes on",
+			 (unsigned long)addr);
 		registers = NULL;
 		return 0;
 	}

@@ -73,7 +73,9 @@ static void print_backtrace(const struct trap_frame *frame)
 
 	print("backtrace (link addresses; the image is moved by 0x%lx):\n", moved);
 	for (size_t i = 0; i < n; i++) {
-		/* A return address may lie behind its function's end; the call it follows does not. */
+		/*
+		 * A return address may lie behind its function's end; the call it follows does not.
+		 */
 		vaddr_t pc = i == 0 && frame ? pcs[i] : pcs[i] - 1;
 		size_t offset;
 		const char *name = symbol_find(pc, &offset);

@@ -1,9 +1,9 @@
 /*
- * The unit-test program: boots core on the host as core/boot does on the machine, and runs the tests in
- * a thread of it. Usage: unit [part of a test's name or file].
+ * The unit-test program: boots core on the host as core/boot does on the machine, and runs the
+ * tests in a thread of it. Usage: unit [part of a test's name or file].
  *
- * Every test runs on one hart; those of core, or those that were asked for, run again on two and on four, each time in a fresh
- * process. UNIT_HARTS=n: on so many alone. UNIT_SECONDS=n: patience.
+ * Every test runs on one hart; those of core, or those that were asked for, run again on two and on
+ * four, each time in a fresh process. UNIT_HARTS=n: on so many alone. UNIT_SECONDS=n: patience.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -94,7 +94,9 @@ static void run_tests(void *unused)
 
 static void boot(hart_t harts)
 {
-	static const struct thread_attr attr = { .name = "main", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "main", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	const char *seconds = getenv("UNIT_SECONDS");
 	struct thread *t;
 
@@ -140,7 +142,8 @@ int main(int argc, char **argv)
 	filter = argc > 1 ? argv[1] : NULL;
 	messages_init();
 	if (harts)
-		return run_in_child((hart_t)MAX(1ul, MIN(strtoul(harts, NULL, 10), (unsigned long)CONFIG_HARTS_MAX))) > 0;
+		return run_in_child((hart_t)MAX(1ul, MIN(strtoul(harts, NULL, 10),
+							 (unsigned long)CONFIG_HARTS_MAX))) > 0;
 	failed = run_in_child(1);
 	if (!filter)
 		filter = "core/";

@@ -1,6 +1,6 @@
 /*
- * Memory of the machine contract on the host: RAM is a shared memory file, mapped once as the direct map
- * and again wherever arch_map() puts a piece of it.
+ * Memory of the machine contract on the host: RAM is a shared memory file, mapped once as the
+ * direct map and again wherever arch_map() puts a piece of it.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -44,13 +44,13 @@ void host_memory_init(void)
 }
 
 /*
- * For a child process that a test has forked: RAM as it is now, of its own from here on. Pages that are
- * mapped elsewhere stay shared, so it is for tests that map none.
+ * For a child process that a test has forked: RAM as it is now, of its own from here on. Pages that
+ * are mapped elsewhere stay shared, so it is for tests that map none.
  */
 void host_memory_detach(void)
 {
-	if (mmap(host_ram, HOST_RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, ram_fd, 0) ==
-	    MAP_FAILED)
+	if (mmap(host_ram, HOST_RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, ram_fd,
+		 0) == MAP_FAILED)
 		abort();
 }
 

@@ -1,6 +1,6 @@
 /*
- * Messages: a ring of bytes. Threads claim their part by adding to `end`, so none waits for another; who is
- * overtaken by a whole round of the ring spoils a line, which is only a message.
+ * Messages: a ring of bytes. Threads claim their part by adding to `end`, so none waits for
+ * another; who is overtaken by a whole round of the ring spoils a line, which is only a message.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +45,8 @@ void messages_show(void)
 {
 	size_t end = __atomic_load_n(&ring->end, __ATOMIC_RELAXED);
 
-	for (size_t at = end - ring->begin > RING_BYTES ? end - RING_BYTES : ring->begin; at < end; at++)
+	for (size_t at = end - ring->begin > RING_BYTES ? end - RING_BYTES : ring->begin; at < end;
+	     at++)
 		fputc(ring->bytes[at % RING_BYTES], stderr);
 	ring->begin = end;
 	fflush(stderr);

@@ -1,6 +1,6 @@
 /*
- * Memory that runs out where a test wants it: allocations are counted, and some in a row fail. The linker sends
- * calls from one file to another here (--wrap, tools/build/unit.mk).
+ * Memory that runs out where a test wants it: allocations are counted, and some in a row fail. The
+ * linker sends calls from one file to another here (--wrap, tools/build/unit.mk).
  */
 #include <arch/shortage.h>
 #include <core/kmem.h>

@@ -1,11 +1,13 @@
 /*
  * Threads, harts and interrupts of the machine contract, played by POSIX threads.
  *
- * A Kiln thread is a POSIX thread that waits on its semaphore until a hart is handed to it; a switch hands
- * the hart on. So the sanitizers see ordinary threads, and several harts run truly in parallel.
+ * A Kiln thread is a POSIX thread that waits on its semaphore until a hart is handed to it; a
+ * switch hands the hart on. So the sanitizers see ordinary threads, and several harts run truly in
+ * parallel.
  *
- * Time is virtual: it moves a little with each reading, and when every hart sleeps it jumps to the earliest
- * timer. Sleeping costs nothing, and if there is no timer either, the run has lost a wake-up and aborts.
+ * Time is virtual: it moves a little with each reading, and when every hart sleeps it jumps to the
+ * earliest timer. Sleeping costs nothing, and if there is no timer either, the run has lost a
+ * wake-up and aborts.
  */
 #include <pthread.h>
 #include <semaphore.h>
@@ -78,7 +80,8 @@ static void *start(void *arg)
 	return NULL;
 }
 
-int arch_thread_init(struct thread *t, void *stack_top, void (*entry)(void *), void *arg, uintptr_t tls)
+int arch_thread_init(struct thread *t, void *stack_top, void (*entry)(void *), void *arg,
+		     uintptr_t tls)
 {
 	struct host_context *c = calloc(1, sizeof(*c));
 	pthread_attr_t attr;
@@ -140,8 +143,9 @@ int arch_hart_start(hart_t hart, struct thread *first)
 }
 
 /*
- * Waiting takes time: code that spins until a deadline should not have to yield ten million times on a busy host.
- * With one hart there is nobody to yield to but other programs, which may take minutes of such a second.
+ * Waiting takes time: code that spins until a deadline should not have to yield ten million times
+ * on a busy host. With one hart there is nobody to yield to but other programs, which may take
+ * minutes of such a second.
  */
 void arch_relax(void)
 {
@@ -175,7 +179,8 @@ void arch_ipi(hart_t hart)
 
 static bool timer_is_due(const struct host_hart *h)
 {
-	return __atomic_load_n(&h->timer, __ATOMIC_SEQ_CST) <= __atomic_load_n(&now, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&h->timer, __ATOMIC_SEQ_CST) <=
+	       __atomic_load_n(&now, __ATOMIC_SEQ_CST);
 }
 
 static bool is_pending(const struct host_hart *h)
@@ -191,7 +196,10 @@ static void print_thread(const struct thread_info *t, void *unused)
 	fprintf(stderr, "  %s: %s on hart %u\n", t->name, states[t->state], t->hart);
 }
 
-/* A thread that is ready was forgotten by the scheduler, one that sleeps by whoever should have woken it. */
+/*
+ * A thread that is ready was forgotten by the scheduler, one that sleeps by whoever should have
+ * woken it.
+ */
 static NORETURN void say_lost_wakeup(void)
 {
 	fprintf(stderr, "every hart sleeps and no timer is armed: a wake-up was lost\n");

@@ -11,7 +11,8 @@ struct irq_chip {
 	unsigned sources;              /* highest number */
 	void (*mask)(unsigned irq);    /* any context */
 	void (*unmask)(unsigned irq);
-	unsigned (*claim)(void);       /* interrupt context: a source that waits for this hart, 0 none */
+	/* interrupt context: a source that waits for this hart, 0 none */
+	unsigned (*claim)(void);
 	void (*complete)(unsigned irq);
 };
 

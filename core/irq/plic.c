@@ -125,7 +125,8 @@ static int plic_init(void)
 	if (n < 0)
 		n = fdt_next_compatible(f, -1, "sifive,plic-1.0.0");
 	if (n < 0) {
-		log_warn("irq: this machine has no PLIC; devices that need interrupts will not work");
+		log_warn(
+			"irq: this machine has no PLIC; devices that need interrupts will not work");
 		return 0;
 	}
 	found = find_context(f, n);

@@ -1,9 +1,10 @@
 /*
- * Checksums by tables. CRC-32C takes eight bytes a step: table k gives the effect that a byte has once k more
- * bytes have followed it, so the eight look-ups of a step do not wait for one another.
+ * Checksums by tables. CRC-32C takes eight bytes a step: table k gives the effect that a byte has
+ * once k more bytes have followed it, so the eight look-ups of a step do not wait for one another.
  *
- * The tables are made by the first call, from the polynomials alone: 8 KiB of memory, none of the image. Two
- * first calls at once write the same values. The same goes for the powers that crc32c_shift() keeps.
+ * The tables are made by the first call, from the polynomials alone: 8 KiB of memory, none of the
+ * image. Two first calls at once write the same values. The same goes for the powers that
+ * crc32c_shift() keeps.
  */
 #include <core/crc.h>
 #include <core/atomic.h>

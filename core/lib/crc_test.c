@@ -33,7 +33,8 @@ TEST(crc32c_chains_at_any_place)
 	for (unsigned from = 0; from < 9; from++) {
 		whole = crc32c(7, bytes + from, 70);
 		for (unsigned cut = 0; cut <= 70; cut++)
-			CHECK_EQ(crc32c(crc32c(7, bytes + from, cut), bytes + from + cut, 70 - cut), whole);
+			CHECK_EQ(crc32c(crc32c(7, bytes + from, cut), bytes + from + cut, 70 - cut),
+				 whole);
 	}
 }
 
@@ -49,7 +50,8 @@ TEST(crc32c_of_a_change_is_a_change_of_the_sum)
 
 	test_seed(3);
 	for (int round = 0; round < 50; round++) {
-		size_t len = 8 + test_random_below(sizeof(text) - 8), at = test_random_below(len - 8), tail = len - at - 8;
+		size_t len = 8 + test_random_below(sizeof(text) - 8),
+		       at = test_random_below(len - 8), tail = len - at - 8;
 		uint32_t before, sum;
 
 		for (size_t n = 0; n < len; n++)

@@ -1,12 +1,14 @@
 /*
  * The device tree reader behind fdt.h.
  *
- * The structure block is a sequence of big-endian 32-bit tokens: BEGIN_NODE with a name, PROP with a
- * length, a name offset and bytes, END_NODE, NOP, END (specification 0.4, section 5.4). A node is named
- * by the offset of its BEGIN_NODE. Everything walks with next_token(), the only place that believes a
- * length, and only after checking it; so a walk moves forward at each step and stays inside.
+ * The structure block is a sequence of big-endian 32-bit tokens: BEGIN_NODE with a name, PROP with
+ * a length, a name offset and bytes, END_NODE, NOP, END (specification 0.4, section 5.4). A node is
+ * named by the offset of its BEGIN_NODE. Everything walks with next_token(), the only place that
+ * believes a length, and only after checking it; so a walk moves forward at each step and stays
+ * inside.
  *
- * fdt_open() checks the header; a damaged structure block shows later, as a node or property that is absent.
+ * fdt_open() checks the header; a damaged structure block shows later, as a node or property that
+ * is absent.
  */
 #include <core/errno.h>
 #include <core/fdt.h>
@@ -17,7 +19,13 @@
 #define DEPTH_MAX       16 /* of nodes whose reg can be read; real trees stay below 8 */
 #define FDT_VERSION     17u /* the layout we read; blobs say which older readers they suit */
 
-enum token { TOKEN_BEGIN_NODE = 1, TOKEN_END_NODE = 2, TOKEN_PROP = 3, TOKEN_NOP = 4, TOKEN_END = 9 };
+enum token {
+	TOKEN_BEGIN_NODE = 1,
+	TOKEN_END_NODE = 2,
+	TOKEN_PROP = 3,
+	TOKEN_NOP = 4,
+	TOKEN_END = 9
+};
 
 /* A token and where the next one starts; body is the node's name or the property's bytes. */
 struct item {
@@ -41,7 +49,8 @@ int fdt_open(struct fdt *f, const void *blob, size_t max_size)
 	const uint8_t *h = blob;
 	uint32_t total;
 
-	if (!blob || !IS_ALIGNED((uintptr_t)blob, 4) || max_size < FDT_HEADER_SIZE || be32(h) != FDT_MAGIC)
+	if (!blob || !IS_ALIGNED((uintptr_t)blob, 4) || max_size < FDT_HEADER_SIZE ||
+	    be32(h) != FDT_MAGIC)
 		return -EINVAL;
 	total = be32(h + 4);
 	if (total < FDT_HEADER_SIZE || total > max_size || total > INT32_MAX)
@@ -104,8 +113,8 @@ static inline bool next_prop(const struct fdt *f, uint32_t off, struct item *it)
 }
 
 /*
- * Reads the token at `off`; false at the end of the block and wherever it does not hold together. Offsets stay
- * multiples of 4, and so does the block's size.
+ * Reads the token at `off`; false at the end of the block and wherever it does not hold together.
+ * Offsets stay multiples of 4, and so does the block's size.
  */
 static inline bool next_token(const struct fdt *f, uint32_t off, struct item *it)
 {
@@ -122,7 +131,8 @@ static inline bool next_token(const struct fdt *f, uint32_t off, struct item *it
 
 static bool node_begin(const struct fdt *f, fdt_node_t node, struct item *it)
 {
-	return node >= 0 && next_token(f, (uint32_t)node, it) && it->token == TOKEN(TOKEN_BEGIN_NODE);
+	return node >= 0 && next_token(f, (uint32_t)node, it) &&
+	       it->token == TOKEN(TOKEN_BEGIN_NODE);
 }
 
 fdt_node_t fdt_root(const struct fdt *f)
@@ -246,8 +256,9 @@ static bool list_has_string(const char *list, size_t len, const char *s)
 }
 
 /*
- * The next node after `after` (-1: from the start), in document order, with a property that `matches`. One pass: a
- * property belongs to the node that began last, since properties come before subnodes (5.4.2).
+ * The next node after `after` (-1: from the start), in document order, with a property that
+ * `matches`. One pass: a property belongs to the node that began last, since properties come before
+ * subnodes (5.4.2).
  */
 static inline fdt_node_t next_node_with(const struct fdt *f, fdt_node_t after, const char *name,
 					bool (*matches)(const struct item *prop, const void *key),
@@ -392,7 +403,9 @@ bool fdt_reserved(const struct fdt *f, unsigned index, uint64_t *addr, uint64_t 
 	size_t room = (f->size - f->rsvmap_off) / 16;
 	const uint8_t *p = f->blob + f->rsvmap_off;
 
-	/* The list ends with an entry of zeroes; entries before it decide whether `index` exists. */
+	/*
+	 * The list ends with an entry of zeroes; entries before it decide whether `index` exists.
+	 */
 	for (size_t i = 0; i <= index; i++, p += 16) {
 		if (i >= room && !planted(FDT_RESERVED))
 			return false;

@@ -63,7 +63,9 @@ static void prop_cells(const char *name, const uint32_t *cells, uint32_t count)
 	} while (0)
 #define STRING(name, s) prop(name, s, sizeof(s))
 
-/* Header 40 bytes, reservation map of one entry and the end, structure, strings. Returns the size. */
+/*
+ * Header 40 bytes, reservation map of one entry and the end, structure, strings. Returns the size.
+ */
 static uint32_t build(void)
 {
 	const uint32_t struct_off = 40 + 32;

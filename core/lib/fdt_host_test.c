@@ -1,6 +1,6 @@
 /*
- * The device tree reader on thousands of damaged trees. Under the sanitizers a read outside the blob ends
- * the run.
+ * The device tree reader on thousands of damaged trees. Under the sanitizers a read outside the
+ * blob ends the run.
  */
 #include <stdlib.h>
 #include "fdt_blob.h"
@@ -42,7 +42,8 @@ static bool explore_damaged(void)
 		if (test_random_below(2))
 			blob[off] = (uint8_t)test_random();
 		else
-			put32(ALIGN_DOWN(off, 4u), (uint32_t)(test_random() >> test_random_below(64)));
+			put32(ALIGN_DOWN(off, 4u),
+			      (uint32_t)(test_random() >> test_random_below(64)));
 	}
 	if (test_random_below(8) == 0) { /* nothing ends any more */
 		uint32_t off = 72 + (uint32_t)test_random_below(size - 72);

@@ -12,7 +12,8 @@ TEST(fdt_finds_nodes_by_path)
 	soc = fdt_find(&f, "/soc");
 	CHECK(soc > 0 && str_equal(fdt_name(&f, soc), "soc"));
 	CHECK_EQ(fdt_find(&f, "/"), fdt_root(&f));
-	CHECK(fdt_find(&f, "/memory") == fdt_find(&f, "/memory@80000000") && fdt_find(&f, "/memory") > 0);
+	CHECK(fdt_find(&f, "/memory") == fdt_find(&f, "/memory@80000000") &&
+	      fdt_find(&f, "/memory") > 0);
 	CHECK_EQ(fdt_find(&f, "/soc/none"), -ENOENT);
 	CHECK_EQ(fdt_find(&f, "/so"), -ENOENT);
 	node = fdt_first_child(&f, soc);

@@ -1,6 +1,7 @@
 /*
- * The formatter behind fmt.h: one pass over the format, each directive turned into a sign or prefix,
- * padding zeros and digits (struct field), so that width and precision are handled in one place.
+ * The formatter behind fmt.h: one pass over the format, each directive turned into a sign or
+ * prefix, padding zeros and digits (struct field), so that width and precision are handled in one
+ * place.
  */
 #include <core/fmt.h>
 #include <core/string.h>

@@ -23,7 +23,8 @@ static void random_directive(char *out, char conversion, const char *length)
 		*p++ = pick("-0");
 	if (test_random_below(3) == 0 && conversion == 'd')
 		*p++ = pick("+ ");
-	if (test_random_below(3) == 0 && (conversion == 'x' || conversion == 'X' || conversion == 'o'))
+	if (test_random_below(3) == 0 &&
+	    (conversion == 'x' || conversion == 'X' || conversion == 'o'))
 		*p++ = '#';
 	if (test_random_below(2))
 		p += fmt_print(p, 4, "%u", (unsigned)test_random_below(30) + 1);
@@ -57,7 +58,8 @@ TEST(fmt_prints_what_the_c_library_prints)
 			CHECK_EQ(fmt_print(ours, sizeof(ours), directive, (unsigned)v), n);
 		}
 		if (!str_equal(ours, theirs))
-			test_print("%s of 0x%lx: \"%s\", C library \"%s\"\n", directive, v, ours, theirs);
+			test_print("%s of 0x%lx: \"%s\", C library \"%s\"\n", directive, v, ours,
+				   theirs);
 		CHECK(str_equal(ours, theirs));
 	}
 }
@@ -68,7 +70,8 @@ TEST(fmt_pads_strings_as_the_c_library_does)
 
 	for (int i = 0; i < 20000; i++) {
 		const char *text = texts[test_random_below(4)];
-		int width = (int)test_random_below(60) - 30, precision = (int)test_random_below(30) - 3;
+		int width = (int)test_random_below(60) - 30,
+		    precision = (int)test_random_below(30) - 3;
 		size_t size = test_random_below(40);
 		char ours[64] = "", theirs[64] = "";
 

@@ -1,9 +1,10 @@
 /*
  * The pairing heap behind heap.h (Fredman, Sedgewick, Sleator, Tarjan, 1986).
  *
- * A heap is a tree whose parents come before their children; melding two trees makes the later top a
- * child of the earlier one. Removal melds the orphaned children in two passes: pairs from the front, then
- * the pairs from the back, which gives the amortised bound. Both passes are loops: no deep recursion.
+ * A heap is a tree whose parents come before their children; melding two trees makes the later top
+ * a child of the earlier one. Removal melds the orphaned children in two passes: pairs from the
+ * front, then the pairs from the back, which gives the amortised bound. Both passes are loops: no
+ * deep recursion.
  *
  * `link` is the address of whatever points to the node, so a node leaves its siblings in O(1).
  */
@@ -21,7 +22,9 @@ void heap_node_init(struct heap_node *n)
 	*n = (struct heap_node){ 0 };
 }
 
-/* Both are tops without siblings; returns the one that comes first, the other now its first child. */
+/*
+ * Both are tops without siblings; returns the one that comes first, the other now its first child.
+ */
 static struct heap_node *meld(const struct heap *h, struct heap_node *a, struct heap_node *b)
 {
 	if (!a || !b)

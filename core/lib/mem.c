@@ -1,9 +1,9 @@
 /*
  * memcpy, memmove, memset, memcmp: the bytes of every packet and value pass through here.
  *
- * Words of 8 bytes, eight of them a round. With CONFIG_MISALIGNED_FAST (QEMU, and cores with a fast Zicclsm)
- * words are taken at any alignment and a tail overlaps what was copied before it;
- * without it words are used only where both pointers can be aligned together, bytes elsewhere.
+ * Words of 8 bytes, eight of them a round. With CONFIG_MISALIGNED_FAST (QEMU, and cores with a fast
+ * Zicclsm) words are taken at any alignment and a tail overlaps what was copied before it; without
+ * it words are used only where both pointers can be aligned together, bytes elsewhere.
  *
  * The word type is deliberately an aligned one: at -mstrict-align, the default for riscv64, the
  * compiler would take an unaligned type apart into bytes.
@@ -12,7 +12,10 @@
 
 /* The compiler must not recognise these loops and call the function it is compiling. */
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
-/* Nor load early what several branches have in common: it would need registers that must be saved first. */
+/*
+ * Nor load early what several branches have in common: it would need registers that must be saved
+ * first.
+ */
 #pragma GCC optimize("no-code-hoisting", "no-tree-pre")
 /* Nor compute from the length where a loop has ended when a register says so. */
 #pragma GCC optimize("no-tree-scev-cprop")
@@ -85,8 +88,9 @@ static inline void copy_32(uint8_t *d, const uint8_t *s)
 }
 
 /*
- * n >= WORD, no overlap, any alignment. Packet headers and keys are short: up to a round there is no loop, but
- * two pieces, from the start and from the end, that overlap in the middle. So does the tail after rounds.
+ * n >= WORD, no overlap, any alignment. Packet headers and keys are short: up to a round there is
+ * no loop, but two pieces, from the start and from the end, that overlap in the middle. So does the
+ * tail after rounds.
  */
 static inline void copy_misaligned(uint8_t *d, const uint8_t *s, size_t n)
 {
@@ -167,7 +171,8 @@ static void copy_backward(uint8_t *d, const uint8_t *s, size_t n)
 	d += n;
 	s += n;
 	if (words_usable(d, s)) {
-		while (n && (!IS_ENABLED(CONFIG_MISALIGNED_FAST) && !IS_ALIGNED((uintptr_t)d, WORD))) {
+		while (n &&
+		       (!IS_ENABLED(CONFIG_MISALIGNED_FAST) && !IS_ALIGNED((uintptr_t)d, WORD))) {
 			*--d = *--s;
 			n--;
 		}
@@ -186,7 +191,10 @@ static void copy_backward(uint8_t *d, const uint8_t *s, size_t n)
 		*--d = *--s;
 }
 
-/* From the start, for a destination that begins before a source it runs into: no overlapping tail word. */
+/*
+ * From the start, for a destination that begins before a source it runs into: no overlapping tail
+ * word.
+ */
 static void copy_forward(uint8_t *d, const uint8_t *s, size_t n)
 {
 	if (IS_ENABLED(CONFIG_MISALIGNED_FAST)) {
@@ -254,7 +262,8 @@ int memcmp(const void *a, const void *b, size_t n)
 	const uint8_t *p = a, *q = b;
 
 	if (words_usable(p, q)) {
-		for (; !IS_ENABLED(CONFIG_MISALIGNED_FAST) && n && !IS_ALIGNED((uintptr_t)p, WORD) && *p == *q;
+		for (; !IS_ENABLED(CONFIG_MISALIGNED_FAST) && n &&
+		       !IS_ALIGNED((uintptr_t)p, WORD) && *p == *q;
 		     n--, p++, q++)
 			;
 		if (IS_ENABLED(CONFIG_MISALIGNED_FAST) || IS_ALIGNED((uintptr_t)p, WORD))

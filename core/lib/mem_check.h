@@ -1,6 +1,6 @@
 /*
- * The checks of memcpy and its family, included where the functions under test have their names: once as the
- * image has them, once on the host compiled under other names.
+ * The checks of memcpy and its family, included where the functions under test have their names:
+ * once as the image has them, once on the host compiled under other names.
  */
 #include <core/test.h>
 
@@ -83,7 +83,8 @@ static int sign(int v)
 static void check_memcmp(int (*compare)(const void *, const void *, size_t))
 {
 	for (int i = 0; i < 5000; i++) {
-		size_t n = test_random_below(200), a = test_random_below(64), b = test_random_below(64);
+		size_t n = test_random_below(200), a = test_random_below(64),
+		       b = test_random_below(64);
 		size_t differ = test_random_below(n + 10);
 		int want = 0;
 

@@ -1,5 +1,6 @@
 /*
- * memcpy and its family as the program has them (on the host: the C library's, which checks the checks).
+ * memcpy and its family as the program has them (on the host: the C library's, which checks the
+ * checks).
  */
 #include <core/string.h>
 #include "mem_check.h"

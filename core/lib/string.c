@@ -1,6 +1,6 @@
 /*
- * Strings: the small helpers of string.h. Byte loops, since no string here is long; what is on a hot
- * path works on memory with a length (mem.c).
+ * Strings: the small helpers of string.h. Byte loops, since no string here is long; what is on a
+ * hot path works on memory with a length (mem.c).
  */
 #include <core/string.h>
 

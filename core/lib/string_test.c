@@ -51,7 +51,8 @@ TEST(str_compares_and_finds)
 {
 	CHECK(str_compare("a", "b") < 0 && str_compare("ab", "a") > 0 && str_compare("", "") == 0);
 	CHECK(str_compare("\xff", "a") > 0);
-	CHECK(str_starts_with("loglevel=debug", "loglevel=") && !str_starts_with("log", "loglevel"));
+	CHECK(str_starts_with("loglevel=debug", "loglevel=") &&
+	      !str_starts_with("log", "loglevel"));
 	CHECK_EQ(*str_find("a=b", '='), '=');
 	CHECK(!str_find("abc", 'x'));
 	CHECK_EQ(str_length_max("abcdef", 3), 3);

@@ -1,9 +1,9 @@
 /*
  * The AVL tree behind tree.h.
  *
- * A node knows its parent, so that removal and stepping need no stack; its height is 1 for a leaf, so
- * that 0 can mean "in no tree". After a change, rebalance() walks up from the lowest touched node
- * and stops where a subtree's height comes out as it was.
+ * A node knows its parent, so that removal and stepping need no stack; its height is 1 for a leaf,
+ * so that 0 can mean "in no tree". After a change, rebalance() walks up from the lowest touched
+ * node and stops where a subtree's height comes out as it was.
  */
 #include <core/assert.h>
 #include <core/tree.h>
@@ -49,7 +49,9 @@ static struct tree_node *rotate(struct tree *t, struct tree_node *n, int up)
 	return top;
 }
 
-/* Repairs one node whose subtrees are sound and differ by at most two; returns the subtree's top. */
+/*
+ * Repairs one node whose subtrees are sound and differ by at most two; returns the subtree's top.
+ */
 static struct tree_node *repair(struct tree *t, struct tree_node *n)
 {
 	int lean = height(n->child[RIGHT]) - height(n->child[LEFT]);

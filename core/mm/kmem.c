@@ -1,20 +1,21 @@
 /*
  * The kernel heap: slab caches (Bonwick 1994) with magazines per hart (Bonwick and Adams 2001).
  *
- * A cache hands out objects of one size from slabs, blocks of 2^order frames cut into equal pieces. Before the
- * slabs stands one magazine per hart, a small stack of free objects that only its hart touches, with
- * interrupts off: most calls end there. An empty magazine is filled half from the slabs, a full one
- * is emptied half into them, both under the cache's lock.
+ * A cache hands out objects of one size from slabs, blocks of 2^order frames cut into equal pieces.
+ * Before the slabs stands one magazine per hart, a small stack of free objects that only its hart
+ * touches, with interrupts off: most calls end there. An empty magazine is filled half from the
+ * slabs, a full one is emptied half into them, both under the cache's lock.
  *
- * Free objects of a slab are linked through their first word. Small objects keep their struct slab at the
- * start of the block; from OFF_SLAB_BYTES on, where that would waste a place, it comes from a cache of its
- * own. Every frame of a slab points to it (struct page), so kfree() needs only the address.
+ * Free objects of a slab are linked through their first word. Small objects keep their struct slab
+ * at the start of the block; from OFF_SLAB_BYTES on, where that would waste a place, it comes from
+ * a cache of its own. Every frame of a slab points to it (struct page), so kfree() needs only the
+ * address.
  *
- * kmalloc() picks a cache from a ladder of sizes; beyond the ladder it takes whole frames and notes their
- * number in the first frame's entry.
+ * kmalloc() picks a cache from a ladder of sizes; beyond the ladder it takes whole frames and notes
+ * their number in the first frame's entry.
  *
- * Locks: cache->lock (interrupts off), then page_lock; the list of caches has a lock of its own. A cache's
- * lock is not held while a slab's frames or structure are taken or given back.
+ * Locks: cache->lock (interrupts off), then page_lock; the list of caches has a lock of its own. A
+ * cache's lock is not held while a slab's frames or structure are taken or given back.
  */
 #include <core/arch.h>
 #include <core/assert.h>
@@ -49,7 +50,8 @@ struct kmem_cache {
 	struct magazine magazine[HARTS_MAX]; /* own hart, interrupts off */
 	struct spinlock lock;
 	struct list partial, full; /* [lock] */
-	struct slab *spare;       /* [lock] one empty slab kept, so that a boundary case does not thrash */
+	/* [lock] one empty slab kept, so that a boundary case does not thrash */
+	struct slab *spare;
 	size_t slabs;             /* [lock] */
 	size_t taken;             /* [lock] objects out of the slabs: in use or in magazines */
 	const char *name;         /* [I] */
@@ -69,7 +71,7 @@ static const uint16_t ladder_size[] = { 16,  32,  48,	64,   96,   128,  192,	256
 					512, 768, 1024, 1536, 2048, 3072, 4096, 8192 };
 static const char *const ladder_name[] = {
 	"kmalloc-16",  "kmalloc-32",  "kmalloc-48",   "kmalloc-64",   "kmalloc-96",   "kmalloc-128",
-	"kmalloc-192", "kmalloc-256", "kmalloc-384",  "kmalloc-512",  "kmalloc-768",  "kmalloc-1024",
+	"kmalloc-192", "kmalloc-256", "kmalloc-384", "kmalloc-512", "kmalloc-768", "kmalloc-1024",
 	"kmalloc-1536", "kmalloc-2048", "kmalloc-3072", "kmalloc-4096", "kmalloc-8192",
 };
 static struct kmem_cache ladder[ARRAY_SIZE(ladder_size)];
@@ -169,7 +171,9 @@ static void *slab_take(struct kmem_cache *c, struct slab *s)
 	return object;
 }
 
-/* Returns a slab that became empty and is one too many, for the caller to delete without the lock. */
+/*
+ * Returns a slab that became empty and is one too many, for the caller to delete without the lock.
+ */
 static struct slab *slab_put(struct kmem_cache *c, void *object)
 {
 	struct slab *s = slab_of(object);
@@ -201,7 +205,10 @@ static struct magazine *magazine_here(struct kmem_cache *c)
 	return &c->magazine[HARTS_MAX > 1 ? hart_id() : 0];
 }
 
-/* Moves up to half a magazine of objects in. False: no memory. Some may have come back while a slab was looked for. */
+/*
+ * Moves up to half a magazine of objects in. False: no memory. Some may have come back while a slab
+ * was looked for.
+ */
 static bool magazine_fill(struct kmem_cache *c, struct magazine *m)
 {
 	uint32_t wanted = (c->magazine_size + 1u) / 2;
@@ -242,7 +249,10 @@ static void magazine_empty(struct kmem_cache *c, struct magazine *m, uint32_t ke
 
 /* --- caches --- */
 
-/* The ways through the slabs are apart, so that the common ones need no frame. Interrupts off; they restore. */
+/*
+ * The ways through the slabs are apart, so that the common ones need no frame. Interrupts off; they
+ * restore.
+ */
 static __attribute__((noinline)) void *alloc_filling(struct kmem_cache *c, irqflags_t flags)
 {
 	struct magazine *m = magazine_here(c);
@@ -252,7 +262,8 @@ static __attribute__((noinline)) void *alloc_filling(struct kmem_cache *c, irqfl
 	return object;
 }
 
-static __attribute__((noinline)) void free_emptying(struct kmem_cache *c, void *object, irqflags_t flags)
+static __attribute__((noinline)) void free_emptying(struct kmem_cache *c, void *object,
+						    irqflags_t flags)
 {
 	struct magazine *m = magazine_here(c);
 
@@ -435,7 +446,8 @@ static void *alloc_frames(size_t bytes)
 
 void *kmalloc(size_t bytes)
 {
-	return likely(bytes <= LADDER_MAX) ? kmem_cache_alloc(ladder_for(bytes)) : alloc_frames(bytes);
+	return likely(bytes <= LADDER_MAX) ? kmem_cache_alloc(ladder_for(bytes))
+					   : alloc_frames(bytes);
 }
 
 void *kzalloc(size_t bytes)

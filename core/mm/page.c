@@ -1,18 +1,19 @@
 /*
  * Physical frames: a binary buddy allocator (Knowlton 1965) over one or more regions of RAM.
  *
- * A region is a run of RAM with its own array of struct page. Frames enter the buddy system late: boot
- * only notes the region's bounds, and grow() hands over the next aligned chunk when the free
+ * A region is a run of RAM with its own array of struct page. Frames enter the buddy system late:
+ * boot only notes the region's bounds, and grow() hands over the next aligned chunk when the free
  * lists cannot serve. So boot writes a few kilobytes of metadata however much RAM there is, and RAM
  * nobody asked for is never touched.
  *
- * A free block's neighbours ("buddy") differs from it in one bit of the frame number. Frame numbers are
- * taken from the region's start; `bias` makes up for a start that is not itself aligned to the largest block,
- * so that blocks are aligned physically and may be mapped with large pages.
+ * A free block's neighbours ("buddy") differs from it in one bit of the frame number. Frame numbers
+ * are taken from the region's start; `bias` makes up for a start that is not itself aligned to the
+ * largest block, so that blocks are aligned physically and may be mapped with large pages.
  *
- * Ranges reserved before page_add_ram() (firmware, image, device tree) stay out of the lists. They come from
- * the machine's description, so they may overlap, be empty, or be many: the table merges what touches
- * and, when full, the two closest ranges, which loses memory but never hands out a reserved frame.
+ * Ranges reserved before page_add_ram() (firmware, image, device tree) stay out of the lists. They
+ * come from the machine's description, so they may overlap, be empty, or be many: the table merges
+ * what touches and, when full, the two closest ranges, which loses memory but never hands out a
+ * reserved frame.
  *
  * Lock: page_lock, a leaf, taken with interrupts off. See docs/locks.md.
  */
@@ -104,7 +105,8 @@ static void list_block(struct region *r, uint32_t frame, unsigned order)
 	uint32_t next = r->free[order];
 
 	r->pages[frame] = (struct page){
-		.next = next, .prev = NO_FRAME, .order = (uint8_t)order, .owner = PAGE_FREE, .head = true
+		.next = next, .prev = NO_FRAME, .order = (uint8_t)order, .owner = PAGE_FREE,
+		.head = true
 	};
 	if (next != NO_FRAME)
 		r->pages[next].prev = frame;
@@ -173,8 +175,8 @@ static bool table_after(const struct region *r, uint32_t frame, uint32_t *start,
 }
 
 /*
- * As above, the region's metadata included. It is not in the table: a table that is full joins ranges, and RAM that
- * has been counted must not vanish.
+ * As above, the region's metadata included. It is not in the table: a table that is full joins
+ * ranges, and RAM that has been counted must not vanish.
  */
 static bool reserved_after(const struct region *r, uint32_t frame, uint32_t *start, uint32_t *end)
 {
@@ -228,7 +230,9 @@ static bool region_can_serve(struct region *r, unsigned order)
 	return true;
 }
 
-/* Takes a block of exactly `order`, splitting a larger one; its upper halves go back to the lists. */
+/*
+ * Takes a block of exactly `order`, splitting a larger one; its upper halves go back to the lists.
+ */
 static uint32_t take_block(struct region *r, unsigned order)
 {
 	unsigned from = order + bit_lowest(r->nonempty >> order);
@@ -285,7 +289,8 @@ static __attribute__((noinline)) void *alloc_given_back(unsigned order, enum pag
 
 	if (!low_frames || order > ASK_ORDER)
 		return NULL;
-	for (unsigned i = 0; !block && i < ASK_MAX && keeper->give_back((size_t)GIVE_BACK << order); i++)
+	for (unsigned i = 0; !block && i < ASK_MAX && keeper->give_back((size_t)GIVE_BACK << order);
+	     i++)
 		block = alloc_free(order, owner);
 	return block;
 }
@@ -349,8 +354,9 @@ void page_free(void *block, unsigned order)
 }
 
 /*
- * Cuts an allocated block down to its first `frames`: the binary digits of `frames`, from the highest,
- * are the blocks that stay, each with a head of its own, and what lies behind them is freed.
+ * Cuts an allocated block down to its first `frames`: the binary digits of `frames`, from the
+ * highest, are the blocks that stay, each with a head of its own, and what lies behind them is
+ * freed.
  */
 static void trim_block(struct region *r, uint32_t frame, unsigned order, size_t frames)
 {
@@ -426,9 +432,9 @@ static unsigned largest_free_order(void)
 }
 
 const char *const page_owner_names[PAGE_OWNERS] = {
-	[PAGE_FREE] = "free", [PAGE_RESERVED] = "reserved", [PAGE_SLAB] = "slab", [PAGE_STACK] = "stack",
-	[PAGE_TABLE] = "table", [PAGE_ANON] = "anon", [PAGE_NET] = "net", [PAGE_CACHE] = "cache",
-	[PAGE_KERNEL] = "kernel",
+	[PAGE_FREE] = "free", [PAGE_RESERVED] = "reserved", [PAGE_SLAB] = "slab",
+	[PAGE_STACK] = "stack", [PAGE_TABLE] = "table", [PAGE_ANON] = "anon", [PAGE_NET] = "net",
+	[PAGE_CACHE] = "cache", [PAGE_KERNEL] = "kernel",
 };
 
 void page_stats(struct page_stats *out)
@@ -474,7 +480,8 @@ void page_reserve(paddr_t start, paddr_t end)
 	unsigned i = 0;
 
 	start = ALIGN_DOWN(start, PAGE_SIZE);
-	end = end > UINT64_MAX - PAGE_SIZE ? ALIGN_DOWN(UINT64_MAX, PAGE_SIZE) : ALIGN_UP(end, PAGE_SIZE);
+	end = end > UINT64_MAX - PAGE_SIZE ? ALIGN_DOWN(UINT64_MAX, PAGE_SIZE)
+					   : ALIGN_UP(end, PAGE_SIZE);
 	if (start >= end)
 		return;
 	if (reserved_count == RESERVED_MAX) {
@@ -503,7 +510,10 @@ static size_t count_reserved(const struct region *r)
 	return count;
 }
 
-/* The highest run of `frames` free of reserved ranges: metadata goes to the end, away from large blocks. */
+/*
+ * The highest run of `frames` free of reserved ranges: metadata goes to the end, away from large
+ * blocks.
+ */
 static bool find_room(const struct region *r, size_t frames, uint32_t *at)
 {
 	uint32_t frame = 0, start = r->frames, end = r->frames;

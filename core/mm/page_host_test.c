@@ -1,7 +1,7 @@
 /*
- * The boot side of the frame allocator on hostile descriptions of RAM: a second copy of page.c, under other
- * names and from a fresh start each time, gets random ranges within a real block; a byte per frame says what it
- * may hand out.
+ * The boot side of the frame allocator on hostile descriptions of RAM: a second copy of page.c,
+ * under other names and from a fresh start each time, gets random ranges within a real block; a
+ * byte per frame says what it may hand out.
  */
 #include <core/page.h>
 static void *real_block(unsigned order)
@@ -125,7 +125,8 @@ TEST(page_boot_never_hands_out_what_is_reserved)
 		unsigned middle = 1 + (unsigned)test_random_below(FRAMES - 2);
 		struct range r[60];
 		size_t ranges = test_random_below(ARRAY_SIZE(r)), count = 0;
-		paddr_t longest = round % 2 ? MIB(1) / 2 : 64; /* few and large, or more than the table holds */
+		/* few and large, or more than the table holds */
+		paddr_t longest = round % 2 ? MIB(1) / 2 : 64;
 		struct page_stats s;
 
 		start_afresh();
@@ -162,7 +163,10 @@ TEST(page_boot_writes_little)
 	real_free(block, ORDER);
 }
 
-/* A keeper that has two blocks of a frame each, neighbours, and gives back one at a time. No block of both is there before. */
+/*
+ * A keeper that has two blocks of a frame each, neighbours, and gives back one at a time. No block
+ * of both is there before.
+ */
 static void *kept[2];
 static unsigned asked;
 
@@ -181,13 +185,16 @@ static size_t give_back_one(size_t pages)
 
 TEST(page_alloc_asks_the_keeper_before_it_fails)
 {
-	static const struct page_keeper keeper = { .low_pages = 1, .low = is_low, .give_back = give_back_one };
+	static const struct page_keeper keeper = {
+		.low_pages = 1, .low = is_low, .give_back = give_back_one
+	};
 	static const struct page_keeper nobody;
 	void *block = real_block(2), *both, *other, *large, *more;
 
 	CHECK(block);
 	start_afresh();
-	page_add_ram(arch_direct_unmap(block), arch_direct_unmap(block) + 4 * PAGE_SIZE); /* the last holds the metadata */
+	/* the last holds the metadata */
+	page_add_ram(arch_direct_unmap(block), arch_direct_unmap(block) + 4 * PAGE_SIZE);
 	kept[0] = page_alloc(0, PAGE_CACHE);
 	kept[1] = page_alloc(0, PAGE_CACHE);
 	other = page_alloc(0, PAGE_CACHE);

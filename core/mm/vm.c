@@ -84,7 +84,9 @@ void vm_range_remove(struct vm_range *r)
 	first_gap = MIN(first_gap, r->start - PAGE_SIZE);
 }
 
-void vm_for_each(void (*visit)(vaddr_t start, vaddr_t end, enum vm_kind kind, unsigned prot, void *arg), void *arg)
+void vm_for_each(void (*visit)(vaddr_t start, vaddr_t end, enum vm_kind kind, unsigned prot,
+			       void *arg),
+		 void *arg)
 {
 	irqflags_t flags = spin_lock_irq(&vm_lock);
 

@@ -112,7 +112,8 @@ static bool is_covered(vaddr_t va, vaddr_t end)
 /* True if nothing but anonymous ranges lies in [va, end). With vm_lock held. */
 static bool is_ours(vaddr_t va, vaddr_t end)
 {
-	for (struct vm_range *r = vm_range_at_or_after(va); r && r->start < end; r = vm_range_next(r)) {
+	for (struct vm_range *r = vm_range_at_or_after(va); r && r->start < end;
+	     r = vm_range_next(r)) {
 		if (r->kind != VM_ANON || r->dying)
 			return false;
 	}
@@ -123,7 +124,8 @@ static struct vm_range *mark_dying(vaddr_t va, vaddr_t end)
 {
 	struct vm_range *first = NULL;
 
-	for (struct vm_range *r = vm_range_at_or_after(va); r && r->start < end; r = vm_range_next(r)) {
+	for (struct vm_range *r = vm_range_at_or_after(va); r && r->start < end;
+	     r = vm_range_next(r)) {
 		r->dying = true;
 		if (!first)
 			first = r;
@@ -293,7 +295,10 @@ int vm_anon_discard(vaddr_t va, size_t len_bytes)
 	return 0;
 }
 
-/* Lets the range that holds [old, old + old_len) end at `end` if what follows is free, guard included. */
+/*
+ * Lets the range that holds [old, old + old_len) end at `end` if what follows is free, guard
+ * included.
+ */
 static bool grow_in_place(struct vm_range *r, vaddr_t old_end, vaddr_t end)
 {
 	if (r->end != old_end || !vm_in_area(r->start, end + PAGE_SIZE - r->start) ||
@@ -355,7 +360,8 @@ intptr_t vm_anon_remap(vaddr_t old, size_t old_len, size_t new_len, bool may_mov
 	new_len = ALIGN_UP(new_len, PAGE_SIZE);
 	flags = spin_lock_irq(&vm_lock);
 	r = vm_range_at_or_after(old);
-	covered = r && r->kind == VM_ANON && r->start <= old && r->end >= old + old_len && !r->dying;
+	covered = r && r->kind == VM_ANON && r->start <= old && r->end >= old + old_len &&
+		  !r->dying;
 	if (covered) {
 		prot = r->prot;
 		grown = new_len > old_len && grow_in_place(r, old + old_len, old + new_len);
@@ -383,7 +389,8 @@ static bool touch(vaddr_t va, unsigned prot)
 	void *frame;
 
 	if (arch_translate(va, NULL, NULL)) {
-		arch_flush_here(va); /* another hart was first, and this one had remembered that nothing was there */
+		/* another hart was first, and this one had remembered that nothing was there */
+		arch_flush_here(va);
 		return true;
 	}
 	frame = page_alloc_zero(0, PAGE_ANON);
@@ -403,7 +410,9 @@ bool vm_fault(vaddr_t va, bool write, bool exec)
 	irqflags_t flags;
 	struct vm_range *r;
 
-	/* Code that holds the lock touches no anonymous memory; if it did, waiting would never end. */
+	/*
+	 * Code that holds the lock touches no anonymous memory; if it did, waiting would never end.
+	 */
 	if (spin_is_held(&vm_lock))
 		return false;
 	flags = spin_lock_irq(&vm_lock);

@@ -56,7 +56,8 @@ NORETURN void early_fault(void);
 void early_fault(void)
 {
 	fdt.size = 0; /* what faulted may have been reading it */
-	early_fail("a fault before paging was on; the device tree or the memory it names is damaged.");
+	early_fail(
+		"a fault before paging was on; the device tree or the memory it names is damaged.");
 }
 
 /* Adds `by` to each word of the table, whose addresses are link addresses, in the image at `at`. */
@@ -264,7 +265,10 @@ static paddr_t ram_end(void)
 	return end;
 }
 
-/* splitmix64: spreads the seed over independent-looking words. What the RNG gets is the seed itself. */
+/*
+ * splitmix64: spreads the seed over independent-looking words. What the RNG gets is the seed
+ * itself.
+ */
 static uint64_t mix(uint64_t *state)
 {
 	uint64_t z = *state += 0x9e3779b97f4a7c15;
@@ -311,7 +315,8 @@ static void choose_place(uint64_t *state, paddr_t base)
 	uint64_t gibs = DIV_ROUND_UP(ram_end() - base, GIB(1));
 	uint64_t slots = DIRECT_WINDOW_SIZE / GIB(1) - gibs + 1;
 	uint64_t room = IMAGE_WINDOW + IMAGE_WINDOW_SIZE - IMAGE_LINK - (l->image_end - l->image);
-	bool can_move = IS_ENABLED(CONFIG_RANDOM_PLACEMENT) && &reloc_table_start[0] != reloc_table_end;
+	bool can_move = IS_ENABLED(CONFIG_RANDOM_PLACEMENT) &&
+			&reloc_table_start[0] != reloc_table_end;
 
 	if (can_move && l->placed_by_chance)
 		l->placement = mix(state) % (room / PAGE_SIZE) * PAGE_SIZE;
@@ -343,7 +348,9 @@ static void map_image(void)
 	map_or_fail(trap + offset, trap, boot_layout.image_end - trap, MAP_R | MAP_W, false);
 }
 
-/* Maps RAM [start, end) but for reserved ranges from the i-th on, which stay out of the direct map. */
+/*
+ * Maps RAM [start, end) but for reserved ranges from the i-th on, which stay out of the direct map.
+ */
 static void map_ram(paddr_t start, paddr_t end, unsigned i, uintptr_t offset)
 {
 	for (; i < boot_layout.nr_reserved && start < end; i++) {
@@ -364,7 +371,9 @@ static void map_direct(uintptr_t offset)
 	struct boot_layout *l = &boot_layout;
 	paddr_t data = here(rodata_end);
 
-	/* The alias of text and rodata is read-only: what W^X forbids there must not be had here. */
+	/*
+	 * The alias of text and rodata is read-only: what W^X forbids there must not be had here.
+	 */
 	map_or_fail(l->image + offset, l->image, data - l->image, MAP_R, true);
 	reserve(l->image, data);
 	if (l->initrd.end)
@@ -403,8 +412,12 @@ struct early_result {
 	unsigned long satp;
 };
 
-/* From entry.S, on the boot stack, paging off. Sets the stack guard, so it must not be guarded itself. */
-__attribute__((no_stack_protector)) struct early_result early_boot(unsigned long hartid, paddr_t fdt_at);
+/*
+ * From entry.S, on the boot stack, paging off. Sets the stack guard, so it must not be guarded
+ * itself.
+ */
+__attribute__((no_stack_protector)) struct early_result early_boot(unsigned long hartid,
+								   paddr_t fdt_at);
 struct early_result early_boot(unsigned long hartid, paddr_t fdt_at)
 {
 	struct boot_layout *l = &boot_layout;
@@ -444,7 +457,8 @@ struct early_result early_boot(unsigned long hartid, paddr_t fdt_at)
 unsigned long early_mode_refused(void);
 unsigned long early_mode_refused(void)
 {
-	static const char note[] = "riscv: this hart lacks the chosen paging mode; using a smaller one\n";
+	static const char note[] =
+		"riscv: this hart lacks the chosen paging mode; using a smaller one\n";
 	uintptr_t direct = arch_direct_offset;
 	bool dropped;
 

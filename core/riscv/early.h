@@ -15,7 +15,8 @@ struct boot_layout {
 	uintptr_t image_offset;  /* virtual minus physical address of the image */
 	uintptr_t vm_offset;     /* where in its area vm.c begins */
 	paddr_t image, image_end;
-	struct range early;      /* frames taken before the page allocator: tables, the device tree */
+	/* frames taken before the page allocator: tables, the device tree */
+	struct range early;
 	paddr_t fdt;             /* our copy of the device tree */
 	size_t fdt_size;
 	unsigned long boot_hartid;
@@ -37,7 +38,10 @@ extern struct boot_layout boot_layout;
 /* From entry.S: traps if the hart lacks an extension that the image was compiled for. */
 void early_use_extensions(void);
 
-/* A seed from a virtio-rng of the device tree, before paging. False: there is none, or it is silent. */
+/*
+ * A seed from a virtio-rng of the device tree, before paging. False: there is none, or it is
+ * silent.
+ */
 struct fdt;
 bool early_rng_read(const struct fdt *f, uint8_t *seed);
 

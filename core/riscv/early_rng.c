@@ -130,8 +130,8 @@ bool early_rng_read(const struct fdt *f, uint8_t *seed)
 		if (!fdt_reg(f, n, 0, &addr, &size) || size < 0x100 || !IS_ALIGNED(addr, 4UL))
 			continue;
 		registers = (volatile uint32_t *)addr;
-		if (registers[REG_MAGIC / 4] == MAGIC && registers[REG_DEVICE / 4] == DEVICE_ENTROPY &&
-		    request(registers, seed))
+		if (registers[REG_MAGIC / 4] == MAGIC &&
+		    registers[REG_DEVICE / 4] == DEVICE_ENTROPY && request(registers, seed))
 			return true;
 	}
 	return false;

@@ -1,10 +1,10 @@
 /*
- * Uses each instruction set extension that the image was compiled for once, before the code that the
- * compiler made uses them anywhere: a hart that lacks one traps here, where stvec leads to a sentence
- * about it (entry.S), and not somewhere in the middle of the work.
+ * Uses each instruction set extension that the image was compiled for once, before the code that
+ * the compiler made uses them anywhere: a hart that lacks one traps here, where stvec leads to a
+ * sentence about it (entry.S), and not somewhere in the middle of the work.
  *
- * The instructions are given by their encoding (RISC-V Bit-Manipulation ISA 1.0, section 2), and nothing
- * else is here that a compiler could express by them.
+ * The instructions are given by their encoding (RISC-V Bit-Manipulation ISA 1.0, section 2), and
+ * nothing else is here that a compiler could express by them.
  */
 #include "early.h"
 

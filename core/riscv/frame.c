@@ -11,7 +11,10 @@ vaddr_t arch_frame_pc(const struct trap_frame *frame)
 	return frame->sepc;
 }
 
-/* The frame of the first trap, which interrupted code that was no trap itself, lies at the top of the trap stack. */
+/*
+ * The frame of the first trap, which interrupted code that was no trap itself, lies at the top of
+ * the trap stack.
+ */
 const struct trap_frame *arch_interrupted_frame(void)
 {
 	const struct arch_thread *t = (const struct arch_thread *)arch_thread_current();
@@ -36,8 +39,8 @@ void arch_frame_redirect(struct trap_frame *frame, vaddr_t pc, vaddr_t sp, uintp
 	frame->x[REG_A0] = arg;
 }
 
-bool arch_frame_call(struct trap_frame *frame, void (*function)(void *arg, struct trap_frame *saved),
-		     void *arg)
+bool arch_frame_call(struct trap_frame *frame,
+		     void (*function)(void *arg, struct trap_frame *saved), void *arg)
 {
 	uint64_t sp = ALIGN_DOWN(frame->x[REG_SP] - FRAME_CALL_SIZE, 16UL);
 

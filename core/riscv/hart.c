@@ -115,7 +115,10 @@ static void fence_here(vaddr_t va, size_t len)
 
 void hart_flush_tlb(vaddr_t va, size_t len_bytes)
 {
-	/* Address and size 0: everything, on every hart that runs; the exact range would gain little. */
+	/*
+	 * Address and size 0: everything, on every hart that runs; the exact range would gain
+	 * little.
+	 */
 	if (__atomic_load_n(&harts_running, __ATOMIC_RELAXED) > 1)
 		sbi_call(SBI_RFENCE, SBI_RFENCE_VMA, 0, -1UL, 0);
 	else

@@ -111,7 +111,9 @@ bool pagetable_drop_level(void)
 	return true;
 }
 
-/* The entry for `va` at `level`, tables above it made as needed. NULL: no memory, or a leaf above. */
+/*
+ * The entry for `va` at `level`, tables above it made as needed. NULL: no memory, or a leaf above.
+ */
 static pte_t *entry_make(vaddr_t va, unsigned level)
 {
 	paddr_t table = root;
@@ -166,7 +168,8 @@ static unsigned largest_level(vaddr_t va, paddr_t pa, size_t len)
  */
 static intptr_t map_run(vaddr_t va, paddr_t pa, size_t len, pte_t bits, unsigned level)
 {
-	size_t size = LEVEL_SIZE(level), room = LEVEL_SIZE(level + 1) - (va & (LEVEL_SIZE(level + 1) - 1));
+	size_t size = LEVEL_SIZE(level),
+	       room = LEVEL_SIZE(level + 1) - (va & (LEVEL_SIZE(level + 1) - 1));
 	size_t run = ALIGN_DOWN(MIN(len, room), size);
 	pte_t *pte = entry_make(va, level);
 
@@ -217,8 +220,8 @@ int arch_map(vaddr_t va, paddr_t pa, size_t len_bytes, unsigned prot)
 }
 
 /*
- * Gives every leaf of the range the bits `set`, keeping `keep`, or clears it when `set` is 0. Holes are
- * skipped; a large leaf lies in the range as a whole.
+ * Gives every leaf of the range the bits `set`, keeping `keep`, or clears it when `set` is 0. Holes
+ * are skipped; a large leaf lies in the range as a whole.
  */
 static void range_update(vaddr_t va, size_t len, pte_t keep, pte_t set)
 {

@@ -4,8 +4,8 @@
  * The layout of the upper half is the same in the three modes, inside the topmost 256 GiB:
  *
  *   ffffffc000000000  direct map of RAM, at a random GiB of this 128 GiB window
- *   ffffffe000000000  ranges of core/mm/vm.c: stacks, device windows, anonymous memory, beginning at a
- *                     random 2 MiB of the first 32 GiB
+ *   ffffffe000000000  ranges of core/mm/vm.c: stacks, device windows, anonymous memory, beginning
+ *                     at a random 2 MiB of the first 32 GiB
  *   ffffffff80000000  the image, at a random page of this GiB
  *
  * so a larger mode only adds levels above, and falling back to a smaller one means to start one

@@ -69,7 +69,8 @@ static void add_memory(void)
 	for (unsigned i = 0; i < l->nr_ram; i++)
 		page_add_ram(l->ram[i].start, l->ram[i].end);
 	if (l->ram_cut)
-		log_warn("riscv: some RAM lies beyond the first 128 GiB or 8 banks and stays unused");
+		log_warn(
+			"riscv: some RAM lies beyond the first 128 GiB or 8 banks and stays unused");
 }
 
 /* "sstc" in "rv64imafdch_zicsr_sstc": multi-letter extensions stand between underscores. */
@@ -146,7 +147,8 @@ void arch_init(void)
 	if (cpus < 0)
 		setup_fail("the device tree names no harts (/cpus)");
 	if (!fdt_u32(f, cpus, "timebase-frequency", &hz) || !hz || hz >= NSEC_PER_SEC)
-		setup_fail("the device tree has no sensible timebase-frequency: time cannot be told");
+		setup_fail(
+			"the device tree has no sensible timebase-frequency: time cannot be told");
 	fast_timer = timer_init(add_harts(f, cpus), hz);
 	log_debug("riscv: %u harts, timer %u Hz by %s, image moved by 0x%lx", arch_hart_count(), hz,
 		  fast_timer ? "stimecmp" : "SBI", boot_layout.placement);

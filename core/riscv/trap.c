@@ -71,10 +71,11 @@ static bool is_page_fault(unsigned long cause)
 static const char *exception_name(unsigned long cause)
 {
 	static const char *const names[] = {
-		"a jump to an odd address", "a jump to where no memory is", "an illegal instruction",
-		"a breakpoint", "a misaligned load", "a load from where no memory is",
-		"a misaligned store", "a store to where no memory is", "an environment call",
-		"an environment call", "an exception", "an exception", "a jump to an unmapped page",
+		"a jump to an odd address", "a jump to where no memory is",
+		"an illegal instruction", "a breakpoint", "a misaligned load",
+		"a load from where no memory is", "a misaligned store",
+		"a store to where no memory is", "an environment call", "an environment call",
+		"an exception", "an exception", "a jump to an unmapped page",
 		"a load from an unmapped page", "an exception", "a store to an unmapped page"
 	};
 
@@ -86,7 +87,10 @@ static bool is_in(vaddr_t va, const char *start, const char *end)
 	return va >= (vaddr_t)start && va < (vaddr_t)end;
 }
 
-/* What is known about an address that faulted. Boot's stacks lie in the image, the others in vm.c's ranges. */
+/*
+ * What is known about an address that faulted. Boot's stacks lie in the image, the others in vm.c's
+ * ranges.
+ */
 static const char *place_name(vaddr_t va)
 {
 	if (va < PAGE_SIZE)

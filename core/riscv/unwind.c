@@ -71,10 +71,14 @@ static bool stores_ra(vaddr_t pc, int32_t *offset)
 
 struct prologue {
 	int64_t frame;   /* bytes that sp went down by, up to pc */
-	int64_t ra_at;   /* where ra lies, as a distance below sp at entry; 0: still in its register */
+	/* where ra lies, as a distance below sp at entry; 0: still in its register */
+	int64_t ra_at;
 };
 
-/* Reads a function's code up to `pc`. Only lowering counts: an epilogue before pc was on another path. */
+/*
+ * Reads a function's code up to `pc`. Only lowering counts: an epilogue before pc was on another
+ * path.
+ */
 static struct prologue read_prologue(vaddr_t start, vaddr_t pc)
 {
 	struct prologue p = { 0, 0 };
@@ -163,7 +167,8 @@ size_t arch_backtrace(const struct trap_frame *frame, vaddr_t *pcs, size_t max)
 		pc = caller(pc, &sp, 0, false);
 	}
 	while (pc && n < max) {
-		if (n != 2 || !frame || pcs[1] != pc) /* ra may be in its register and on the stack */
+		/* ra may be in its register and on the stack */
+		if (n != 2 || !frame || pcs[1] != pc)
 			pcs[n++] = pc;
 		if (is_outermost(pc))
 			break;

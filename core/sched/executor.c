@@ -1,16 +1,17 @@
 /*
- * The executor: a queue of tasks per hart, run by that hart's worker thread, or by any thread that is
- * about to wait anyway.
+ * The executor: a queue of tasks per hart, run by that hart's worker thread, or by any thread that
+ * is about to wait anyway.
  *
  * A task's state is three bits. WOKEN: queued, or to be queued when the present run ends. RUNNING.
- * STOPPED: never again. Whoever sets WOKEN on a task that is neither RUNNING nor STOPPED queues it; the
- * runner clears WOKEN as it sets RUNNING, under the queue's lock, so one wake is one run and a task is on
- * one queue or none.
+ * STOPPED: never again. Whoever sets WOKEN on a task that is neither RUNNING nor STOPPED queues it;
+ * the runner clears WOKEN as it sets RUNNING, under the queue's lock, so one wake is one run and a
+ * task is on one queue or none.
  *
- * The worker is parked when it has nothing to do; waking a task does not wake it: the scheduler sees the
- * queue when it picks (runqueue_pick), so tasks that a thread has run in the meantime cost no switch.
- * When tasks keep waking themselves (a network driver polling under load), the worker falls back to
- * an application's priority after ROUNDS_MAX rounds, so that applications share the hart with it.
+ * The worker is parked when it has nothing to do; waking a task does not wake it: the scheduler
+ * sees the queue when it picks (runqueue_pick), so tasks that a thread has run in the meantime cost
+ * no switch. When tasks keep waking themselves (a network driver polling under load), the worker
+ * falls back to an application's priority after ROUNDS_MAX rounds, so that applications share the
+ * hart with it.
  */
 #include <core/assert.h>
 #include <core/counter.h>
@@ -74,8 +75,9 @@ void task_wake(struct task *t)
 
 	do {
 		/*
-		 * Already woken: that run is still to come and will see what the caller has done, since it takes
-		 * the bit with a read-modify-write that this (release) one precedes or follows.
+		 * Already woken: that run is still to come and will see what the caller has done,
+		 * since it takes the bit with a read-modify-write that this (release) one precedes
+		 * or follows.
 		 */
 		if (state & STOPPED)
 			return;
@@ -156,7 +158,8 @@ bool executor_run_pending(void)
 {
 	if (!runqueue_has_tasks(runqueue_here()))
 		return false;
-	assert(!irq_in_handler() && !thread_current()->preparing && !thread_current()->running_task);
+	assert(!irq_in_handler() && !thread_current()->preparing &&
+	       !thread_current()->running_task);
 	assert(!PREEMPT_IS_COUNTED || thread_current()->preempt_off == 0);
 	return run_round();
 }
@@ -239,7 +242,9 @@ static void worker_main(void *arg)
 void executor_start(struct runqueue *rq, hart_t hart)
 {
 	char name[THREAD_NAME_SIZE];
-	struct thread_attr attr = { .name = name, .priority = THREAD_PRIORITY_KERNEL, .hart = (int)hart };
+	struct thread_attr attr = {
+		.name = name, .priority = THREAD_PRIORITY_KERNEL, .hart = (int)hart
+	};
 	int err;
 
 	spin_init(&executors[hart].lock);

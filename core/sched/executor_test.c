@@ -44,7 +44,8 @@ TEST(waiting_thread_runs_pending_tasks_itself)
 	runs = 0;
 	task_init(&t, "count", count_run);
 	task_wake(&t);
-	executor_run_pending(); /* with preemption, or on another hart after a move, the worker may be first */
+	/* with preemption, or on another hart after a move, the worker may be first */
+	executor_run_pending();
 	CHECK(runs_reach(1));
 	CHECK(!executor_run_pending());
 	task_stop(&t);
@@ -86,7 +87,9 @@ TEST(tasks_that_never_rest_leave_room_for_threads)
 	uint32_t ran = 0;
 
 	for (hart_t h = 0; h < hart_count(); h++) {
-		struct thread_attr attr = { .name = "app", .priority = THREAD_PRIORITY_APP, .hart = (int)h };
+		struct thread_attr attr = {
+			.name = "app", .priority = THREAD_PRIORITY_APP, .hart = (int)h
+		};
 		struct thread *thread;
 
 		keep_going = true;
@@ -146,7 +149,9 @@ TEST(task_may_wait_for_a_mutex)
 	task_stop(&t);
 }
 
-/* Several threads and a timer wake one task; whatever was produced before a wake must get consumed. */
+/*
+ * Several threads and a timer wake one task; whatever was produced before a wake must get consumed.
+ */
 static struct task consumer;
 static uint32_t produced, consumed, inside;
 static bool ran_twice_at_once;
@@ -175,7 +180,9 @@ static void produce(void *arg)
 
 TEST(no_wake_of_a_task_is_lost)
 {
-	struct thread_attr attr = { .name = "producer", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	struct thread_attr attr = {
+		.name = "producer", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	struct thread *t[4];
 
 	produced = consumed = inside = 0;

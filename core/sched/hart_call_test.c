@@ -53,7 +53,9 @@ static void call_all(void *arg)
 
 TEST(hart_calls_of_several_threads_do_not_mix)
 {
-	static const struct thread_attr attr = { .name = "caller", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "caller", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	struct thread *threads[4];
 	struct event done[4];
 

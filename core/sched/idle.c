@@ -1,15 +1,17 @@
 /*
  * Idle harts: what a hart does when nothing is ready, and how harts start.
  *
- * An idle hart looks at its own queue, then steals from the others, then sleeps in arch_idle() until an
- * interrupt. It never ticks. Before it sleeps it sets its bit in `sleeping` and looks once more; who makes a
- * thread ready first queues it, then looks for the bit. One of the two sees the other. Whoever takes a bit
- * away (idle_claim) owes that hart an interrupt, so a hart gets one and not one per waker.
+ * An idle hart looks at its own queue, then steals from the others, then sleeps in arch_idle()
+ * until an interrupt. It never ticks. Before it sleeps it sets its bit in `sleeping` and looks once
+ * more; who makes a thread ready first queues it, then looks for the bit. One of the two sees the
+ * other. Whoever takes a bit away (idle_claim) owes that hart an interrupt, so a hart gets one and
+ * not one per waker.
  *
- * Who idles? A thread that waits where nothing else is ready keeps the hart and sleeps in place, on its own
- * stack, without the two switches to the idle thread and back; as soon as another thread is ready it makes room
- * by an ordinary switch. The idle thread is left for a hart on which nobody waits. A thread that rests may also look
- * at a device by itself after the hart has slept (thread_block_looking()), which saves the trap too.
+ * Who idles? A thread that waits where nothing else is ready keeps the hart and sleeps in place, on
+ * its own stack, without the two switches to the idle thread and back; as soon as another thread is
+ * ready it makes room by an ordinary switch. The idle thread is left for a hart on which nobody
+ * waits. A thread that rests may also look at a device by itself after the hart has slept
+ * (thread_block_looking()), which saves the trap too.
  */
 #include <core/assert.h>
 #include <core/counter.h>
@@ -23,7 +25,8 @@ COUNTER(sched_sleeps, "times an idle hart went to sleep");
 _Static_assert(HARTS_MAX <= 64, "one bit per hart");
 
 static uint64_t sleeping;         /* atomic: bit per hart */
-static hart_t started_harts = 1;  /* atomic: firmware has started those below it; some may still be on the way */
+/* atomic: firmware has started those below it; some may still be on the way */
+static hart_t started_harts = 1;
 
 hart_t hart_count(void)
 {
@@ -91,7 +94,8 @@ static bool anything_to_steal(hart_t thief)
 	for (hart_t h = 0; h < hart_count(); h++) {
 		const struct runqueue *rq = &runqueues[h];
 
-		if (h != thief && __atomic_load_n(&rq->ready, __ATOMIC_RELAXED) && !runqueue_is_idle(rq))
+		if (h != thief && __atomic_load_n(&rq->ready, __ATOMIC_RELAXED) &&
+		    !runqueue_is_idle(rq))
 			return true;
 	}
 	return false;
@@ -123,8 +127,8 @@ static inline void sleep_alone(void)
 }
 
 /*
- * Another hart can only be started by a thread on this one, so a hart that is alone stays so while it sleeps; and
- * alone with interrupts off, what the caller has just seen still holds.
+ * Another hart can only be started by a thread on this one, so a hart that is alone stays so while
+ * it sleeps; and alone with interrupts off, what the caller has just seen still holds.
  */
 static inline void sleep_once(struct runqueue *rq, const struct thread *resting)
 {
@@ -183,7 +187,10 @@ static __attribute__((noinline)) void rest_on(struct runqueue *rq, struct thread
 	} while (!is_enough(rq, t));
 }
 
-/* Mostly one sleep of a hart that is alone is enough: that has no loop around it, and so few registers to save. */
+/*
+ * Mostly one sleep of a hart that is alone is enough: that has no loop around it, and so few
+ * registers to save.
+ */
 __attribute__((noinline)) void idle_in_place(struct runqueue *rq, struct thread *t)
 {
 	assert(rq->current == t);

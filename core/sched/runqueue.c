@@ -1,11 +1,12 @@
 /*
  * A run queue: a list per level, a bit per non-empty list.
  *
- * Aging. Strict priorities starve. Each pick that leaves less urgent threads waiting is counted, and every
- * AGING_PICKS such picks the longest-waiting thread of each level moves to half its level. So a thread
- * of the least urgency reaches level 0 after five rounds and then waits its turn among equals: nobody
- * waits for more than 5 * AGING_PICKS picks plus the length of the level-0 queue. Counting picks
- * needs neither a clock nor a tick. The raised level lasts until the thread has run once.
+ * Aging. Strict priorities starve. Each pick that leaves less urgent threads waiting is counted,
+ * and every AGING_PICKS such picks the longest-waiting thread of each level moves to half its
+ * level. So a thread of the least urgency reaches level 0 after five rounds and then waits its turn
+ * among equals: nobody waits for more than 5 * AGING_PICKS picks plus the length of the level-0
+ * queue. Counting picks needs neither a clock nor a tick. The raised level lasts until the thread
+ * has run once.
  *
  * The executor's thread is special: while it is parked, waiting tasks make it ready without anybody
  * queueing it, so a thread that runs the tasks itself (executor_run_pending) costs no switch.

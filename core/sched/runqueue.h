@@ -1,6 +1,6 @@
 /*
- * Run queues, for core/sched alone. One per hart; what is [q] is guarded by its lock, which is taken with
- * interrupts off and handed over a context switch: the thread switched to releases it.
+ * Run queues, for core/sched alone. One per hart; what is [q] is guarded by its lock, which is
+ * taken with interrupts off and handed over a context switch: the thread switched to releases it.
  */
 #ifndef SCHED_RUNQUEUE_H
 #define SCHED_RUNQUEUE_H
@@ -13,13 +13,16 @@ struct runqueue {
 	struct spinlock lock;
 	uint32_t levels;          /* [q] bit per level that has threads */
 	uint32_t ready;           /* [q], read by thieves without it: threads queued */
-	uint32_t passed_over;     /* [q] picks that left less urgent threads waiting, since the last aging */
+	/* [q] picks that left less urgent threads waiting, since the last aging */
+	uint32_t passed_over;
 	struct thread *current;   /* [q] */
 	struct thread *idle;      /* [I] */
 	struct thread *worker;    /* [I] the executor's thread, never queued while parked */
-	uint32_t tasks;           /* [executor's lock], read without it: tasks queued for the worker */
+	/* [executor's lock], read without it: tasks queued for the worker */
+	uint32_t tasks;
 	bool worker_parked;       /* [q] waits for tasks, and for nothing else */
-	bool resting;             /* [own hart, interrupts off], read by others as a hint: `current` waits in place */
+	/* [own hart, interrupts off], read by others as a hint: `current` waits in place */
+	bool resting;
 	uint8_t hart;             /* [I] whose it is */
 	bool slice_armed;         /* [own hart, interrupts off] */
 	bool slice_over;          /* [own hart, interrupts off] */
@@ -30,7 +33,10 @@ struct runqueue {
 
 extern struct runqueue runqueues[HARTS_MAX];
 
-/* Its address is computed once: the compiler, which knows how, would rather do it again at each use. */
+/*
+ * Its address is computed once: the compiler, which knows how, would rather do it again at each
+ * use.
+ */
 static inline struct runqueue *runqueue_here(void)
 {
 	struct runqueue *rq = &runqueues[HARTS_MAX > 1 ? hart_id() : 0];
@@ -50,8 +56,10 @@ void runqueue_init(struct runqueue *rq, struct thread *idle);
 void runqueue_add(struct runqueue *rq, struct thread *t);       /* at the end of its level */
 void runqueue_add_first(struct runqueue *rq, struct thread *t);
 void runqueue_remove(struct runqueue *rq, struct thread *t);
-struct thread *runqueue_pick(struct runqueue *rq);              /* taken off; the idle thread when empty */
-bool runqueue_has_urgent(const struct runqueue *rq, unsigned level); /* somebody at `level` or more urgent */
+/* taken off; the idle thread when empty */
+struct thread *runqueue_pick(struct runqueue *rq);
+/* somebody at `level` or more urgent */
+bool runqueue_has_urgent(const struct runqueue *rq, unsigned level);
 struct thread *runqueue_take_stealable(struct runqueue *rq);    /* NULL: nothing that may move */
 
 /* Makes the executor's thread of this hart. */
@@ -61,12 +69,16 @@ void executor_start(struct runqueue *rq, hart_t hart);
 bool runqueue_looks_ready(const struct runqueue *rq);
 
 /* core/sched/sched.c */
-void sched_away(struct runqueue *rq);           /* lock held: switches; the caller's fate is already noted */
-void sched_account(struct thread *from, struct thread *to); /* processor time goes to `to` from now on */
-void sched_finish_switch(void);                 /* first thing on the other side: releases, buries the dead */
+/* lock held: switches; the caller's fate is already noted */
+void sched_away(struct runqueue *rq);
+/* processor time goes to `to` from now on */
+void sched_account(struct thread *from, struct thread *to);
+/* first thing on the other side: releases, buries the dead */
+void sched_finish_switch(void);
 void sched_yield_at(unsigned level);            /* yields once as if the caller had this priority */
 void sched_deadline_passed(struct ktimer *timer); /* fires struct thread's timer */
-void sched_enqueue(struct thread *t);           /* interrupts off: a READY thread on no queue goes to t's hart */
+/* interrupts off: a READY thread on no queue goes to t's hart */
+void sched_enqueue(struct thread *t);
 
 /* Nothing runs here: the idle thread, or one that waits in place. Without the lock a hint. */
 static inline bool runqueue_is_idle(const struct runqueue *rq)
@@ -77,11 +89,12 @@ static inline bool runqueue_is_idle(const struct runqueue *rq)
 
 /* core/sched/idle.c */
 /*
- * Interrupts off, no lock: `t`, the current thread, is SLEEPING. Returns when t was woken, or when another thread
- * should have the hart.
+ * Interrupts off, no lock: `t`, the current thread, is SLEEPING. Returns when t was woken, or when
+ * another thread should have the hart.
  */
 void idle_in_place(struct runqueue *rq, struct thread *t);
-bool idle_claim(hart_t hart);                   /* true: it slept and the caller must send the interrupt */
+/* true: it slept and the caller must send the interrupt */
+bool idle_claim(hart_t hart);
 bool idle_find(hart_t *hart);                   /* claims any sleeping hart */
 
 NORETURN void idle_main(void *thread);          /* where a started hart begins */

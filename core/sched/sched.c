@@ -6,12 +6,13 @@
  * ready whose registers are not saved yet: a waker or thief takes the same lock first.
  *
  * No lost wake-up. A waiter announces itself (state SLEEPING), publishes where it waits, checks its
- * condition and blocks; a waker makes the condition true, then looks at the state. Either the waiter sees
- * the condition, or the waker sees SLEEPING. If the waiter still runs then, the waker sets it back to
- * RUNNING, and thread_block() returns at once. Full fences stand on both sides where harts are many.
+ * condition and blocks; a waker makes the condition true, then looks at the state. Either the
+ * waiter sees the condition, or the waker sees SLEEPING. If the waiter still runs then, the waker
+ * sets it back to RUNNING, and thread_block() returns at once. Full fences stand on both sides
+ * where harts are many.
  *
- * A READY thread on no queue belongs to whoever took it off: a waker that moves it to another hart, or
- * a thief. Its state keeps others from waking it twice.
+ * A READY thread on no queue belongs to whoever took it off: a waker that moves it to another hart,
+ * or a thief. Its state keeps others from waking it twice.
  */
 #include <core/assert.h>
 #include <core/counter.h>
@@ -35,8 +36,9 @@ static inline void full_fence(void)
 }
 
 /*
- * A hart that went to sleep while we queued elsewhere has not seen it: let it steal. Not from a hart that is idle,
- * which takes what is queued itself; when that begins to run something else instead, it asks again.
+ * A hart that went to sleep while we queued elsewhere has not seen it: let it steal. Not from a
+ * hart that is idle, which takes what is queued itself; when that begins to run something else
+ * instead, it asks again.
  */
 static void attract_thief(const struct runqueue *rq)
 {
@@ -120,9 +122,9 @@ static struct runqueue *lock_home(struct thread *t)
 }
 
 /*
- * A thread that looks at devices (thread_block_looking()) does so best on the hart that they interrupt: anywhere else
- * each of its waits costs an interrupt there and a call from there to here. So when that hart is idle it
- * does not rest in place, and is woken over there.
+ * A thread that looks at devices (thread_block_looking()) does so best on the hart that they
+ * interrupt: anywhere else each of its waits costs an interrupt there and a call from there to
+ * here. So when that hart is idle it does not rest in place, and is woken over there.
  */
 static inline bool belongs_elsewhere(const struct thread *t, hart_t hart)
 {
@@ -131,9 +133,10 @@ static inline bool belongs_elsewhere(const struct thread *t, hart_t hart)
 }
 
 /*
- * Where a woken thread should run: at home if home is idle or about to be (a kernel thread with nobody
- * behind it soon waits again), else on any sleeping hart, else at home. *claimed: the hart slept, and is owed an
- * interrupt; that may be home itself, whose thread needs no lock to go to rest.
+ * Where a woken thread should run: at home if home is idle or about to be (a kernel thread with
+ * nobody behind it soon waits again), else on any sleeping hart, else at home. *claimed: the hart
+ * slept, and is owed an interrupt; that may be home itself, whose thread needs no lock to go to
+ * rest.
  */
 static hart_t choose_hart(const struct thread *t, const struct runqueue *home, bool *claimed)
 {
@@ -305,8 +308,8 @@ void thread_cancel_wait(void)
 }
 
 /*
- * A thread that rested goes on. Whoever was queued here meanwhile was offered to nobody, since the hart looked idle,
- * and has no slice of time running for it. rq->lock held.
+ * A thread that rested goes on. Whoever was queued here meanwhile was offered to nobody, since the
+ * hart looked idle, and has no slice of time running for it. rq->lock held.
  */
 static void share_queue(struct runqueue *rq, struct thread *t)
 {
@@ -347,9 +350,9 @@ static inline void end_rest(struct runqueue *rq, struct thread *t)
 }
 
 /*
- * Most waits begin and end in place, without the lock. That misses neither a wake nor an interruption: prepare_wait
- * has announced SLEEPING, here follows whether it is interruptible, and wake() looks the other way round.
- * Returns what the wait returns.
+ * Most waits begin and end in place, without the lock. That misses neither a wake nor an
+ * interruption: prepare_wait has announced SLEEPING, here follows whether it is interruptible, and
+ * wake() looks the other way round. Returns what the wait returns.
  */
 static int sleep_until_woken(struct thread *t, bool interruptible)
 {
@@ -379,7 +382,8 @@ static int sleep_until_woken(struct thread *t, bool interruptible)
 	return result;
 }
 
-static __attribute__((noinline)) int sleep_until(struct thread *t, uint64_t deadline_ns, bool interruptible)
+static __attribute__((noinline)) int sleep_until(struct thread *t, uint64_t deadline_ns,
+						 bool interruptible)
 {
 	int result;
 
@@ -408,7 +412,8 @@ int thread_block(uint64_t deadline_ns, bool interruptible)
 	return result;
 }
 
-int thread_block_looking(uint64_t deadline_ns, bool interruptible, bool (*look)(void *arg), void *arg)
+int thread_block_looking(uint64_t deadline_ns, bool interruptible, bool (*look)(void *arg),
+			 void *arg)
 {
 	struct thread *t = thread_current();
 	int result;

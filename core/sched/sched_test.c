@@ -1,5 +1,6 @@
 /*
- * Threads: waiting, waking, priorities, aging, joining, interruption. Stress on whatever harts there are.
+ * Threads: waiting, waking, priorities, aging, joining, interruption. Stress on whatever harts
+ * there are.
  */
 #include <core/errno.h>
 #include <core/hart.h>
@@ -245,7 +246,8 @@ TEST(a_look_ends_a_wait_before_the_interrupt_is_taken)
 		look_for_ns = clock_ns() + NSEC_PER_MSEC;
 		thread_prepare_wait();
 		ktimer_arm(&timer, look_for_ns);
-		result = thread_block_looking(look_for_ns + 20 * NSEC_PER_MSEC, false, time_has_come, NULL);
+		result = thread_block_looking(look_for_ns + 20 * NSEC_PER_MSEC, false,
+					      time_has_come, NULL);
 		CHECK(result == 0 || result == -ETIMEDOUT);
 		CHECK(clock_ns() >= look_for_ns);
 		found += result == 0;
@@ -281,7 +283,8 @@ static void rest_and_spin(void *arg)
 
 		wait_for_round(&s->resting, round);
 		deadline = clock_ns() + 2 * NSEC_PER_SEC;
-		while (__atomic_load_n(&s->followed, __ATOMIC_SEQ_CST) < round && clock_ns() < deadline)
+		while (__atomic_load_n(&s->followed, __ATOMIC_SEQ_CST) < round &&
+		       clock_ns() < deadline)
 			;
 		s->left_behind += __atomic_load_n(&s->followed, __ATOMIC_SEQ_CST) < round;
 		__atomic_store_n(&s->ended, round, __ATOMIC_SEQ_CST);
@@ -306,8 +309,8 @@ static void until(const uint32_t *value, uint32_t round)
 }
 
 /*
- * A thread is queued on a hart that looks idle, because another rests there, and that one is woken at the same
- * moment. It goes on, and the first must not wait behind it while other harts sleep.
+ * A thread is queued on a hart that looks idle, because another rests there, and that one is woken
+ * at the same moment. It goes on, and the first must not wait behind it while other harts sleep.
  */
 TEST(nobody_is_left_behind_a_thread_that_rested)
 {
@@ -335,7 +338,8 @@ TEST(a_wake_ends_a_wait_that_looks_in_vain)
 {
 	look_for_ns = UINT64_MAX;
 	thread_prepare_wait();
-	CHECK_EQ(thread_block_looking(clock_ns() + NSEC_PER_MSEC, false, time_has_come, NULL), -ETIMEDOUT);
+	CHECK_EQ(thread_block_looking(clock_ns() + NSEC_PER_MSEC, false, time_has_come, NULL),
+		 -ETIMEDOUT);
 	thread_prepare_wait();
 	thread_wake(thread_current());
 	CHECK_EQ(thread_block_looking(DEADLINE_NEVER, false, time_has_come, NULL), 0);
@@ -490,7 +494,8 @@ static void pass_tokens(void *arg)
 			thread_prepare_wait();
 			if (__atomic_load_n(&ring[me].tokens, __ATOMIC_RELAXED))
 				break;
-			thread_block(i % 3 ? DEADLINE_NEVER : clock_ns() + 100 * NSEC_PER_USEC, false);
+			thread_block(i % 3 ? DEADLINE_NEVER : clock_ns() + 100 * NSEC_PER_USEC,
+				     false);
 		}
 		thread_cancel_wait();
 		__atomic_fetch_sub(&ring[me].tokens, 1, __ATOMIC_RELAXED);
@@ -516,7 +521,8 @@ TEST(no_wake_up_is_lost_in_a_ring_of_threads)
 		__atomic_fetch_add(&ring[i].tokens, 1, __ATOMIC_SEQ_CST);
 		thread_wake(ring[i].thread);
 	}
-	while (__atomic_load_n(&ring_done, __ATOMIC_SEQ_CST) != RING) /* a joined thread cannot be woken */
+	/* a joined thread cannot be woken */
+	while (__atomic_load_n(&ring_done, __ATOMIC_SEQ_CST) != RING)
 		thread_sleep_until(clock_ns() + NSEC_PER_MSEC);
 	for (size_t i = 0; i < RING; i++)
 		thread_join(ring[i].thread);

@@ -1,10 +1,11 @@
 /*
  * Threads as objects: made, listed, ended, reclaimed.
  *
- * A thread cannot free the stack it runs on. thread_exit() notes it as its run queue's `dead` and switches
- * away for the last time; the next thread on that hart, which sees the switch completed, buries it:
- * a joinable thread is declared done, a detached one (or one with a `released` call) goes to a list that the
- * reaper, an executor task, empties, because freeing a stack may wait for a mutex.
+ * A thread cannot free the stack it runs on. thread_exit() notes it as its run queue's `dead` and
+ * switches away for the last time; the next thread on that hart, which sees the switch completed,
+ * buries it: a joinable thread is declared done, a detached one (or one with a `released` call)
+ * goes to a list that the reaper, an executor task, empties, because freeing a stack may wait for a
+ * mutex.
  */
 #include <core/assert.h>
 #include <core/errno.h>
@@ -296,7 +297,8 @@ struct thread *thread_new_idle(hart_t hart)
 		return NULL;
 	t->stack_bytes = IDLE_STACK_BYTES;
 	t->stack = vm_stack_alloc(t->stack_bytes);
-	if (!t->stack || arch_thread_init(t, (char *)t->stack + t->stack_bytes, idle_main, t, 0) != 0) {
+	if (!t->stack ||
+	    arch_thread_init(t, (char *)t->stack + t->stack_bytes, idle_main, t, 0) != 0) {
 		if (t->stack)
 			vm_stack_free(t->stack, t->stack_bytes);
 		kmem_cache_free(thread_cache, t);

@@ -1,9 +1,10 @@
 /*
  * Mutexes: one compare-and-swap when free; else the thread queues and sleeps.
  *
- * The unlocker clears `owner`, then looks for waiters; a waiter queues, then tries again. With a full
- * fence between the two steps on both sides, one of them sees the other. The woken waiter competes with
- * newcomers, which keeps the mutex busy instead of idle while a switch is under way; a loser queues again.
+ * The unlocker clears `owner`, then looks for waiters; a waiter queues, then tries again. With a
+ * full fence between the two steps on both sides, one of them sees the other. The woken waiter
+ * competes with newcomers, which keeps the mutex busy instead of idle while a switch is under way;
+ * a loser queues again.
  *
  * No priority inheritance: a mutex shared between urgencies is held for short sections only.
  */

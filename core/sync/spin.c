@@ -1,6 +1,7 @@
 /*
- * Spinlocks: what <core/sync.h> does not inline. Test-and-test-and-set: a waiter reads until the lock looks
- * free, so the cache line is not torn between harts while it is held. Not fair; sections are short.
+ * Spinlocks: what <core/sync.h> does not inline. Test-and-test-and-set: a waiter reads until the
+ * lock looks free, so the cache line is not torn between harts while it is held. Not fair; sections
+ * are short.
  */
 #include <core/sync.h>
 
@@ -20,7 +21,8 @@ bool spin_try_lock(struct spinlock *l)
 		preempt_enable();
 		return false;
 	}
-	if (HARTS_MAX == 1 && l->holder) { /* held by a thread that was preempted or an outer frame */
+	/* held by a thread that was preempted or an outer frame */
+	if (HARTS_MAX == 1 && l->holder) {
 		preempt_enable();
 		return false;
 	}

@@ -122,7 +122,8 @@ static bool put_one(void)
 	uint32_t n = __atomic_load_n(&filled, __ATOMIC_RELAXED);
 
 	while (n < 4) {
-		if (__atomic_compare_exchange_n(&filled, &n, n + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&filled, &n, n + 1, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED))
 			return true;
 	}
 	return false;
@@ -133,7 +134,8 @@ static bool take_one(void)
 	uint32_t n = __atomic_load_n(&filled, __ATOMIC_RELAXED);
 
 	while (n > 0) {
-		if (__atomic_compare_exchange_n(&filled, &n, n - 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&filled, &n, n - 1, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED))
 			return true;
 	}
 	return false;
@@ -152,7 +154,8 @@ static void consumer(void *arg)
 {
 	(void)arg;
 	for (int i = 0; i < TURNS; i++) {
-		while (waitq_wait(&not_empty, take_one(), clock_ns() + 200 * NSEC_PER_USEC, true) != 0)
+		while (waitq_wait(&not_empty, take_one(), clock_ns() + 200 * NSEC_PER_USEC, true) !=
+		       0)
 			;
 		__atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED);
 		waitq_wake_one(&not_full);
@@ -186,9 +189,10 @@ TEST(waitq_wait_times_out_and_sees_a_condition_that_holds)
 }
 
 /*
- * Store buffers. A waiter queues, then reads the flag; a waker sets it, then reads the queue. If each read came before
- * the other's write, the waiter would sleep for ever. No delay in the code brings that about, but a write that takes
- * long to arrive does: the list lies on a cache line that the waker's hart has written last, what is read does not.
+ * Store buffers. A waiter queues, then reads the flag; a waker sets it, then reads the queue. If
+ * each read came before the other's write, the waiter would sleep for ever. No delay in the code
+ * brings that about, but a write that takes long to arrive does: the list lies on a cache line that
+ * the waker's hart has written last, what is read does not.
  */
 #define PLACES 64
 #define ROUNDS 400
@@ -203,7 +207,8 @@ static struct place {
 static struct waiter waiters[PLACES];
 static uint32_t waiter_at;                  /* atomic: place it goes to */
 static uint32_t waiter_ended, setter_ended; /* atomic: rounds; half rounds */
-static bool is_over;                        /* once setter_ended tells of a round that there is none */
+/* once setter_ended tells of a round that there is none */
+static bool is_over;
 
 static void reach(const uint32_t *counter, uint32_t value)
 {
@@ -280,7 +285,8 @@ TEST(a_waiter_sees_the_condition_or_is_seen_on_the_queue)
 	waiter_at = waiter_ended = setter_ended = 0;
 	for (int i = 0; i < 2; i++) {
 		attr.hart = i;
-		CHECK_EQ(thread_create(&attr, i ? set_at_places : wait_at_places, NULL, 0, &t[i]), 0);
+		CHECK_EQ(thread_create(&attr, i ? set_at_places : wait_at_places, NULL, 0, &t[i]),
+			 0);
 		thread_start(t[i]);
 	}
 	for (int i = 0; i < 2; i++)

@@ -1,13 +1,14 @@
 /*
  * Wait queues: threads waiting for something to become true.
  *
- * A waker takes waiters off the queue, so that two calls of waitq_wake_one() wake two threads. It touches a
- * waiter (which lies on the waiting thread's stack) only under the queue's lock, and ends by
- * clearing waiter->queue: a thread that finds it clear need not take the lock again to leave.
+ * A waker takes waiters off the queue, so that two calls of waitq_wake_one() wake two threads. It
+ * touches a waiter (which lies on the waiting thread's stack) only under the queue's lock, and ends
+ * by clearing waiter->queue: a thread that finds it clear need not take the lock again to leave.
  *
- * No lost wake-up. A waiter queues, then reads the condition; a waker makes it true, then reads whether anybody queues,
- * without the lock. One of the two reads must see the other's write, so on both sides a full fence stands between write
- * and read. The lock is none: what follows its release may be read before what was written under it is seen.
+ * No lost wake-up. A waiter queues, then reads the condition; a waker makes it true, then reads
+ * whether anybody queues, without the lock. One of the two reads must see the other's write, so on
+ * both sides a full fence stands between write and read. The lock is none: what follows its release
+ * may be read before what was written under it is seen.
  */
 #include <core/assert.h>
 #include <core/sync.h>

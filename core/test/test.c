@@ -51,8 +51,8 @@ uint64_t test_random_below(uint64_t limit)
 
 void test_fail(const char *file, int line, const char *text, long long got, long long want)
 {
-	test_print("%s:%d: %s: got %lld (0x%llx), want %lld; seed 0x%llx\n", file, line, text, got, got, want,
-		   (long long)seed_of_test);
+	test_print("%s:%d: %s: got %lld (0x%llx), want %lld; seed 0x%llx\n", file, line, text, got,
+		   got, want, (long long)seed_of_test);
 	current_failed = true;
 }
 

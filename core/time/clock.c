@@ -1,6 +1,7 @@
 /*
- * Clocks. Monotonic time is arch_ticks() since clock_init(), scaled by a 32.32 fixed-point factor: one
- * multiplication, exact for the frequencies that divide 10^9. Wall-clock time is an offset above it.
+ * Clocks. Monotonic time is arch_ticks() since clock_init(), scaled by a 32.32 fixed-point factor:
+ * one multiplication, exact for the frequencies that divide 10^9. Wall-clock time is an offset
+ * above it.
  */
 #include <core/arch.h>
 #include <core/assert.h>

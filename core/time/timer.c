@@ -1,15 +1,15 @@
 /*
  * Timers: a heap per hart, ordered by deadline, and the hart's one hardware timer set to its top.
  *
- * Setting the hardware may be a firmware call of hundreds of instructions, so it is spared: arming a timer
- * sets it only when that timer becomes the earliest thing it is set for, and cancelling leaves it as it is.
- * The price is at most one interrupt that finds nothing due, after which the hardware is set
- * to what the heap says, or disarmed.
+ * Setting the hardware may be a firmware call of hundreds of instructions, so it is spared: arming
+ * a timer sets it only when that timer becomes the earliest thing it is set for, and cancelling
+ * leaves it as it is. The price is at most one interrupt that finds nothing due, after which the
+ * hardware is set to what the heap says, or disarmed.
  *
- * A timer may be cancelled or moved from any hart. `hart` says whose lock guards it; it changes only under
- * that lock or while the timer is in no heap. Calls that arm one and the same timer are the owner's to
- * serialise. ktimer_cancel() waits for a fire() that runs on another hart, so its caller must hold no lock
- * that fire() takes.
+ * A timer may be cancelled or moved from any hart. `hart` says whose lock guards it; it changes
+ * only under that lock or while the timer is in no heap. Calls that arm one and the same timer are
+ * the owner's to serialise. ktimer_cancel() waits for a fire() that runs on another hart, so its
+ * caller must hold no lock that fire() takes.
  */
 #include <core/assert.h>
 #include <core/counter.h>
@@ -24,8 +24,10 @@ COUNTER(timer_fires, "timers fired");
 struct timers {
 	struct spinlock lock;
 	struct heap heap;          /* [lock] */
-	unsigned armed;            /* [lock] how many are in the heap; read without it by ktimer_armed() */
-	uint64_t set_for_ns;       /* [lock] what the hardware is set for; DEADLINE_NEVER: disarmed */
+	/* [lock] how many are in the heap; read without it by ktimer_armed() */
+	unsigned armed;
+	/* [lock] what the hardware is set for; DEADLINE_NEVER: disarmed */
+	uint64_t set_for_ns;
 	struct ktimer *firing;     /* [lock], read without it by ktimer_cancel() */
 	bool ready;                /* [own hart] */
 } CACHE_ALIGNED;
@@ -134,7 +136,8 @@ unsigned ktimer_armed(hart_t hart)
 static struct ktimer *take_due(struct timers *here)
 {
 	struct heap_node *top = here->heap.top;
-	uint64_t deadline_ns = top ? heap_entry(top, struct ktimer, node)->deadline_ns : DEADLINE_NEVER;
+	uint64_t deadline_ns = top ? heap_entry(top, struct ktimer, node)->deadline_ns
+				   : DEADLINE_NEVER;
 
 	if (top && deadline_ns <= clock_ns()) {
 		store_relaxed(&here->armed, here->armed - 1);

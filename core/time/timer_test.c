@@ -93,7 +93,8 @@ TEST(clock_wall_time_follows_what_it_is_set_to)
 
 	clock_set_wall_ns(wall);
 	nap(NSEC_PER_MSEC);
-	CHECK(clock_wall_ns() >= wall + NSEC_PER_MSEC && clock_wall_ns() < wall + 60 * NSEC_PER_SEC);
+	CHECK(clock_wall_ns() >= wall + NSEC_PER_MSEC &&
+	      clock_wall_ns() < wall + 60 * NSEC_PER_SEC);
 	clock_set_wall_ns(old);
 }
 

@@ -1,9 +1,9 @@
 /*
  * Sampling: a timer per hart whose handler counts the stack that it has interrupted.
  *
- * Life: OFF -> profile_start() -> SAMPLING -> profile_stop() -> STOPPED -> profile_end() -> OFF. One
- * at a time: whoever starts it reads and ends it. Each hart arms its own timer (hart_call()), since a timer
- * fires where it was armed; a handler arms it again as long as sampling goes on.
+ * Life: OFF -> profile_start() -> SAMPLING -> profile_stop() -> STOPPED -> profile_end() -> OFF.
+ * One at a time: whoever starts it reads and ends it. Each hart arms its own timer (hart_call()),
+ * since a timer fires where it was armed; a handler arms it again as long as sampling goes on.
  *
  * A sampler is its hart's alone while the timer may fire, and the reader's afterwards:
  * profile_stop() returns when no handler runs any more.
@@ -30,7 +30,8 @@ struct sampler {
 	struct ktimer timer;
 	struct profile_table table;   /* words: NULL while there is none */
 	uint64_t idle;
-	uint64_t due_ticks;           /* when the next sample should be taken, a little late at most */
+	/* when the next sample should be taken, a little late at most */
+	uint64_t due_ticks;
 } CACHE_ALIGNED;
 
 static struct sampler samplers[HARTS_MAX];
@@ -48,7 +49,8 @@ static void count_stack(struct sampler *s)
 
 	for (size_t i = 0; i < depth; i++)
 		offsets[i] = (uint32_t)(pcs[i] - (vaddr_t)image_start);
-	profile_table_add(&s->table, (uint32_t)thread_id(thread_current()), offsets, (uint32_t)depth);
+	profile_table_add(&s->table, (uint32_t)thread_id(thread_current()), offsets,
+			  (uint32_t)depth);
 }
 
 static void arm_timer(struct sampler *s)
@@ -57,7 +59,10 @@ static void arm_timer(struct sampler *s)
 	ktimer_arm(&s->timer, clock_ns() + period_ns);
 }
 
-/* Interrupt context. The next sample is a period away from now: a hart that was late does not catch up. */
+/*
+ * Interrupt context. The next sample is a period away from now: a hart that was late does not catch
+ * up.
+ */
 static void sample(struct ktimer *timer)
 {
 	struct sampler *s = container_of(timer, struct sampler, timer);
@@ -160,7 +165,10 @@ static void find_name(const struct thread_info *info, void *arg)
 		str_copy(w->name, sizeof(w->name), info->name);
 }
 
-/* Of a thread that has ended only its number is known. Blanks and semicolons have a meaning in the format. */
+/*
+ * Of a thread that has ended only its number is known. Blanks and semicolons have a meaning in the
+ * format.
+ */
 static struct name_wanted thread_name_of(uint32_t id)
 {
 	struct name_wanted w = { .id = id };
@@ -174,7 +182,8 @@ static struct name_wanted thread_name_of(uint32_t id)
 	return w;
 }
 
-static size_t frame_text(char *buf, size_t size, uint32_t offset, bool is_innermost, bool in_addresses)
+static size_t frame_text(char *buf, size_t size, uint32_t offset, bool is_innermost,
+			 bool in_addresses)
 {
 	vaddr_t pc = (vaddr_t)image_start + offset;
 	size_t distance;

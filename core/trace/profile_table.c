@@ -1,8 +1,8 @@
 /*
  * Stacks are counted where they are sampled, so that memory bounds how many different ones are kept
- * and not how long one samples. Entries are of different lengths, lie one behind the other and never
- * go, so nothing is allocated in interrupt context; chains of a hash table find the one that was
- * seen before. When there is no room for a new stack it is counted as lost; known ones go on.
+ * and not how long one samples. Entries are of different lengths, lie one behind the other and
+ * never go, so nothing is allocated in interrupt context; chains of a hash table find the one that
+ * was seen before. When there is no room for a new stack it is counted as lost; known ones go on.
  */
 #include <core/assert.h>
 #include <core/string.h>
@@ -32,12 +32,15 @@ static uint32_t bucket_of(uint32_t thread_id, const uint32_t *pcs, uint32_t dept
 	return (uint32_t)(h >> 32) % PROFILE_BUCKETS;
 }
 
-static bool is_same(const struct profile_entry *e, uint32_t thread_id, const uint32_t *pcs, uint32_t depth)
+static bool is_same(const struct profile_entry *e, uint32_t thread_id, const uint32_t *pcs,
+		    uint32_t depth)
 {
-	return e->thread_id == thread_id && e->depth == depth && !memcmp(e->pcs, pcs, depth * sizeof(*pcs));
+	return e->thread_id == thread_id && e->depth == depth &&
+	       !memcmp(e->pcs, pcs, depth * sizeof(*pcs));
 }
 
-void profile_table_add(struct profile_table *t, uint32_t thread_id, const uint32_t *pcs, uint32_t depth)
+void profile_table_add(struct profile_table *t, uint32_t thread_id, const uint32_t *pcs,
+		       uint32_t depth)
 {
 	uint32_t *head = &t->words[bucket_of(thread_id, pcs, depth)];
 	struct profile_entry *e;
@@ -60,7 +63,8 @@ void profile_table_add(struct profile_table *t, uint32_t thread_id, const uint32
 	t->used += HEAD_WORDS + depth;
 }
 
-const struct profile_entry *profile_table_next(const struct profile_table *t, const struct profile_entry *e)
+const struct profile_entry *profile_table_next(const struct profile_table *t,
+					       const struct profile_entry *e)
 {
 	size_t at = PROFILE_BUCKETS;
 

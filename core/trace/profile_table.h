@@ -27,8 +27,13 @@ struct profile_entry {
 
 /* `words` holds zeros, and more of them than there are buckets. */
 void profile_table_init(struct profile_table *t, uint32_t *words, size_t room);
-void profile_table_add(struct profile_table *t, uint32_t thread_id, const uint32_t *pcs, uint32_t depth);
-/* The stack behind the one given, in the order in which they came; NULL: the first, and behind the last. */
-const struct profile_entry *profile_table_next(const struct profile_table *t, const struct profile_entry *e);
+void profile_table_add(struct profile_table *t, uint32_t thread_id, const uint32_t *pcs,
+		       uint32_t depth);
+/*
+ * The stack behind the one given, in the order in which they came; NULL: the first, and behind the
+ * last.
+ */
+const struct profile_entry *profile_table_next(const struct profile_table *t,
+					       const struct profile_entry *e);
 
 #endif

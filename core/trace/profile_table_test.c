@@ -1,5 +1,6 @@
 /*
- * The table of stacks: equal ones are counted, different ones kept apart, and a full table loses only what is new.
+ * The table of stacks: equal ones are counted, different ones kept apart, and a full table loses
+ * only what is new.
  */
 #include <core/string.h>
 #include <core/test.h>
@@ -57,7 +58,8 @@ TEST(profile_table_loses_only_what_is_new_when_full)
 	start();
 	profile_table_add(&table, 1, known, 1);
 	for (uint64_t i = 1; i < samples; i++) {
-		uint32_t pcs[4] = { (uint32_t)test_random_below(8), (uint32_t)test_random_below(8) };
+		uint32_t pcs[4] = { (uint32_t)test_random_below(8),
+				    (uint32_t)test_random_below(8) };
 
 		profile_table_add(&table, 1, pcs, 1 + (uint32_t)test_random_below(4));
 	}

@@ -1,10 +1,10 @@
 /*
  * Trace rings: one per hart, taken from the frames when tracing is first switched on and kept.
  *
- * Only its own hart writes a ring, with interrupts off, so a record needs no lock: it is filled, then `head`
- * moves past it (release). A reader copies the newest records and then looks at `head` again: what the
- * writer may have overtaken meanwhile, it drops. Records cut by that are never shown. Records are numbered from
- * the first ever written, so a reader goes on where it was.
+ * Only its own hart writes a ring, with interrupts off, so a record needs no lock: it is filled,
+ * then `head` moves past it (release). A reader copies the newest records and then looks at `head`
+ * again: what the writer may have overtaken meanwhile, it drops. Records cut by that are never
+ * shown. Records are numbered from the first ever written, so a reader goes on where it was.
  */
 #include <core/assert.h>
 #include <core/atomic.h>
@@ -68,7 +68,9 @@ uint64_t trace_since_ns(void)
 	return since_ns;
 }
 
-/* The number of the oldest record that no writer can be at: the slot behind the newest may be torn. */
+/*
+ * The number of the oldest record that no writer can be at: the slot behind the newest may be torn.
+ */
 static uint64_t oldest(uint64_t head)
 {
 	return head + 1 > capacity() ? head + 1 - capacity() : 0;

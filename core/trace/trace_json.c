@@ -1,13 +1,15 @@
 /*
- * The trace as JSON, a line at a time, so that no more memory is needed than for one record of each hart.
+ * The trace as JSON, a line at a time, so that no more memory is needed than for one record of each
+ * hart.
  *
  * In the Trace Event Format a track is a thread of a process. Two processes are made up: in "harts"
- * a track is a hart, on it the threads it runs and the interrupts it takes; in "threads" a track is a thread
- * with what it marked. Times are microseconds with three places.
+ * a track is a hart, on it the threads it runs and the interrupts it takes; in "threads" a track is
+ * a thread with what it marked. Times are microseconds with three places.
  *
- * The rings begin in the middle of things: an end whose begin was overwritten is left out, and at the end of
- * the document everything still open is closed. For that the depth of each track is counted. Of threads
- * beyond THREADS_MAX (those that began after the document, or too many) only instants are shown.
+ * The rings begin in the middle of things: an end whose begin was overwritten is left out, and at
+ * the end of the document everything still open is closed. For that the depth of each track is
+ * counted. Of threads beyond THREADS_MAX (those that began after the document, or too many) only
+ * instants are shown.
  */
 #include <core/arch.h>
 #include <core/fmt.h>
@@ -100,15 +102,17 @@ static struct track_thread *thread_find(struct trace_json *j, uint32_t id)
 
 static void add_track_name(struct out *o, enum process process, uint32_t id, const char *name)
 {
-	add(o, ",\n{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%u,\"tid\":%u,\"args\":{\"name\":", process, id);
+	add(o,
+	    ",\n{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%u,\"tid\":%u,\"args\":{\"name\":",
+	    process, id);
 	add_name(o, name);
 	add(o, "}}");
 }
 
 /* ---- events ---- */
 
-static void add_event(struct trace_json *j, struct out *o, const char *phase, enum process process, uint32_t track,
-		      uint64_t time_ns)
+static void add_event(struct trace_json *j, struct out *o, const char *phase, enum process process,
+		      uint32_t track, uint64_t time_ns)
 {
 	add(o, ",\n{\"ph\":\"%s\",\"pid\":%u,\"tid\":%u,\"ts\":%llu.%03u", phase, process, track,
 	    (unsigned long long)(time_ns / 1000), (unsigned)(time_ns % 1000));
@@ -127,7 +131,8 @@ static void add_named(struct trace_json *j, struct out *o, const char *phase, en
 	add(o, "}");
 }
 
-static void add_end(struct trace_json *j, struct out *o, enum process process, uint32_t track, uint64_t time_ns)
+static void add_end(struct trace_json *j, struct out *o, enum process process, uint32_t track,
+		    uint64_t time_ns)
 {
 	add_event(j, o, "E", process, track, time_ns);
 	add(o, "}");
@@ -149,8 +154,8 @@ static void show_switch(struct trace_json *j, struct out *o, const struct trace_
 	add(o, "}");
 }
 
-static void show_begin(struct trace_json *j, struct out *o, const struct trace_record *r, enum process process,
-		       uint32_t *depth)
+static void show_begin(struct trace_json *j, struct out *o, const struct trace_record *r,
+		       enum process process, uint32_t *depth)
 {
 	if (!depth || (process == HARTS && *depth == INTERRUPTS_MAX))
 		return;
@@ -158,8 +163,8 @@ static void show_begin(struct trace_json *j, struct out *o, const struct trace_r
 	add_named(j, o, "B", process, r);
 }
 
-static void show_end(struct trace_json *j, struct out *o, const struct trace_record *r, enum process process,
-		     uint32_t *depth)
+static void show_end(struct trace_json *j, struct out *o, const struct trace_record *r,
+		     enum process process, uint32_t *depth)
 {
 	if (!depth || !*depth)
 		return;
@@ -226,7 +231,8 @@ static bool take_oldest(struct trace_json *j, struct trace_record *out)
 /* ---- the document ---- */
 
 /* At the end of the document: closes the innermost slice that is open; false when there is none. */
-static bool close_one(struct trace_json *j, struct out *o, enum process process, uint32_t track, uint32_t *depth)
+static bool close_one(struct trace_json *j, struct out *o, enum process process, uint32_t track,
+		      uint32_t *depth)
 {
 	if (!*depth)
 		return false;
@@ -245,9 +251,10 @@ static bool stage_write(struct trace_json *j, struct out *o)
 
 	switch (j->stage) {
 	case HEAD:
-		add(o, "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"
-		       "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":1,\"args\":{\"name\":\"harts\"}},\n"
-		       "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":2,\"args\":{\"name\":\"threads\"}}");
+		add(o,
+		    "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"
+		    "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":1,\"args\":{\"name\":\"harts\"}},\n"
+		    "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":2,\"args\":{\"name\":\"threads\"}}");
 		return false;
 	case HART_NAMES:
 		if (j->index == hart_count())

@@ -102,8 +102,9 @@ TEST(trace_json_pairs_what_the_ring_has_cut)
 
 TEST(trace_json_survives_any_order)
 {
-	static const enum trace_kind kinds[] = { TRACE_INSTANT, TRACE_BEGIN, TRACE_END, TRACE_COUNTER,
-						 TRACE_HART_BEGIN, TRACE_HART_END, TRACE_SWITCH };
+	static const enum trace_kind kinds[] = { TRACE_INSTANT, TRACE_BEGIN,      TRACE_END,
+						 TRACE_COUNTER, TRACE_HART_BEGIN, TRACE_HART_END,
+						 TRACE_SWITCH };
 
 	if (!IS_ENABLED(CONFIG_TRACE))
 		return;
@@ -112,7 +113,10 @@ TEST(trace_json_survives_any_order)
 		for (unsigned i = 0; i < 2 * CONFIG_TRACE_RECORDS; i++) {
 			enum trace_kind kind = kinds[test_random_below(ARRAY_SIZE(kinds))];
 
-			/* a switch ends what interrupted the thread, so few of those may be open at once */
+			/*
+			 * a switch ends what interrupted the thread, so few of those may be open at
+			 * once
+			 */
 			trace_write(kind == TRACE_HART_BEGIN && i % 3 ? TRACE_HART_END : kind, "x",
 				    test_random_below(5));
 		}

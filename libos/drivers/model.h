@@ -55,7 +55,8 @@ void model_push(struct model *m, unsigned queue, uint16_t head, uint32_t written
 void model_fill(struct model *m, unsigned queue, unsigned ahead, uint16_t head, uint32_t written);
 void model_flush(struct model *m, unsigned queue, unsigned count);
 
-size_t model_read(const struct model_chain *c, void *to, size_t max); /* gathers the readable bytes */
+/* gathers the readable bytes */
+size_t model_read(const struct model_chain *c, void *to, size_t max);
 size_t model_write(const struct model_chain *c, const void *from, size_t len);
 
 /* A lie: a used entry and an index increment, whatever they say. */

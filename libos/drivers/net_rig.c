@@ -109,7 +109,8 @@ static const struct netdev_upper rig_upper = {
 
 struct rig *rig_new(uint64_t features)
 {
-	static const uint8_t config[12] = { 2, 0, 0, 0, 0, 9, 1, 0, 1, 0, 0xdc, 5 }; /* MAC, up, 1 pair, MTU 1500 */
+	/* MAC, up, 1 pair, MTU 1500 */
+	static const uint8_t config[12] = { 2, 0, 0, 0, 0, 9, 1, 0, 1, 0, 0xdc, 5 };
 	struct rig *r = kzalloc(sizeof(*r));
 
 	r->payload = page_alloc(4, PAGE_KERNEL);

@@ -53,7 +53,8 @@ bool rig_deliver(struct rig *r, uint8_t first, size_t len);
 bool rig_deliver_as(struct rig *r, struct virtio_net_hdr h, uint8_t first, size_t len,
 		    unsigned buffers);
 
-unsigned rig_poll_all(struct rig *r);       /* until poll() says 0 and look() false; at most 10,000 rounds */
+/* until poll() says 0 and look() false; at most 10,000 rounds */
+unsigned rig_poll_all(struct rig *r);
 int rig_send(struct rig *r, size_t len);    /* one frame of `len` bytes: transmit(), no kick */
 void rig_sent_done(struct netbuf *b);        /* done() of the netbufs in `sent` */
 int rig_send_gso(struct rig *r, size_t len);

@@ -69,7 +69,10 @@ struct virtio_transport {
 			     const struct virtio_queue_place *p);
 	void (*notify)(struct virtio_device *d, unsigned index);               /* any context */
 	uint32_t (*take_interrupt)(struct virtio_device *d); /* any context: causes, acknowledged */
-	/* Interrupts off: what irq_take() is for. Acknowledges VIRTIO_INTERRUPT_QUEUE, pending or not. */
+	/*
+	 * Interrupts off: what irq_take() is for. Acknowledges VIRTIO_INTERRUPT_QUEUE, pending or
+	 * not.
+	 */
 	void (*quiet_queues)(struct virtio_device *d);
 };
 

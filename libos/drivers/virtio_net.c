@@ -5,10 +5,11 @@
  * (libos/netdev.h), except the interrupt handler, which only notes what happened and wakes the
  * stack, and frames that come back from other threads.
  *
- * Interrupts. Both queues share one. It says "poll"; before the stack rests, look() asks for the next
- * one, looking once more after it has asked, since a frame may have come in between. With event index, an interrupt is over when it has fired; without, the handler
- * switches it off. In the race between that and a look() that just switched it on, the wake() that
- * follows leads to another poll().
+ * Interrupts. Both queues share one. It says "poll"; before the stack rests, look() asks for the
+ * next one, looking once more after it has asked, since a frame may have come in between. With
+ * event index, an interrupt is over when it has fired; without, the handler switches it off. In the
+ * race between that and a look() that just switched it on, the wake() that follows leads to another
+ * poll().
  *
  * Not used: the control queue (a device without commands receives everything that it should: our
  * address, broadcast and multicast), GUEST_ECN and UFO, several queue pairs.
@@ -288,7 +289,8 @@ static void *net_send_room(struct netdev *d, size_t len)
 	return likely(n->started && !virtio_is_broken(n->dev)) ? net_tx_room(n, len) : NULL;
 }
 
-static void net_send_written(struct netdev *d, size_t len, uint16_t csum_start, uint16_t csum_offset)
+static void net_send_written(struct netdev *d, size_t len, uint16_t csum_start,
+			     uint16_t csum_offset)
 {
 	net_tx_written(net_of(d), len, csum_start, csum_offset);
 }
@@ -327,7 +329,10 @@ static void net_stop(struct netdev *d)
 		halt(n);
 }
 
-/* A device that signals by flags goes on with each frame unless told: by event index it is told already. */
+/*
+ * A device that signals by flags goes on with each frame unless told: by event index it is told
+ * already.
+ */
 static void silence(struct virtio_net *n)
 {
 	if (virtio_has(n->dev, VIRTIO_F_EVENT_IDX))
@@ -342,7 +347,10 @@ static inline bool something_came(const struct virtio_net *n)
 	       ((n->tx.lent || n->tx.stack_waits) && virtq_has_used(&n->tx.q));
 }
 
-/* The interrupt that tells of what came is not needed any more; it may have come between asking and looking again, too. */
+/*
+ * The interrupt that tells of what came is not needed any more; it may have come between asking and
+ * looking again, too.
+ */
 static __attribute__((noinline)) bool end_look(struct virtio_net *n)
 {
 	if (n->rx.interrupt_on && !arch_irq_is_enabled()) {
@@ -353,8 +361,9 @@ static __attribute__((noinline)) bool end_look(struct virtio_net *n)
 }
 
 /*
- * Kicks that may have missed a device on its way to sleep. That takes a machine of one hart (arch_device_fence()), where
- * nobody else is in the queues now: who holds the stack lock is not preempted.
+ * Kicks that may have missed a device on its way to sleep. That takes a machine of one hart
+ * (arch_device_fence()), where nobody else is in the queues now: who holds the stack lock is not
+ * preempted.
  */
 static inline bool may_be_unsettled(const struct virtio_net *n)
 {
@@ -369,8 +378,9 @@ static __attribute__((noinline)) bool settle_and_arm(struct virtio_net *n)
 }
 
 /*
- * Without the stack lock, so what it asks for may be out of date when somebody else is polling: that one looks, too,
- * before it rests. Buffers are not posted here; poll() leaves enough with the device.
+ * Without the stack lock, so what it asks for may be out of date when somebody else is polling:
+ * that one looks, too, before it rests. Buffers are not posted here; poll() leaves enough with the
+ * device.
  */
 static bool net_look(struct netdev *d)
 {

@@ -1,5 +1,6 @@
 /*
- * The parts of the virtio network driver: virtio_net.c (the device), virtio_net_rx.c, virtio_net_tx.c.
+ * The parts of the virtio network driver: virtio_net.c (the device), virtio_net_rx.c,
+ * virtio_net_tx.c.
  */
 #ifndef VIRTIO_NET_H
 #define VIRTIO_NET_H
@@ -33,16 +34,18 @@ struct virtio_net_hdr {
 };
 
 /*
- * The header of a frame that at most wants a checksum, as the words in which it lies; put together in registers, where
- * the structure would go through memory. Little endian.
+ * The header of a frame that at most wants a checksum, as the words in which it lies; put together
+ * in registers, where the structure would go through memory. Little endian.
  */
-static inline void virtio_net_put_header(uint8_t *at, bool needs_csum, unsigned csum_start, unsigned csum_offset)
+static inline void virtio_net_put_header(uint8_t *at, bool needs_csum, unsigned csum_start,
+					 unsigned csum_offset)
 {
 	uint64_t low = (needs_csum ? NET_HDR_F_NEEDS_CSUM : 0) |
 		       (uint64_t)csum_start << 8 * offsetof(struct virtio_net_hdr, csum_start);
 	uint32_t high = (uint16_t)csum_offset;
 
-	_Static_assert(offsetof(struct virtio_net_hdr, csum_offset) == sizeof(low), "the words' limits");
+	_Static_assert(offsetof(struct virtio_net_hdr, csum_offset) == sizeof(low),
+		       "the words' limits");
 	__builtin_memcpy(at, &low, sizeof(low));
 	__builtin_memcpy(at + sizeof(low), &high, sizeof(high));
 }
@@ -71,7 +74,8 @@ struct net_rx {
 	size_t buffer_bytes;
 	unsigned buffer_count, pad; /* pad: before the header, so that the IP header is aligned */
 	unsigned room;                     /* what the device may write into one buffer */
-	bool merges, vouches, segments;    /* negotiated: merged buffers, good checksums, large receive */
+	/* negotiated: merged buffers, good checksums, large receive */
+	bool merges, vouches, segments;
 	unsigned posted_min;               /* below this, frames are copied rather than lent */
 	unsigned posted_good; /* from here on, buffers that came back may wait for more */
 	uint32_t copies;                   /* [atomic] copies not yet given back */
@@ -93,7 +97,8 @@ struct net_tx_slot {
 };
 
 #define NET_TX_SLOT_BYTES 256u
-#define NET_TX_PIECES     (NETBUF_FRAGS + 17u + 1u) /* fragments, page crossings of 64 KiB, the header */
+/* fragments, page crossings of 64 KiB, the header */
+#define NET_TX_PIECES     (NETBUF_FRAGS + 17u + 1u)
 
 struct net_tx {
 	struct virtqueue q;
@@ -139,8 +144,9 @@ void net_tx_reap(struct virtio_net *n);
 void *net_tx_room(struct virtio_net *n, size_t len);
 void net_tx_written(struct virtio_net *n, size_t len, uint16_t csum_start, uint16_t csum_offset);
 /*
- * What net_tx_transmit() does for a frame that needs nothing else: one piece of the direct map that nobody waits for,
- * with room for the header before it, while slots abound. False: not such a frame, or not now.
+ * What net_tx_transmit() does for a frame that needs nothing else: one piece of the direct map that
+ * nobody waits for, with room for the header before it, while slots abound. False: not such a
+ * frame, or not now.
  */
 static inline bool net_tx_in_place(struct virtio_net *n, struct netbuf *b)
 {
@@ -149,12 +155,14 @@ static inline bool net_tx_in_place(struct virtio_net *n, struct netbuf *b)
 	unsigned csum_start = 0, csum_offset = 0;
 	uint8_t *at = (uint8_t *)b->frags[0].base - NET_HDR_BYTES;
 
-	if (unlikely(!b->patient || b->frag_count != 1 || b->gso_size || b->headroom < NET_HDR_BYTES ||
-		     !tx->in_place || !s || tx->q.free_count <= tx->q.size / 2 ||
+	if (unlikely(!b->patient || b->frag_count != 1 || b->gso_size ||
+		     b->headroom < NET_HDR_BYTES || !tx->in_place || !s ||
+		     tx->q.free_count <= tx->q.size / 2 ||
 		     b->len - ETH_HEADER_BYTES > n->netdev.mtu + 4u || !virtq_is_direct(at)))
 		return false;
 	if (likely(b->needs_csum)) {
-		if (unlikely(!(n->netdev.features & NETDEV_TX_CSUM) || b->csum_offset < b->csum_start))
+		if (unlikely(!(n->netdev.features & NETDEV_TX_CSUM) ||
+			     b->csum_offset < b->csum_start))
 			return false;
 		csum_start = b->csum_start;
 		csum_offset = b->csum_offset - csum_start;

@@ -1,6 +1,7 @@
 /*
- * The network driver under a stack that answers in the frames it receives, as libos/net does with datagrams: each
- * is sent from the memory in which it came, and is a receive buffer again when the device has sent it.
+ * The network driver under a stack that answers in the frames it receives, as libos/net does with
+ * datagrams: each is sent from the memory in which it came, and is a receive buffer again when the
+ * device has sent it.
  */
 #include <core/assert.h>
 #include <core/string.h>
@@ -11,8 +12,8 @@
 /* Devices that the other tests have, too: the rig keeps only so many. */
 #define BASIC (NET_F_MAC | NET_F_STATUS | NET_F_MTU)
 static const uint64_t kinds[] = {
-	VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC | BASIC, VIRTIO_F_VERSION_1,
-	VIRTIO_F_ANY_LAYOUT | BASIC, BASIC,
+	VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC | BASIC,
+	VIRTIO_F_VERSION_1, VIRTIO_F_ANY_LAYOUT | BASIC, BASIC,
 };
 
 static const void *question_at[RIG_HELD_MAX];

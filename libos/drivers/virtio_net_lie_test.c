@@ -323,7 +323,8 @@ static void liar_acts(struct liar *l)
 	else if (what < 960 && m->queues[queue].ready)
 		model_used(m, queue)->flags = (uint16_t)test_random();
 	else if (what < 970 && m->queues[queue].ready)
-		*(uint16_t *)&model_used(m, queue)->ring[m->queues[queue].place.size] = (uint16_t)test_random();
+		*(uint16_t *)&model_used(m, queue)->ring[m->queues[queue].place.size] = (uint16_t)
+			test_random();
 }
 
 static void stack_acts(struct rig *r)

@@ -7,8 +7,8 @@
  * their own size and long ones dropped: a stack that keeps everything can slow the device down but
  * not starve it.
  *
- * Each buffer has a descriptor of its own for good, so posting one writes its number into the ring and nothing
- * else.
+ * Each buffer has a descriptor of its own for good, so posting one writes its number into the ring
+ * and nothing else.
  *
  * Every number in a header and in a used entry is the device's word, read once and checked.
  */
@@ -157,8 +157,8 @@ static void post_all(struct net_rx *rx, const struct net_rx_buffer *b)
 }
 
 /*
- * One notification at most, and seldom that. Buffers may be with the device as frames that are sent (netdev.h), of which
- * nobody else asks whether they are done.
+ * One notification at most, and seldom that. Buffers may be with the device as frames that are sent
+ * (netdev.h), of which nobody else asks whether they are done.
  */
 static void refill(struct virtio_net *n)
 {
@@ -298,7 +298,10 @@ static __attribute__((noinline)) struct netbuf *frame_copy(struct virtio_net *n,
 	return &c->netbuf;
 }
 
-/* Buffers are short: the frame itself if the stack has given back enough, a copy, or NULL when dropped. */
+/*
+ * Buffers are short: the frame itself if the stack has given back enough, a copy, or NULL when
+ * dropped.
+ */
 static __attribute__((noinline)) struct netbuf *rather_copy(struct virtio_net *n,
 							    struct net_rx_buffer *b)
 {

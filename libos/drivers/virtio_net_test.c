@@ -105,9 +105,14 @@ TEST(net_sends_in_place_what_has_room_for_the_header)
 		CHECK(r != NULL);
 		rig_poll_all(r);
 		*s = (struct rig_sent){ .rig = r, .busy = true };
-		s->netbuf = (struct netbuf){ .done = rig_sent_done, .frag_count = 1, .len = 1000,
-					     .headroom = 12, .patient = true,
-					     .needs_csum = csum, .csum_start = 34, .csum_offset = 50 };
+		s->netbuf = (struct netbuf){ .done = rig_sent_done,
+					     .frag_count = 1,
+					     .len = 1000,
+					     .headroom = 12,
+					     .patient = true,
+					     .needs_csum = csum,
+					     .csum_start = 34,
+					     .csum_offset = 50 };
 		s->netbuf.frags[0].base = frame;
 		s->netbuf.frags[0].len = 1000;
 		CHECK_EQ(r->dev->ops->transmit(r->dev, &s->netbuf), 0);
@@ -220,7 +225,10 @@ TEST(net_look_finds_frames_and_acknowledges_their_interrupt)
 	}
 }
 
-/* As with a frame that comes just then: the look has asked for the interrupt, and ends all the same. */
+/*
+ * As with a frame that comes just then: the look has asked for the interrupt, and ends all the
+ * same.
+ */
 TEST(net_look_acknowledges_the_interrupt_that_it_has_just_asked_for)
 {
 	struct rig *r = rig_start(FULL);

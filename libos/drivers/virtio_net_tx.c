@@ -5,12 +5,13 @@
  * at once. A longer frame goes by reference: the header and the frame's pieces make one chain, and
  * the netbuf is done when the device has used it.
  *
- * A frame of one piece with room before it gets the header there and is one descriptor without a copy.
+ * A frame of one piece with room before it gets the header there and is one descriptor without a
+ * copy.
  *
- * Completions are not waited for. They are reaped when half of the slots are taken, and in each poll
- * while memory of the stack is outstanding. The device is asked for an interrupt when the stack
- * goes idle with frames of its memory outstanding, or when it was told -EAGAIN. So a busy stack
- * takes no transmit interrupts, and yet no frame's memory stays lent for ever.
+ * Completions are not waited for. They are reaped when half of the slots are taken, and in each
+ * poll while memory of the stack is outstanding. The device is asked for an interrupt when the
+ * stack goes idle with frames of its memory outstanding, or when it was told -EAGAIN. So a busy
+ * stack takes no transmit interrupts, and yet no frame's memory stays lent for ever.
  */
 #include <core/arch.h>
 #include <core/assert.h>
@@ -23,7 +24,8 @@
 #include "virtio_net.h"
 
 #define DROPS_LOGGED    4u
-#define TX_PIECES_PLAIN 8u /* without segmentation a frame has few pieces; more go without a table */
+/* without segmentation a frame has few pieces; more go without a table */
+#define TX_PIECES_PLAIN 8u
 
 static unsigned slots_wanted(void)
 {

@@ -64,7 +64,8 @@ static void add_labels(struct textbuf *t, const struct metric_label *labels)
 }
 
 /* Once a sample was cut off, the smaller ones behind it are left out as well. */
-static void add_sample(struct metric_samples *out, uint64_t value, const struct metric_label *labels,
+static void add_sample(struct metric_samples *out, uint64_t value,
+		       const struct metric_label *labels,
 		       void (*add_value)(struct textbuf *t, uint64_t value))
 {
 	struct textbuf *t = out->text;

@@ -11,8 +11,8 @@
 #define EXPOSITION_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 /*
- * Appends one metric: two comments and its samples, or nothing when it has no samples just now. When
- * the text has no room for all samples, those that fit are there and is_cut is set.
+ * Appends one metric: two comments and its samples, or nothing when it has no samples just now.
+ * When the text has no room for all samples, those that fit are there and is_cut is set.
  */
 void exposition_write(struct textbuf *t, const struct metric *m);
 

@@ -41,7 +41,8 @@ static void odd(struct metric_samples *out)
 
 TEST(exposition_escapes_what_would_break_a_line)
 {
-	static const struct metric m = { "odd_seconds", "one\\two\nthree \"four\"", odd, METRIC_GAUGE };
+	static const struct metric m = { "odd_seconds", "one\\two\nthree \"four\"", odd,
+					 METRIC_GAUGE };
 
 	CHECK(str_equal(written(&m, sizeof(buffer) - 1),
 			"# HELP odd_seconds one\\\\two\\nthree \"four\"\n"
@@ -80,6 +81,8 @@ TEST(exposition_cuts_between_lines)
 
 		CHECK(len <= room);
 		CHECK(len == 0 || text[len - 1] == '\n');
-		CHECK(len == 0 || str_starts_with(text, "# HELP many a hundred\n# TYPE many gauge\nmany{i=\"0\"} 0\n"));
+		CHECK(len == 0 ||
+		      str_starts_with(
+			      text, "# HELP many a hundred\n# TYPE many gauge\nmany{i=\"0\"} 0\n"));
 	}
 }

@@ -129,7 +129,9 @@ static struct http_word next_line(struct reader *r)
 	return line;
 }
 
-/* "/path?query", also behind "http://host" (RFC 9112, section 3.2.2). Nothing but printable ASCII. */
+/*
+ * "/path?query", also behind "http://host" (RFC 9112, section 3.2.2). Nothing but printable ASCII.
+ */
 static unsigned read_target(struct http_word target, struct http_request *out)
 {
 	static const char scheme[] = "http://";
@@ -222,7 +224,10 @@ static unsigned read_head(struct reader *r)
 	return status;
 }
 
-/* Length of the head with the empty line behind it. 0: not all there. *bad: no head will come of it. */
+/*
+ * Length of the head with the empty line behind it. 0: not all there. *bad: no head will come of
+ * it.
+ */
 static size_t head_length(const uint8_t *data, size_t len, bool *bad)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -253,7 +258,8 @@ size_t http_parse(const uint8_t *data, size_t len, struct http_request *out)
 	bool bad = false;
 
 	*out = (struct http_request){ 0 };
-	while (blank + 1 < len && blank < HTTP_HEAD_MAX && data[blank] == '\r' && data[blank + 1] == '\n')
+	while (blank + 1 < len && blank < HTTP_HEAD_MAX && data[blank] == '\r' &&
+	       data[blank + 1] == '\n')
 		blank += 2;          /* empty lines before a request are ignored (section 2.2) */
 	head = head_length(data + blank, (len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX) - blank, &bad);
 	if (bad)

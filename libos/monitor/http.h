@@ -25,7 +25,8 @@ struct http_request {
 
 /*
  * The request at the beginning of `data`: returns the length of its head, and 0 while that is not
- * complete. Of a request that is refused the rest cannot be told from a next one: everything counts.
+ * complete. Of a request that is refused the rest cannot be told from a next one: everything
+ * counts.
  */
 size_t http_parse(const uint8_t *data, size_t len, struct http_request *out);
 

@@ -118,8 +118,9 @@ TEST(http_survives_noise)
 		size_t len = test_random_below(sizeof(text)), taken;
 
 		for (size_t i = 0; i < len; i++)
-			text[i] = (uint8_t)alphabet[(i + (test_random_below(8) ? 0 : test_random())) %
-						    (sizeof(alphabet) - 1)];
+			text[i] = (uint8_t)
+				alphabet[(i + (test_random_below(8) ? 0 : test_random())) %
+					 (sizeof(alphabet) - 1)];
 		taken = http_parse(text, len, &request);
 		CHECK(taken <= len);
 		if (taken && !request.status)

@@ -44,14 +44,16 @@ static void hart_instructions(struct metric_samples *out)
 	}
 }
 METRIC(kiln_hart_instructions_total, METRIC_COUNTER,
-       "instructions retired, as the machine counts them (QEMU without -icount counts time)", hart_instructions);
+       "instructions retired, as the machine counts them (QEMU without -icount counts time)",
+       hart_instructions);
 
 static void timers_armed(struct metric_samples *out)
 {
 	char number[METRIC_NUMBER_MAX];
 
 	for (hart_t h = 0; h < hart_count(); h++)
-		metric_sample(out, ktimer_armed(h), METRIC_LABELS({ "hart", metric_number(h, number) }));
+		metric_sample(out, ktimer_armed(h),
+			      METRIC_LABELS({ "hart", metric_number(h, number) }));
 }
 METRIC(kiln_timers_armed, METRIC_GAUGE, "timers that wait for their time", timers_armed);
 
@@ -65,29 +67,33 @@ static void note_idle(const struct thread_info *t, void *out)
 	char number[METRIC_NUMBER_MAX];
 
 	if (is_idle(t))
-		metric_sample_ns(out, t->ran_ns, METRIC_LABELS({ "hart", metric_number(t->hart, number) }));
+		metric_sample_ns(out, t->ran_ns,
+				 METRIC_LABELS({ "hart", metric_number(t->hart, number) }));
 }
 
 static void hart_idle(struct metric_samples *out)
 {
 	thread_for_each(note_idle, out);
 }
-METRIC(kiln_hart_idle_seconds_total, METRIC_COUNTER, "time in which the hart had nothing to do", hart_idle);
+METRIC(kiln_hart_idle_seconds_total, METRIC_COUNTER, "time in which the hart had nothing to do",
+       hart_idle);
 
 static void note_thread(const struct thread_info *t, void *out)
 {
 	char number[METRIC_NUMBER_MAX];
 
 	if (!is_idle(t))
-		metric_sample_ns(out, t->ran_ns, METRIC_LABELS({ "thread", t->name },
-							       { "id", metric_number((uint64_t)t->id, number) }));
+		metric_sample_ns(out, t->ran_ns,
+				 METRIC_LABELS({ "thread", t->name },
+					       { "id", metric_number((uint64_t)t->id, number) }));
 }
 
 static void thread_time(struct metric_samples *out)
 {
 	thread_for_each(note_thread, out);
 }
-METRIC(kiln_thread_seconds_total, METRIC_COUNTER, "processor time of each thread there is", thread_time);
+METRIC(kiln_thread_seconds_total, METRIC_COUNTER, "processor time of each thread there is",
+       thread_time);
 
 /* ---- memory ---- */
 
@@ -97,7 +103,8 @@ static void memory_pages(struct metric_samples *out)
 
 	page_stats(&s);
 	for (unsigned i = 0; i < PAGE_OWNERS; i++)
-		metric_sample(out, s.by_owner[i] * PAGE_SIZE, METRIC_LABELS({ "owner", page_owner_names[i] }));
+		metric_sample(out, s.by_owner[i] * PAGE_SIZE,
+			      METRIC_LABELS({ "owner", page_owner_names[i] }));
 }
 METRIC(kiln_memory_bytes, METRIC_GAUGE, "RAM by what its pages are used for", memory_pages);
 
@@ -119,7 +126,8 @@ static void cache_bytes(struct metric_samples *out)
 {
 	kmem_for_each(note_cache_bytes, out);
 }
-METRIC(kiln_heap_cache_bytes, METRIC_GAUGE, "pages held by each cache of the kernel heap", cache_bytes);
+METRIC(kiln_heap_cache_bytes, METRIC_GAUGE, "pages held by each cache of the kernel heap",
+       cache_bytes);
 
 static void note_cache_objects(const struct kmem_stats *s, void *out)
 {
@@ -130,7 +138,8 @@ static void cache_objects(struct metric_samples *out)
 {
 	kmem_for_each(note_cache_objects, out);
 }
-METRIC(kiln_heap_cache_objects, METRIC_GAUGE, "objects in use of each cache of the kernel heap", cache_objects);
+METRIC(kiln_heap_cache_objects, METRIC_GAUGE, "objects in use of each cache of the kernel heap",
+       cache_objects);
 
 /* ---- network devices ---- */
 
@@ -152,14 +161,16 @@ static void each_netdev(struct metric_samples *out, size_t field)
 
 NETDEV_METRIC(rx_packets, kiln_netdev_received_packets_total, "frames received");
 NETDEV_METRIC(rx_bytes, kiln_netdev_received_bytes_total, "bytes of frames received");
-NETDEV_METRIC(rx_dropped, kiln_netdev_received_dropped_total, "frames received and dropped by the driver");
+NETDEV_METRIC(rx_dropped, kiln_netdev_received_dropped_total,
+	      "frames received and dropped by the driver");
 NETDEV_METRIC(tx_packets, kiln_netdev_sent_packets_total, "frames given to the device");
 NETDEV_METRIC(tx_bytes, kiln_netdev_sent_bytes_total, "bytes of frames given to the device");
 NETDEV_METRIC(tx_dropped, kiln_netdev_sent_dropped_total, "frames the driver could not send");
 NETDEV_METRIC(kicks, kiln_netdev_kicks_total, "notifications of the device");
 NETDEV_METRIC(irqs, kiln_netdev_interrupts_total, "interrupts of the device");
 NETDEV_METRIC(polls, kiln_netdev_polls_total, "times the device was polled");
-NETDEV_METRIC(resets, kiln_netdev_resets_total, "times the device was reset for breaking its contract");
+NETDEV_METRIC(resets, kiln_netdev_resets_total,
+	      "times the device was reset for breaking its contract");
 
 /* ---- what was thrown away: the counters named <part>_drop_<reason> ---- */
 
@@ -181,11 +192,14 @@ static void drops(struct metric_samples *out)
 
 		if (!reason)
 			continue;
-		textbuf_add_bytes(&part, c->name, (size_t)(reason - c->name) - str_length("_drop_"));
-		metric_sample(out, counter_read(c), METRIC_LABELS({ "part", part.at }, { "reason", reason }));
+		textbuf_add_bytes(&part, c->name,
+				  (size_t)(reason - c->name) - str_length("_drop_"));
+		metric_sample(out, counter_read(c),
+			      METRIC_LABELS({ "part", part.at }, { "reason", reason }));
 	}
 }
-METRIC(kiln_drops_total, METRIC_COUNTER, "frames, segments, connections and allocations given up, by reason", drops);
+METRIC(kiln_drops_total, METRIC_COUNTER,
+       "frames, segments, connections and allocations given up, by reason", drops);
 
 /* ---- the other counters: metrics whose names are made here ---- */
 

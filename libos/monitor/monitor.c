@@ -16,7 +16,8 @@
 
 #include "monitor.h"
 
-BOOT_OPTION_NAMED(monitor_port, "monitor.port", "monitor.port=N: TCP port of the monitor (default 9100), 0: none");
+BOOT_OPTION_NAMED(monitor_port, "monitor.port",
+		  "monitor.port=N: TCP port of the monitor (default 9100), 0: none");
 
 static unsigned chosen_port(void)
 {

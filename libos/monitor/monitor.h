@@ -23,8 +23,8 @@ struct answer {
 struct monitor_page {
 	const char *path, *type, *help;
 	/*
-	 * A client wants it. 0, or the HTTP status that refuses. *patience_ns, at first 0, is how long
-	 * the page will take by itself.
+	 * A client wants it. 0, or the HTTP status that refuses. *patience_ns, at first 0, is how
+	 * long the page will take by itself.
 	 */
 	unsigned (*begin)(struct answer *a, struct http_word query, uint64_t *patience_ns);
 	/*
@@ -32,7 +32,10 @@ struct monitor_page {
 	 * appended: there is nothing yet; called again soon.
 	 */
 	void (*more)(struct answer *a, struct textbuf *t);
-	/* Optional: the client has it all, or is gone. Exactly once for each begin() that returned 0. */
+	/*
+	 * Optional: the client has it all, or is gone. Exactly once for each begin() that returned
+	 * 0.
+	 */
 	void (*end)(struct answer *a);
 };
 
@@ -41,8 +44,8 @@ struct monitor_page {
 	    __attribute__((used, section("monitor_pages"), aligned(8))) = &id
 
 /*
- * What the system around the program has to show, one metric after the other: *at is NULL first. False
- * when there was none left. kernel.c of an image; native.c has none.
+ * What the system around the program has to show, one metric after the other: *at is NULL first.
+ * False when there was none left. kernel.c of an image; native.c has none.
  */
 bool metrics_of_system(const void **at, struct textbuf *t);
 

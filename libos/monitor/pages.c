@@ -9,7 +9,8 @@ extern const struct monitor_page *const __stop_monitor_pages[];
 
 static void index_more(struct answer *a, struct textbuf *t)
 {
-	for (const struct monitor_page *const *p = __start_monitor_pages; p < __stop_monitor_pages; p++) {
+	for (const struct monitor_page *const *p = __start_monitor_pages; p < __stop_monitor_pages;
+	     p++) {
 		textbuf_add(t, (*p)->path);
 		textbuf_add(t, "  ");
 		textbuf_add(t, (*p)->help);
@@ -59,6 +60,7 @@ static void metrics_more(struct answer *a, struct textbuf *t)
 }
 
 static const struct monitor_page metrics_page = {
-	.path = "/metrics", .type = EXPOSITION_TYPE, .help = "all numbers, for Prometheus", .more = metrics_more
+	.path = "/metrics", .type = EXPOSITION_TYPE, .help = "all numbers, for Prometheus",
+	.more = metrics_more
 };
 MONITOR_PAGE(metrics_page);

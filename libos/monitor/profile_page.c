@@ -1,6 +1,6 @@
 /*
- * The page /profile?seconds=N&hz=N: samples that long, then shows the stacks by name, as flame graph tools
- * read them; with `addresses`, by address, for a tool that has the ELF file.
+ * The page /profile?seconds=N&hz=N: samples that long, then shows the stacks by name, as flame
+ * graph tools read them; with `addresses`, by address, for a tool that has the ELF file.
  */
 #include <core/errno.h>
 #include <core/profile.h>
@@ -26,7 +26,9 @@ static unsigned begin(struct answer *a, struct http_word query, uint64_t *patien
 	error = profile_start((unsigned)hz);
 	if (error)
 		return error == -EINVAL ? 400 : 503;
-	reader = (struct profile_reader){ .in_addresses = http_query_has(query, "addresses", NULL) };
+	reader = (struct profile_reader){
+		.in_addresses = http_query_has(query, "addresses", NULL)
+	};
 	*patience_ns = seconds * NSEC_PER_SEC;
 	a->until_ns = stream_now_ns() + *patience_ns;
 	return 0;
@@ -51,7 +53,8 @@ static void end(struct answer *a)
 }
 
 static const struct monitor_page profile_page = {
-	.path = "/profile", .type = "text/plain", .help = "stacks sampled for ?seconds=5, and how often each was seen",
-	.begin = begin, .more = more, .end = end
+	.path = "/profile", .type = "text/plain",
+	.help = "stacks sampled for ?seconds=5, and how often each was seen", .begin = begin,
+	.more = more, .end = end
 };
 MONITOR_PAGE(profile_page);

@@ -5,15 +5,16 @@
  * busy, and costs the application's own loop nothing. Whoever connects is not trusted:
  *
  *   memory   CLIENTS_MAX clients, then the one that has waited longest for nothing makes room, and
- *            when all are being answered a new one is refused. An answer is written a piece at a time and
- *            stands still while BACKLOG_MAX of it wait to be taken, so a client holds that much and a
- *            request's head. What follows a request stays unread until it is answered.
- *   time     a head must be complete HEAD_NS after the connection or its first byte, an answer taken
- *            ANSWER_NS after its request (and what the page itself needs); a connection without a
- *            request lasts IDLE_NS.
+ *            when all are being answered a new one is refused. An answer is written a piece at a
+ *            time and stands still while BACKLOG_MAX of it wait to be taken, so a client holds that
+ *            much and a request's head. What follows a request stays unread until it is answered.
+ *   time     a head must be complete HEAD_NS after the connection or its first byte, an answer
+ *            taken ANSWER_NS after its request (and what the page itself needs); a connection
+ *            without a request lasts IDLE_NS.
  *
- * One timer looks after all of this: often while an answer waits, else at the next deadline. Answers
- * to HTTP/1.1 are chunked, since nobody knows their length; those to 1.0 end with the connection.
+ * One timer looks after all of this: often while an answer waits, else at the next deadline.
+ * Answers to HTTP/1.1 are chunked, since nobody knows their length; those to 1.0 end with the
+ * connection.
  */
 #include "monitor.h"
 
@@ -233,7 +234,8 @@ static const struct monitor_page error_page = { .type = "text/plain", .more = er
 
 static const struct monitor_page *page_find(struct http_word path)
 {
-	for (const struct monitor_page *const *p = __start_monitor_pages; p < __stop_monitor_pages; p++) {
+	for (const struct monitor_page *const *p = __start_monitor_pages; p < __stop_monitor_pages;
+	     p++) {
 		if (http_word_is(path, (*p)->path))
 			return *p;
 	}
@@ -268,7 +270,9 @@ static void answer_begin(struct client *c, const struct http_request *r)
 
 	is_error = status != 200;
 	if (is_error)
-		c->answer = (struct answer){ .page = &error_page, .at = http_reason(status), .is_over = is_head };
+		c->answer = (struct answer){
+			.page = &error_page, .at = http_reason(status), .is_over = is_head
+		};
 	type = c->answer.page->type;
 	if (is_head)
 		c->answer.page = NULL;       /* it was not begun */
@@ -309,7 +313,8 @@ static struct client *client_place(void)
 	for (struct client *c = clients; c < clients + CLIENTS_MAX; c++) {
 		if (c->state == CLIENT_FREE)
 			return c;
-		if (c->state != CLIENT_ANSWERED && (!longest || c->deadline_ns < longest->deadline_ns))
+		if (c->state != CLIENT_ANSWERED &&
+		    (!longest || c->deadline_ns < longest->deadline_ns))
 			longest = c;
 	}
 	if (longest) {

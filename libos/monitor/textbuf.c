@@ -1,5 +1,6 @@
 /*
- * Text in a buffer; see textbuf.h. Without a C library, because it is part of images that have none.
+ * Text in a buffer; see textbuf.h. Without a C library, because it is part of images that have
+ * none.
  */
 #include "textbuf.h"
 

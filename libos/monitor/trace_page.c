@@ -55,7 +55,8 @@ static void end(struct answer *a)
 }
 
 static const struct monitor_page trace_page = {
-	.path = "/trace", .type = "application/json", .help = "what happened in ?ms=100, for Perfetto's viewer",
-	.begin = begin, .more = more, .end = end
+	.path = "/trace", .type = "application/json",
+	.help = "what happened in ?ms=100, for Perfetto's viewer", .begin = begin, .more = more,
+	.end = end
 };
 MONITOR_PAGE(trace_page);

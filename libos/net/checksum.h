@@ -1,5 +1,6 @@
 /*
- * Private: folding of Internet checksums (RFC 1071). checksum.c adds up; so do those who know their headers.
+ * Private: folding of Internet checksums (RFC 1071). checksum.c adds up; so do those who know their
+ * headers.
  */
 #ifndef NET_CHECKSUM_H
 #define NET_CHECKSUM_H
@@ -7,8 +8,8 @@
 #include <core/types.h>
 
 /*
- * A sum of 16-bit words, formed in 32 bits. Adding it to itself with its halves exchanged leaves in the
- * upper half the sum of both, with the carry that one's complement brings round.
+ * A sum of 16-bit words, formed in 32 bits. Adding it to itself with its halves exchanged leaves in
+ * the upper half the sum of both, with the carry that one's complement brings round.
  */
 static inline uint32_t net_fold_short(uint32_t sum)
 {

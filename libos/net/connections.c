@@ -11,9 +11,10 @@
  * successor's predecessor wrong; that is checked (`before->next == pcb`), repaired where it is
  * plain, and otherwise the list is walked once.
  *
- * lwIP frees a connection in TIME_WAIT without telling its owner; the same record tells (`gone`). And lwIP answers the
- * SYN of a client that uses its port again with an acknowledgement of the old connection, on and on until
- * TIME_WAIT has passed; here the old one makes room at once, as RFC 1122, 4.2.2.13 allows.
+ * lwIP frees a connection in TIME_WAIT without telling its owner; the same record tells (`gone`).
+ * And lwIP answers the SYN of a client that uses its port again with an acknowledgement of the old
+ * connection, on and on until TIME_WAIT has passed; here the old one makes room at once, as RFC
+ * 1122, 4.2.2.13 allows.
  *
  * All under the stack lock.
  */
@@ -116,7 +117,8 @@ static inline uint32_t hash_words(uint64_t local, uint64_t remote, uint32_t port
 static uint32_t hash_of(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
 			uint16_t remote_port)
 {
-	return hash_words(address_word(local), address_word(remote), port_word(local_port, remote_port));
+	return hash_words(address_word(local), address_word(remote),
+			  port_word(local_port, remote_port));
 }
 
 static struct connection **bucket_of(uint32_t hash)
@@ -333,7 +335,8 @@ static bool is_ip6(const ip_addr_t *ip, const uint32_t words[4])
 	       a[1] == words[1] && a[2] == words[2] && a[3] == words[3];
 }
 
-struct tcp_pcb *net_connection_find_ip6(const uint32_t remote[4], const uint32_t local[4], uint32_t ports)
+struct tcp_pcb *net_connection_find_ip6(const uint32_t remote[4], const uint32_t local[4],
+					uint32_t ports)
 {
 	struct connection *c;
 
@@ -395,9 +398,10 @@ static uint32_t read32(const uint8_t *p)
 }
 
 /*
- * A segment for a connection in TIME_WAIT. A SYN behind all that the old connection has said cannot be a late one
- * of it: the old one goes, and a listener gets the SYN. The new one's numbers begin behind the old one's, so
- * that segments of the old one that are still on their way are nothing to it.
+ * A segment for a connection in TIME_WAIT. A SYN behind all that the old connection has said cannot
+ * be a late one of it: the old one goes, and a listener gets the SYN. The new one's numbers begin
+ * behind the old one's, so that segments of the old one that are still on their way are nothing to
+ * it.
  */
 static void reopen(struct connection *c, const struct flow *f, const uint8_t *tcp)
 {
@@ -413,13 +417,14 @@ static void reopen(struct connection *c, const struct flow *f, const uint8_t *tc
 	tcp_abort(c->pcb);               /* says nothing to the peer in this state */
 }
 
-uint32_t net_connection_sequence(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
-				 uint16_t remote_port, uint32_t sequence)
+uint32_t net_connection_sequence(const ip_addr_t *local, uint16_t local_port,
+				 const ip_addr_t *remote, uint16_t remote_port, uint32_t sequence)
 {
 	const struct flow *f = &reopened.flow;
 
-	if (likely(!reopened.is_set) || f->local_port != local_port || f->remote_port != remote_port ||
-	    !ip_addr_eq(&f->local, local) || !ip_addr_eq(&f->remote, remote))
+	if (likely(!reopened.is_set) || f->local_port != local_port ||
+	    f->remote_port != remote_port || !ip_addr_eq(&f->local, local) ||
+	    !ip_addr_eq(&f->remote, remote))
 		return sequence;
 	reopened.is_set = false;
 	return TCP_SEQ_LT(sequence, reopened.sequence) ? reopened.sequence : sequence;

@@ -43,7 +43,8 @@ static const struct protocol {
 static void print_protocol(struct operator_reply *r, const struct protocol *p)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
-		STAT_COUNTER n = *(const STAT_COUNTER *)((const char *)p->stats + reasons[i].offset);
+		STAT_COUNTER n = *(const STAT_COUNTER *)((const char *)p->stats +
+							 reasons[i].offset);
 
 		if (n)
 			operator_print(r, "%s %s: %u\n", p->name, reasons[i].name, n);

@@ -1,7 +1,8 @@
 /*
- * Malformed frames by the hundred thousand: valid frames of every protocol the stack speaks, changed
- * at random (seeded), arrive while connections are open. Under the sanitizers nothing may be read
- * or written out of bounds; afterwards nothing may have leaked and the stack must still serve.
+ * Malformed frames by the hundred thousand: valid frames of every protocol the stack speaks,
+ * changed at random (seeded), arrive while connections are open. Under the sanitizers nothing may
+ * be read or written out of bounds; afterwards nothing may have leaked and the stack must still
+ * serve.
  *
  * The valid frames are those of a conversation that the test holds first (ARP, neighbour discovery,
  * TCP and UDP over both families, fragments), as they arrive, and some that it makes. Half of the
@@ -254,8 +255,8 @@ static void send_datagram(bool v6, uint16_t port, size_t len)
 static void converse(uint16_t port)
 {
 	for (int v6 = 0; v6 < 2; v6++) {
-		if (!talkers[v6] && stream_connect(loop, address(v6, 9, port), v6 ? 28 : 16, &ops, NULL,
-						   &talkers[v6], &talkers[v6]))
+		if (!talkers[v6] && stream_connect(loop, address(v6, 9, port), v6 ? 28 : 16, &ops,
+						   NULL, &talkers[v6], &talkers[v6]))
 			continue;
 		(void)stream_write(talkers[v6], "hello, hello", 12);
 		send_datagram(v6, port, 100);
@@ -271,7 +272,9 @@ static void drain_datagrams(void)
 
 	do {
 		struct uio_vec vec = { bytes, sizeof(bytes) };
-		struct uio u = { .vecs = &vec, .vec_count = 1, .left = sizeof(bytes), .from_kernel = true };
+		struct uio u = {
+			.vecs = &vec, .vec_count = 1, .left = sizeof(bytes), .from_kernel = true
+		};
 
 		n = socket_receive(udp, &u, 0, NULL, NULL);
 	} while (n >= 0);
@@ -286,7 +289,8 @@ static const uint8_t unreachable4[] = {
 	2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 8, 0,
 	0x45, 0, 0, 56, 1, 3, 0, 0, 64, 1, 0, 0, 10, 0, 0, 9, 10, 0, 0, 1,
 	3, 3, 0, 0, 0, 0, 0, 0,
-	0x45, 0, 0, 100, 9, 9, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 9, 0x80, 0, 0, 53, 0, 80, 0, 0,
+	0x45, 0, 0, 100, 9, 9, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 9, 0x80, 0, 0, 53, 0, 80,
+	0, 0,
 };
 static const uint8_t router_advertisement[] = {
 	0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0x86, 0xdd,
@@ -294,20 +298,23 @@ static const uint8_t router_advertisement[] = {
 	0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
 	134, 0, 0, 0, 64, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0,
 	1, 1, 2, 0, 0, 0, 0, 9, 5, 1, 0, 0, 0, 0, 5, 220,
-	3, 4, 64, 0xc0, 0, 0, 0, 60, 0, 0, 0, 60, 0, 0, 0, 0, 0xfd, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0,
+	3, 4, 64, 0xc0, 0, 0, 0, 60, 0, 0, 0, 60, 0, 0, 0, 0, 0xfd, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0,
+	0, 0, 0, 0,
 };
 static const uint8_t multicast_query[] = {
 	0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0x86, 0xdd,
 	0x60, 0, 0, 0, 0, 32, 0, 1, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9,
 	0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-	58, 0, 5, 2, 0, 0, 1, 0, 130, 0, 0, 0, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	58, 0, 5, 2, 0, 0, 1, 0, 130, 0, 0, 0, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0,
 };
 
 /* The last option byte announces an option whose length would lie behind the header. */
 static const uint8_t cut_options[] = {
 	2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 8, 0,
 	0x45, 0, 0, 44, 1, 4, 0, 0, 64, 6, 0, 0, 10, 0, 0, 9, 10, 0, 0, 1,
-	0x70, 1, 7201 >> 8, 7201 & 255, 0, 0, 0, 1, 0, 0, 0, 0, 0x60, 2, 0xff, 0xff, 0, 0, 0, 0, 1, 1, 1, 2,
+	0x70, 1, 7201 >> 8, 7201 & 255, 0, 0, 0, 1, 0, 0, 0, 0, 0x60, 2, 0xff, 0xff, 0, 0, 0, 0, 1,
+	1, 1, 2,
 };
 
 static void add_made_frames(void)
@@ -384,8 +391,9 @@ TEST(net_malformed_frames_do_no_harm)
 static size_t make_dhcp_reply(uint8_t *f, uint8_t type)
 {
 	static const uint8_t options[] = {
-		53, 1, 0, 54, 4, 10, 0, 0, 9, 51, 4, 0, 0, 14, 16, 58, 4, 0, 0, 7, 8, 59, 4, 0, 0, 12, 78,
-		1, 4, 255, 255, 255, 0, 3, 4, 10, 0, 0, 9, 6, 8, 10, 0, 0, 9, 10, 0, 0, 8, 255,
+		53, 1, 0, 54, 4, 10, 0, 0, 9, 51, 4, 0, 0, 14, 16, 58, 4, 0, 0, 7, 8, 59, 4, 0, 0,
+		12, 78, 1, 4, 255, 255, 255, 0, 3, 4, 10, 0, 0, 9, 6, 8, 10, 0, 0, 9, 10, 0, 0, 8,
+		255,
 	};
 	const struct dhcp *dhcp = netif_dhcp_data(net_interface_first());
 	size_t bootp = 236, len = 14 + 20 + 8 + bootp + 4 + sizeof(options);
@@ -394,7 +402,8 @@ static size_t make_dhcp_reply(uint8_t *f, uint8_t type)
 	memset(f, 0, len);
 	memset(f, 0xff, 6);
 	f[6] = 2, f[11] = 9, f[12] = 8;
-	ip[0] = 0x45, ip[2] = (uint8_t)((len - 14) >> 8), ip[3] = (uint8_t)(len - 14), ip[8] = 64, ip[9] = 17;
+	ip[0] = 0x45, ip[2] = (uint8_t)((len - 14) >> 8), ip[3] = (uint8_t)(len - 14), ip[8] = 64,
+	ip[9] = 17;
 	ip[12] = 10, ip[15] = 9;
 	memset(ip + 16, 0xff, 4);
 	udp_header[1] = 67, udp_header[3] = 68;

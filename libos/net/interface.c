@@ -19,7 +19,8 @@
 COUNTER(net_kicks, "device notifications, at most one per batch and device");
 
 static struct list interfaces = LIST_INIT(interfaces); /* [stack lock] */
-static struct netdev *only_device;                     /* the interface's, on most machines; NULL: none, or several */
+/* the interface's, on most machines; NULL: none, or several */
+static struct netdev *only_device;
 
 static struct net_interface *interface_of(struct netdev *d)
 {
@@ -66,8 +67,9 @@ static const struct netdev_upper stack_upper = {
  */
 static void choose_checksums(struct net_interface *in)
 {
-	uint16_t generate = NETIF_CHECKSUM_GEN_IP | NETIF_CHECKSUM_GEN_UDP | NETIF_CHECKSUM_GEN_TCP |
-			    NETIF_CHECKSUM_GEN_ICMP | NETIF_CHECKSUM_GEN_ICMP6;
+	uint16_t generate = NETIF_CHECKSUM_GEN_IP | NETIF_CHECKSUM_GEN_UDP |
+			    NETIF_CHECKSUM_GEN_TCP | NETIF_CHECKSUM_GEN_ICMP |
+			    NETIF_CHECKSUM_GEN_ICMP6;
 	uint16_t check = NETIF_CHECKSUM_CHECK_IP | NETIF_CHECKSUM_CHECK_ICMP |
 			 NETIF_CHECKSUM_CHECK_ICMP6;
 
@@ -86,7 +88,8 @@ static err_t netif_setup(struct netif *netif)
 	netif->hwaddr_len = ETH_HWADDR_LEN;
 	__builtin_memcpy(netif->hwaddr, in->dev->mac, ETH_HWADDR_LEN);
 	netif->mtu = in->dev->mtu;
-	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_MLD6;
+	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
+		       NETIF_FLAG_MLD6;
 	netif->output = etharp_output;
 	netif->output_ip6 = ethip6_output;
 	netif->linkoutput = net_transmit;
@@ -180,7 +183,8 @@ bool net_look(void)
 	return likely(only_device) ? only_device->ops->look(only_device) : look_at_all();
 }
 
-void net_interfaces_count(uint64_t *packets_in, uint64_t *packets_out, uint64_t *kicks, uint64_t *interrupts)
+void net_interfaces_count(uint64_t *packets_in, uint64_t *packets_out, uint64_t *kicks,
+			  uint64_t *interrupts)
 {
 	struct net_interface *in;
 

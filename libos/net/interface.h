@@ -22,7 +22,8 @@ struct transmission {
 	};
 	uint64_t serial;
 	struct net_interface *in;
-	struct pbuf *chains[NETBUF_FRAGS]; /* our references; more than one when segments were merged */
+	/* our references; more than one when segments were merged */
+	struct pbuf *chains[NETBUF_FRAGS];
 	unsigned chain_count;
 	uint8_t headers[NET_HEADERS_MAX]; /* of merged segments */
 };
@@ -51,20 +52,28 @@ struct net_interface {
 
 err_t net_transmit(struct netif *netif, struct pbuf *p);        /* netif->linkoutput */
 bool net_transmit_packet(struct net_interface *in, struct packet *k, unsigned csum_start,
-			 unsigned csum_at); /* with headers; csum_start 0: its checksum is there. False: dropped */
-/* A frame that needs neither memory nor a queue: to the device, or (false) not at all. The caller counts it. */
+			 /* with headers; csum_start 0: its checksum is there. False: dropped */
+			 unsigned csum_at);
+/*
+ * A frame that needs neither memory nor a queue: to the device, or (false) not at all. The caller
+ * counts it.
+ */
 bool net_transmit_netbuf(struct net_interface *in, struct netbuf *b);
 void net_transmit_count(unsigned frames);
 void net_transmit_submit(struct net_interface *in, struct transmission *t); /* device or queue */
 void net_transmit_retry(struct net_interface *in);              /* the ring has room again */
-/* merge.c: true when the frame was added to the open transmission, which is referenced by it then. */
+/*
+ * merge.c: true when the frame was added to the open transmission, which is referenced by it then.
+ */
 bool net_merge_append(struct net_interface *in, struct pbuf *p);
 /* Keeps a new transmission open if others may follow; false: submit it now. */
 bool net_merge_open(struct net_interface *in, struct transmission *t);
 void net_merge_close(struct net_interface *in);                 /* submits the open one, if any */
-void net_receive(struct net_interface *in, struct netbuf *b);   /* one frame: past lwIP (predict.c), or */
+/* one frame: past lwIP (predict.c), or */
+void net_receive(struct net_interface *in, struct netbuf *b);
 void net_receive_by_lwip(struct net_interface *in, struct netbuf *b); /* through it (receive.c) */
 /* A frame of one piece as a pbuf of `len` bytes from `at` on; NULL: it must be copied. */
-struct pbuf *net_receive_lend(struct net_interface *in, struct netbuf *b, unsigned at, unsigned len);
+struct pbuf *net_receive_lend(struct net_interface *in, struct netbuf *b, unsigned at,
+			      unsigned len);
 
 #endif

@@ -258,7 +258,8 @@ static void put_on_the_air(uint8_t *f, const struct netbuf *b)
 {
 	if (b->gso_size) {
 		for (size_t from = 0; from < b->len - b->header_len; from += b->gso_size)
-			send_segment(f, b, from, MIN((size_t)b->gso_size, b->len - b->header_len - from));
+			send_segment(f, b, from,
+				     MIN((size_t)b->gso_size, b->len - b->header_len - from));
 		return;
 	}
 	assert(b->len <= 1514);
@@ -326,7 +327,10 @@ static unsigned poll(struct netdev *d, unsigned budget)
 		if (f->arrival_ns > now_ns)
 			break;
 		list_remove(&f->link);
-		f->netbuf = (struct netbuf){ .done = frame_done, .frag_count = 1, .len = f->len, .room = (uint16_t)f->room };
+		f->netbuf = (struct netbuf){ .done = frame_done,
+					     .frag_count = 1,
+					     .len = f->len,
+					     .room = (uint16_t)f->room };
 		f->netbuf.frags[0].base = f->bytes;
 		f->netbuf.frags[0].len = f->len;
 		lab_counts.delivered++;

@@ -23,7 +23,8 @@ struct lab_wire {
 	unsigned lose_permille, double_permille, delay_permille, damage_permille;
 	uint64_t delay_ns;            /* each frame's; delayed ones take up to 16 times as long */
 	bool slow_completion;         /* the device keeps sent frames until lab_complete() */
-	unsigned frame_room;          /* bytes behind each frame that arrives which are its own, too */
+	/* bytes behind each frame that arrives which are its own, too */
+	unsigned frame_room;
 	unsigned ring_room;           /* frames the device takes before -EAGAIN; 0: no limit */
 	bool is_cut;                  /* everything is lost */
 };

@@ -1,12 +1,14 @@
 /*
  * Bytes that a socket sends where they lie: pages of files, by sendfile().
  *
- * A loan is in flight from tcp_write() on. It ends when no segment names its bytes: the peer has acknowledged all of a
- * segment (in the middle of one does not count, since the segment may be sent again), or the connection is gone. From
- * then on it waits for the transmissions that were under way (transmit.c), and is released, once.
+ * A loan is in flight from tcp_write() on. It ends when no segment names its bytes: the peer has
+ * acknowledged all of a segment (in the middle of one does not count, since the segment may be sent
+ * again), or the connection is gone. From then on it waits for the transmissions that were under
+ * way (transmit.c), and is released, once.
  *
- * Loans belong to the connection, not to its socket, which may be closed long before the peer has taken the last byte.
- * Streams keep theirs themselves (stream_output.c), since release() has to come from the loop's thread.
+ * Loans belong to the connection, not to its socket, which may be closed long before the peer has
+ * taken the last byte. Streams keep theirs themselves (stream_output.c), since release() has to
+ * come from the loop's thread.
  */
 #include "loans.h"
 

@@ -17,7 +17,9 @@ struct net_loan {
 	void *owner;
 };
 
-/* What tcp_write() has just been given without copying is released when nobody names it any more. */
+/*
+ * What tcp_write() has just been given without copying is released when nobody names it any more.
+ */
 void net_loan_begin(struct tcp_pcb *pcb, struct net_loan *loan);
 /* Something was acknowledged. */
 void net_loans_acked(struct tcp_pcb *pcb);

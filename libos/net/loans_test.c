@@ -1,4 +1,7 @@
-/* Bytes that are lent to a socket: they arrive, and whoever lent them gets each back once, when nobody can name it any more. */
+/*
+ * Bytes that are lent to a socket: they arrive, and whoever lent them gets each back once, when
+ * nobody can name it any more.
+ */
 #include <core/errno.h>
 #include <core/test.h>
 #include <core/time.h>
@@ -55,7 +58,11 @@ static bool can_accept(void *arg)
 static void connect_pair(void)
 {
 	uint16_t port = __builtin_bswap16(PORT);
-	struct { uint16_t family, port; uint32_t ip; uint64_t zero; } own = { SOCKET_AF_INET, port, 0, 0 }, far = own;
+	struct {
+		uint16_t family, port;
+		uint32_t ip;
+		uint64_t zero;
+	} own = { SOCKET_AF_INET, port, 0, 0 }, far = own;
 
 	lab_start();
 	memset(owners, 0, sizeof(owners));
@@ -78,7 +85,11 @@ static size_t lend_all(void)
 	struct uio_vec vecs[OWNERS];
 	void *owned[OWNERS];
 	const struct uio_lender lender = { vecs, owned, hold, release };
-	struct uio u = { .vecs = vecs, .vec_count = OWNERS, .left = sizeof(got), .offset = -1, .from_kernel = true,
+	struct uio u = { .vecs = vecs,
+			 .vec_count = OWNERS,
+			 .left = sizeof(got),
+			 .offset = -1,
+			 .from_kernel = true,
 			 .lender = &lender };
 
 	for (int i = 0; i < OWNERS; i++) {

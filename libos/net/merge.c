@@ -31,7 +31,14 @@ COUNTER(net_tx_merged, "segments that left inside a larger frame");
 #define SEGMENT_MIN  512u     /* shorter ones are not worth waiting for a second */
 
 /* Places within a frame. */
-enum { AT_TCP_SEQ = 4, AT_TCP_FLAGS = 13, AT_TCP_SUM = 16, AT_IP4_LEN = 2, AT_IP4_SUM = 10, AT_IP6_LEN = 4 };
+enum {
+	AT_TCP_SEQ = 4,
+	AT_TCP_FLAGS = 13,
+	AT_TCP_SUM = 16,
+	AT_IP4_LEN = 2,
+	AT_IP4_SUM = 10,
+	AT_IP6_LEN = 4
+};
 
 static uint32_t read32(const uint8_t *p)
 {
@@ -87,7 +94,8 @@ bool net_merge_open(struct net_interface *in, struct transmission *t)
 	m->open = t;
 	m->header_len = (uint16_t)headers;
 	m->segment_len = (uint16_t)(p->tot_len - headers);
-	m->next_seq = read32((const uint8_t *)p->payload + headers - TCP_HLEN + AT_TCP_SEQ) + m->segment_len;
+	m->next_seq = read32((const uint8_t *)p->payload + headers - TCP_HLEN + AT_TCP_SEQ) +
+		      m->segment_len;
 	m->pieces = (uint16_t)payload_pieces(p, headers);
 	m->is_full = true;
 	return true;
@@ -134,7 +142,8 @@ bool net_merge_append(struct net_interface *in, struct pbuf *p)
 	unsigned pieces = payload_pieces(p, m->header_len);
 	uint16_t payload;
 
-	if (m->pieces + pieces + 1 > NETBUF_FRAGS || t->chain_count == NETBUF_FRAGS || !continues(m, p))
+	if (m->pieces + pieces + 1 > NETBUF_FRAGS || t->chain_count == NETBUF_FRAGS ||
+	    !continues(m, p))
 		return false;
 	payload = (uint16_t)(p->tot_len - m->header_len);
 	pbuf_ref(p);
@@ -156,7 +165,9 @@ static void add_pieces(struct netbuf *b, const struct pbuf *p, unsigned skip)
 	}
 }
 
-/* The headers of the whole: its length, and the sum of the pseudo-header where TCP's checksum goes. */
+/*
+ * The headers of the whole: its length, and the sum of the pseudo-header where TCP's checksum goes.
+ */
 static void write_headers(struct transmission *t, const struct net_merge *m)
 {
 	const struct pbuf *last = t->chains[t->chain_count - 1];

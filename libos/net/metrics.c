@@ -37,14 +37,16 @@ static void packets_received(struct metric_samples *out)
 	packets(out, offsetof(struct stats_proto, recv));
 }
 METRIC(kiln_net_received_packets_total, METRIC_COUNTER,
-       "packets that a protocol of lwIP took; expected segments go past it (kiln_net_rx_predicted_total)", packets_received);
+       "packets that a protocol of lwIP took; expected segments go past it (kiln_net_rx_predicted_total)",
+       packets_received);
 
 static void packets_sent(struct metric_samples *out)
 {
 	packets(out, offsetof(struct stats_proto, xmit));
 }
 METRIC(kiln_net_sent_packets_total, METRIC_COUNTER,
-       "packets that a protocol of lwIP sent; others go past it (kiln_net_tx_templated_total)", packets_sent);
+       "packets that a protocol of lwIP sent; others go past it (kiln_net_tx_templated_total)",
+       packets_sent);
 
 #define REASON(field, name) { name, offsetof(struct stats_proto, field) }
 
@@ -69,7 +71,8 @@ static void packets_dropped(struct metric_samples *out)
 		}
 	}
 }
-METRIC(kiln_net_dropped_packets_total, METRIC_COUNTER, "packets a protocol has dropped, by reason", packets_dropped);
+METRIC(kiln_net_dropped_packets_total, METRIC_COUNTER, "packets a protocol has dropped, by reason",
+       packets_dropped);
 
 /* ---- connections ---- */
 
@@ -114,7 +117,8 @@ static void memory_limit(struct metric_samples *out)
 {
 	metric_sample(out, net_memory_limit(), NULL);
 }
-METRIC(kiln_net_memory_limit_bytes, METRIC_GAUGE, "bound on the heap that the network stack may hold", memory_limit);
+METRIC(kiln_net_memory_limit_bytes, METRIC_GAUGE,
+       "bound on the heap that the network stack may hold", memory_limit);
 
 static void timer_next(struct metric_samples *out)
 {
@@ -127,4 +131,5 @@ static void timer_next(struct metric_samples *out)
 	if (deadline != DEADLINE_NEVER)
 		metric_sample_ns(out, deadline > now ? deadline - now : 0, NULL);
 }
-METRIC(kiln_net_timer_seconds, METRIC_GAUGE, "time until the network's timer fires; absent: it is not needed", timer_next);
+METRIC(kiln_net_timer_seconds, METRIC_GAUGE,
+       "time until the network's timer fires; absent: it is not needed", timer_next);

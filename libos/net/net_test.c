@@ -129,7 +129,8 @@ TEST(net_takes_an_address_from_a_router_advertisement)
 	seal_icmp6(f, sizeof(f));
 	lab_inject(f, sizeof(f));
 	lab_run(5 * NSEC_PER_SEC);
-	IP6_ADDR(&want, lwip_htonl(0xfd010000), lwip_htonl(7), lwip_htonl(0x000000ff), lwip_htonl(0xfe000001));
+	IP6_ADDR(&want, lwip_htonl(0xfd010000), lwip_htonl(7), lwip_htonl(0x000000ff),
+		 lwip_htonl(0xfe000001));
 	want.addr[2] = lwip_htonl(0x000000ff);
 	ip6_addr_clear_zone(&want);
 	slot = netif_get_ip6_addr_match(netif, &want);
@@ -196,7 +197,8 @@ static void note_answer(const uint8_t *f, size_t len, const struct netbuf *b)
 	if (len < 54 || f[23] != 6 || answer_flags)
 		return;
 	answer_flags = f[47];
-	answer_sequence = (uint32_t)f[38] << 24 | (uint32_t)f[39] << 16 | (uint32_t)f[40] << 8 | f[41];
+	answer_sequence = (uint32_t)f[38] << 24 | (uint32_t)f[39] << 16 | (uint32_t)f[40] << 8 |
+			  f[41];
 }
 
 /* A SYN with the names of a connection in TIME_WAIT. Returns the flags of the answer. */
@@ -206,8 +208,8 @@ static uint8_t syn_again(uint16_t remote_port, uint32_t sequence)
 		2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 8, 0,
 		0x45, 0, 0, 40, 1, 2, 0, 0, 64, 6, 0, 0, 10, 0, 0, 9, 10, 0, 0, 1,
 		(uint8_t)(remote_port >> 8), (uint8_t)remote_port, 7302 >> 8, 7302 & 255,
-		(uint8_t)(sequence >> 24), (uint8_t)(sequence >> 16), (uint8_t)(sequence >> 8), (uint8_t)sequence,
-		0, 0, 0, 0, 0x50, TCP_SYN, 0xff, 0xff, 0, 0, 0, 0,
+		(uint8_t)(sequence >> 24), (uint8_t)(sequence >> 16), (uint8_t)(sequence >> 8),
+		(uint8_t)sequence, 0, 0, 0, 0, 0x50, TCP_SYN, 0xff, 0xff, 0, 0, 0, 0,
 	};
 
 	seal_tcp4(f, sizeof(f));
@@ -219,10 +221,14 @@ static uint8_t syn_again(uint16_t remote_port, uint32_t sequence)
 	return answer_flags;
 }
 
-/* A client that uses its port again need not wait until its old connection is forgotten (RFC 1122, 4.2.2.13). */
+/*
+ * A client that uses its port again need not wait until its old connection is forgotten (RFC 1122,
+ * 4.2.2.13).
+ */
 TEST(net_a_new_connection_takes_the_place_of_one_in_time_wait)
 {
-	static const uint8_t own[16] = { 2, 0, 7302 >> 8, 7302 & 255 }, far[16] = { 2, 0, 7302 >> 8, 7302 & 255, 10, 0, 0, 9 };
+	static const uint8_t own[16] = { 2, 0, 7302 >> 8, 7302 & 255 },
+			     far[16] = { 2, 0, 7302 >> 8, 7302 & 255, 10, 0, 0, 9 };
 	struct stream_listener *listener;
 	struct stream_loop *loop;
 	struct tcp_pcb *pcb;
@@ -233,15 +239,20 @@ TEST(net_a_new_connection_takes_the_place_of_one_in_time_wait)
 	lab_start();
 	CHECK_EQ(stream_loop_create(&loop), 0);
 	lab_use(loop);
-	CHECK_EQ(stream_listen(loop, (const struct sockaddr *)own, 16, &closing_ops, NULL, NULL, &listener), 0);
-	CHECK_EQ(stream_connect(loop, (const struct sockaddr *)far, 16, &client_ops, NULL, NULL, &s), 0);
+	CHECK_EQ(stream_listen(loop, (const struct sockaddr *)own, 16, &closing_ops, NULL, NULL,
+			       &listener),
+		 0);
+	CHECK_EQ(
+		stream_connect(loop, (const struct sockaddr *)far, 16, &client_ops, NULL, NULL, &s),
+		0);
 	lab_run(NSEC_PER_SEC);
 	for (pcb = tcp_tw_pcbs; pcb && pcb->local_port != 7302; pcb = pcb->next)
 		continue;
 	CHECK(pcb != NULL);
 	port = pcb->remote_port;
 	theirs = pcb->rcv_nxt;
-	pcb->snd_nxt += 100000000;      /* as if it had sent more than the clock has counted since */
+	/* as if it had sent more than the clock has counted since */
+	pcb->snd_nxt += 100000000;
 	used = pcb->snd_nxt;
 	CHECK_EQ(syn_again(port, theirs - 100), TCP_ACK);          /* perhaps a late one */
 	CHECK_EQ(time_wait_count(), 1);
@@ -256,7 +267,8 @@ TEST(net_a_new_connection_takes_the_place_of_one_in_time_wait)
 
 TEST(net_time_wait_is_bounded_and_ends)
 {
-	static const uint8_t own[16] = { 2, 0, 7301 >> 8, 7301 & 255 }, far[16] = { 2, 0, 7301 >> 8, 7301 & 255, 10, 0, 0, 9 };
+	static const uint8_t own[16] = { 2, 0, 7301 >> 8, 7301 & 255 },
+			     far[16] = { 2, 0, 7301 >> 8, 7301 & 255, 10, 0, 0, 9 };
 	struct stream_listener *listener;
 	struct stream_loop *loop;
 	struct stream *s;
@@ -264,9 +276,13 @@ TEST(net_time_wait_is_bounded_and_ends)
 	lab_start();
 	CHECK_EQ(stream_loop_create(&loop), 0);
 	lab_use(loop);
-	CHECK_EQ(stream_listen(loop, (const struct sockaddr *)own, 16, &closing_ops, NULL, NULL, &listener), 0);
+	CHECK_EQ(stream_listen(loop, (const struct sockaddr *)own, 16, &closing_ops, NULL, NULL,
+			       &listener),
+		 0);
 	for (int i = 0; i < CONFIG_NET_TIME_WAIT_MAX + 300; i++) {
-		CHECK_EQ(stream_connect(loop, (const struct sockaddr *)far, 16, &client_ops, NULL, NULL, &s), 0);
+		CHECK_EQ(stream_connect(loop, (const struct sockaddr *)far, 16, &client_ops, NULL,
+					NULL, &s),
+			 0);
 		lab_run(NSEC_PER_MSEC);
 	}
 	lab_run(NSEC_PER_SEC);

@@ -2,8 +2,9 @@
  * The pool of packets: two sizes, so that ten thousand connections with one small answer each under
  * way do not hold ten thousand full segments.
  *
- * Free ones are kept in a stack, which costs a few instructions where the heap costs a hundred, up to
- * a bound; what the pool takes from the heap counts as the network's memory, the free ones included.
+ * Free ones are kept in a stack, which costs a few instructions where the heap costs a hundred, up
+ * to a bound; what the pool takes from the heap counts as the network's memory, the free ones
+ * included.
  */
 #include "packet.h"
 
@@ -15,7 +16,8 @@
 COUNTER(net_drop_packet, "packets that there was no memory for");
 
 #define FREE_MAX 128    /* of each size */
-#define FREE_FEW 16     /* of each size, kept even when memory is short: they will be needed at once */
+/* of each size, kept even when memory is short: they will be needed at once */
+#define FREE_FEW 16
 
 static struct {
 	struct kmem_cache *cache;

@@ -1,10 +1,10 @@
 /*
  * Private: packets, the blocks in which output is built. Stack lock unless a line says otherwise.
  *
- * A packet holds everything that one small frame needs, in one piece: lwIP's pbuf and TCP segment, the driver's
- * netbuf, room for the headers of Ethernet, IP and TCP or UDP, and the payload behind it, so that a server's
- * bytes are written once, into the place that the device reads. To lwIP it is an ordinary pbuf with
- * its bytes in lwIP's own memory.
+ * A packet holds everything that one small frame needs, in one piece: lwIP's pbuf and TCP segment,
+ * the driver's netbuf, room for the headers of Ethernet, IP and TCP or UDP, and the payload behind
+ * it, so that a server's bytes are written once, into the place that the device reads. To lwIP it
+ * is an ordinary pbuf with its bytes in lwIP's own memory.
  */
 #ifndef NET_PACKET_H
 #define NET_PACKET_H
@@ -16,7 +16,8 @@
 #include "lwip/pbuf.h"
 #include "lwip/priv/tcp_priv.h"
 
-#define PACKET_HEADERS     88       /* Ethernet 14, IPv6 40, TCP 20, and 14 to spare for the device's own */
+/* Ethernet 14, IPv6 40, TCP 20, and 14 to spare for the device's own */
+#define PACKET_HEADERS     88
 #define PACKET_SMALL_BYTES 512
 #define PACKET_ROOM        1460     /* payload of a large packet */
 
@@ -31,7 +32,8 @@ struct output_piece {
 
 struct packet {
 	struct pbuf_custom custom;        /* first: lwIP hands it back by this address */
-	struct output_piece piece;        /* of whoever holds it: a stream, a loop's stock, the pool */
+	/* of whoever holds it: a stream, a loop's stock, the pool */
+	struct output_piece piece;
 	uint16_t room;                    /* bytes of payload there is place for */
 	struct tcp_seg segment;           /* see packet_owns_segment() */
 	uint64_t netbuf[PACKET_NETBUF / 8]; /* see packet_netbuf() */
@@ -55,7 +57,10 @@ static inline struct packet *packet_of(struct output_piece *piece)
 	return container_of(piece, struct packet, piece);
 }
 
-/* For sending the packet as it is: made with it, done() drops a reference. In use while somebody else holds one. */
+/*
+ * For sending the packet as it is: made with it, done() drops a reference. In use while somebody
+ * else holds one.
+ */
 static inline struct netbuf *packet_netbuf(struct packet *k)
 {
 	return (struct netbuf *)((uintptr_t)k + offsetof(struct packet, netbuf));

@@ -9,14 +9,14 @@
  * A frame is predicted when
  *   (1) it is one piece of Ethernet with a plain IPv4 or IPv6 header (no options, no extension, no
  *       fragment) whose sums are right, and TCP without options and with ACK alone, or ACK and PSH;
- *   (2) it belongs to a connection that we track, in state ESTABLISHED, which is not recovering from
- *       a loss, has nothing queued out of order or refused, and is not being closed;
+ *   (2) it belongs to a connection that we track, in state ESTABLISHED, which is not recovering
+ *       from a loss, has nothing queued out of order or refused, and is not being closed;
  *   (3) its bytes are exactly the next ones and fit into the window, and its acknowledgement lies
  *       between the last one and what was sent. One that neither brings bytes nor acknowledges
  *       anything new may be a duplicate that counts: lwIP's.
- * From (2) and (3): what is left of tcp_input(), tcp_process() and tcp_receive() is the update below,
- * in their order. It must leave the pcb as they would, bit for bit, and predict_test.c runs both over the
- * same bad wire and compares.
+ * From (2) and (3): what is left of tcp_input(), tcp_process() and tcp_receive() is the update
+ * below, in their order. It must leave the pcb as they would, bit for bit, and predict_test.c runs
+ * both over the same bad wire and compares.
  *
  * All under the stack lock.
  */
@@ -62,8 +62,9 @@ static inline bool read_tcp(const word32 *t, unsigned len, uint64_t addresses, b
 	/* Header of 20 bytes; ACK, and perhaps PSH (the second byte). */
 	if (len < TCP_HLEN || (last & (0xff | (0xffu & ~TCP_PSH) << 8)) != (0x50 | TCP_ACK << 8))
 		return false;
-	if (!sum_is_good && !planted(PREDICT_SUM) && net_fold(addresses + lwip_htons((u16_t)len) + lwip_htons(IP_PROTO_TCP) +
-				 net_checksum(t, (int)len)) != 0xffff)
+	if (!sum_is_good && !planted(PREDICT_SUM) &&
+	    net_fold(addresses + lwip_htons((u16_t)len) + lwip_htons(IP_PROTO_TCP) +
+		     net_checksum(t, (int)len)) != 0xffff)
 		return false;
 	a->seq = lwip_ntohl(t[1]);
 	a->ack = lwip_ntohl(t[2]);
@@ -97,7 +98,8 @@ static inline bool read_ip6(const word32 *w, size_t room, bool sum_is_good, stru
 	uint64_t addresses = 0;
 	unsigned len;
 
-	if (room < IP6_HLEN + TCP_HLEN || (w[0] & 0xf0) != 0x60 || (w[1] >> 16 & 0xff) != IP6_NEXTH_TCP)
+	if (room < IP6_HLEN + TCP_HLEN || (w[0] & 0xf0) != 0x60 ||
+	    (w[1] >> 16 & 0xff) != IP6_NEXTH_TCP)
 		return false;
 	len = lwip_ntohs((u16_t)w[1]);
 	if (len > room - IP6_HLEN)
@@ -151,7 +153,8 @@ static inline bool is_expected(const struct arrival *a)
 		return false;
 	if (a->seq != pcb->rcv_nxt || !pcb->rcv_wnd || a->len > pcb->rcv_wnd)
 		return false;
-	if (acked > pcb->snd_nxt - pcb->lastack || (!(a->len | acked) && !planted(PREDICT_DUPLICATE)))
+	if (acked > pcb->snd_nxt - pcb->lastack ||
+	    (!(a->len | acked) && !planted(PREDICT_DUPLICATE)))
 		return false;
 	return !pcb->unsent || TCP_SEQ_GEQ(lwip_ntohl(pcb->unsent->tcphdr->seqno), a->ack);
 }
@@ -191,7 +194,8 @@ static inline uint32_t drop_acked(struct tcp_pcb *pcb, uint32_t ack)
 	uint32_t bytes = 0;
 	struct tcp_seg *seg;
 
-	while ((seg = pcb->unacked) && TCP_SEQ_LEQ(lwip_ntohl(seg->tcphdr->seqno) + TCP_TCPLEN(seg), ack)) {
+	while ((seg = pcb->unacked) &&
+	       TCP_SEQ_LEQ(lwip_ntohl(seg->tcphdr->seqno) + TCP_TCPLEN(seg), ack)) {
 		pcb->unacked = seg->next;
 		bytes += seg->len;
 		if (likely(packet_owns_segment(seg) && !seg->p->next)) {

@@ -12,8 +12,8 @@
 uint64_t net_predicted(void);
 
 /*
- * stream_datagrams_short.c: a frame of IPv4 and UDP, at least as long as their plain headers: past lwIP if it is as expected,
- * else through it.
+ * stream_datagrams_short.c: a frame of IPv4 and UDP, at least as long as their plain headers: past
+ * lwIP if it is as expected, else through it.
  */
 void net_datagram_take(struct net_interface *in, struct netbuf *b);
 uint64_t net_datagrams_taken(void);          /* so far */

@@ -1,11 +1,11 @@
 /*
- * Header prediction must change nothing but the cost: the same conversations over the same bad wire,
- * with prediction and without, must bring every connection through the same states.
+ * Header prediction must change nothing but the cost: the same conversations over the same bad
+ * wire, with prediction and without, must bring every connection through the same states.
  *
- * Each conversation runs in a child process made at the same point, so that sequence numbers, ports,
- * the phase of the timers and all chances are the same. The child leaves one word for each frame that
- * arrived: a digest of the frame and of every field of every connection that it found. The first
- * difference names the frame.
+ * Each conversation runs in a child process made at the same point, so that sequence numbers,
+ * ports, the phase of the timers and all chances are the same. The child leaves one word for each
+ * frame that arrived: a digest of the frame and of every field of every connection that it found.
+ * The first difference names the frame.
  */
 #include <core/kmem.h>
 #include <core/test.h>
@@ -72,12 +72,12 @@ static uint64_t digest_of(const struct tcp_pcb *p)
 {
 	const uint64_t fields[] = {
 		p->state, p->flags, p->local_port, p->remote_port, p->polltmr, tcp_ticks - p->tmr,
-		p->rcv_nxt, p->rcv_wnd, p->rcv_ann_wnd, p->rcv_ann_right_edge, (uint64_t)p->rtime, p->mss,
-		p->rttest, p->rtseq, (uint64_t)p->sa, (uint64_t)p->sv, (uint64_t)p->rto, p->nrtx,
-		p->dupacks, p->lastack, p->cwnd, p->ssthresh, p->rto_end, p->snd_nxt, p->snd_wl1,
-		p->snd_wl2, p->snd_lbb, p->snd_wnd, p->snd_wnd_max, p->snd_buf, p->snd_queuelen,
-		p->unsent_oversize, p->bytes_acked, p->refused_data != NULL, p->persist_cnt,
-		p->persist_backoff, p->persist_probe, p->keep_cnt_sent,
+		p->rcv_nxt, p->rcv_wnd, p->rcv_ann_wnd, p->rcv_ann_right_edge, (uint64_t)p->rtime,
+		p->mss, p->rttest, p->rtseq, (uint64_t)p->sa, (uint64_t)p->sv, (uint64_t)p->rto,
+		p->nrtx, p->dupacks, p->lastack, p->cwnd, p->ssthresh, p->rto_end, p->snd_nxt,
+		p->snd_wl1, p->snd_wl2, p->snd_lbb, p->snd_wnd, p->snd_wnd_max, p->snd_buf,
+		p->snd_queuelen, p->unsent_oversize, p->bytes_acked, p->refused_data != NULL,
+		p->persist_cnt, p->persist_backoff, p->persist_probe, p->keep_cnt_sent,
 	};
 	uint64_t h = 1;
 
@@ -88,9 +88,9 @@ static uint64_t digest_of(const struct tcp_pcb *p)
 }
 
 /*
- * lwIP's list has the connection that last received something in front; prediction leaves it where it
- * is. The timers go through the list, so its order decides which of two acknowledgements leaves first.
- * Here it is the order of ports, whenever the stack looks at the clock.
+ * lwIP's list has the connection that last received something in front; prediction leaves it where
+ * it is. The timers go through the list, so its order decides which of two acknowledgements leaves
+ * first. Here it is the order of ports, whenever the stack looks at the clock.
  */
 static uint64_t clock_that_sorts(void)
 {
@@ -100,7 +100,8 @@ static uint64_t clock_that_sorts(void)
 		struct tcp_pcb *p = left;
 
 		left = p->next;
-		for (at = &sorted; *at && (*at)->local_port + (*at)->remote_port * 3u < p->local_port + p->remote_port * 3u;
+		for (at = &sorted; *at && (*at)->local_port + (*at)->remote_port * 3u <
+						  p->local_port + p->remote_port * 3u;
 		     at = &(*at)->next)
 			continue;
 		p->next = *at;
@@ -172,7 +173,8 @@ static void talker_closed(struct stream *s, int error)
 	t->is_done = true;
 }
 
-static const struct stream_ops talker_ops = { talker_opened, talker_received, NULL, NULL, talker_closed };
+static const struct stream_ops talker_ops = { talker_opened, talker_received, NULL, NULL,
+					      talker_closed };
 
 /* An echo that now and then stops reading for long enough to close its window. */
 struct pause {
@@ -207,7 +209,8 @@ static size_t echo_received(struct stream *s, const uint8_t *data, size_t len)
 		stream_abort(s);
 	if (test_random() % 50 == 0) {
 		stream_pause(s, true);
-		stream_timer_arm(loop, &p->timer, stream_now_ns() + test_random() % (2 * NSEC_PER_SEC), pause_ends);
+		stream_timer_arm(loop, &p->timer,
+				 stream_now_ns() + test_random() % (2 * NSEC_PER_SEC), pause_ends);
 	}
 	return len;
 }
@@ -234,7 +237,8 @@ static bool all_done(void *arg)
 
 static const struct sockaddr *address(bool is_v6, uint8_t last)
 {
-	static uint8_t four[16] = { 2, 0, PORT >> 8, PORT & 255, 10 }, six[28] = { 10, 0, PORT >> 8, PORT & 255 };
+	static uint8_t four[16] = { 2, 0, PORT >> 8, PORT & 255, 10 },
+		       six[28] = { 10, 0, PORT >> 8, PORT & 255 };
 
 	four[7] = last;
 	six[8] = 0xfe, six[9] = 0xc0, six[23] = last;
@@ -252,8 +256,8 @@ static void converse(void)
 	lab_use(loop);
 	lab_arrival_tap = record;
 	for (int i = 0; i < TALKERS; i++)
-		stream_connect(loop, address(i == 1, 9), i == 1 ? 28 : 16, &talker_ops, NULL, &talkers[i],
-			       &talkers[i].stream);
+		stream_connect(loop, address(i == 1, 9), i == 1 ? 28 : 16, &talker_ops, NULL,
+			       &talkers[i], &talkers[i].stream);
 	trace->is_complete = lab_run_until(all_done, NULL, 1000 * NSEC_PER_SEC);
 	for (int i = 0; i < TALKERS; i++)
 		trace->is_complete &= talkers[i].got == BYTES;

@@ -16,7 +16,8 @@
 #define LOCAL_PORTS      28232u    /* to 60999, Linux's range */
 
 static uint64_t isn_key[2];
-static enum { KEY_NONE, KEY_WEAK, KEY_STRONG } isn_key_state; /* weak: drawn before any entropy came */
+/* weak: drawn before any entropy came */
+static enum { KEY_NONE, KEY_WEAK, KEY_STRONG } isn_key_state;
 
 static uint32_t pool[32];
 static unsigned pool_left;

@@ -1,6 +1,7 @@
 /*
- * Received frames are lent to lwIP where they lie: each piece of a netbuf becomes a custom pbuf, and
- * when lwIP, a socket or a server has let go of the last of them the netbuf returns to its driver.
+ * Received frames are lent to lwIP where they lie: each piece of a netbuf becomes a custom pbuf,
+ * and when lwIP, a socket or a server has let go of the last of them the netbuf returns to its
+ * driver.
  *
  * A driver has only so many buffers, and TCP may hold them for long (a server that does not read, a
  * gap in the sequence). So beyond LENT_MAX frames out on loan, new ones are copied into the stack's
@@ -32,7 +33,10 @@ COUNTER(net_drop_rx_short, "frames dropped: too short for their headers");
 #define SHORT_FRAME 128
 #define SLACK       8       /* lwIP's option parser may look one byte behind the end */
 
-/* One frame on loan. The pbufs of its pieces lie behind it. A frame of one piece has it in the netbuf. */
+/*
+ * One frame on loan. The pbufs of its pieces lie behind it. A frame of one piece has it in the
+ * netbuf.
+ */
 struct lent_piece {
 	struct pbuf_custom custom;   /* first: lwIP hands it back by this address */
 	struct lent_frame *frame;
@@ -51,7 +55,8 @@ struct single_frame {
 	struct net_interface *in;
 	struct netbuf *netbuf;
 };
-_Static_assert(sizeof(struct single_frame) <= sizeof(((struct netbuf *)0)->stack_room), "no memory is needed");
+_Static_assert(sizeof(struct single_frame) <= sizeof(((struct netbuf *)0)->stack_room),
+	       "no memory is needed");
 
 static void piece_returned(struct pbuf *p)
 {
@@ -170,8 +175,8 @@ static bool netbuf_is_sane(const struct netbuf *b)
 
 /*
  * lwIP reads an ARP packet, and the first word of an IP header, without asking whether they are
- * there: Ethernet's shortest frame has room for them, but frames need not come from Ethernet. A header split
- * over pieces does not occur: drivers fill each piece before the next.
+ * there: Ethernet's shortest frame has room for them, but frames need not come from Ethernet. A
+ * header split over pieces does not occur: drivers fill each piece before the next.
  */
 static bool has_headers(const struct netbuf *b)
 {

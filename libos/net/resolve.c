@@ -46,7 +46,8 @@ static void found(const char *name, const ip_addr_t *address, void *arg)
 static void start(struct query *q, const char *name, bool want_ipv6)
 {
 	err_t err = dns_gethostbyname_addrtype(name, &q->address, found, q,
-					       want_ipv6 ? LWIP_DNS_ADDRTYPE_IPV6 : LWIP_DNS_ADDRTYPE_IPV4);
+					       want_ipv6 ? LWIP_DNS_ADDRTYPE_IPV6
+							 : LWIP_DNS_ADDRTYPE_IPV4);
 
 	if (err == ERR_OK)
 		q->result = 0;

@@ -104,7 +104,8 @@ void socket_release(struct socket *s)
 }
 
 /* An address for this socket: 0, -EINVAL, -EAFNOSUPPORT. */
-static int read_address(const struct socket *s, const void *addr, size_t len, ip_addr_t *ip, uint16_t *port)
+static int read_address(const struct socket *s, const void *addr, size_t len, ip_addr_t *ip,
+			uint16_t *port)
 {
 	int err = net_address_read(addr, len, ip, port);
 
@@ -239,7 +240,8 @@ kssize_t socket_send(struct socket *s, struct uio *u, const void *addr, size_t l
 	return ret;
 }
 
-kssize_t socket_receive(struct socket *s, struct uio *u, int flags, struct socket_name *from, int *out_flags)
+kssize_t socket_receive(struct socket *s, struct uio *u, int flags, struct socket_name *from,
+			int *out_flags)
 {
 	kssize_t ret;
 	int ignored;

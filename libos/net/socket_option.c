@@ -8,8 +8,24 @@
 #include "socket_parts.h"
 
 enum { LEVEL_IP = 0, LEVEL_SOCKET = 1, LEVEL_TCP = 6, LEVEL_IPV6 = 41 };
-enum { REUSEADDR = 2, TYPE, ERROR, BROADCAST = 6, SNDBUF, RCVBUF, KEEPALIVE, OOBINLINE, LINGER = 13,
-       REUSEPORT = 15, RCVLOWAT = 18, RCVTIMEO = 20, SNDTIMEO, ACCEPTCONN = 30, PROTOCOL = 38, DOMAIN };
+enum {
+	REUSEADDR = 2,
+	TYPE,
+	ERROR,
+	BROADCAST = 6,
+	SNDBUF,
+	RCVBUF,
+	KEEPALIVE,
+	OOBINLINE,
+	LINGER = 13,
+	REUSEPORT = 15,
+	RCVLOWAT = 18,
+	RCVTIMEO = 20,
+	SNDTIMEO,
+	ACCEPTCONN = 30,
+	PROTOCOL = 38,
+	DOMAIN
+};
 enum { NODELAY = 1, MAXSEG, CORK, KEEPIDLE, KEEPINTVL, KEEPCNT, QUICKACK = 12, USER_TIMEOUT = 18 };
 enum { IPV6_UNICAST_HOPS = 16, V6ONLY = 26, IP_TOS = 1, IP_TTL = 2, IP_MTU_DISCOVER = 10 };
 
@@ -379,7 +395,8 @@ static int get_timeout(uint64_t ns, void *value, size_t *len)
 
 static bool level_is_known(int level)
 {
-	return level == LEVEL_IP || level == LEVEL_SOCKET || level == LEVEL_TCP || level == LEVEL_IPV6;
+	return level == LEVEL_IP || level == LEVEL_SOCKET || level == LEVEL_TCP ||
+	       level == LEVEL_IPV6;
 }
 
 static int get_locked(struct socket *s, int level, int number, void *value, size_t *len)

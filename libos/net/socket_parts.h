@@ -13,7 +13,13 @@
 #include "lwip/udp.h"
 #include "stack.h"
 
-enum socket_state { SOCKET_IDLE, SOCKET_LISTENING, SOCKET_CONNECTING, SOCKET_CONNECTED, SOCKET_CLOSED };
+enum socket_state {
+	SOCKET_IDLE,
+	SOCKET_LISTENING,
+	SOCKET_CONNECTING,
+	SOCKET_CONNECTED,
+	SOCKET_CLOSED
+};
 
 struct socket {
 	const struct socket_kind *kind;  /* TCP or UDP */
@@ -27,7 +33,8 @@ struct socket {
 	int error;                       /* pending, positive: SO_ERROR */
 	bool is_bound, has_fin, is_shut_read, is_shut_write, connect_is_reported;
 
-	struct pbuf *input;              /* TCP: received bytes; the first piece from input_offset on */
+	/* TCP: received bytes; the first piece from input_offset on */
+	struct pbuf *input;
 	size_t input_offset, input_len;
 	struct list datagrams;           /* UDP */
 	size_t datagram_bytes;
@@ -48,7 +55,8 @@ struct socket_kind {
 	void (*close)(struct socket *s);
 	int (*bind)(struct socket *s, const ip_addr_t *ip, uint16_t port);
 	int (*connect)(struct socket *s, const ip_addr_t *ip, uint16_t port);
-	kssize_t (*send)(struct socket *s, struct uio *u, const ip_addr_t *ip, uint16_t port, int flags);
+	kssize_t (*send)(struct socket *s, struct uio *u, const ip_addr_t *ip, uint16_t port,
+			 int flags);
 	kssize_t (*receive)(struct socket *s, struct uio *u, int flags, struct socket_name *from,
 			    int *out_flags);
 	int (*shutdown)(struct socket *s, int how);

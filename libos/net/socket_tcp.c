@@ -3,8 +3,9 @@
  *
  * Received pieces stay where they are (lent by the driver, or lwIP's) until the application has
  * copied them out; the window is opened as it does. Sent bytes are copied into segments, by way of
- * a scratch buffer, because only uio_copy_in() may touch the caller's memory. Those that are lent (pages of files, by
- * sendfile()) are sent where they lie, and held until nobody names them any more (loans.c).
+ * a scratch buffer, because only uio_copy_in() may touch the caller's memory. Those that are lent
+ * (pages of files, by sendfile()) are sent where they lie, and held until nobody names them any
+ * more (loans.c).
  */
 #include <core/assert.h>
 #include <core/counter.h>
@@ -237,14 +238,16 @@ int socket_tcp_listen(struct socket *s, int backlog)
 	if (s->state != SOCKET_IDLE || !s->tcp)
 		return -EINVAL;
 	if (!s->is_bound) {
-		int ret = socket_bind_randomly(s, socket_ip_type(s) == IPADDR_TYPE_ANY ? IP_ANY_TYPE : NULL);
+		int ret = socket_bind_randomly(s, socket_ip_type(s) == IPADDR_TYPE_ANY ? IP_ANY_TYPE
+										       : NULL);
 
 		if (ret)
 			return ret;
 		s->is_bound = true;
 	}
 	net_connection_expect(s->tcp);
-	listening = tcp_listen_with_backlog_and_err(s->tcp, (u8_t)CLAMP(backlog, 1, BACKLOG_MAX), &err);
+	listening = tcp_listen_with_backlog_and_err(s->tcp, (u8_t)CLAMP(backlog, 1, BACKLOG_MAX),
+						    &err);
 	if (!listening)
 		return net_errno(err);
 	s->tcp = listening;
@@ -285,7 +288,8 @@ static int reopen(struct socket *s)
 
 	if (err)
 		return err;
-	s->has_fin = s->is_shut_read = s->is_shut_write = s->connect_is_reported = s->is_bound = false;
+	s->has_fin = s->is_shut_read = s->is_shut_write = s->connect_is_reported = s->is_bound =
+		false;
 	s->state = SOCKET_IDLE;
 	return tcp_open(s);
 }
@@ -394,7 +398,8 @@ static kssize_t send_next(struct socket *s, struct uio *u, u8_t flags)
 	kssize_t n = 0;
 
 	if (u->lender && net_connection_loans(s->tcp)) {
-		if (tcp_sndbuf(s->tcp) < MIN(uio_left(u), (size_t)LEND_MIN) || tcp_sndqueuelen(s->tcp) >= TCP_SND_QUEUELEN)
+		if (tcp_sndbuf(s->tcp) < MIN(uio_left(u), (size_t)LEND_MIN) ||
+		    tcp_sndqueuelen(s->tcp) >= TCP_SND_QUEUELEN)
 			return 0;
 		n = lend_some(s, u, flags);
 	}
@@ -417,7 +422,8 @@ static int may_send(struct socket *s, const ip_addr_t *to)
  * When nothing was taken although nothing is in flight, the stack is out of memory and no
  * acknowledgement will ever wake the caller.
  */
-static kssize_t sock_send(struct socket *s, struct uio *u, const ip_addr_t *to, uint16_t port, int flags)
+static kssize_t sock_send(struct socket *s, struct uio *u, const ip_addr_t *to, uint16_t port,
+			  int flags)
 {
 	bool more = flags & SOCKET_MSG_MORE || s->is_corked;
 	kssize_t total = 0, n = may_send(s, to);

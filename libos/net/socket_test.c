@@ -47,7 +47,8 @@ static kssize_t send_bytes(struct socket *s, const void *data, size_t len)
 	return socket_send(s, &u, NULL, 0, 0);
 }
 
-static kssize_t send_bytes_to(struct socket *s, const void *data, size_t len, int family, int host, uint16_t port)
+static kssize_t send_bytes_to(struct socket *s, const void *data, size_t len, int family, int host,
+			      uint16_t port)
 {
 	struct uio_vec vec = { (void *)data, len };
 	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .from_kernel = true };
@@ -56,7 +57,8 @@ static kssize_t send_bytes_to(struct socket *s, const void *data, size_t len, in
 	return socket_send(s, &u, &a, address_len(family), 0);
 }
 
-static kssize_t receive_bytes(struct socket *s, void *data, size_t len, int flags, struct socket_name *from)
+static kssize_t receive_bytes(struct socket *s, void *data, size_t len, int flags,
+			      struct socket_name *from)
 {
 	struct uio_vec vec = { data, len };
 	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .from_kernel = true };
@@ -108,8 +110,9 @@ static bool wait_for(struct socket *s, uint32_t events)
 }
 
 /* A connected pair: *client to the far address, *server accepted. */
-static bool make_pair(int listen_family, int connect_family, uint16_t port, struct socket **listener,
-		      struct socket **client, struct socket **server, struct socket_name *peer)
+static bool make_pair(int listen_family, int connect_family, uint16_t port,
+		      struct socket **listener, struct socket **client, struct socket **server,
+		      struct socket_name *peer)
 {
 	*listener = listen_on(listen_family, port);
 	if (!*listener || socket_create(connect_family, SOCKET_STREAM, 0, client))
@@ -118,7 +121,8 @@ static bool make_pair(int listen_family, int connect_family, uint16_t port, stru
 		return false;
 	if (!wait_for(*client, POLL_OUT) || !wait_for(*listener, POLL_IN))
 		return false;
-	return !connect_to(*client, connect_family, FAR, port) && !socket_accept(*listener, server, peer);
+	return !connect_to(*client, connect_family, FAR, port) &&
+	       !socket_accept(*listener, server, peer);
 }
 
 static void close_all(struct socket *a, struct socket *b, struct socket *c)
@@ -388,7 +392,8 @@ TEST(socket_datagram_queue_is_bounded)
 	CHECK_EQ(bind_to(s, SOCKET_AF_INET, ANY, 9003), 0);
 	CHECK_EQ(socket_set_option(s, 1, 8, &small, sizeof(small)), 0);
 	for (int i = 0; i < 100; i++) {
-		CHECK_EQ(send_bytes_to(c, out, sizeof(out), SOCKET_AF_INET, FAR, 9003), sizeof(out));
+		CHECK_EQ(send_bytes_to(c, out, sizeof(out), SOCKET_AF_INET, FAR, 9003),
+			 sizeof(out));
 		lab_run(NSEC_PER_MSEC);
 	}
 	while (receive_bytes(s, out, sizeof(out), 0, NULL) > 0)

@@ -34,14 +34,16 @@ static uint32_t udp_ready(const struct socket *s)
 	return ready | POLL_OUT;
 }
 
-static void recv_callback(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port)
+static void recv_callback(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from,
+			  u16_t port)
 {
 	struct socket *s = arg;
 	size_t cost = p->tot_len + DATAGRAM_COST;
 	struct datagram *d = NULL;
 
 	(void)pcb;
-	if (!s->is_shut_read && s->datagram_bytes + cost <= s->receive_buffer && !net_memory_is_short())
+	if (!s->is_shut_read && s->datagram_bytes + cost <= s->receive_buffer &&
+	    !net_memory_is_short())
 		d = kmalloc(sizeof(*d));
 	if (!d) {
 		counter_inc(socket_drop_datagram);
@@ -141,7 +143,8 @@ static kssize_t send_datagram(struct socket *s, struct uio *u, const ip_addr_t *
 	return err == ERR_OK ? (kssize_t)len : send_errno(err);
 }
 
-static kssize_t sock_send(struct socket *s, struct uio *u, const ip_addr_t *ip, uint16_t port, int flags)
+static kssize_t sock_send(struct socket *s, struct uio *u, const ip_addr_t *ip, uint16_t port,
+			  int flags)
 {
 	int err = socket_take_error(s);
 

@@ -61,7 +61,8 @@ void net_enter(void)
 	net_timers_advance();
 }
 
-static STAT_COUNTER delivered;   /* [stack lock] lwip_stats.link.xmit when what was looped back was last delivered */
+/* [stack lock] lwip_stats.link.xmit when what was looped back was last delivered */
+static STAT_COUNTER delivered;
 
 static __attribute__((noinline)) void deliver_looped_back(void)
 {
@@ -74,7 +75,9 @@ static __attribute__((noinline)) void deliver_looped_back(void)
 void net_leave(void)
 {
 	counter_inc(net_batches);
-	/* Packets to ourselves wait in their netif; lwIP's statistics tell whether there are any. */
+	/*
+	 * Packets to ourselves wait in their netif; lwIP's statistics tell whether there are any.
+	 */
 	if (unlikely(lwip_stats.link.xmit != delivered))
 		deliver_looped_back();
 	net_interfaces_kick();

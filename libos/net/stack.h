@@ -39,8 +39,8 @@ bool net_poll(void);
 /* Something waits for a runner: frames, a timer, a batch of another loop. Any context. */
 void net_wake(void);
 /*
- * Before a runner rests: true when frames wait; else net_wake() will be called when some come. Made for
- * thread_block_looking(); stack lock or not.
+ * Before a runner rests: true when frames wait; else net_wake() will be called when some come. Made
+ * for thread_block_looking(); stack lock or not.
  */
 bool net_look(void);
 
@@ -75,7 +75,8 @@ unsigned net_interfaces_poll(unsigned budget);
 /* Frees one pbuf that is not, or no longer, part of a chain: received bytes. See receive.c. */
 void net_receive_done(struct pbuf *p);
 /* Sums over all devices. */
-void net_interfaces_count(uint64_t *packets_in, uint64_t *packets_out, uint64_t *kicks, uint64_t *interrupts);
+void net_interfaces_count(uint64_t *packets_in, uint64_t *packets_out, uint64_t *kicks,
+			  uint64_t *interrupts);
 
 /* transmit.c: see the head of that file. */
 struct net_interface;

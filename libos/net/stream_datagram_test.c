@@ -43,7 +43,8 @@ static void serve(struct stream_datagrams *d, const uint8_t *data, size_t len)
 		memcpy(&last_port, (uint8_t *)&peer + 2, 2);
 }
 
-static void client_received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port)
+static void client_received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from,
+			    u16_t port)
 {
 	(void)arg, (void)pcb, (void)from;
 	in_order &= port == SERVER_PORT;
@@ -67,7 +68,8 @@ static int begin(bool any6)
 	in_order = true;
 	if (stream_loop_create(&loop) != 0)
 		return -ENOMEM;
-	err = stream_datagrams_open(loop, (struct sockaddr *)addr, any6 ? 28 : 16, &ops, NULL, &server);
+	err = stream_datagrams_open(loop, (struct sockaddr *)addr, any6 ? 28 : 16, &ops, NULL,
+				    &server);
 	lab_use(loop);
 	net_enter();
 	client = udp_new_ip_type(IPADDR_TYPE_ANY);
@@ -138,10 +140,14 @@ static void answer_by_both_ways(uint32_t features, unsigned frame_room)
 	before = net_datagrams_taken();
 	for (unsigned i = 0; i < 64; i++) {
 		net_prediction = i & 1;
-		CHECK_EQ(ask(LAB_FAR_IP4, "the same either way and odd or even"
-					  "................................................................", 35 + i), ERR_OK);
+		CHECK_EQ(ask(LAB_FAR_IP4,
+			     "the same either way and odd or even"
+			     "................................................................",
+			     35 + i),
+			 ERR_OK);
 		CHECK(wait_for(2 + i));
-		CHECK(last_len == 36 + i && memcmp(last + 1, "the same either way and odd or even", 35) == 0);
+		CHECK(last_len == 36 + i &&
+		      memcmp(last + 1, "the same either way and odd or even", 35) == 0);
 	}
 	net_prediction = true;
 	taken = net_datagrams_taken() - before;
@@ -163,10 +169,13 @@ static int open_server(void)
 	static const struct stream_datagram_ops ops = { serve };
 	uint8_t addr[16] = { 2, 0, SERVER_PORT >> 8, SERVER_PORT & 255 };
 
-	return stream_datagrams_open(loop, (struct sockaddr *)addr, sizeof(addr), &ops, NULL, &server);
+	return stream_datagrams_open(loop, (struct sockaddr *)addr, sizeof(addr), &ops, NULL,
+				     &server);
 }
 
-/* Whom the last one was for is remembered, and is not asked when it is closed or another port is. */
+/*
+ * Whom the last one was for is remembered, and is not asked when it is closed or another port is.
+ */
 TEST(datagrams_find_the_server_that_is_open_now)
 {
 	static const struct stream_datagram_ops nothing = { NULL };
@@ -174,7 +183,9 @@ TEST(datagrams_find_the_server_that_is_open_now)
 	struct stream_datagrams *other;
 
 	CHECK_EQ(begin(false), 0);
-	CHECK_EQ(stream_datagrams_open(loop, (struct sockaddr *)other_addr, sizeof(other_addr), &nothing, NULL, &other), 0);
+	CHECK_EQ(stream_datagrams_open(loop, (struct sockaddr *)other_addr, sizeof(other_addr),
+				       &nothing, NULL, &other),
+		 0);
 	for (unsigned i = 1; i <= 4; i++) {
 		CHECK_EQ(ask(LAB_FAR_IP4, "who is there?", 13), ERR_OK);
 		CHECK(wait_for(i));
@@ -230,9 +241,52 @@ TEST(datagrams_that_find_the_ring_full_lose_their_answers_and_nothing_else)
 
 static void inject(uint16_t udp_sum, uint8_t ip_spoil)
 {
-	uint8_t f[60] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 8, 0, 0x45, 0, 0, 32, 0, 1, 0, 0, 64, 17, 0, 0,
-			  10, 0, 0, 9, 10, 0, 0, 1, CLIENT_PORT >> 8, CLIENT_PORT & 255, SERVER_PORT >> 8,
-			  SERVER_PORT & 255, 0, 12, 0, 0, 'o', 'd', 'd', '!' };
+	uint8_t f[60] = { 2,
+			  0,
+			  0,
+			  0,
+			  0,
+			  1,
+			  2,
+			  0,
+			  0,
+			  0,
+			  0,
+			  9,
+			  8,
+			  0,
+			  0x45,
+			  0,
+			  0,
+			  32,
+			  0,
+			  1,
+			  0,
+			  0,
+			  64,
+			  17,
+			  0,
+			  0,
+			  10,
+			  0,
+			  0,
+			  9,
+			  10,
+			  0,
+			  0,
+			  1,
+			  CLIENT_PORT >> 8,
+			  CLIENT_PORT & 255,
+			  SERVER_PORT >> 8,
+			  SERVER_PORT & 255,
+			  0,
+			  12,
+			  0,
+			  0,
+			  'o',
+			  'd',
+			  'd',
+			  '!' };
 	uint16_t sum = (uint16_t)~net_checksum(f + 14, 20);
 
 	memcpy(f + 24, &sum, 2);

@@ -4,8 +4,9 @@
  * What arrives waits, where it lies, in its owner's inbox ([S], filled under the stack lock); the
  * loop's section moves it to `waiting` ([o]), and the loop hands it out, one datagram after the
  * other. Most datagrams and answers go past lwIP, in the frame that the datagram came in
- * (stream_datagrams_short.c). Other answers are built in packets and gathered in the loop's lists. The next section
- * sends all. A flood is bounded by WAITING_MAX datagrams for each owner; more are dropped and counted.
+ * (stream_datagrams_short.c). Other answers are built in packets and gathered in the loop's lists.
+ * The next section sends all. A flood is bounded by WAITING_MAX datagrams for each owner; more are
+ * dropped and counted.
  */
 #include <core/assert.h>
 #include <core/counter.h>
@@ -19,7 +20,8 @@
 #include "stream_datagrams.h"
 #include "template.h"
 
-COUNTER(stream_drop_datagram, "datagrams dropped: too many wait for their server, or memory is short");
+COUNTER(stream_drop_datagram,
+	"datagrams dropped: too many wait for their server, or memory is short");
 COUNTER(stream_drop_answer, "datagrams of servers dropped: no memory, route or neighbour");
 
 #define WAITING_MAX 1024
@@ -74,7 +76,8 @@ static struct long_datagram *long_new(struct stream_datagrams *d, struct pbuf *p
 	return g;
 }
 
-static void arrived(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port)
+static void arrived(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from,
+		    u16_t port)
 {
 	struct stream_datagrams *d = arg;
 	struct long_datagram *g;
@@ -139,8 +142,8 @@ static void answer_send(struct packet *k)
 		if (own)
 			ip_addr_copy(route.local, *own);
 	}
-	if (udp_sendto_if_src(route.by->pcb, &k->custom.pbuf, &route.remote, route.remote_port, netif,
-			      &route.local) != ERR_OK)
+	if (udp_sendto_if_src(route.by->pcb, &k->custom.pbuf, &route.remote, route.remote_port,
+			      netif, &route.local) != ERR_OK)
 		counter_inc(stream_drop_answer);
 	packet_put(k);
 }
@@ -225,7 +228,9 @@ static void unreserve(struct stream_datagrams *d)
 	d->reserved = NULL;
 }
 
-/* A server may open others from inside received(), but close none; those opened have nothing yet. */
+/*
+ * A server may open others from inside received(), but close none; those opened have nothing yet.
+ */
 void stream_datagrams_serve(struct stream_loop *loop)
 {
 	struct stream_datagrams *d;
@@ -241,7 +246,8 @@ void stream_datagrams_serve(struct stream_loop *loop)
 
 static __attribute__((noinline)) void *reserve_packet(struct stream_datagrams *d, size_t len)
 {
-	d->reserved = stream_packet_take(d->loop, len > PACKET_SMALL_ROOM ? PACKET_LARGE : PACKET_SMALL);
+	d->reserved = stream_packet_take(d->loop,
+					 len > PACKET_SMALL_ROOM ? PACKET_LARGE : PACKET_SMALL);
 	return d->reserved ? d->reserved->payload : NULL;
 }
 
@@ -258,7 +264,8 @@ void *stream_datagram_reserve(struct stream_datagrams *d, size_t len)
 	return likely(room) ? room : reserve_packet(d, len);
 }
 
-static __attribute__((noinline)) void commit_packet(struct stream_datagrams *d, struct packet *k, size_t len)
+static __attribute__((noinline)) void commit_packet(struct stream_datagrams *d, struct packet *k,
+						    size_t len)
 {
 	struct output_piece ***end = &d->loop->short_answers_end;
 

@@ -18,14 +18,15 @@ struct datagram {
 };
 
 /*
- * One that came past lwIP, described in its frame's own netbuf (stack_room). Its first answer is written into
- * the frame, behind it.
+ * One that came past lwIP, described in its frame's own netbuf (stack_room). Its first answer is
+ * written into the frame, behind it.
  */
 struct short_datagram {
 	struct datagram head;
 	struct net_interface *in;
 	const void *frame;                /* where it begins, */
-	void (*done)(struct netbuf *b);   /* and the driver's done(), while the answer is sent in its place */
+	/* and the driver's done(), while the answer is sent in its place */
+	void (*done)(struct netbuf *b);
 	uint32_t address_sum;             /* of both, for the answer's checksums */
 	uint16_t answer_len;              /* with headers; 0: none */
 };
@@ -78,7 +79,10 @@ bool stream_short_answer(const struct datagram *g, struct packet *k, size_t len)
 void stream_short_send(struct packet *k);                      /* S and o */
 enum short_end { SHORT_UNANSWERED, SHORT_ANSWERED, SHORT_DROPPED };
 
-/* S and o: sends the answer in its frame, if any (its length is noted then), and gives the frame back. */
+/*
+ * S and o: sends the answer in its frame, if any (its length is noted then), and gives the frame
+ * back.
+ */
 enum short_end stream_short_end(struct datagram *g, size_t *answer_len);
 /* S: so many came by the short way, and so many were answered by it, in their frames. */
 void stream_short_count(unsigned taken, unsigned answered);

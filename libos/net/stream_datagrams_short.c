@@ -1,24 +1,26 @@
 /*
  * Datagrams past lwIP: from the frame to the server, and with the frame's own headers back.
  *
- * A datagram takes the short way when it is one plain IPv4 frame (no options, no fragment, right sums)
- * to an address of the interface it came through and a port that stream_datagrams_open() has, and when
- * the neighbour cache says that its sender, or the gateway before it, has the link address that the
- * frame came from. Everything else is lwIP's: IPv6, fragments, broadcasts, ports of sockets, ports of
- * nobody (which ICMP answers), and neighbours that are not known yet (which ARP asks for).
+ * A datagram takes the short way when it is one plain IPv4 frame (no options, no fragment, right
+ * sums) to an address of the interface it came through and a port that stream_datagrams_open() has,
+ * and when the neighbour cache says that its sender, or the gateway before it, has the link address
+ * that the frame came from. Everything else is lwIP's: IPv6, fragments, broadcasts, ports of
+ * sockets, ports of nobody (which ICMP answers), and neighbours that are not known yet (which ARP
+ * asks for).
  *
- * The first answer, which is mostly the only one, is written into the frame that brought the datagram, behind it, and that
- * frame leaves for the device in place of the one that came: nothing is allocated on the way, and the description of the
- * datagram lies in the frame's netbuf. Receive buffers that leave so are back when the device has sent them
- * (virtio_net_rx.c looks after them when they become few). Where the frame has no room, and for further answers, packets are used.
+ * The first answer, which is mostly the only one, is written into the frame that brought the
+ * datagram, behind it, and that frame leaves for the device in place of the one that came: nothing
+ * is allocated on the way, and the description of the datagram lies in the frame's netbuf. Receive
+ * buffers that leave so are back when the device has sent them (virtio_net_rx.c looks after them
+ * when they become few). Where the frame has no room, and for further answers, packets are used.
  *
  * An answer goes to where the datagram came from, so its headers are the datagram's with both ends
- * exchanged. The link address is not taken on the sender's word: it is the neighbour cache's, as with
- * every packet that lwIP sends, and so is its age (net_neighbour_is()). What a forger can do by a wrong
- * source address he can do with lwIP as well.
+ * exchanged. The link address is not taken on the sender's word: it is the neighbour cache's, as
+ * with every packet that lwIP sends, and so is its age (net_neighbour_is()). What a forger can do
+ * by a wrong source address he can do with lwIP as well.
  *
- * UDP's checksum: 0 means none (RFC 768), so a sum of 0 is sent as 0xffff. A device that completes sums
- * does both; answers here are never fragmented, so it may.
+ * UDP's checksum: 0 means none (RFC 768), so a sum of 0 is sent as 0xffff. A device that completes
+ * sums does both; answers here are never fragmented, so it may.
  */
 #include <core/assert.h>
 #include <core/counter.h>
@@ -38,7 +40,8 @@ COUNTER(net_tx_datagrams_short, "datagrams that went past lwIP's output");
 
 #define HEADERS    (SIZEOF_ETH_HDR + IP_HLEN + UDP_HLEN)
 #define TIME_LIVED 255u
-#define ANSWER_HEADROOM 16u    /* for the driver's own header, before an answer in its question's frame */
+/* for the driver's own header, before an answer in its question's frame */
+#define ANSWER_HEADROOM 16u
 
 typedef uint16_t __attribute__((may_alias)) half;
 typedef uint32_t __attribute__((may_alias)) word;
@@ -49,7 +52,8 @@ struct short_answer {
 	bool device_sums;
 };
 _Static_assert(sizeof(struct short_answer) <= PACKET_HEADERS - HEADERS, "answer and headers fit");
-_Static_assert(sizeof(struct short_datagram) <= sizeof(((struct netbuf *)0)->stack_room), "no memory is needed");
+_Static_assert(sizeof(struct short_datagram) <= sizeof(((struct netbuf *)0)->stack_room),
+	       "no memory is needed");
 
 static struct list expected = LIST_INIT(expected);   /* [S] */
 static uint8_t neighbour_hint;                       /* [S] */
@@ -74,7 +78,10 @@ void stream_datagrams_unexpect(struct stream_datagrams *d)
 	last.found = NULL;
 }
 
-/* As lwIP would choose among those bound to the port: an address of its own goes before any address. */
+/*
+ * As lwIP would choose among those bound to the port: an address of its own goes before any
+ * address.
+ */
 static __attribute__((noinline)) struct stream_datagrams *find_anew(uint32_t local, uint16_t port)
 {
 	struct stream_datagrams *d, *any = NULL;
@@ -92,7 +99,9 @@ static __attribute__((noinline)) struct stream_datagrams *find_anew(uint32_t loc
 	return any;
 }
 
-/* `port` in network order. NULL: nobody, or another than before, for which `last` has to be made. */
+/*
+ * `port` in network order. NULL: nobody, or another than before, for which `last` has to be made.
+ */
 static inline struct stream_datagrams *find_as_before(uint32_t local, uint16_t port)
 {
 	return last.port == port && last.local == local ? last.found : NULL;
@@ -106,7 +115,10 @@ static bool find(uint32_t local, uint16_t port)
 	return last.found;
 }
 
-/* The length of the datagram with UDP's header; 0: not plain, or IP's sum is wrong. UDP's is not looked at. */
+/*
+ * The length of the datagram with UDP's header; 0: not plain, or IP's sum is wrong. UDP's is not
+ * looked at.
+ */
 static inline unsigned read_headers(const struct netbuf *b, const word *ip)
 {
 	const half *udp = (const half *)(ip + IP_HLEN / 4);
@@ -125,7 +137,8 @@ static bool sum_is_good(const word *ip, unsigned len)
 	const half *udp = (const half *)(ip + IP_HLEN / 4);
 
 	return !udp[3] || planted(DATAGRAM_SUM) ||
-	       net_fold((uint64_t)ip[3] + ip[4] + lwip_htons(IP_PROTO_UDP) + udp[2] + net_checksum(udp, (int)len)) == 0xffff;
+	       net_fold((uint64_t)ip[3] + ip[4] + lwip_htons(IP_PROTO_UDP) + udp[2] +
+			net_checksum(udp, (int)len)) == 0xffff;
 }
 
 static inline bool device_sums(const struct net_interface *in)
@@ -152,10 +165,11 @@ uint64_t net_datagrams_taken(void)
 }
 
 /*
- * The frame is ours: it waits for its server, or is dropped because too many do. `len`, with UDP's header, was
- * checked; what the frame says of it now was not.
+ * The frame is ours: it waits for its server, or is dropped because too many do. `len`, with UDP's
+ * header, was checked; what the frame says of it now was not.
  */
-static void accept(struct net_interface *in, struct netbuf *b, struct stream_datagrams *d, unsigned len)
+static void accept(struct net_interface *in, struct netbuf *b, struct stream_datagrams *d,
+		   unsigned len)
 {
 	struct short_datagram *g = (struct short_datagram *)b->stack_room;
 	const uint8_t *frame = b->frags[0].base;
@@ -214,8 +228,9 @@ static __attribute__((noinline)) void take_for_another(struct net_interface *in,
 /* To an address of the interface, from a host, and there is somebody who may want it. */
 static inline bool may_be_ours(const struct net_interface *in, const word *ip)
 {
-	return !list_is_empty(&expected) && ip[4] == ip4_addr_get_u32(netif_ip4_addr(&in->netif)) && is_host(ip[3]) &&
-	       netif_is_up(&in->netif) && in->lent_frames < CONFIG_NET_RX_LENT_MAX;
+	return !list_is_empty(&expected) && ip[4] == ip4_addr_get_u32(netif_ip4_addr(&in->netif)) &&
+	       is_host(ip[3]) && netif_is_up(&in->netif) &&
+	       in->lent_frames < CONFIG_NET_RX_LENT_MAX;
 }
 
 /* Without a call that it would have to come back from, so that no registers need be saved. */
@@ -242,7 +257,8 @@ __attribute__((noinline)) void net_datagram_take(struct net_interface *in, struc
 	d = find_as_before(ip[4], (uint16_t)(ip[5] >> 16));
 	if (unlikely(!d))
 		take_for_another(in, b);
-	else if (unlikely(!net_neighbour_is_still(in, ip[3], frame + ETH_HWADDR_LEN, &neighbour_hint)))
+	else if (unlikely(!net_neighbour_is_still(in, ip[3], frame + ETH_HWADDR_LEN,
+						  &neighbour_hint)))
 		take_from_another(in, b, d, len);
 	else
 		accept(in, b, d, len);
@@ -269,12 +285,15 @@ void stream_short_route(const struct datagram *g, struct route *route)
 }
 
 /*
- * IP and UDP, from the question's; `udp_len` counts UDP's header. The question's headers are read again, from
- * memory that the device could write: what a lying one gains is an answer that goes astray.
+ * IP and UDP, from the question's; `udp_len` counts UDP's header. The question's headers are read
+ * again, from memory that the device could write: what a lying one gains is an answer that goes
+ * astray.
  */
-static inline void write_packet(const struct short_datagram *g, const word *asked, word *ip, unsigned udp_len)
+static inline void write_packet(const struct short_datagram *g, const word *asked, word *ip,
+				unsigned udp_len)
 {
-	uint32_t total = lwip_htons((u16_t)(udp_len + IP_HLEN)), id = lwip_htons(g->head.by->identification++);
+	uint32_t total = lwip_htons((u16_t)(udp_len + IP_HLEN)),
+		 id = lwip_htons(g->head.by->identification++);
 	uint32_t life = TIME_LIVED | IP_PROTO_UDP << 8;
 
 	ip[0] = 0x45 | total << 16;
@@ -339,7 +358,10 @@ void stream_short_send(struct packet *k)
 
 /* ---- in the datagram's own frame ---- */
 
-/* Where the answer's frame begins: behind the datagram, with room for the driver, its IP header aligned. */
+/*
+ * Where the answer's frame begins: behind the datagram, with room for the driver, its IP header
+ * aligned.
+ */
 static inline uint8_t *answer_frame(const struct datagram *g)
 {
 	return (uint8_t *)ALIGN_UP((uintptr_t)g->data + g->len + ANSWER_HEADROOM, 8) + 2;
@@ -351,7 +373,8 @@ void *stream_short_reserve(const struct datagram *head, size_t len)
 	uint8_t *frame = answer_frame(head);
 
 	if (unlikely(g->answer_len || !fits(g->in, len) ||
-		     (size_t)(frame - (const uint8_t *)g->frame) + HEADERS + len > netbuf_of(g)->room))
+		     (size_t)(frame - (const uint8_t *)g->frame) + HEADERS + len >
+			     netbuf_of(g)->room))
 		return NULL;
 	return frame + HEADERS;
 }

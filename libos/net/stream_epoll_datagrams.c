@@ -1,10 +1,11 @@
 /*
  * Datagrams on epoll: one socket for each stream_datagrams_open().
  *
- * A turn takes up to TAKEN datagrams from a ready socket, so that a flood of them leaves time for the
- * streams. An answer leaves at once, by one sendmsg(); a socket that takes no more drops it, as the
- * network would. Answers come from the address that the datagram was sent to, which a socket bound to
- * a wildcard learns from the control message (ip(7), IP_PKTINFO) and hands back with the answer.
+ * A turn takes up to TAKEN datagrams from a ready socket, so that a flood of them leaves time for
+ * the streams. An answer leaves at once, by one sendmsg(); a socket that takes no more drops it, as
+ * the network would. Answers come from the address that the datagram was sent to, which a socket
+ * bound to a wildcard learns from the control message (ip(7), IP_PKTINFO) and hands back with the
+ * answer.
  */
 #define _GNU_SOURCE
 #include "stream_epoll.h"
@@ -32,7 +33,8 @@ struct stream_datagrams {
 	uint8_t answer[STREAM_DATAGRAM_MAX];
 	union {
 		struct cmsghdr align;
-		uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo))];
+		uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) +
+			      CMSG_SPACE(sizeof(struct in_pktinfo))];
 	} control;
 	size_t control_len;
 };

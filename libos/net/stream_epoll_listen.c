@@ -23,8 +23,8 @@ static const uint64_t ACCEPT_RETRY_NS = 100 * 1000000ull;
 
 /* ---- services: what a listener and its streams share ---- */
 
-static struct service *service_new(const struct stream_ops *ops, const struct stream_options *options,
-				   void *user)
+static struct service *service_new(const struct stream_ops *ops,
+				   const struct stream_options *options, void *user)
 {
 	struct service *sv = calloc(1, sizeof(*sv));
 
@@ -75,7 +75,8 @@ void listener_event(struct stream_listener *l)
 		struct stream *s;
 
 		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			    errno == ENOMEM)
 				listener_rest(l);
 			return;
 		}

@@ -165,7 +165,8 @@ static size_t deliver(struct stream *s, const uint8_t *data, size_t len)
 /* Makes room for `more` bytes behind the pending ones. */
 static bool pending_grow(struct stream *s, size_t more)
 {
-	size_t want = s->pending_len + more, room = s->pending_room ? s->pending_room : PENDING_FIRST;
+	size_t want = s->pending_len + more,
+	       room = s->pending_room ? s->pending_room : PENDING_FIRST;
 	uint8_t *p;
 
 	if (want <= s->pending_room)
@@ -244,7 +245,8 @@ void stream_readable(struct stream *s)
 			stream_fail(s, -ENOMEM);
 			return;
 		}
-		if (!input_read(s, s->pending + s->pending_len, s->pending_room - s->pending_len, &len))
+		if (!input_read(s, s->pending + s->pending_len, s->pending_room - s->pending_len,
+				&len))
 			return;
 		s->pending_len += len;
 		pending_deliver(s);

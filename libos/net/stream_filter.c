@@ -1,6 +1,6 @@
 /*
- * The functions of <libos/stream.h> that a filter may stand before, for both back ends, and the list
- * of streams whose filter wants a turn at the end of the batch. See stream_wire.h.
+ * The functions of <libos/stream.h> that a filter may stand before, for both back ends, and the
+ * list of streams whose filter wants a turn at the end of the batch. See stream_wire.h.
  */
 #include "stream_wire.h"
 

@@ -164,7 +164,10 @@ static size_t present(struct stream *s, const uint8_t *data, size_t len)
 	return n;
 }
 
-/* Presents the pending bytes, of which there are some, until the server takes no more. True if it took all. */
+/*
+ * Presents the pending bytes, of which there are some, until the server takes no more. True if it
+ * took all.
+ */
 static bool serve_pending(struct stream *s)
 {
 	size_t n;

@@ -93,7 +93,8 @@ static bool is_open(void *arg)
 	return server.opened && client.opened;
 }
 
-static bool pair_up(uint16_t port, const struct stream_ops *server_ops, const struct stream_options *options)
+static bool pair_up(uint16_t port, const struct stream_ops *server_ops,
+		    const struct stream_options *options)
 {
 	lab_start();
 	memset(&server, 0, sizeof(server));
@@ -101,7 +102,8 @@ static bool pair_up(uint16_t port, const struct stream_ops *server_ops, const st
 	if (stream_loop_create(&loop))
 		return false;
 	lab_use(loop);
-	return !stream_listen(loop, address4(0, port), 16, server_ops, options, &server, &listener) &&
+	return !stream_listen(loop, address4(0, port), 16, server_ops, options, &server,
+			      &listener) &&
 	       !stream_connect(loop, address4(9, port), 16, &ops, options, &client, &client.s) &&
 	       lab_run_until(is_open, NULL, NSEC_PER_SEC);
 }
@@ -192,7 +194,9 @@ TEST(stream_mixes_copies_and_loans_in_order)
 		CHECK(head);
 		memset(head, 'h', 10);
 		stream_commit(client.s, 10);
-		CHECK_EQ(stream_write_ref(client.s, page, i % 2 ? 500 : sizeof(page), release, page + 4999), 0);
+		CHECK_EQ(stream_write_ref(client.s, page, i % 2 ? 500 : sizeof(page), release,
+					  page + 4999),
+			 0);
 		total += 10 + (i % 2 ? 500 : sizeof(page));
 	}
 	lab_run(5 * NSEC_PER_SEC);
@@ -415,7 +419,9 @@ TEST(stream_many_connections_at_once_are_found_by_hash)
 	before = net_connection_count();
 	memset(many, 0, sizeof(many));
 	for (int i = 0; i < MANY; i++) {
-		CHECK_EQ(stream_connect(loop, address4(9, 7115), 16, &ops, NULL, &many[i], &many[i].s), 0);
+		CHECK_EQ(stream_connect(loop, address4(9, 7115), 16, &ops, NULL, &many[i],
+					&many[i].s),
+			 0);
 		lab_run(NSEC_PER_MSEC);
 	}
 	CHECK_EQ(net_connection_count(), before + 2 * MANY);

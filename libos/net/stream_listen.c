@@ -69,8 +69,8 @@ static int bind_and_listen(struct stream_listener *l, const ip_addr_t *ip, uint1
 		return net_errno(err);
 	}
 	net_connection_expect(pcb);
-	listening = tcp_listen_with_backlog_and_err(pcb, (u8_t)MIN(l->class->options.backlog, BACKLOG_MAX),
-						    &err);
+	listening = tcp_listen_with_backlog_and_err(
+		pcb, (u8_t)MIN(l->class->options.backlog, BACKLOG_MAX), &err);
 	if (!listening) {
 		tcp_close(pcb);
 		return net_errno(err);
@@ -147,7 +147,8 @@ static void name_out(const struct socket_name *name, struct sockaddr_storage *ad
 	*len = name->len;
 }
 
-int stream_listener_address(const struct stream_listener *l, struct sockaddr_storage *addr, socklen_t *len)
+int stream_listener_address(const struct stream_listener *l, struct sockaddr_storage *addr,
+			    socklen_t *len)
 {
 	struct socket_name name;
 
@@ -158,7 +159,8 @@ int stream_listener_address(const struct stream_listener *l, struct sockaddr_sto
 	return 0;
 }
 
-static int stream_address(const struct stream *s, bool peer, struct sockaddr_storage *addr, socklen_t *len)
+static int stream_address(const struct stream *s, bool peer, struct sockaddr_storage *addr,
+			  socklen_t *len)
 {
 	struct socket_name name;
 	int err = -ENOTCONN;

@@ -8,8 +8,8 @@
  *       stream is served: opened, received, writable, ended, closed;
  *   section, if anybody said anything: output goes into TCP, windows are opened, closes are carried
  *       out, what was read is given back, and the devices are kicked, once.
- * So one request that finds the loop asleep costs one wake-up, one round, and one notification of the
- * device.
+ * So one request that finds the loop asleep costs one wake-up, one round, and one notification of
+ * the device.
  */
 #include <core/assert.h>
 #include <core/counter.h>
@@ -71,7 +71,10 @@ static void set_thread(struct stream_loop *loop, struct thread *t)
 	spin_unlock_irq(&loop->post_lock, flags);
 }
 
-/* Something of the loop's is ready. What happens before its section collects needs no further round. */
+/*
+ * Something of the loop's is ready. What happens before its section collects needs no further
+ * round.
+ */
 void stream_loop_mark(struct stream_loop *loop)
 {
 	if (likely(loop == collecting_loop))
@@ -217,9 +220,9 @@ static void alarm_fires(struct ktimer *t)
 }
 
 /*
- * The loop's timers wake it by an alarm of its own rather than by a deadline of each wait, which would be
- * set and cancelled with every request. One that is set too early costs a round, so it is only moved
- * forward.
+ * The loop's timers wake it by an alarm of its own rather than by a deadline of each wait, which
+ * would be set and cancelled with every request. One that is set too early costs a round, so it is
+ * only moved forward.
  */
 static void set_alarm(struct stream_loop *loop)
 {
@@ -231,7 +234,10 @@ static void set_alarm(struct stream_loop *loop)
 	ktimer_arm(&loop->alarm, deadline);
 }
 
-/* Devices are asked for interrupts only here; frames that come while the hart sleeps are taken without one. */
+/*
+ * Devices are asked for interrupts only here; frames that come while the hart sleeps are taken
+ * without one.
+ */
 static bool look(void *unused)
 {
 	(void)unused;

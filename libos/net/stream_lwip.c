@@ -1,8 +1,8 @@
 /*
  * The life of a stream in the lwIP back end of <libos/stream.h>; stream_loop.c drives it.
  *
- * Accepted or connected (STREAM_OPENED) -> open -> closing (stream_close(), or the peer ended, or an
- * error) -> detached from its pcb -> closed() -> freed in the next section, when the log can no
+ * Accepted or connected (STREAM_OPENED) -> open -> closing (stream_close(), or the peer ended, or
+ * an error) -> detached from its pcb -> closed() -> freed in the next section, when the log can no
  * longer name it. The pcb outlives a closed stream in lwIP's care until the peer has acknowledged;
  * only loans in flight delay the detachment, since their end must be seen.
  */
@@ -22,7 +22,10 @@ COUNTER(stream_accepted, "streams opened");
 #define DEFAULT_HIGH_WATER  KIB(256)
 #define DEFAULT_BACKLOG     1024
 
-/* Small numbers for streams, listeners and datagrams: a stack of returned ones above a counter. Stack lock. */
+/*
+ * Small numbers for streams, listeners and datagrams: a stack of returned ones above a counter.
+ * Stack lock.
+ */
 static struct {
 	int *free;
 	int free_count, free_room, next;
@@ -283,8 +286,8 @@ void stream_tcp_output(struct stream *s)
 }
 
 /*
- * Is more waiting than the server wants? Asked before acknowledgements are collected, which may come all at
- * once: then nobody else sees the backlog that they end.
+ * Is more waiting than the server wants? Asked before acknowledgements are collected, which may
+ * come all at once: then nobody else sees the backlog that they end.
  */
 static inline void note_backlog(struct stream *s)
 {
@@ -409,7 +412,8 @@ static void serve_backlog(struct stream *s)
 
 static void serve_end(struct stream *s)
 {
-	if (!(s->seen & STREAM_FIN) || s->has_ended || s->is_closing || s->is_aborting || s->is_paused)
+	if (!(s->seen & STREAM_FIN) || s->has_ended || s->is_closing || s->is_aborting ||
+	    s->is_paused)
 		return;
 	if (!stream_input_is_empty(s) && !s->has_left_over)
 		return;

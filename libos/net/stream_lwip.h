@@ -47,7 +47,8 @@ struct stream_loan {
 	struct list link;                 /* in_flight, then releasing, then released */
 	const uint8_t *data;
 	size_t len;
-	uint32_t end_seq;                 /* the sequence number behind the last byte, once written */
+	/* the sequence number behind the last byte, once written */
+	uint32_t end_seq;
 	uint64_t mark;                    /* when no segment names it: transmissions to wait for */
 	void (*release)(void *arg);
 	void *arg;
@@ -58,7 +59,8 @@ struct stream {
 	struct list all;                  /* [S] loop->streams */
 	struct list ready;                /* [S] loop->ready */
 	struct list work;                 /* [o] loop->work: collected, to be served */
-	struct list touched;              /* [o] loop->touched: has something for the next section */
+	/* [o] loop->touched: has something for the next section */
+	struct list touched;
 	struct list starved;              /* [o] loop->starved: TCP had no memory for its output */
 	struct stream_loop *loop;         /* [I] */
 	struct stream_class *class;       /* [I] */
@@ -82,7 +84,8 @@ struct stream {
 	uint64_t size_chosen_at;          /* [o] `appended` then */
 	uint8_t packet_size;              /* [o] enum packet_size: what a batch starts with */
 	uint16_t segment_room;            /* [o] the most bytes that fit into one segment */
-	struct pbuf *input;               /* [o] collected pieces; the first is read from input_offset */
+	/* [o] collected pieces; the first is read from input_offset */
+	struct pbuf *input;
 	size_t input_offset;              /* [o] */
 	uint8_t *pending;                 /* [o] contiguous left-over: pending_start..pending_end */
 	size_t pending_start, pending_end, pending_room; /* [o] */
@@ -139,7 +142,8 @@ struct stream_loop {
 
 	struct packet *stock[PACKET_SIZES];        /* [o] packets to write output into */
 	unsigned stock_count[PACKET_SIZES], stock_least[PACKET_SIZES]; /* [o] */
-	struct datagram *used_datagrams, **used_datagrams_end; /* [o] handed out, to be answered and freed */
+	/* [o] handed out, to be answered and freed */
+	struct datagram *used_datagrams, **used_datagrams_end;
 	bool has_inbox;                   /* [S] datagrams have arrived */
 	bool has_datagrams;               /* [o] collected, to be handed out */
 	struct output_piece *answers, **answers_end; /* [o] datagrams to send through lwIP */
@@ -148,8 +152,10 @@ struct stream_loop {
 	uint64_t now_ns;                  /* [o] when this round began */
 	struct timer_heap timers;         /* [o] */
 	struct ktimer alarm;              /* wakes the loop for them */
-	uint64_t alarm_ns;                /* [a] set by the loop's thread, DEADLINE_NEVER by the alarm itself */
-	uint8_t *aside;                   /* [o] for reservations larger than a segment; NULL: none yet */
+	/* [a] set by the loop's thread, DEADLINE_NEVER by the alarm itself */
+	uint64_t alarm_ns;
+	/* [o] for reservations larger than a segment; NULL: none yet */
+	uint8_t *aside;
 	bool aside_is_reserved;           /* [o] */
 	struct stream_stats stats;        /* [o] */
 };
@@ -198,13 +204,15 @@ void stream_output_run_releases(struct stream_loop *loop); /* o: calls release()
 bool stream_output_is_starved(const struct stream_loop *loop);
 
 /* stream_packet.c */
-struct packet *stream_packet_take(struct stream_loop *loop, enum packet_size size); /* o; NULL: no memory */
+/* o; NULL: no memory */
+struct packet *stream_packet_take(struct stream_loop *loop, enum packet_size size);
 void stream_packet_return(struct stream_loop *loop, struct packet *k); /* o: unused after all */
 void stream_packets_restock(struct stream_loop *loop);     /* S and o */
 void stream_packets_drop(struct stream_loop *loop);        /* S and o */
 
 /* stream_datagrams.c */
-void stream_datagrams_flush(struct stream_loop *loop);     /* S and o: sends answers, frees what was answered */
+/* S and o: sends answers, frees what was answered */
+void stream_datagrams_flush(struct stream_loop *loop);
 void stream_datagrams_collect(struct stream_loop *loop);   /* S and o: what arrived */
 void stream_datagrams_serve(struct stream_loop *loop);     /* o: calls received() */
 void stream_datagrams_close_all(struct stream_loop *loop);

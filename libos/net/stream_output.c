@@ -1,18 +1,19 @@
 /*
  * Output of a loop's streams on its way to TCP.
  *
- * A stream's output is a queue of pieces. A server writes into the packet at its end, which is the TCP
- * segment to be: what is copied there is copied once, and lies where the device will read it. Bytes
- * lent with stream_write_ref() are pieces of their own. The queue belongs to the loop's thread; the
- * loop's next section hands it to TCP, piece by piece, as far as TCP has room. The rest waits, without
- * being copied, for an acknowledgement.
+ * A stream's output is a queue of pieces. A server writes into the packet at its end, which is the
+ * TCP segment to be: what is copied there is copied once, and lies where the device will read it.
+ * Bytes lent with stream_write_ref() are pieces of their own. The queue belongs to the loop's
+ * thread; the loop's next section hands it to TCP, piece by piece, as far as TCP has room. The rest
+ * waits, without being copied, for an acknowledgement.
  *
  * A packet becomes a segment as it is: sent at once with headers from the connection's template
- * (template.c) when nothing waits before it and the windows have room, else queued for tcp_output() as
- * tcp_write() would have queued it. Behind an unsent segment that has room for it, it joins that one.
+ * (template.c) when nothing waits before it and the windows have room, else queued for tcp_output()
+ * as tcp_write() would have queued it. Behind an unsent segment that has room for it, it joins that
+ * one.
  *
- * Most answers are small. A stream starts with a small packet; one that has filled it starts its next
- * batches with large ones, until a batch would have fitted into a small one again.
+ * Most answers are small. A stream starts with a small packet; one that has filled it starts its
+ * next batches with large ones, until a batch would have fitted into a small one again.
  *
  * A loan is in flight from tcp_write() on, and ends when no segment names it (everything before the
  * first segment that TCP still keeps; an acknowledgement in the middle of a segment does not count,
@@ -106,7 +107,8 @@ static bool push_loan(struct stream *s, struct stream_loan *loan)
 
 		if (!n)
 			break;
-		err = tcp_write(s->pcb, loan->data, (u16_t)n, loan->piece.next ? TCP_WRITE_FLAG_MORE : 0);
+		err = tcp_write(s->pcb, loan->data, (u16_t)n,
+				loan->piece.next ? TCP_WRITE_FLAG_MORE : 0);
 		if (err != ERR_OK)
 			break;
 		loan->data += n;
@@ -127,7 +129,9 @@ static void make_segment(struct tcp_pcb *pcb, struct packet *k, bool push)
 	struct tcp_seg *seg = &k->segment;
 	uint32_t *tcp = (uint32_t *)(k->payload - TCP_HLEN);
 
-	*seg = (struct tcp_seg){ .p = &k->custom.pbuf, .len = packet_len(k), .tcphdr = (struct tcp_hdr *)tcp };
+	*seg = (struct tcp_seg){
+		.p = &k->custom.pbuf, .len = packet_len(k), .tcphdr = (struct tcp_hdr *)tcp
+	};
 	tcp[0] = lwip_htons(pcb->local_port) | (uint32_t)lwip_htons(pcb->remote_port) << 16;
 	tcp[1] = lwip_htonl(pcb->snd_lbb);
 	tcp[3] = 0x50 | (push ? TCP_PSH << 8 : 0);
@@ -209,7 +213,8 @@ static void choose_size(struct stream *s)
 {
 	if (s->appended == s->size_chosen_at)
 		return;
-	s->packet_size = s->appended - s->size_chosen_at > PACKET_SMALL_ROOM ? PACKET_LARGE : PACKET_SMALL;
+	s->packet_size = s->appended - s->size_chosen_at > PACKET_SMALL_ROOM ? PACKET_LARGE
+									     : PACKET_SMALL;
 	s->size_chosen_at = s->appended;
 }
 

@@ -1,6 +1,6 @@
 /*
- * A loop's own stock of packets, so that servers can write output without the stack lock: the loop's
- * sections fill it up under the lock, and a loop that has run out enters the stack for more.
+ * A loop's own stock of packets, so that servers can write output without the stack lock: the
+ * loop's sections fill it up under the lock, and a loop that has run out enters the stack for more.
  */
 #include "stream_lwip.h"
 

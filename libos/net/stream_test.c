@@ -225,7 +225,8 @@ static size_t take_values(struct stream *s, const uint8_t *data, size_t len)
 {
 	(void)s;
 	for (size_t i = 0; i < len; i++)
-		client.is_wrong |= data[i] != value[(client.got + i) % (way == LENT ? sizeof(value) : 100)];
+		client.is_wrong |= data[i] !=
+				   value[(client.got + i) % (way == LENT ? sizeof(value) : 100)];
 	client.got += len;
 	return len;
 }
@@ -243,7 +244,8 @@ static uint64_t bytes_copied_for(unsigned answers, size_t bytes)
 	lab_run(NSEC_PER_SEC);
 	client.is_wrong |= client.got != bytes;
 	stream_loop_stats(loop, &after);
-	return after.bytes_copied_out - before.bytes_copied_out - answers;   /* the question is copied, too */
+	/* the question is copied, too */
+	return after.bytes_copied_out - before.bytes_copied_out - answers;
 }
 
 TEST(stream_output_is_copied_once_or_not_at_all)
@@ -258,7 +260,8 @@ TEST(stream_output_is_copied_once_or_not_at_all)
 	CHECK_EQ(begin(7005, 0), 0);
 	stream_listener_close(listener);
 	CHECK_EQ(stream_listen(loop, address4(0, 7005), 16, &server, NULL, NULL, &listener), 0);
-	CHECK_EQ(stream_connect(loop, address4(9, 7005), 16, &taker, NULL, NULL, &client.stream), 0);
+	CHECK_EQ(stream_connect(loop, address4(9, 7005), 16, &taker, NULL, NULL, &client.stream),
+		 0);
 	lab_run(NSEC_PER_SEC);
 	way = IN_PLACE;
 	CHECK_EQ(bytes_copied_for(1, 100), 0);

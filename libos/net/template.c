@@ -2,22 +2,22 @@
  * Header templates: segments past lwIP's output.
  *
  * All segments of a connection start with the same Ethernet header and, but for length,
- * identification and checksum, the same IP header. A connection's template is learned from a segment
- * that lwIP itself has sent: whatever routing, neighbour discovery, TTL and TOS had to say is in it.
- * From then on a segment that may be sent at once gets its headers by copying, and goes to the
- * device; in lwIP's queues it stands as if tcp_output() had sent it, so that acknowledgement,
- * retransmission and every timer find what they expect.
+ * identification and checksum, the same IP header. A connection's template is learned from a
+ * segment that lwIP itself has sent: whatever routing, neighbour discovery, TTL and TOS had to say
+ * is in it. From then on a segment that may be sent at once gets its headers by copying, and goes
+ * to the device; in lwIP's queues it stands as if tcp_output() had sent it, so that
+ * acknowledgement, retransmission and every timer find what they expect.
  *
  * A template is used only while
- *   (1) the neighbour cache (ARP's, ND's) still has the address that the template names, for the next
- *       hop that it was learned for, and for IPv6 holds it for reachable. It is looked up by its
- *       index there;
+ *   (1) the neighbour cache (ARP's, ND's) still has the address that the template names, for the
+ *       next hop that it was learned for, and for IPv6 holds it for reachable. It is looked up by
+ *       its index there;
  *   (2) the interface is up, and the gateway is still the one, where one is needed;
  *   (3) lwIP has sent something to that neighbour within the last LWIP_EVERY_NS. lwIP asks a
  *       neighbour again when its entry is used during the last 30 seconds of its life; it must
  *       therefore see some of the use;
- *   (4) nothing waits in front of the segment, the window and the congestion window have room for it,
- *       and no device holds it still (it is sent for the first time).
+ *   (4) nothing waits in front of the segment, the window and the congestion window have room for
+ *       it, and no device holds it still (it is sent for the first time).
  *
  * All under the stack lock.
  */
@@ -44,7 +44,9 @@ COUNTER(net_tx_templated, "segments that went past lwIP's output with headers fr
 
 typedef uint64_t __attribute__((may_alias)) pair;
 
-_Static_assert((offsetof(struct packet, payload) - TCP_HLEN - IP_HLEN - SIZEOF_ETH_HDR - PAD) % 8 == 0, "IPv4's headers");
+_Static_assert((offsetof(struct packet, payload) - TCP_HLEN - IP_HLEN - SIZEOF_ETH_HDR - PAD) % 8 ==
+		       0,
+	       "IPv4's headers");
 
 bool net_templates = true;
 
@@ -78,7 +80,8 @@ static int find_arp(const struct netif *netif, const ip4_addr_t *remote, const u
 	if (!ip4_addr_net_eq(remote, netif_ip4_addr(netif), netif_ip4_netmask(netif)))
 		hop = netif_ip4_gw(netif);
 	i = etharp_find_addr((struct netif *)netif, hop, &eth, &entry_ip);
-	return i >= 0 && i < ARP_TABLE_SIZE && memcmp(eth->addr, mac, ETH_HWADDR_LEN) == 0 ? (int)i : -1;
+	return i >= 0 && i < ARP_TABLE_SIZE && memcmp(eth->addr, mac, ETH_HWADDR_LEN) == 0 ? (int)i
+											   : -1;
 }
 
 static int find_neighbour(const struct netif *netif, const uint8_t *mac)
@@ -100,7 +103,8 @@ static bool is_of(const struct net_template *t, const uint8_t *frame, size_t len
 	if (is_v6)
 		return frame[12] == 0x86 && frame[13] == 0xdd && frame[20] == IP6_NEXTH_TCP &&
 		       memcmp(frame + 38, ip_2_ip6(&t->pcb->remote_ip)->addr, 16) == 0;
-	return frame[12] == 0x08 && frame[13] == 0x00 && frame[14] == 0x45 && frame[23] == IP_PROTO_TCP &&
+	return frame[12] == 0x08 && frame[13] == 0x00 && frame[14] == 0x45 &&
+	       frame[23] == IP_PROTO_TCP &&
 	       memcmp(frame + 30, ip_2_ip4(&t->pcb->remote_ip), 4) == 0;
 }
 
@@ -166,7 +170,8 @@ static inline bool arp_is_current(const struct net_template *t)
 	struct netif *netif;
 	ip4_addr_t *hop;
 
-	return etharp_get_entry(t->neighbour, &hop, &netif, &eth) && netif == own && has_mac(t, eth->addr) &&
+	return etharp_get_entry(t->neighbour, &hop, &netif, &eth) && netif == own &&
+	       has_mac(t, eth->addr) &&
 	       (ip4_addr_eq(hop, remote) || ip4_addr_eq(hop, netif_ip4_gw(own))) &&
 	       net_now_ns - used_by_lwip_ns[t->neighbour] < LWIP_EVERY_NS;
 }
@@ -182,18 +187,21 @@ static inline bool use_neighbour(unsigned index)
 
 static inline bool is_on_link(const struct netif *netif, uint32_t address)
 {
-	return !((address ^ ip4_addr_get_u32(netif_ip4_addr(netif))) & ip4_addr_get_u32(netif_ip4_netmask(netif)));
+	return !((address ^ ip4_addr_get_u32(netif_ip4_addr(netif))) &
+		 ip4_addr_get_u32(netif_ip4_netmask(netif)));
 }
 
-bool net_neighbour_is_still(struct net_interface *in, uint32_t remote, const uint8_t *mac, const uint8_t *hint)
+bool net_neighbour_is_still(struct net_interface *in, uint32_t remote, const uint8_t *mac,
+			    const uint8_t *hint)
 {
-	uint32_t hop = is_on_link(&in->netif, remote) ? remote : ip4_addr_get_u32(netif_ip4_gw(&in->netif));
+	uint32_t hop = is_on_link(&in->netif, remote) ? remote
+						      : ip4_addr_get_u32(netif_ip4_gw(&in->netif));
 	ip4_addr_t *ip;
 	struct netif *netif;
 	struct eth_addr *eth;
 
-	return etharp_get_entry(*hint, &ip, &netif, &eth) && netif == &in->netif && ip4_addr_get_u32(ip) == hop &&
-	       is_mac(eth->addr, mac) && use_neighbour(*hint);
+	return etharp_get_entry(*hint, &ip, &netif, &eth) && netif == &in->netif &&
+	       ip4_addr_get_u32(ip) == hop && is_mac(eth->addr, mac) && use_neighbour(*hint);
 }
 
 bool net_neighbour_is(struct net_interface *in, uint32_t remote, const uint8_t *mac, uint8_t *hint)
@@ -233,20 +241,23 @@ static inline bool is_current(const struct net_template *t)
 /* The IP header, and Ethernet's before it. `len` bytes follow it. */
 static inline uint8_t *write_ip(const struct net_template *t, struct packet *k, unsigned len)
 {
-	uint32_t *to = (uint32_t *)(k->payload - TCP_HLEN) - t->word_count, *ip = to + (PAD + SIZEOF_ETH_HDR) / 4;
+	uint32_t *to = (uint32_t *)(k->payload - TCP_HLEN) - t->word_count,
+		 *ip = to + (PAD + SIZEOF_ETH_HDR) / 4;
 
 	if (unlikely(t->is_v6)) {
 		__builtin_memcpy(to, t->words, sizeof(t->words));
 		ip[1] |= lwip_htons((u16_t)len);
 	} else {
-		uint32_t total = lwip_htons((u16_t)(len + IP_HLEN)), id = lwip_htons(identification++);
+		uint32_t total = lwip_htons((u16_t)(len + IP_HLEN)),
+			 id = lwip_htons(identification++);
 
 		/* Ethernet in two stores: both sides lie at eight bytes, see packet.h and PAD. */
 		((pair *)to)[0] = ((const pair *)t->words)[0];
 		((pair *)to)[1] = ((const pair *)t->words)[1];
 		ip[0] = (t->words[4] & 0xffff) | total << 16;
 		ip[1] = t->words[5] | id;
-		ip[2] = (t->words[6] & 0xffff) | (0xffff & ~net_fold_short(t->ip_sum + total + id)) << 16;
+		ip[2] = (t->words[6] & 0xffff) | (0xffff & ~net_fold_short(t->ip_sum + total + id))
+							 << 16;
 		ip[3] = t->words[7];
 		ip[4] = t->words[8];
 	}
@@ -254,7 +265,8 @@ static inline uint8_t *write_ip(const struct net_template *t, struct packet *k, 
 }
 
 /* What tcp_output_segment() fills in. `len` is that of header and payload. */
-static inline void write_tcp(const struct net_template *t, struct packet *k, unsigned len, bool device_sums)
+static inline void write_tcp(const struct net_template *t, struct packet *k, unsigned len,
+			     bool device_sums)
 {
 	struct tcp_pcb *pcb = t->pcb;
 	uint32_t *tcp = (uint32_t *)(k->payload - TCP_HLEN);

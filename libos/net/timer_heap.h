@@ -1,6 +1,7 @@
 /*
- * The timers of a stream loop, of either back end: a pairing heap (Fredman, Sedgewick, Sleator and Tarjan, 1986)
- * threaded through the timers themselves. Arming takes constant time and no memory, cancelling O(log n) amortised.
+ * The timers of a stream loop, of either back end: a pairing heap (Fredman, Sedgewick, Sleator and
+ * Tarjan, 1986) threaded through the timers themselves. Arming takes constant time and no memory,
+ * cancelling O(log n) amortised.
  */
 #ifndef NET_TIMER_HEAP_H
 #define NET_TIMER_HEAP_H

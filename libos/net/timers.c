@@ -9,8 +9,8 @@
  *
  * TCP is apart: its functions look at every connection. While all connections are quiet (nothing in
  * flight, nothing owed) they are not called at all; lwIP's clock tcp_ticks is moved by what
- * elapsed, and the next tick is set to the earliest keep-alive or TIME_WAIT deadline. Otherwise they are
- * shown only the connections that are not quiet.
+ * elapsed, and the next tick is set to the earliest keep-alive or TIME_WAIT deadline. Otherwise
+ * they are shown only the connections that are not quiet.
  *
  * All under the stack lock, except the firing of the timer, which only wakes a runner.
  */
@@ -112,17 +112,19 @@ static bool mld6_is_busy(void)
 }
 
 static struct cyclic timers[NET_TIMERS] = {
-	[NET_TIMER_ARP] = { etharp_tmr, ARP_TMR_INTERVAL * NSEC_PER_MSEC, 0, NULL, 0, 0 },
-	[NET_TIMER_IP4_REASSEMBLY] = { ip_reass_tmr, IP_TMR_INTERVAL * NSEC_PER_MSEC, 0, NULL, 0, 0 },
-	[NET_TIMER_IP6_REASSEMBLY] = { ip6_reass_tmr, IP6_REASS_TMR_INTERVAL * NSEC_PER_MSEC, 0, NULL,
-				       0, 0 },
-	[NET_TIMER_DHCP] = { dhcp_fine_tmr, DHCP_FINE_TIMER_MSECS * NSEC_PER_MSEC, 0, dhcp_is_busy, 0, 0 },
-	[NET_TIMER_DHCP_LEASE] = { dhcp_coarse_tmr, DHCP_COARSE_TIMER_MSECS * NSEC_PER_MSEC,
-				   DHCP_COARSE_TIMER_MSECS * NSEC_PER_MSEC, NULL, 0, 0 },
-	[NET_TIMER_DNS] = { dns_tmr, DNS_TMR_INTERVAL * NSEC_PER_MSEC, 0, NULL, 0, 0 },
-	[NET_TIMER_ND6] = { nd6_tmr, ND6_TMR_INTERVAL * NSEC_PER_MSEC, 60 * NSEC_PER_SEC, nd6_is_busy,
-			    0, 0 },
-	[NET_TIMER_MLD6] = { mld6_tmr, MLD6_TMR_INTERVAL * NSEC_PER_MSEC, 0, mld6_is_busy, 0, 0 },
+	[NET_TIMER_ARP] = { etharp_tmr, ARP_TMR_INTERVAL *NSEC_PER_MSEC, 0, NULL, 0, 0 },
+	[NET_TIMER_IP4_REASSEMBLY] = { ip_reass_tmr, IP_TMR_INTERVAL *NSEC_PER_MSEC, 0, NULL, 0,
+				       0 },
+	[NET_TIMER_IP6_REASSEMBLY] = { ip6_reass_tmr, IP6_REASS_TMR_INTERVAL *NSEC_PER_MSEC, 0,
+				       NULL, 0, 0 },
+	[NET_TIMER_DHCP] = { dhcp_fine_tmr, DHCP_FINE_TIMER_MSECS *NSEC_PER_MSEC, 0, dhcp_is_busy,
+			     0, 0 },
+	[NET_TIMER_DHCP_LEASE] = { dhcp_coarse_tmr, DHCP_COARSE_TIMER_MSECS *NSEC_PER_MSEC,
+				   DHCP_COARSE_TIMER_MSECS *NSEC_PER_MSEC, NULL, 0, 0 },
+	[NET_TIMER_DNS] = { dns_tmr, DNS_TMR_INTERVAL *NSEC_PER_MSEC, 0, NULL, 0, 0 },
+	[NET_TIMER_ND6] = { nd6_tmr, ND6_TMR_INTERVAL *NSEC_PER_MSEC, 60 * NSEC_PER_SEC,
+			    nd6_is_busy, 0, 0 },
+	[NET_TIMER_MLD6] = { mld6_tmr, MLD6_TMR_INTERVAL *NSEC_PER_MSEC, 0, mld6_is_busy, 0, 0 },
 };
 
 /* The clock lwIP reads: milliseconds, wrapping. */
@@ -205,9 +207,9 @@ static inline int32_t quiet_for(const struct tcp_pcb *pcb)
 }
 
 /*
- * Takes the connections off lwIP's list that its timers have nothing to do for, and returns them in a
- * list of their own: with ten thousand of them open, going through all for each tick would cost more than
- * the traffic of the few that talk. *soonest is the least quiet_for() among them.
+ * Takes the connections off lwIP's list that its timers have nothing to do for, and returns them in
+ * a list of their own: with ten thousand of them open, going through all for each tick would cost
+ * more than the traffic of the few that talk. *soonest is the least quiet_for() among them.
  */
 static struct tcp_pcb *set_quiet_aside(int32_t *soonest)
 {
@@ -230,7 +232,10 @@ static struct tcp_pcb *set_quiet_aside(int32_t *soonest)
 	return quiet;
 }
 
-/* DEADLINE_NEVER or when to tick again, as far as the connections on lwIP's list go; 0: one is not quiet. */
+/*
+ * DEADLINE_NEVER or when to tick again, as far as the connections on lwIP's list go; 0: one is not
+ * quiet.
+ */
 static uint64_t tcp_quiet_deadline(void)
 {
 	uint64_t deadline = DEADLINE_NEVER;
@@ -245,8 +250,9 @@ static uint64_t tcp_quiet_deadline(void)
 			deadline = MIN(deadline, ticks_ahead(left));
 	}
 	for (pcb = tcp_tw_pcbs; pcb; pcb = pcb->next)
-		deadline = MIN(deadline, ticks_ahead((int32_t)(pcb->tmr + 2 * TCP_MSL / TCP_SLOW_INTERVAL + 1 -
-							       tcp_ticks)));
+		deadline = MIN(deadline,
+			       ticks_ahead((int32_t)(pcb->tmr + 2 * TCP_MSL / TCP_SLOW_INTERVAL +
+						     1 - tcp_ticks)));
 	return deadline;
 }
 

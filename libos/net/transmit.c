@@ -9,8 +9,9 @@
  * transmission that names them is under way. Transmissions therefore carry serial numbers and stand
  * in a list in the order they were made; net_transmit_mark() taken at the acknowledgement (when no
  * segment names the bytes any more) has passed as soon as every older transmission is done. Usually
- * none is, since devices are reaped before the acknowledgement is even read. Packets that leave alone, and answers
- * in the frames of their questions, hold nothing lent: they are no transmissions, and their netbufs are their own.
+ * none is, since devices are reaped before the acknowledgement is even read. Packets that leave
+ * alone, and answers in the frames of their questions, hold nothing lent: they are no
+ * transmissions, and their netbufs are their own.
  *
  * All under the stack lock.
  */
@@ -56,7 +57,10 @@ bool net_transmit_has_passed(uint64_t mark)
 	       list_first(&under_way, struct transmission, age)->serial > mark;
 }
 
-/* Those that are free, for the next frames: as many as a driver has under way before it asks which are done. */
+/*
+ * Those that are free, for the next frames: as many as a driver has under way before it asks which
+ * are done.
+ */
 static struct transmission *free_transmissions;
 static unsigned free_count;
 
@@ -231,7 +235,9 @@ static struct transmission *transmission_begin(struct net_interface *in, struct 
 	return t;
 }
 
-/* True when the frame is off our hands: taken by the device, or dropped because it never will be. */
+/*
+ * True when the frame is off our hands: taken by the device, or dropped because it never will be.
+ */
 static bool submit(struct net_interface *in, struct transmission *t)
 {
 	int err = in->dev->ops->transmit(in->dev, &t->netbuf);
@@ -274,7 +280,8 @@ static bool send_short(struct net_interface *in, struct pbuf *p)
 	add_offloads(&b, in, p);
 	for (; p; to += p->len, p = p->next)
 		__builtin_memcpy(to, p->payload, p->len);
-	ops->send_written(in->dev, len, b.needs_csum ? b.csum_start : 0, b.needs_csum ? b.csum_offset : 0);
+	ops->send_written(in->dev, len, b.needs_csum ? b.csum_start : 0,
+			  b.needs_csum ? b.csum_offset : 0);
 	in->needs_kick = true;
 	counter_inc(net_tx_frames);
 	return true;
@@ -317,7 +324,8 @@ err_t net_transmit(struct netif *netif, struct pbuf *p)
 	return ERR_OK;
 }
 
-__attribute__((always_inline)) inline bool net_transmit_netbuf(struct net_interface *in, struct netbuf *b)
+__attribute__((always_inline)) inline bool net_transmit_netbuf(struct net_interface *in,
+							       struct netbuf *b)
 {
 	net_merge_close(in);
 	if (unlikely(in->waiting_count) || unlikely(in->dev->ops->transmit(in->dev, b)))
@@ -332,10 +340,11 @@ void net_transmit_count(unsigned frames)
 }
 
 /*
- * By the packet's own netbuf, without a transmission: nothing that was lent is in it, so nobody asks whether it has
- * passed. False: the ring is full.
+ * By the packet's own netbuf, without a transmission: nothing that was lent is in it, so nobody
+ * asks whether it has passed. False: the ring is full.
  */
-static inline bool send_alone(struct net_interface *in, struct packet *k, unsigned csum_start, unsigned csum_at)
+static inline bool send_alone(struct net_interface *in, struct packet *k, unsigned csum_start,
+			      unsigned csum_at)
 {
 	struct pbuf *p = &k->custom.pbuf;
 	struct netbuf *b = packet_netbuf(k);
@@ -355,17 +364,21 @@ static inline bool send_alone(struct net_interface *in, struct packet *k, unsign
 	return false;
 }
 
-/* More of the stream's output comes behind the packet, and could be merged with it: no segment is longer than the first. */
+/*
+ * More of the stream's output comes behind the packet, and could be merged with it: no segment is
+ * longer than the first.
+ */
 static inline bool is_followed(const struct packet *k)
 {
 	const struct output_piece *next = k->piece.next;
 
-	return next && (next->is_loan || packet_len(container_of(next, struct packet, piece)) <= k->segment.len);
+	return next && (next->is_loan ||
+			packet_len(container_of(next, struct packet, piece)) <= k->segment.len);
 }
 
 /* With others, or later. */
-static __attribute__((noinline)) bool send_in_company(struct net_interface *in, struct packet *k, unsigned csum_start,
-						      unsigned csum_at)
+static __attribute__((noinline)) bool send_in_company(struct net_interface *in, struct packet *k,
+						      unsigned csum_start, unsigned csum_at)
 {
 	struct pbuf *p = &k->custom.pbuf;
 	struct transmission *t;
@@ -389,14 +402,19 @@ static __attribute__((noinline)) bool send_in_company(struct net_interface *in, 
 	return true;
 }
 
-/* The same for a packet whose headers we wrote ourselves, and which no device holds; see template.c. */
-bool net_transmit_packet(struct net_interface *in, struct packet *k, unsigned csum_start, unsigned csum_at)
+/*
+ * The same for a packet whose headers we wrote ourselves, and which no device holds; see
+ * template.c.
+ */
+bool net_transmit_packet(struct net_interface *in, struct packet *k, unsigned csum_start,
+			 unsigned csum_at)
 {
 	struct pbuf *p = &k->custom.pbuf;
 
 	if (in->merge.open && net_merge_append(in, p))
 		return true;
-	if (likely(p->len < MERGE_WORTH || !is_followed(k)) && likely(send_alone(in, k, csum_start, csum_at)))
+	if (likely(p->len < MERGE_WORTH || !is_followed(k)) &&
+	    likely(send_alone(in, k, csum_start, csum_at)))
 		return true;
 	return send_in_company(in, k, csum_start, csum_at);
 }

@@ -34,7 +34,9 @@ static bool word_is(const char *word, size_t len, const char *name)
 	return strlen(name) == len && memcmp(word, name, len) == 0;
 }
 
-/* Words that stand for everything we have; what they leave out in OpenSSL, we do not have either. */
+/*
+ * Words that stand for everything we have; what they leave out in OpenSSL, we do not have either.
+ */
 static bool means_all(const char *word, size_t len)
 {
 	static const char *const words[] = { "DEFAULT", "ALL", "HIGH", "ECDHE", "EECDH", "AEAD" };

@@ -11,7 +11,8 @@
  * each has its time. Those that wait do so with their network paused: what they sent stays there.
  *
  * The end: close_notify goes out behind the last of the output, then FIN. A peer that takes none of
- * it is given two minutes. From the peer, close_notify and FIN mean the same to the server: ended().
+ * it is given two minutes. From the peer, close_notify and FIN mean the same to the server:
+ * ended().
  */
 #include "tls_parts.h"
 

@@ -1,6 +1,6 @@
 /*
- * Credentials: from PEM to the configurations that connections begin with. Made as a whole or not at
- * all, so that a reload that fails leaves everything as it was.
+ * Credentials: from PEM to the configurations that connections begin with. Made as a whole or not
+ * at all, so that a reload that fails leaves everything as it was.
  */
 #include "tls_parts.h"
 
@@ -47,15 +47,16 @@ static int check_length(const mbedtls_x509_crt *chain, char *why, size_t why_len
 		bytes += chain->raw.len + CERTIFICATE_ENTRY_BYTES;
 	if (bytes <= MBEDTLS_SSL_OUT_CONTENT_LEN)
 		return 0;
-	snprintf(why, why_len, "the certificate chain: longer than %d bytes", MBEDTLS_SSL_OUT_CONTENT_LEN);
+	snprintf(why, why_len, "the certificate chain: longer than %d bytes",
+		 MBEDTLS_SSL_OUT_CONTENT_LEN);
 	return -EINVAL;
 }
 
 static int load_key(struct tls_credentials *c, const char *pem, char *why, size_t why_len)
 {
-	int err = pem ? mbedtls_pk_parse_key(&c->key, (const unsigned char *)pem, strlen(pem) + 1, NULL, 0,
-					     tls_random, NULL) :
-			MBEDTLS_ERR_PK_KEY_INVALID_FORMAT;
+	int err = pem ? mbedtls_pk_parse_key(&c->key, (const unsigned char *)pem, strlen(pem) + 1,
+					     NULL, 0, tls_random, NULL)
+		      : MBEDTLS_ERR_PK_KEY_INVALID_FORMAT;
 
 	if (err) {
 		tls_explain(why, why_len, "the key", err);
@@ -79,15 +80,16 @@ static int load_all(struct tls_credentials *c, const struct tls_credentials_text
 	if (!err)
 		err = load_key(c, text->key, why, why_len);
 	if (!err && text->client_ca)
-		err = load_certificates(&c->client_ca, text->client_ca, "the CA certificate", why, why_len);
+		err = load_certificates(&c->client_ca, text->client_ca, "the CA certificate", why,
+					why_len);
 	return err;
 }
 
 static int write_ticket(void *tickets, const mbedtls_ssl_session *session, unsigned char *start,
 			const unsigned char *end, size_t *len, uint32_t *lifetime)
 {
-	return mbedtls_ssl_ticket_write(&((struct tls_tickets *)tickets)->context, session, start, end,
-					len, lifetime);
+	return mbedtls_ssl_ticket_write(&((struct tls_tickets *)tickets)->context, session, start,
+					end, len, lifetime);
 }
 
 static int parse_ticket(void *tickets, mbedtls_ssl_session *session, unsigned char *ticket,
@@ -107,13 +109,15 @@ static int configure(struct tls_credentials *c, const struct tls_server *server,
 		MBEDTLS_SSL_VERIFY_NONE, MBEDTLS_SSL_VERIFY_OPTIONAL, MBEDTLS_SSL_VERIFY_REQUIRED,
 	};
 	mbedtls_ssl_config *config = &c->config[verify][first];
-	int err = mbedtls_ssl_config_defaults(config, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM,
+	int err = mbedtls_ssl_config_defaults(config, MBEDTLS_SSL_IS_SERVER,
+					      MBEDTLS_SSL_TRANSPORT_STREAM,
 					      MBEDTLS_SSL_PRESET_DEFAULT);
 
 	if (err)
 		return err;
-	mbedtls_ssl_conf_min_tls_version(config, server->min_version == TLS_1_3 ?
-						 MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
+	mbedtls_ssl_conf_min_tls_version(config, server->min_version == TLS_1_3
+							 ? MBEDTLS_SSL_VERSION_TLS1_3
+							 : MBEDTLS_SSL_VERSION_TLS1_2);
 	mbedtls_ssl_conf_rng(config, tls_random, NULL);
 	mbedtls_ssl_conf_groups(config, GROUPS);
 	mbedtls_ssl_conf_ciphersuites(config, first ? server->first_suites : server->suites);
@@ -122,7 +126,8 @@ static int configure(struct tls_credentials *c, const struct tls_server *server,
 		mbedtls_ssl_conf_ca_chain(config, &c->client_ca, NULL);
 	err = mbedtls_ssl_conf_own_cert(config, &c->chain, &c->key);
 	if (!err && c->resume)
-		mbedtls_ssl_conf_session_tickets_cb(config, write_ticket, parse_ticket, &c->tickets[verify]);
+		mbedtls_ssl_conf_session_tickets_cb(config, write_ticket, parse_ticket,
+						    &c->tickets[verify]);
 	return err;
 }
 

@@ -26,7 +26,8 @@ int tls_random(void *unused, unsigned char *to, size_t len)
 
 /* The same for the part of Mbed TLS that speaks PSA. */
 psa_status_t mbedtls_psa_external_get_random(mbedtls_psa_external_random_context_t *context,
-					     uint8_t *output, size_t output_size, size_t *output_length)
+					     uint8_t *output, size_t output_size,
+					     size_t *output_length)
 {
 	(void)context;
 	if (tls_random(NULL, output, output_size) != 0)

@@ -1,10 +1,10 @@
 /*
  * Input: from the network's bytes to the server's.
  *
- * During received() of the network, Mbed TLS takes a record at a time from `in` into its own buffer,
- * decrypts it there, and copies the plain bytes into the one buffer that all connections of a server
- * share, where the server sees them. What it leaves over is held by the connection until more has
- * come.
+ * During received() of the network, Mbed TLS takes a record at a time from `in` into its own
+ * buffer, decrypts it there, and copies the plain bytes into the one buffer that all connections of
+ * a server share, where the server sees them. What it leaves over is held by the connection until
+ * more has come.
  *
  * A server that may not be called just now (paused, or too much output waits) stops the connection
  * between two records: the rest stays with the network, which is paused.
@@ -127,8 +127,8 @@ static void tell_end(struct tls_connection *c)
 {
 	const struct stream_ops *ops = stream_filter_server(c->stream);
 
-	if (!c->has_ended || c->end_is_told || c->is_paused || c->is_closing || c->stage != TLS_OPEN ||
-	    (c->held_len && !c->held_waits))
+	if (!c->has_ended || c->end_is_told || c->is_paused || c->is_closing ||
+	    c->stage != TLS_OPEN || (c->held_len && !c->held_waits))
 		return;
 	c->end_is_told = true;
 	if (ops->ended)

@@ -1,10 +1,10 @@
 /*
  * Output: from the server's bytes to records.
  *
- * What the server writes gathers in segments, and is encrypted when the batch ends: one record for all
- * answers of a batch, as far as they fit. References are encrypted from where they lie, and given back
- * when that is done; short ones are copied among the answers around them, since a record costs more
- * than a copy. Encryption runs ahead of the network by WIRE_AHEAD bytes and no more, so
+ * What the server writes gathers in segments, and is encrypted when the batch ends: one record for
+ * all answers of a batch, as far as they fit. References are encrypted from where they lie, and
+ * given back when that is done; short ones are copied among the answers around them, since a record
+ * costs more than a copy. Encryption runs ahead of the network by WIRE_AHEAD bytes and no more, so
  * that a slow reader holds items by reference and not their ciphertext.
  */
 #include "tls_parts.h"
@@ -235,7 +235,8 @@ static bool encrypt_some(struct tls_connection *c)
 
 void tls_output_pump(struct tls_connection *c)
 {
-	while (c->out_first && c->stage == TLS_OPEN && stream_wire_backlog(c->stream) < WIRE_AHEAD) {
+	while (c->out_first && c->stage == TLS_OPEN &&
+	       stream_wire_backlog(c->stream) < WIRE_AHEAD) {
 		if (!encrypt_some(c))
 			break;
 	}

@@ -47,7 +47,8 @@ int tls_server_create(const struct tls_options *options, struct tls_server **out
 		goto fail;
 	}
 	tls_ciphers_first(server->suites, server->first_suites);
-	err = tls_credentials_create(server, &options->credentials, &server->credentials, why, why_len);
+	err = tls_credentials_create(server, &options->credentials, &server->credentials, why,
+				     why_len);
 	if (err)
 		goto fail;
 	*out = server;

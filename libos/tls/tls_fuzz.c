@@ -204,7 +204,8 @@ static void release(void *arg)
 
 static bool may_receive(void)
 {
-	return to_server.len > 0 && !stream.is_paused && is_writable(&stream) && to_client.len <= HIGH_WATER;
+	return to_server.len > 0 && !stream.is_paused && is_writable(&stream) &&
+	       to_client.len <= HIGH_WATER;
 }
 
 /* Presents what has arrived, in memory of exactly its size, and lets the filter have its turns. */
@@ -445,7 +446,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 			abort();
 		}
 		mbedtls_ssl_config_init(config);
-		if (mbedtls_ssl_config_defaults(config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
+		if (mbedtls_ssl_config_defaults(config, MBEDTLS_SSL_IS_CLIENT,
+						MBEDTLS_SSL_TRANSPORT_STREAM,
 						MBEDTLS_SSL_PRESET_DEFAULT) != 0)
 			abort();
 		mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_NONE);

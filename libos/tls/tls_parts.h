@@ -102,7 +102,8 @@ struct tls_connection {
 	int error;                              /* for closed() */
 	bool is_known;                          /* the server has heard of it: opened() */
 	bool has_failed;                        /* and it was said why */
-	bool held_waits;                        /* the server wants more before it sees `held` again */
+	/* the server wants more before it sees `held` again */
+	bool held_waits;
 	bool is_paused;                         /* by the server */
 	bool is_stalled;                        /* the network is, because of the backlog */
 	bool is_over_high;

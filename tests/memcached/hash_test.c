@@ -1,7 +1,8 @@
 /*
- * The hash functions against results published with their reference implementations: the verification
- * value of SMHasher (keys 0, 01, 012, ... hashed with falling seeds, and the results hashed again) for
- * murmur3, lookup3's own examples, and single values of XXH3 for each of its lengths.
+ * The hash functions against results published with their reference implementations: the
+ * verification value of SMHasher (keys 0, 01, 012, ... hashed with falling seeds, and the results
+ * hashed again) for murmur3, lookup3's own examples, and single values of XXH3 for each of its
+ * lengths.
  */
 #include <assert.h>
 #include <string.h>

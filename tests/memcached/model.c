@@ -10,9 +10,9 @@
  * MODE  time    the clock stands still, and moves when the model says so (debugtime)
  *       still   no debugtime: nothing expires but what does so at once
  *       lossy   with debugtime; the cache may forget whatever it wants, but never lie
- *       peer    as time, for memcached itself, where a number that gets shorter keeps its length only
- *               while no answer on its way holds the item, so numbers do not get shorter; and where
- *               a flush now and then misses a large item, so there are none
+ *       peer    as time, for memcached itself, where a number that gets shorter keeps its length
+ *               only while no answer on its way holds the item, so numbers do not get shorter; and
+ *               where a flush now and then misses a large item, so there are none
  *
  * The first difference ends it with the last operations on that key. 0: there was none.
  */
@@ -54,7 +54,8 @@ enum check { EXACT, WITH_CAS, MAYBE };
 
 struct expectation {
 	enum check check;
-	size_t at, len;            /* in the text of answers: exact, or what follows the CAS number */
+	/* in the text of answers: exact, or what follows the CAS number */
+	size_t at, len;
 	struct key *key;
 	uint64_t change;           /* WITH_CAS: the one whose number comes */
 	size_t said, said_len;     /* the request */
@@ -196,7 +197,8 @@ static struct expectation *expect(struct key *k, size_t said)
 	struct expectation *e = &batch[batch_len++];
 
 	*e = (struct expectation){
-		.check = EXACT, .at = answers_len, .key = k, .said = said, .said_len = asked_len - said,
+		.check = EXACT, .at = answers_len, .key = k, .said = said,
+		.said_len = asked_len - said,
 	};
 	return e;
 }
@@ -267,7 +269,8 @@ static struct key *random_key(void)
 
 static void op_store(struct key *k)
 {
-	static const char *const verbs[] = { "set", "set", "set", "add", "replace", "append", "prepend", "cas" };
+	static const char *const verbs[] = { "set",     "set",    "set",     "add",
+					     "replace", "append", "prepend", "cas" };
 	static char data[VALUE_MAX];
 	const char *verb = lossy ? "set" : verbs[below(8)];
 	size_t len = random_value(k, data), said = asked_len;
@@ -309,7 +312,8 @@ static void op_get(struct key *k)
 	}
 	e = expect(k, said);
 	e->check = lossy ? MAYBE : EXACT;
-	answers_len += (size_t)sprintf(answers + e->at, "VALUE %s %u %zu\r\n", k->name, k->flags, k->len);
+	answers_len += (size_t)sprintf(answers + e->at, "VALUE %s %u %zu\r\n", k->name, k->flags,
+				       k->len);
 	expect_data(e, k, "\r\nEND\r\n");
 }
 
@@ -349,8 +353,8 @@ static void op_gets_many(struct key *k)
 
 		if (!is_there(one))
 			continue;
-		answers_len += (size_t)sprintf(answers + answers_len, "VALUE %s %u %zu\r\n", one->name,
-					       one->flags, one->len);
+		answers_len += (size_t)sprintf(answers + answers_len, "VALUE %s %u %zu\r\n",
+					       one->name, one->flags, one->len);
 		expect_data(e, one, "\r\n");
 	}
 	append(answers, &answers_len, "END\r\n", 5);
@@ -381,7 +385,8 @@ static void op_count(struct key *k)
 	if (!is_there(k)) {
 		expect_line(k, said, "NOT_FOUND\r\n");
 	} else if (!value_number(k, &n)) {
-		expect_line(k, said, "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n");
+		expect_line(k, said,
+			    "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n");
 	} else {
 		n = up ? n + by : by > n ? 0 : n - by;
 		value_set_number(k, n);
@@ -415,7 +420,8 @@ static void op_gat(struct key *k)
 	}
 	k->expires = expires_at(exptime);
 	e = expect(k, said);
-	answers_len += (size_t)sprintf(answers + e->at, "VALUE %s %u %zu\r\n", k->name, k->flags, k->len);
+	answers_len += (size_t)sprintf(answers + e->at, "VALUE %s %u %zu\r\n", k->name, k->flags,
+				       k->len);
 	expect_data(e, k, "\r\nEND\r\n");
 }
 
@@ -588,7 +594,8 @@ static bool comes(const struct expectation *e)
 
 static void check_cas(struct expectation *e)
 {
-	const char *got = need(e->len + 1);    /* of the number at least so much that it is complete */
+	/* of the number at least so much that it is complete */
+	const char *got = need(e->len + 1);
 	char *end;
 	uint64_t cas = strtoull(got, &end, 10);
 	struct key *k = e->key;
@@ -653,7 +660,9 @@ static void clock_learn(void)
 
 static void server_connect(const char *host, const char *port)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)) };
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))
+	};
 	struct timeval patience = { .tv_sec = 20 };
 
 	server = socket(AF_INET, SOCK_STREAM, 0);
@@ -676,7 +685,8 @@ int main(int argc, char **argv)
 	with_time = strcmp(argv[5], "still") != 0;
 	server_connect(argv[1], argv[2]);
 	for (unsigned i = 0; i < KEYS; i++)
-		snprintf(keys[i].name, sizeof(keys[i].name), "key-%.*s%u", (int)(i % 15), "abcdefghijklmno", i);
+		snprintf(keys[i].name, sizeof(keys[i].name), "key-%.*s%u", (int)(i % 15),
+			 "abcdefghijklmno", i);
 	if (with_time)
 		clock_learn();
 	while (left > 0) {

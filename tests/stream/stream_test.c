@@ -43,7 +43,9 @@ static void too_long(struct stream_timer *t)
 
 static void begin(const struct stream_ops *ops, const struct stream_options *options)
 {
-	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in any = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+	};
 
 	opened = closed = released = writable = ended = calls = last_error = 0;
 	received_bytes = 0;
@@ -53,13 +55,15 @@ static void begin(const struct stream_ops *ops, const struct stream_options *opt
 	stream_timer_arm(loop, &watchdog, stream_now_ns() + 10000000000ull, too_long);
 	if (!ops)
 		return;
-	CHECK(stream_listen(loop, (struct sockaddr *)&any, sizeof(any), ops, options, NULL, &listener) == 0);
+	CHECK(stream_listen(loop, (struct sockaddr *)&any, sizeof(any), ops, options, NULL,
+			    &listener) == 0);
 	CHECK(stream_listener_address(listener, &address, &address_len) == 0);
 }
 
 static void dial(const struct stream_ops *ops)
 {
-	CHECK(stream_connect(loop, (struct sockaddr *)&address, address_len, ops, NULL, NULL, &client) == 0);
+	CHECK(stream_connect(loop, (struct sockaddr *)&address, address_len, ops, NULL, NULL,
+			     &client) == 0);
 }
 
 static void end(void)
@@ -147,7 +151,8 @@ static size_t compare(struct stream *s, const uint8_t *data, size_t len)
 static void test_megabytes_come_back_in_order(void)
 {
 	static const struct stream_ops server = { open_plain, echo, NULL, NULL, close_plain };
-	static const struct stream_ops peer = { open_and_send, compare, NULL, NULL, close_and_stop };
+	static const struct stream_ops peer = { open_and_send, compare, NULL, NULL,
+						close_and_stop };
 
 	begin(&server, NULL);
 	dial(&peer);
@@ -194,7 +199,8 @@ static size_t want_four(struct stream *s, const uint8_t *data, size_t len)
 static void test_leftovers_come_again_in_one_piece(void)
 {
 	static const struct stream_ops server = { open_plain, want_four, NULL, NULL, close_plain };
-	static const struct stream_ops peer = { open_and_say_half, take_all, NULL, NULL, close_and_stop };
+	static const struct stream_ops peer = { open_and_say_half, take_all, NULL, NULL,
+						close_and_stop };
 
 	begin(&server, NULL);
 	dial(&peer);
@@ -221,7 +227,8 @@ static int open_and_flood(struct stream *s)
 
 static void test_too_much_unconsumed_input_closes_the_stream(void)
 {
-	static const struct stream_ops server = { open_plain, take_nothing, NULL, NULL, close_and_stop };
+	static const struct stream_ops server = { open_plain, take_nothing, NULL, NULL,
+						  close_and_stop };
 	static const struct stream_ops peer = { open_and_flood, take_all, NULL, NULL, close_plain };
 
 	begin(&server, &(struct stream_options){ .max_pending = 4096 });
@@ -258,7 +265,8 @@ static int open_and_lend(struct stream *s)
 
 static void test_references_are_released_once_when_sent(void)
 {
-	static const struct stream_ops server = { open_and_lend, take_all, NULL, NULL, close_plain };
+	static const struct stream_ops server = { open_and_lend, take_all, NULL, NULL,
+						  close_plain };
 	static const struct stream_ops peer = { open_plain, take_all, NULL, NULL, close_and_stop };
 
 	begin(&server, NULL);
@@ -290,7 +298,8 @@ static void abort_later(struct stream_timer *t)
 
 static void test_references_are_released_when_the_peer_is_gone(void)
 {
-	static const struct stream_ops server = { open_and_lend_to_nobody, take_all, NULL, NULL, close_and_stop };
+	static const struct stream_ops server = { open_and_lend_to_nobody, take_all, NULL, NULL,
+						  close_and_stop };
 	static const struct stream_ops peer = { open_paused, take_all, NULL, NULL, close_plain };
 
 	begin(&server, NULL);
@@ -353,8 +362,10 @@ static size_t take_all_answers(struct stream *s, const uint8_t *data, size_t len
 
 static void test_a_slow_reader_holds_the_server_up_and_lets_it_go(void)
 {
-	static const struct stream_ops server = { open_plain, answer_much, count_writable, NULL, close_plain };
-	static const struct stream_ops peer = { open_slow_reader, take_all_answers, NULL, NULL, close_and_stop };
+	static const struct stream_ops server = { open_plain, answer_much, count_writable, NULL,
+						  close_plain };
+	static const struct stream_ops peer = { open_slow_reader, take_all_answers, NULL, NULL,
+						close_and_stop };
 
 	begin(&server, &(struct stream_options){ .high_water = 20000, .low_water = 10000 });
 	dial(&peer);
@@ -383,7 +394,8 @@ static int open_and_close(struct stream *s)
 
 static void test_a_peer_that_has_said_all_is_told_to_the_server(void)
 {
-	static const struct stream_ops server = { open_plain, take_all, NULL, say_goodbye, close_and_stop };
+	static const struct stream_ops server = { open_plain, take_all, NULL, say_goodbye,
+						  close_and_stop };
 	static const struct stream_ops peer = { open_and_close, take_all, NULL, NULL, close_plain };
 
 	begin(&server, NULL);
@@ -396,7 +408,8 @@ static void test_a_peer_that_has_said_all_is_told_to_the_server(void)
 
 static void test_without_ended_the_stream_closes(void)
 {
-	static const struct stream_ops server = { open_plain, take_all, NULL, NULL, close_and_stop };
+	static const struct stream_ops server = { open_plain, take_all, NULL, NULL,
+						  close_and_stop };
 	static const struct stream_ops peer = { open_and_close, take_all, NULL, NULL, close_plain };
 
 	begin(&server, NULL);
@@ -432,7 +445,8 @@ static void test_nobody_listens(void)
 
 	begin(&server, NULL);
 	stream_listener_close(listener);
-	if (stream_connect(loop, (struct sockaddr *)&address, address_len, &peer, NULL, NULL, &client) == 0) {
+	if (stream_connect(loop, (struct sockaddr *)&address, address_len, &peer, NULL, NULL,
+			   &client) == 0) {
 		CHECK(stream_run(loop) == 0);
 		CHECK(closed == 1 && last_error == -ECONNREFUSED && opened == 0);
 	}
@@ -577,9 +591,11 @@ static void test_datagrams_are_answered(void)
 	char line[32];
 
 	begin(NULL, NULL);
-	CHECK(stream_datagrams_open(loop, (struct sockaddr *)&any6, sizeof(any6), &serve, &calls, &server) == 0);
+	CHECK(stream_datagrams_open(loop, (struct sockaddr *)&any6, sizeof(any6), &serve, &calls,
+				    &server) == 0);
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	CHECK(stream_datagrams_open(loop, (struct sockaddr *)&to, sizeof(to), &keep, loop, &other) == 0);
+	CHECK(stream_datagrams_open(loop, (struct sockaddr *)&to, sizeof(to), &keep, loop,
+				    &other) == 0);
 	CHECK(stream_datagrams_address(other, &address, &address_len) == 0);
 	CHECK(sendto(fd, "0nothing", 8, 0, (struct sockaddr *)&address, address_len) == 8);
 	CHECK(stream_datagrams_address(server, &address, &address_len) == 0);
@@ -591,7 +607,8 @@ static void test_datagrams_are_answered(void)
 	CHECK(stream_run(loop) == 0);
 	CHECK(calls == 1 && memcmp(answers[0], "0nothing", 8) == 0);
 	for (int i = 0; i < 2; i++) {
-		CHECK(recvfrom(fd, line, sizeof(line), 0, (struct sockaddr *)&from, &from_len) == 6);
+		CHECK(recvfrom(fd, line, sizeof(line), 0, (struct sockaddr *)&from, &from_len) ==
+		      6);
 		CHECK(line[0] == '0' + i && memcmp(line + 1, "hello", 5) == 0);
 		CHECK(from.sin_addr.s_addr == to.sin_addr.s_addr && from.sin_port == to.sin_port);
 	}
@@ -609,18 +626,25 @@ int main(void)
 	} tests[] = {
 		{ "megabytes come back in order", test_megabytes_come_back_in_order },
 		{ "leftovers come again in one piece", test_leftovers_come_again_in_one_piece },
-		{ "too much unconsumed input closes the stream", test_too_much_unconsumed_input_closes_the_stream },
-		{ "references are released once when sent", test_references_are_released_once_when_sent },
-		{ "references are released when the peer is gone", test_references_are_released_when_the_peer_is_gone },
-		{ "a slow reader holds the server up and lets it go", test_a_slow_reader_holds_the_server_up_and_lets_it_go },
-		{ "a peer that has said all is told to the server", test_a_peer_that_has_said_all_is_told_to_the_server },
+		{ "too much unconsumed input closes the stream",
+		  test_too_much_unconsumed_input_closes_the_stream },
+		{ "references are released once when sent",
+		  test_references_are_released_once_when_sent },
+		{ "references are released when the peer is gone",
+		  test_references_are_released_when_the_peer_is_gone },
+		{ "a slow reader holds the server up and lets it go",
+		  test_a_slow_reader_holds_the_server_up_and_lets_it_go },
+		{ "a peer that has said all is told to the server",
+		  test_a_peer_that_has_said_all_is_told_to_the_server },
 		{ "without ended the stream closes", test_without_ended_the_stream_closes },
 		{ "a refused stream is never closed", test_a_refused_stream_is_never_closed },
 		{ "nobody listens", test_nobody_listens },
-		{ "destroying the loop closes what is open", test_destroying_the_loop_closes_what_is_open },
+		{ "destroying the loop closes what is open",
+		  test_destroying_the_loop_closes_what_is_open },
 		{ "a stop before the run is remembered", test_a_stop_before_the_run_is_remembered },
 		{ "other threads post work", test_other_threads_post_work },
-		{ "timers fire in order unless cancelled", test_timers_fire_in_order_unless_cancelled },
+		{ "timers fire in order unless cancelled",
+		  test_timers_fire_in_order_unless_cancelled },
 		{ "datagrams are answered", test_datagrams_are_answered },
 	};
 

@@ -27,22 +27,28 @@ typedef unsigned long irqflags_t;
 #include <arch/inline.h>
 /*
  * [inline] struct thread *arch_thread_current(void);  any. The running thread (gp on RISC-V).
- * [inline] irqflags_t arch_irq_save(void);            any. Disables interrupts, returns the former state.
+ * [inline] irqflags_t arch_irq_save(void);            any. Disables interrupts, returns the former
+ *                                                     state.
  * [inline] void arch_irq_restore(irqflags_t);         any.
  * [inline] void arch_irq_enable(void), arch_irq_disable(void); bool arch_irq_is_enabled(void);
  * [inline] uint64_t arch_ticks(void);                 any. Free-running counter at arch_tick_hz().
- * [inline] uint64_t arch_instructions(void);          any. Instructions this hart has retired, as far as the machine counts.
- * [inline] void arch_io_fence(void);                  any. Earlier writes to memory come before later ones to devices.
- * [inline] void arch_device_fence(void);              any. Earlier writes to memory come before later reads of what devices write.
+ * [inline] uint64_t arch_instructions(void);          any. Instructions this hart has retired, as
+ *                                                     far as the machine counts.
+ * [inline] void arch_io_fence(void);                  any. Earlier writes to memory come before
+ *                                                     later ones to devices.
+ * [inline] void arch_device_fence(void);              any. Earlier writes to memory come before
+ *                                                     later reads of what devices write.
  * [inline] void arch_relax(void);                     any. A hint inside a spin loop.
  */
 
 /* Interrupts and idling. */
-void arch_idle(void);              /* irqs off: waits for an interrupt, returns with irqs off and it pending or handled */
+/* irqs off: waits for an interrupt, returns with irqs off and it pending or handled */
+void arch_idle(void);
 
 /* Time. */
 uint64_t arch_tick_hz(void);
-void arch_timer_set(uint64_t deadline_ticks); /* irqs off: this hart's timer interrupt; UINT64_MAX disarms */
+/* irqs off: this hart's timer interrupt; UINT64_MAX disarms */
+void arch_timer_set(uint64_t deadline_ticks);
 
 /* Harts. Dense numbers; hart 0 is the boot hart. */
 hart_t arch_hart_count(void);
@@ -59,19 +65,27 @@ void arch_ipi(hart_t hart);        /* any: makes the hart take an interrupt and 
  * restores what a C call preserves, and moves `hart` from one to the other. init returns 0 or
  * -ENOMEM.
  */
-int arch_thread_init(struct thread *t, void *stack_top, void (*entry)(void *), void *arg, uintptr_t tls);
-void arch_thread_release(struct thread *t);  /* frees what init took (trap stack), after its last switch */
-void arch_thread_switch(struct thread *from, struct thread *to); /* irqs off; returns when `from` runs again */
+int arch_thread_init(struct thread *t, void *stack_top, void (*entry)(void *), void *arg,
+		     uintptr_t tls);
+/* frees what init took (trap stack), after its last switch */
+void arch_thread_release(struct thread *t);
+/* irqs off; returns when `from` runs again */
+void arch_thread_switch(struct thread *from, struct thread *to);
 
 /* Kernel page table. Addresses and lengths in whole pages. */
 enum map_prot { MAP_R = 1, MAP_W = 2, MAP_X = 4, MAP_DEVICE = 8 };
 int arch_map(vaddr_t va, paddr_t pa, size_t len_bytes, unsigned prot);  /* 0, -ENOMEM, -EEXIST */
-void arch_unmap(vaddr_t va, size_t len_bytes);                         /* flushes every hart's TLB */
-int arch_protect(vaddr_t va, size_t len_bytes, unsigned prot); /* prot 0 keeps frames, without access */
+/* flushes every hart's TLB */
+void arch_unmap(vaddr_t va, size_t len_bytes);
+/* prot 0 keeps frames, without access */
+int arch_protect(vaddr_t va, size_t len_bytes, unsigned prot);
 /* The part of the kernel half that core/mm/vm.c gives out. */
 vaddr_t arch_vm_area(size_t *len_bytes);
 void arch_flush_here(vaddr_t va);                              /* this hart forgets one page */
-/* The first mapped page in [va, end), `end` when there is none; skips what was never mapped quickly. */
+/*
+ * The first mapped page in [va, end), `end` when there is none; skips what was never mapped
+ * quickly.
+ */
 vaddr_t arch_next_mapped(vaddr_t va, vaddr_t end);
 bool arch_translate(vaddr_t va, paddr_t *pa, unsigned *prot);          /* false: not mapped */
 /* [inline] void *arch_direct_map(paddr_t pa);              RAM only. */
@@ -103,9 +117,12 @@ NORETURN void arch_reboot(void);
  */
 void sched_timer_interrupt(void);       /* core/time: timers of this hart are due */
 void sched_ipi(void);                   /* core/sched: another hart asked for attention */
-void sched_interrupt_exit(void);        /* core/sched: last thing before a trap returns; may switch (CONFIG_PREEMPT) */
-NORETURN void sched_hart_main(void);    /* core/sched: where the boot thread ends up, as hart 0's idle thread */
-void irq_external(void);                /* core/irq: the interrupt controller has something for this hart */
+/* core/sched: last thing before a trap returns; may switch (CONFIG_PREEMPT) */
+void sched_interrupt_exit(void);
+/* core/sched: where the boot thread ends up, as hart 0's idle thread */
+NORETURN void sched_hart_main(void);
+/* core/irq: the interrupt controller has something for this hart */
+void irq_external(void);
 
 /*
  * The boot thread, static storage of core/sched: the machine layer runs on it (gp) from its first
@@ -115,7 +132,10 @@ void irq_external(void);                /* core/irq: the interrupt controller ha
  */
 extern struct thread boot_thread;
 
-/* What a trap frame tells without its layout; and making it go on elsewhere, as if called with an argument. */
+/*
+ * What a trap frame tells without its layout; and making it go on elsewhere, as if called with an
+ * argument.
+ */
 vaddr_t arch_frame_pc(const struct trap_frame *frame);
 vaddr_t arch_frame_sp(const struct trap_frame *frame);
 unsigned arch_frame_cause(const struct trap_frame *frame); /* the machine's own number */
@@ -126,8 +146,8 @@ void arch_frame_redirect(struct trap_frame *frame, vaddr_t pc, vaddr_t sp, uintp
  * may also jump away for ever. False when the stack has no room. Fault handlers use it to deliver
  * signals.
  */
-bool arch_frame_call(struct trap_frame *frame, void (*function)(void *arg, struct trap_frame *saved),
-		     void *arg);
+bool arch_frame_call(struct trap_frame *frame,
+		     void (*function)(void *arg, struct trap_frame *saved), void *arg);
 /* Prints the registers of a frame, for panic, by `put`. */
 void arch_frame_print(const struct trap_frame *frame, void (*print)(const char *fmt, ...));
 

@@ -13,7 +13,10 @@ NORETURN void assert_failed(const char *text, const char *file, int line);
 #define assert(cond) \
 	(likely(cond) ? (void)0 : assert_failed(#cond, __FILE__, __LINE__))
 
-/* Prints the sentence and a backtrace, then halts, reboots or exits QEMU as configured. Any context. */
+/*
+ * Prints the sentence and a backtrace, then halts, reboots or exits QEMU as configured. Any
+ * context.
+ */
 NORETURN void panic(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 /* The same about the code that a trap interrupted. */

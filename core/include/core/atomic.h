@@ -1,8 +1,9 @@
 /*
  * Single writes that other harts or interrupts read, and the number of the lowest bit.
  *
- * The compiler's own atomic stores of words become read-modify-write instructions on RISC-V (gcc 12), which cost
- * more than everything around them; a store of a register's width is one access by itself.
+ * The compiler's own atomic stores of words become read-modify-write instructions on RISC-V (gcc
+ * 12), which cost more than everything around them; a store of a register's width is one access by
+ * itself.
  */
 #ifndef CORE_ATOMIC_H
 #define CORE_ATOMIC_H
@@ -25,8 +26,9 @@
 extern const uint8_t bit_lowest_table[32];
 
 /*
- * The number of the lowest bit set; word != 0. Without Zbb the compiler would call libgcc: isolating the bit and
- * multiplying by a de Bruijn sequence leaves a different number in the top five bits for each.
+ * The number of the lowest bit set; word != 0. Without Zbb the compiler would call libgcc:
+ * isolating the bit and multiplying by a de Bruijn sequence leaves a different number in the top
+ * five bits for each.
  */
 static inline unsigned bit_lowest(uint32_t word)
 {

@@ -8,7 +8,9 @@
 
 #include <core/types.h>
 
-/* Any context. "\n" is sent as "\r\n". Lines of the log and writes do not interleave within a call. */
+/*
+ * Any context. "\n" is sent as "\r\n". Lines of the log and writes do not interleave within a call.
+ */
 void console_write(const char *bytes, size_t len);
 
 /* Any context: up to `max` bytes that are waiting, 0 when none. */

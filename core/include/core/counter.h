@@ -1,8 +1,8 @@
 /*
  * Counters: named 64-bit numbers that only grow, cheap enough to be always on.
  *
- * COUNTER(net_rx_packets, "frames received"); then counter_add(net_rx_packets, n). Each hart adds to
- * its own slot without atomics (so only with preemption off or from code bound to a hart is it
+ * COUNTER(net_rx_packets, "frames received"); then counter_add(net_rx_packets, n). Each hart adds
+ * to its own slot without atomics (so only with preemption off or from code bound to a hart is it
  * exact; a lost increment is accepted elsewhere). counter_read() sums the slots. Any context.
  */
 #ifndef CORE_COUNTER_H
@@ -19,10 +19,11 @@ struct counter {
 /* The linker set: section "counters", whose name lets every linker provide the bounds. */
 extern const struct counter __start_counters[], __stop_counters[];
 
-#define COUNTER(id, text)                                                                    \
-	static uint64_t counter_slots_##id[CONFIG_HARTS_MAX];                                \
-	static const struct counter counter_##id                                             \
-	    __attribute__((used, section("counters"), aligned(8))) = { #id, text, counter_slots_##id }
+#define COUNTER(id, text)                                                                          \
+	static uint64_t counter_slots_##id[CONFIG_HARTS_MAX];                                      \
+	static const struct counter counter_##id                                                   \
+		__attribute__((used, section("counters"), aligned(8))) = { #id, text,              \
+									   counter_slots_##id }
 
 #define counter_add(id, n) (counter_slots_##id[hart_id()] += (n))
 #define counter_inc(id)    counter_add(id, 1)

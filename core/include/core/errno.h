@@ -1,6 +1,6 @@
 /*
- * Error numbers, as Linux counts them on riscv64 (the generic list), so that a handler's -errno goes
- * to an application unchanged. Spelled so that libc's own <errno.h> may be included beside it.
+ * Error numbers, as Linux counts them on riscv64 (the generic list), so that a handler's -errno
+ * goes to an application unchanged. Spelled so that libc's own <errno.h> may be included beside it.
  */
 #ifndef CORE_ERRNO_H
 #define CORE_ERRNO_H

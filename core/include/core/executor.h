@@ -21,19 +21,24 @@ struct task {
 	void (*run)(struct task *t); /* [I] */
 	const char *name;            /* [I] */
 	uint32_t state;              /* atomic: woken, running, stopped, as bits */
-	uint32_t hart;               /* [executor lock of that hart] where it is or was last queued */
+	/* [executor lock of that hart] where it is or was last queued */
+	uint32_t hart;
 	struct list link;            /* [executor lock of its hart] */
 };
 
 void task_init(struct task *t, const char *name, void (*run)(struct task *t));
 void task_wake(struct task *t);       /* any context */
 /*
- * Threads. On return the task neither runs nor is queued, and later wakes are ignored until task_init(). From
- * within the task itself it only prevents further runs; its memory must last until the run has returned.
+ * Threads. On return the task neither runs nor is queued, and later wakes are ignored until
+ * task_init(). From within the task itself it only prevents further runs; its memory must last
+ * until the run has returned.
  */
 void task_stop(struct task *t);
 
-/* Runs what is pending on this hart; true if anything ran. Threads only, no locks held, not from a task. */
+/*
+ * Runs what is pending on this hart; true if anything ran. Threads only, no locks held, not from a
+ * task.
+ */
 bool executor_run_pending(void);
 
 #endif

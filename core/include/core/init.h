@@ -25,9 +25,9 @@ struct init_hook {
 };
 
 /* Joined by the linker: sections .init_hooks.<level>, sorted by name. */
-#define INIT(lvl, fn)                                                                    \
-	static const struct init_hook init_hook_##fn                                     \
-	    __attribute__((used, no_reorder, section(".init_hooks." #lvl), aligned(8))) = { lvl, #fn, fn }
+#define INIT(lvl, fn)                                                                              \
+	static const struct init_hook init_hook_##fn __attribute__((                               \
+		used, no_reorder, section(".init_hooks." #lvl), aligned(8))) = { lvl, #fn, fn }
 
 void init_run(enum init_level level);
 

@@ -12,15 +12,19 @@
 
 typedef void (*irq_handler_t)(void *arg);
 
-/* 0, -EINVAL for a number the controller does not have, -EBUSY when taken. Threads. Enabled on return. */
+/*
+ * 0, -EINVAL for a number the controller does not have, -EBUSY when taken. Threads. Enabled on
+ * return.
+ */
 int irq_request(unsigned irq, irq_handler_t handler, void *arg, const char *name);
 void irq_release(unsigned irq);     /* on return the handler is not running */
 void irq_mask(unsigned irq);        /* any context */
 void irq_unmask(unsigned irq);
 
 /*
- * For code that looks at its device by itself, interrupts off, in the place of the trap: takes the source that waits for
- * this hart, if there is one. `irq` calls quiet(arg) instead of its handler; any other source is handled as always.
+ * For code that looks at its device by itself, interrupts off, in the place of the trap: takes the
+ * source that waits for this hart, if there is one. `irq` calls quiet(arg) instead of its handler;
+ * any other source is handled as always.
  */
 void irq_take(unsigned irq, void (*quiet)(void *arg), void *arg);
 

@@ -12,13 +12,17 @@ struct kmem_cache;
 
 void kmem_init(void); /* boot, after page_add_ram(): before it nothing below may be called */
 
-/* `name` is kept by reference. The cache lives until kmem_cache_destroy(), which asserts it is empty. */
+/*
+ * `name` is kept by reference. The cache lives until kmem_cache_destroy(), which asserts it is
+ * empty.
+ */
 struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align);
 void kmem_cache_destroy(struct kmem_cache *c);
 void *kmem_cache_alloc(struct kmem_cache *c);
 void *kmem_cache_alloc_zero(struct kmem_cache *c);
 void kmem_cache_free(struct kmem_cache *c, void *object);
-size_t kmem_cache_reclaim(struct kmem_cache *c); /* empties magazines and free slabs; pages given back */
+/* empties magazines and free slabs; pages given back */
+size_t kmem_cache_reclaim(struct kmem_cache *c);
 
 void *kmalloc(size_t bytes);
 void *kzalloc(size_t bytes);

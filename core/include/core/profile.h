@@ -24,8 +24,9 @@ void profile_end(void);      /* forgets everything */
  *
  *	hart/0;main;outer_function;inner_function 42
  *
- * the outermost first, as flame graph tools read it, and "hart/0;idle 17". Frames are names, or link
- * addresses in hexadecimal: of the innermost the instruction, of the others the one behind the call.
+ * the outermost first, as flame graph tools read it, and "hart/0;idle 17". Frames are names, or
+ * link addresses in hexadecimal: of the innermost the instruction, of the others the one behind the
+ * call.
  */
 struct profile_reader {
 	const void *stack;       /* NULL: before the first */

@@ -6,7 +6,9 @@
 
 #include <core/types.h>
 
-/* The name of the function that holds `pc` and the distance from its start, or NULL. Any context. */
+/*
+ * The name of the function that holds `pc` and the distance from its start, or NULL. Any context.
+ */
 const char *symbol_find(vaddr_t pc, size_t *offset);
 
 #endif

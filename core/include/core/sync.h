@@ -41,7 +41,10 @@ static inline bool spin_is_held(const struct spinlock *l)
 
 void spin_wait(struct spinlock *l); /* the contended path of spin_acquire() */
 
-/* Each lock and unlock asks who holds it; without, one that is taken twice is found where it would wait for ever. */
+/*
+ * Each lock and unlock asks who holds it; without, one that is taken twice is found where it would
+ * wait for ever.
+ */
 #define SPIN_IS_CHECKED (HARTS_MAX == 1 || IS_ENABLED(CONFIG_DEBUG_LOCKS))
 
 /* The parts without preemption control, for code that handles it itself. */
@@ -104,7 +107,10 @@ struct waitq {
 
 void waitq_init(struct waitq *q);
 
-/* A hint, without the lock: a caller that changes the condition first and then asks needs a full fence between. */
+/*
+ * A hint, without the lock: a caller that changes the condition first and then asks needs a full
+ * fence between.
+ */
 static inline bool waitq_is_empty(const struct waitq *q)
 {
 	return __atomic_load_n(&q->waiters.next, __ATOMIC_RELAXED) == &q->waiters;
@@ -115,8 +121,9 @@ int waitq_wake_one(struct waitq *q);
 int waitq_wake_all(struct waitq *q);
 
 /*
- * Waits until `cond` holds, evaluating it before sleeping and after each wake, and never again once it held (so it
- * may take what it finds). Evaluates to 0, or -ETIMEDOUT / -EINTR as thread_block(). `cond` must not sleep.
+ * Waits until `cond` holds, evaluating it before sleeping and after each wake, and never again once
+ * it held (so it may take what it finds). Evaluates to 0, or -ETIMEDOUT / -EINTR as thread_block().
+ * `cond` must not sleep.
  */
 #define waitq_wait(q, cond, deadline_ns, interruptible)                                        \
 	({                                                                                     \
@@ -141,9 +148,13 @@ struct waiter {
 	struct waitq *queue;
 };
 
-/* thread_prepare_wait() and queue. Then who changes the condition finds the waiter, or the caller sees the change. */
+/*
+ * thread_prepare_wait() and queue. Then who changes the condition finds the waiter, or the caller
+ * sees the change.
+ */
 void waiter_begin(struct waiter *w, struct waitq *q);
-void waiter_end(struct waiter *w);                    /* unqueue and cancel, harmless after a wake */
+/* unqueue and cancel, harmless after a wake */
+void waiter_end(struct waiter *w);
 
 struct mutex {
 	struct thread *owner; /* atomic: NULL when free */

@@ -18,10 +18,11 @@ struct test_case {
 /* The linker set: section "test_cases", whose name lets every linker provide the bounds. */
 extern const struct test_case __start_test_cases[], __stop_test_cases[];
 
-#define TEST(id)                                                                    \
-	static void test_##id(void);                                                \
-	static const struct test_case test_case_##id                                \
-	    __attribute__((used, section("test_cases"), aligned(8))) = { #id, __FILE__, test_##id }; \
+#define TEST(id)                                                                                   \
+	static void test_##id(void);                                                               \
+	static const struct test_case test_case_##id                                               \
+		__attribute__((used, section("test_cases"), aligned(8))) = { #id, __FILE__,        \
+									     test_##id };          \
 	static void test_##id(void)
 
 void test_fail(const char *file, int line, const char *text, long long got, long long want);
@@ -53,7 +54,10 @@ void test_print(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* Called before each test and before the sum of all; NULL where nobody wants to know. */
 extern void (*test_next)(void);
 
-/* Runs every test whose name or file contains `filter` (NULL: all). Prints "N passed, N failed". Returns failures. */
+/*
+ * Runs every test whose name or file contains `filter` (NULL: all). Prints "N passed, N failed".
+ * Returns failures.
+ */
 int test_run_all(const char *filter);
 
 #endif

@@ -37,7 +37,8 @@ struct task;
  * Open so that the functions below can be inlined; only core/sched reads or writes the fields.
  *
  * Locks:  I set once before publication   o the thread itself   l thread-list lock
- *         q lock of the run queue of the thread's hart          b q, or the thread itself while RUNNING or resting
+ *         q lock of the run queue of the thread's hart          b q, or the thread itself while
+ *                                                               RUNNING or resting
  */
 struct thread {
 	struct arch_thread arch;    /* first: see core/arch.h; arch.hart is [q] */
@@ -58,7 +59,8 @@ struct thread {
 	struct ktimer timer;        /* [o] ends a wait with a deadline */
 	const struct task *running_task; /* [o] the executor task it is inside */
 	void *user;                 /* [o] */
-	uint64_t ran_ticks, since_ticks; /* [its hart] processor time before this run; when this run began */
+	/* [its hart] processor time before this run; when this run began */
+	uint64_t ran_ticks, since_ticks;
 	struct list all_link;       /* [l] */
 	int id;                     /* [I] */
 	bool detached;              /* [I] */
@@ -75,12 +77,14 @@ struct thread_attr {
 	const char *name;        /* copied, cut at 15 bytes */
 	unsigned    priority;
 	size_t      stack_bytes; /* 0: CONFIG_THREAD_STACK_KIB; ignored when stack is given */
-	void       *stack;       /* the caller's memory: lowest address, or NULL for a guarded stack of ours */
+	/* the caller's memory: lowest address, or NULL for a guarded stack of ours */
+	void       *stack;
 	bool        detached;
 	int         hart;        /* -1: any; else only this one */
 	/*
-	 * Called from a kernel task with thread_user() when the thread is DEAD and uses its stack no more, before
-	 * it is reclaimed: only now may a stack of the caller's be unmapped. NULL: nothing to do.
+	 * Called from a kernel task with thread_user() when the thread is DEAD and uses its stack
+	 * no more, before it is reclaimed: only now may a stack of the caller's be unmapped. NULL:
+	 * nothing to do.
 	 */
 	void      (*released)(void *user);
 };
@@ -91,7 +95,8 @@ struct thread_attr {
  */
 int thread_create(const struct thread_attr *attr, void (*entry)(void *), void *arg, uintptr_t tls,
 		  struct thread **out);
-void thread_start(struct thread *t);            /* a thread_wake() by somebody who knows it does the same */
+/* a thread_wake() by somebody who knows it does the same */
+void thread_start(struct thread *t);
 NORETURN void thread_exit(void);
 int thread_join(struct thread *t);              /* sleeps until DEAD, then frees it */
 
@@ -102,37 +107,42 @@ static inline struct thread *thread_current(void)
 }
 
 const char *thread_name(const struct thread *t);
-int thread_id(const struct thread *t);          /* > 0, unique while the thread lives: the Linux tid */
+/* > 0, unique while the thread lives: the Linux tid */
+int thread_id(const struct thread *t);
 void thread_set_priority(struct thread *t, unsigned priority);
 
 void thread_yield(void);
 
 /*
- * thread_prepare_wait() announces that the current thread is about to wait; then publish it where the waker
- * will look, re-check the condition, and either thread_block() or thread_cancel_wait().
- * thread_block() returns 0 after a wake, -ETIMEDOUT when `deadline_ns` (clock_ns() time, UINT64_MAX for never)
- * has passed, -EINTR when `interruptible` and thread_interrupt() was called. Not with spinlocks held. A 0 may be the late
- * echo of a wake that was meant for a wait before, so the condition is checked again after it.
+ * thread_prepare_wait() announces that the current thread is about to wait; then publish it where
+ * the waker will look, re-check the condition, and either thread_block() or thread_cancel_wait().
+ * thread_block() returns 0 after a wake, -ETIMEDOUT when `deadline_ns` (clock_ns() time, UINT64_MAX
+ * for never) has passed, -EINTR when `interruptible` and thread_interrupt() was called. Not with
+ * spinlocks held. A 0 may be the late echo of a wake that was meant for a wait before, so the
+ * condition is checked again after it.
  */
 void thread_prepare_wait(void);
 void thread_cancel_wait(void);
 int thread_block(uint64_t deadline_ns, bool interruptible);
 
 /*
- * The same for a thread that mostly waits for one device. `look(arg)` is called with interrupts off, before the thread
- * leaves or rests its hart, and while the hart has nothing else to do also after each event that ends its sleep,
- * before any interrupt is taken. True ends the wait as a wake would. So look() may ask the device for an interrupt
- * when it finds nothing, and acknowledge that interrupt when it finds something. The later looks are a short cut
- * and no promise: the device's handler must wake the thread as well.
+ * The same for a thread that mostly waits for one device. `look(arg)` is called with interrupts
+ * off, before the thread leaves or rests its hart, and while the hart has nothing else to do also
+ * after each event that ends its sleep, before any interrupt is taken. True ends the wait as a wake
+ * would. So look() may ask the device for an interrupt when it finds nothing, and acknowledge that
+ * interrupt when it finds something. The later looks are a short cut and no promise: the device's
+ * handler must wake the thread as well.
  */
-int thread_block_looking(uint64_t deadline_ns, bool interruptible, bool (*look)(void *arg), void *arg);
+int thread_block_looking(uint64_t deadline_ns, bool interruptible, bool (*look)(void *arg),
+			 void *arg);
 
 /* Any context. True if this call made the thread runnable. */
 bool thread_wake(struct thread *t);
 
 /*
- * Makes the current or next interruptible wait of `t` return -EINTR, until thread_interrupt_clear().
- * Any context. Signals and pthread cancellation in libos are made of this.
+ * Makes the current or next interruptible wait of `t` return -EINTR, until
+ * thread_interrupt_clear(). Any context. Signals and pthread cancellation in libos are made of
+ * this.
  */
 void thread_interrupt(struct thread *t);
 bool thread_is_interrupted(const struct thread *t);
@@ -151,7 +161,8 @@ static inline void thread_set_user(struct thread *t, void *user)
 
 /*
  * Keeps the current thread on its hart until the matching enable. Nests. Cheap; no-ops without
- * CONFIG_PREEMPT (but counted with CONFIG_DEBUG_LOCKS, so that sleeping with a spinlock held asserts).
+ * CONFIG_PREEMPT (but counted with CONFIG_DEBUG_LOCKS, so that sleeping with a spinlock held
+ * asserts).
  */
 #define PREEMPT_IS_COUNTED (IS_ENABLED(CONFIG_PREEMPT) || IS_ENABLED(CONFIG_DEBUG_LOCKS))
 

@@ -11,11 +11,13 @@
 
 #define DEADLINE_NEVER UINT64_MAX
 
-void clock_init(void);                   /* boot, once arch_tick_hz() is known; clock_ns() is 0 before */
+/* boot, once arch_tick_hz() is known; clock_ns() is 0 before */
+void clock_init(void);
 uint64_t clock_ns(void);                 /* any context: monotonic since boot */
 uint64_t clock_ticks_to_ns(uint64_t ticks); /* a length of time in arch_ticks() */
 uint64_t clock_wall_ns(void);            /* any context: nanoseconds since 1970-01-01 UTC */
-void clock_set_wall_ns(uint64_t ns);     /* from the RTC, later corrected by SNTP and settimeofday */
+/* from the RTC, later corrected by SNTP and settimeofday */
+void clock_set_wall_ns(uint64_t ns);
 
 /*
  * A timer calls fire(timer) once, in interrupt context on the hart that armed it. Embed it, set
@@ -30,9 +32,10 @@ struct ktimer {
 
 void ktimer_init(struct ktimer *t, void (*fire)(struct ktimer *));
 void ktimer_arm(struct ktimer *t, uint64_t deadline_ns); /* any context; re-arming moves it */
-bool ktimer_cancel(struct ktimer *t);                    /* any context; true if it had not fired; on
-							    return fire() is not running elsewhere */
-unsigned ktimer_armed(hart_t hart);                      /* any context; how many wait on that hart */
+bool ktimer_cancel(struct ktimer *t); /* any context; true if it had not fired; on
+					 return fire() is not running elsewhere */
+/* any context; how many wait on that hart */
+unsigned ktimer_armed(hart_t hart);
 
 /* Threads. Sleeps at least until clock_ns() is `deadline_ns`; not interruptible. */
 void thread_sleep_until(uint64_t deadline_ns);

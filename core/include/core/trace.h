@@ -10,11 +10,13 @@
 #include <core/types.h>
 
 /*
- * BEGIN and END are the current thread's and nest in it; HART_BEGIN and HART_END are the hart's, for what
- * interrupts whatever thread there is. SWITCH: from now on the thread with the id in `value` has the hart.
+ * BEGIN and END are the current thread's and nest in it; HART_BEGIN and HART_END are the hart's,
+ * for what interrupts whatever thread there is. SWITCH: from now on the thread with the id in
+ * `value` has the hart.
  */
 enum trace_kind {
-	TRACE_INSTANT, TRACE_BEGIN, TRACE_END, TRACE_COUNTER, TRACE_HART_BEGIN, TRACE_HART_END, TRACE_SWITCH
+	TRACE_INSTANT, TRACE_BEGIN, TRACE_END, TRACE_COUNTER, TRACE_HART_BEGIN, TRACE_HART_END,
+	TRACE_SWITCH
 };
 
 struct trace_record {
@@ -55,23 +57,26 @@ void trace_enable(bool on);
 	} while (0)
 
 /*
- * Copies up to `max` records of a hart, oldest first, from number *position on (or the oldest there still
- * is), and moves it behind them; returns how many. Start with 0. Threads.
+ * Copies up to `max` records of a hart, oldest first, from number *position on (or the oldest there
+ * still is), and moves it behind them; returns how many. Start with 0. Threads.
  */
 size_t trace_read(hart_t hart, uint64_t *position, struct trace_record *out, size_t max);
 /* When tracing was last switched on, as clock_ns(). */
 uint64_t trace_since_ns(void);
 
 /*
- * The trace as a JSON document in the Trace Event Format, which Perfetto's and Chrome's viewers open: a
- * track for each hart, showing its threads and interrupts, and one for each thread. Records of all harts
- * come in order of time; each end has its begin. Read while tracing is off, or what is overwritten meanwhile
- * is missing. Threads.
+ * The trace as a JSON document in the Trace Event Format, which Perfetto's and Chrome's viewers
+ * open: a track for each hart, showing its threads and interrupts, and one for each thread. Records
+ * of all harts come in order of time; each end has its begin. Read while tracing is off, or what is
+ * overwritten meanwhile is missing. Threads.
  */
 struct trace_json;
 struct trace_json *trace_json_begin(void);       /* NULL: no memory */
 #define TRACE_JSON_LINE_MAX 512
-/* Writes the next line or two, ends included and no zero, and returns their length; 0 behind the last. */
+/*
+ * Writes the next line or two, ends included and no zero, and returns their length; 0 behind the
+ * last.
+ */
 size_t trace_json_line(struct trace_json *j, char line[TRACE_JSON_LINE_MAX]);
 void trace_json_end(struct trace_json *j);
 

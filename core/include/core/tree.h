@@ -34,7 +34,8 @@ void tree_remove(struct tree *t, struct tree_node *n);
 
 struct tree_node *tree_find(const struct tree *t, const void *key, tree_compare_t compare);
 /* The first node not before the key, or NULL; the last node not after it, or NULL. */
-struct tree_node *tree_find_at_or_after(const struct tree *t, const void *key, tree_compare_t compare);
+struct tree_node *tree_find_at_or_after(const struct tree *t, const void *key,
+					tree_compare_t compare);
 struct tree_node *tree_find_at_or_before(const struct tree *t, const void *key,
 					 tree_compare_t compare);
 

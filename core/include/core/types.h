@@ -58,8 +58,8 @@ typedef intptr_t kssize_t; /* a byte count or a negative errno */
 #define IS_ENABLED(option)      KCONFIG_PASTE(option)
 
 /*
- * Planted bugs: checks that a test build leaves out, one at a time (-DKILN_PLANT_FDT_PROP=1 and so on), to
- * show that the tests against hostile input notice. tests/host/test_planted.py builds them.
+ * Planted bugs: checks that a test build leaves out, one at a time (-DKILN_PLANT_FDT_PROP=1 and so
+ * on), to show that the tests against hostile input notice. tests/host/test_planted.py builds them.
  */
 #define planted(bug) IS_ENABLED(KILN_PLANT_##bug)
 

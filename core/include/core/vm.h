@@ -16,10 +16,15 @@ struct trap_frame;
 
 enum vm_kind { VM_STACK, VM_DEVICE, VM_ANON };
 
-/* Maps a device window (uncached where the machine distinguishes). NULL when space or tables run out. */
+/*
+ * Maps a device window (uncached where the machine distinguishes). NULL when space or tables run
+ * out.
+ */
 void *vm_map_device(paddr_t pa, size_t len_bytes);
 
-/* A stack of whole pages, mapped and filled, guard pages on both ends. Returns its lowest address. */
+/*
+ * A stack of whole pages, mapped and filled, guard pages on both ends. Returns its lowest address.
+ */
 void *vm_stack_alloc(size_t len_bytes);
 void vm_stack_free(void *lowest, size_t len_bytes);
 
@@ -31,14 +36,17 @@ void vm_stack_free(void *lowest, size_t len_bytes);
 intptr_t vm_anon_map(vaddr_t hint, size_t len_bytes, unsigned prot, bool fixed);
 int vm_anon_unmap(vaddr_t va, size_t len_bytes);
 int vm_anon_protect(vaddr_t va, size_t len_bytes, unsigned prot);
-int vm_anon_discard(vaddr_t va, size_t len_bytes);   /* MADV_DONTNEED: frames back, zeroes on next touch */
+/* MADV_DONTNEED: frames back, zeroes on next touch */
+int vm_anon_discard(vaddr_t va, size_t len_bytes);
 intptr_t vm_anon_remap(vaddr_t old, size_t old_len, size_t new_len, bool may_move);
 
 /* Trap context, irqs off: true if the fault was a first touch and has been repaired. */
 bool vm_fault(vaddr_t va, bool write, bool exec);
 
 /* Calls visit for each range, in order, with interrupts off; it must not wait. */
-void vm_for_each(void (*visit)(vaddr_t start, vaddr_t end, enum vm_kind kind, unsigned prot, void *arg), void *arg);
+void vm_for_each(void (*visit)(vaddr_t start, vaddr_t end, enum vm_kind kind, unsigned prot,
+			       void *arg),
+		 void *arg);
 
 /* What is known about `va` ("the guard page below a stack"), or NULL. For panic. Any context. */
 const char *vm_describe(vaddr_t va);

@@ -28,7 +28,8 @@ struct charport_ops {
 struct charport_owner {
 	void (*readable)(struct charport *p);               /* any thread; must not sleep */
 	void (*writable)(struct charport *p);
-	void (*peer_changed)(struct charport *p, bool open);/* somebody opened or closed the other end */
+	/* somebody opened or closed the other end */
+	void (*peer_changed)(struct charport *p, bool open);
 };
 
 struct charport {
@@ -49,7 +50,8 @@ struct charport_claim {
 	const struct charport_owner *owner;
 	void *owner_data;
 	void (*claimed)(struct charport *p);  /* may sleep */
-	bool taken;                           /* by its port: a second one of that name stays alone */
+	/* by its port: a second one of that name stays alone */
+	bool taken;
 };
 void charport_claim(struct charport_claim *claim);
 void charport_register(struct charport *p);   /* drivers; threads; may sleep */

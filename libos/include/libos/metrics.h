@@ -11,9 +11,9 @@
  * nothing, and no start-up code is needed. Names are Prometheus's: lower case and underscores, the
  * unit at the end, and `_total` behind it where the number only grows.
  *
- * collect() runs in the monitor's thread while the program works: it reads single words (which never
- * tear) or takes the lock that guards what it reads, must not wait long, and makes at most a few
- * hundred samples. A METRIC_TEXT_MAX of text is shown of one metric.
+ * collect() runs in the monitor's thread while the program works: it reads single words (which
+ * never tear) or takes the lock that guards what it reads, must not wait long, and makes at most a
+ * few hundred samples. A METRIC_TEXT_MAX of text is shown of one metric.
  *
  * This header needs only the compiler's own, so that applications can include it everywhere.
  */

@@ -12,7 +12,10 @@
 
 #define NET_ADDRESS_TEXT_MAX 46
 
-/* Any thread. True when an interface other than loopback has a usable IPv4 (or global IPv6) address. */
+/*
+ * Any thread. True when an interface other than loopback has a usable IPv4 (or global IPv6)
+ * address.
+ */
 bool net_is_configured(void);
 /* Waits for that until `deadline_ns`; 0, -ETIMEDOUT or -EINTR. */
 int net_wait_configured(uint64_t deadline_ns);
@@ -21,8 +24,8 @@ int net_wait_configured(uint64_t deadline_ns);
 size_t net_dns_server(unsigned index, char text[NET_ADDRESS_TEXT_MAX]);
 
 /*
- * Looks a name up with the stack's own DNS client (applications bring musl's). Waits. 0 and the first
- * address as struct sockaddr_in or sockaddr_in6; -ENOENT, -ETIMEDOUT, -ENOMEM, -EINTR.
+ * Looks a name up with the stack's own DNS client (applications bring musl's). Waits. 0 and the
+ * first address as struct sockaddr_in or sockaddr_in6; -ENOENT, -ETIMEDOUT, -ENOMEM, -EINTR.
  */
 int net_resolve(const char *name, bool want_ipv6, uint8_t address[28], uint64_t deadline_ns);
 
@@ -33,8 +36,9 @@ int net_resolve(const char *name, bool want_ipv6, uint8_t address[28], uint64_t 
 void net_set_signal_hook(void (*run_handlers)(void));
 
 /*
- * For a loop whose thread should not be the one that devices and timers wake: it takes no frames itself, and is
- * served what others (a loop without this mark, or the stack's task) have taken. Before stream_run().
+ * For a loop whose thread should not be the one that devices and timers wake: it takes no frames
+ * itself, and is served what others (a loop without this mark, or the stack's task) have taken.
+ * Before stream_run().
  */
 struct stream_loop;
 void net_leave_devices(struct stream_loop *loop);

@@ -12,15 +12,15 @@
  * frame: the driver asks for an interrupt (so wake() comes) when a frame with pieces is outstanding
  * and the stack is not polling anyway. A frame that is `patient` needs no such interrupt. A driver
  * whose own header fits into `headroom` can put it there and send a frame of one piece as it is.
- * Receive: the stack is told by wake() and then calls poll() until it returns 0, at whatever pace it
- * likes. poll() calls input() for each frame. A received frame of one piece may itself be transmitted, as another
- * one written into its `room`; whoever does so puts frags[0].base and done back before it calls the driver's done().
- * Before it rests, the stack calls look(): only then is the
- * arrival of the next frame told.
+ * Receive: the stack is told by wake() and then calls poll() until it returns 0, at whatever pace
+ * it likes. poll() calls input() for each frame. A received frame of one piece may itself be
+ * transmitted, as another one written into its `room`; whoever does so puts frags[0].base and done
+ * back before it calls the driver's done(). Before it rests, the stack calls look(): only then is
+ * the arrival of the next frame told.
  *
  * All downcalls are made by threads (or executor tasks) that hold the stack lock. Every upcall but
- * wake() is made from inside poll(), and done() from inside transmit(), kick(), poll() or stop(), so
- * under the stack lock too. netbuf_done() of a received frame may come from any thread.
+ * wake() is made from inside poll(), and done() from inside transmit(), kick(), poll() or stop(),
+ * so under the stack lock too. netbuf_done() of a received frame may come from any thread.
  *
  * Receive interrupts are switched by load: an interrupt masks itself and calls wake(); the look()
  * that finds nothing unmasks. A device that breaks its contract is reset inside poll(): frames in
@@ -39,7 +39,8 @@ struct netdev;
 #define NETDEV_SHORT_MAX 224u   /* bytes of a frame that a driver copies rather than names */
 
 enum netdev_feature {
-	NETDEV_TX_CSUM   = 1 << 0, /* fills in a TCP or UDP checksum (pseudo-header already summed in) */
+	/* fills in a TCP or UDP checksum (pseudo-header already summed in) */
+	NETDEV_TX_CSUM   = 1 << 0,
 	NETDEV_TSO4      = 1 << 1,
 	NETDEV_TSO6      = 1 << 2,
 	NETDEV_RX_CSUM   = 1 << 3, /* marks frames whose checksum is known to be good */
@@ -50,46 +51,60 @@ struct netbuf {
 	struct list link;
 	void (*done)(struct netbuf *b);   /* [owner] the device no longer names any piece */
 	uint16_t frag_count;
-	uint16_t csum_start;              /* with needs_csum: sum from here, counted from the frame's start... */
-	uint16_t csum_offset;             /* ...and store the sum here, also counted from the frame's start */
+	/* with needs_csum: sum from here, counted from the frame's start... */
+	uint16_t csum_start;
+	/* ...and store the sum here, also counted from the frame's start */
+	uint16_t csum_offset;
 	uint16_t gso_size;                /* payload bytes per segment; 0: an ordinary frame */
 	uint16_t header_len;              /* with gso_size: Ethernet+IP+TCP headers */
 	bool needs_csum;
 	bool gso_ipv6;
 	bool csum_good;                   /* receive */
-	uint8_t headroom;                 /* transmit: bytes before frags[0].base that are the driver's until done() */
-	bool patient;                     /* transmit: nobody waits for done(), it may come with a later poll() */
-	uint16_t room;                    /* receive: bytes from frags[0].base on that are the stack's until done() */
+	/* transmit: bytes before frags[0].base that are the driver's until done() */
+	uint8_t headroom;
+	/* transmit: nobody waits for done(), it may come with a later poll() */
+	bool patient;
+	/* receive: bytes from frags[0].base on that are the stack's until done() */
+	uint16_t room;
 	size_t len;                       /* whole frame */
-	/* Whoever makes netbufs of few pieces may leave out what follows the last of them: nobody looks at it. */
+	/*
+	 * Whoever makes netbufs of few pieces may leave out what follows the last of them: nobody
+	 * looks at it.
+	 */
 	struct { const void *base; size_t len; } frags[NETBUF_FRAGS];
-	uint64_t stack_room[NETBUF_STACK_WORDS]; /* receive: the stack's own from input() to done() */
+	/* receive: the stack's own from input() to done() */
+	uint64_t stack_room[NETBUF_STACK_WORDS];
 };
 
 struct netdev_ops {
 	int (*start)(struct netdev *d);   /* frames may flow; 0 or negative errno */
 	void (*stop)(struct netdev *d);
-	/* 0: taken. -EAGAIN: ring full, tx_ready() will be called. -EINVAL: never sendable (logged, counted). */
+	/*
+	 * 0: taken. -EAGAIN: ring full, tx_ready() will be called. -EINVAL: never sendable (logged,
+	 * counted).
+	 */
 	int (*transmit)(struct netdev *d, struct netbuf *b);
 	/*
-	 * The short way for a frame of at most NETDEV_SHORT_MAX bytes, which nothing is lent for. send_room() says where to
-	 * write it; NULL: not now, or not by this device, so transmit() has to be tried. The next call is
-	 * send_written(), and the frame leaves with the kick(). A checksum is asked for as in a netbuf; csum_offset 0: none.
-	 * NULL: not offered.
+	 * The short way for a frame of at most NETDEV_SHORT_MAX bytes, which nothing is lent for.
+	 * send_room() says where to write it; NULL: not now, or not by this device, so transmit()
+	 * has to be tried. The next call is send_written(), and the frame leaves with the kick(). A
+	 * checksum is asked for as in a netbuf; csum_offset 0: none. NULL: not offered.
 	 */
 	void *(*send_room)(struct netdev *d, size_t len);
-	void (*send_written)(struct netdev *d, size_t len, uint16_t csum_start, uint16_t csum_offset);
+	void (*send_written)(struct netdev *d, size_t len, uint16_t csum_start,
+			     uint16_t csum_offset);
 	void (*kick)(struct netdev *d);
 	/*
-	 * Takes frames that have arrived, at most `budget`, calling d->upper->input for each; returns
-	 * how many. Also reaps completed transmissions. Cheap enough to be called without having
-	 * been woken.
+	 * Takes frames that have arrived, at most `budget`, calling d->upper->input for each;
+	 * returns how many. Also reaps completed transmissions. Cheap enough to be called without
+	 * having been woken.
 	 */
 	unsigned (*poll)(struct netdev *d, unsigned budget);
 	/*
-	 * True when there is something for poll(). False: there is not, and from now on what comes leads to wake(). Any
-	 * thread, with the stack lock or without. With interrupts off (thread_block_looking()) a pending interrupt
-	 * that told of it is acknowledged and will not be taken.
+	 * True when there is something for poll(). False: there is not, and from now on what comes
+	 * leads to wake(). Any thread, with the stack lock or without. With interrupts off
+	 * (thread_block_looking()) a pending interrupt that told of it is acknowledged and will not
+	 * be taken.
 	 */
 	bool (*look)(struct netdev *d);
 };
@@ -102,7 +117,8 @@ struct netdev_upper {  /* the stack */
 	void (*input)(struct netdev *d, struct netbuf *b);
 	void (*tx_ready)(struct netdev *d);     /* room again after -EAGAIN */
 	void (*link_changed)(struct netdev *d, bool up);
-	void (*wake)(struct netdev *d);         /* frames wait; whoever runs the stack should poll. Any context */
+	/* frames wait; whoever runs the stack should poll. Any context */
+	void (*wake)(struct netdev *d);
 };
 
 struct netdev {
@@ -115,7 +131,8 @@ struct netdev {
 	const struct netdev_ops *ops;
 	const struct netdev_upper *upper;/* set by netdev_attach() */
 	void *driver, *stack;            /* theirs */
-	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped, kicks, irqs, polls, resets;
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped, kicks, irqs,
+		polls, resets;
 };
 
 static inline void netbuf_done(struct netbuf *b) { b->done(b); }

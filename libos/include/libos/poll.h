@@ -38,7 +38,9 @@ void poll_queue_init(struct poll_queue *q);
 /* The object ends: every watch is told POLL_HUP and unregistered. */
 void poll_queue_destroy(struct poll_queue *q);
 void poll_notify(struct poll_queue *q, uint32_t events);              /* any context */
-void poll_watch_add(struct poll_queue *q, struct poll_watch *w);      /* then check readiness once more */
-void poll_watch_remove(struct poll_watch *w);                         /* on return notify() is not running */
+/* then check readiness once more */
+void poll_watch_add(struct poll_queue *q, struct poll_watch *w);
+/* on return notify() is not running */
+void poll_watch_remove(struct poll_watch *w);
 
 #endif

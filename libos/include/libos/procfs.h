@@ -7,9 +7,9 @@
  *	}
  *	PROC_FILE(uptime, "uptime", uptime_show);
  *
- * Without CONFIG_PROCFS the entry and its function are left out. The text is made anew for each read(), from
- * its beginning, and given from the position on. Formats are those of proc(5); a fact that the image
- * has not is not in the tree.
+ * Without CONFIG_PROCFS the entry and its function are left out. The text is made anew for each
+ * read(), from its beginning, and given from the position on. Formats are those of proc(5); a fact
+ * that the image has not is not in the tree.
  *
  * Paths beginning with "self/" are the process's. show() runs in a thread, may sleep.
  */
@@ -30,10 +30,12 @@ void proc_append(struct proc_text *t, const char *bytes, size_t len);
 
 /* A folder of numbered links, such as self/fd. */
 struct proc_numbers {
-	int (*next)(unsigned from);                              /* the first number from there on, or -ENOENT */
+	/* the first number from there on, or -ENOENT */
+	int (*next)(unsigned from);
 	/* What a number's link says, with its length; -ENOENT. */
 	kssize_t (*text)(unsigned number, char *buf, size_t size);
-	int (*place)(unsigned number, struct path *out);         /* where it leads: 0, -ENOENT, -ENXIO (nowhere) */
+	/* where it leads: 0, -ENOENT, -ENXIO (nowhere) */
+	int (*place)(unsigned number, struct path *out);
 };
 
 /* One of them is set. */

@@ -59,15 +59,20 @@ void socket_release(struct socket *s);
 
 /* 0, -EINVAL (bound already, bad length), -EAFNOSUPPORT, -EADDRINUSE, -EADDRNOTAVAIL. */
 int socket_bind(struct socket *s, const void *addr, size_t len);
-/* 0, -EOPNOTSUPP (datagram), -EINVAL (connected), -EADDRINUSE, -ENOMEM. Binds to a free port if unbound. */
+/*
+ * 0, -EOPNOTSUPP (datagram), -EINVAL (connected), -EADDRINUSE, -ENOMEM. Binds to a free port if
+ * unbound.
+ */
 int socket_listen(struct socket *s, int backlog);
-/* 0 and a new socket in *out with its peer's name (may be NULL); -EAGAIN, -EINVAL (not listening). */
+/*
+ * 0 and a new socket in *out with its peer's name (may be NULL); -EAGAIN, -EINVAL (not listening).
+ */
 int socket_accept(struct socket *s, struct socket **out, struct socket_name *peer);
 /*
  * UDP: 0 at once (AF_UNSPEC dissolves the association). TCP: the first call starts it and answers
  * -EINPROGRESS; POLL_OUT tells the end. Calls meanwhile: -EALREADY; afterwards 0 once when the
- * waiting connect() comes back for its result, then -EISCONN; or the error (-ECONNREFUSED, -ETIMEDOUT,
- * -EHOSTUNREACH, -ENETUNREACH), once.
+ * waiting connect() comes back for its result, then -EISCONN; or the error (-ECONNREFUSED,
+ * -ETIMEDOUT, -EHOSTUNREACH, -ENETUNREACH), once.
  */
 int socket_connect(struct socket *s, const void *addr, size_t len);
 
@@ -82,18 +87,23 @@ kssize_t socket_send(struct socket *s, struct uio *u, const void *addr, size_t l
  * Bytes received, 0 at the end of a TCP stream; -EAGAIN, -ENOTCONN, -EFAULT, or the pending error.
  * `from` (may be NULL) gets a datagram's sender; *out_flags (may be NULL) gets SOCKET_MSG_TRUNC.
  */
-kssize_t socket_receive(struct socket *s, struct uio *u, int flags, struct socket_name *from, int *out_flags);
+kssize_t socket_receive(struct socket *s, struct uio *u, int flags, struct socket_name *from,
+			int *out_flags);
 
 int socket_shutdown(struct socket *s, int how);            /* 0, -ENOTCONN, -EINVAL */
 
-/* getsockopt and setsockopt on kernel memory: 0, -ENOPROTOOPT, -EINVAL, -EDOM. *len: in room, out size. */
+/*
+ * getsockopt and setsockopt on kernel memory: 0, -ENOPROTOOPT, -EINVAL, -EDOM. *len: in room, out
+ * size.
+ */
 int socket_set_option(struct socket *s, int level, int option, const void *value, size_t len);
 int socket_get_option(struct socket *s, int level, int option, void *value, size_t *len);
 
 int socket_local_name(struct socket *s, struct socket_name *out);   /* 0 */
 int socket_peer_name(struct socket *s, struct socket_name *out);    /* 0, -ENOTCONN */
 
-size_t socket_bytes_ready(struct socket *s);               /* FIONREAD: bytes, or the next datagram's size */
+/* FIONREAD: bytes, or the next datagram's size */
+size_t socket_bytes_ready(struct socket *s);
 bool socket_is_listening(const struct socket *s);
 
 /* SO_RCVTIMEO and SO_SNDTIMEO in nanoseconds, 0 for none: the blocking layer asks. */

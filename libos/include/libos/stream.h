@@ -35,15 +35,19 @@ struct stream_ops {
 	int (*opened)(struct stream *s);
 
 	/*
-	 * `len` > 0 bytes have arrived and lie at `data` until this call returns. Returns how many of
-	 * them are consumed. What is left over is presented again, followed by what arrives later, in
-	 * one contiguous piece; when the server consumes nothing although max_pending bytes lie before
-	 * it, the stream is closed with -EMSGSIZE. Called again at once while it consumes something
-	 * and bytes remain, unless output is backed up (see stream_backlog) or input is paused.
+	 * `len` > 0 bytes have arrived and lie at `data` until this call returns. Returns how many
+	 * of them are consumed. What is left over is presented again, followed by what arrives
+	 * later, in one contiguous piece; when the server consumes nothing although max_pending
+	 * bytes lie before it, the stream is closed with -EMSGSIZE. Called again at once while it
+	 * consumes something and bytes remain, unless output is backed up (see stream_backlog) or
+	 * input is paused.
 	 */
 	size_t (*received)(struct stream *s, const uint8_t *data, size_t len);
 
-	/* Optional. The backlog has fallen under the low-water mark after having been over the high one. */
+	/*
+	 * Optional. The backlog has fallen under the low-water mark after having been over the high
+	 * one.
+	 */
 	void (*writable)(struct stream *s);
 
 	/*
@@ -64,10 +68,12 @@ struct stream_filter;            /* <libos/stream_filter.h>; TLS: <libos/tls.h> 
 
 struct stream_options {          /* all zero: the defaults */
 	size_t max_pending;      /* bytes of unconsumed input kept contiguous; default 64 KiB */
-	size_t high_water;       /* bytes of unsent output above which input pauses; default 256 KiB */
+	/* bytes of unsent output above which input pauses; default 256 KiB */
+	size_t high_water;
 	size_t low_water;        /* default high_water / 4 */
 	int    backlog;          /* connections not yet accepted; default 1024 */
-	bool   nodelay;          /* default true behaviour is set by the back end: batches, never Nagle */
+	/* default true behaviour is set by the back end: batches, never Nagle */
+	bool   nodelay;
 	/* Stands between the network and the server; lives longer than the streams. NULL: none. */
 	const struct stream_filter *filter;
 };
@@ -79,7 +85,8 @@ void stream_loop_destroy(struct stream_loop *loop);
 
 /*
  * Serves until stream_stop(); returns 0 then, or a negative errno when the loop cannot go on.
- * Signal handlers of the application run while it waits; a handler that calls stream_stop() ends it.
+ * Signal handlers of the application run while it waits; a handler that calls stream_stop() ends
+ * it.
  */
 int stream_run(struct stream_loop *loop);
 
@@ -98,7 +105,8 @@ int stream_listen(struct stream_loop *loop, const struct sockaddr *addr, socklen
 		  struct stream_listener **out);
 void stream_listener_close(struct stream_listener *l);   /* accepted streams live on */
 /* The bound address (the port, when 0 was asked for). 0 or negative errno. */
-int stream_listener_address(const struct stream_listener *l, struct sockaddr_storage *addr, socklen_t *len);
+int stream_listener_address(const struct stream_listener *l, struct sockaddr_storage *addr,
+			    socklen_t *len);
 /* A number as that of stream_id(), from the same set. */
 int stream_listener_id(const struct stream_listener *l);
 /* Stops or resumes accepting; connections wait in the backlog meanwhile. */
@@ -135,7 +143,8 @@ int stream_id(const struct stream *s);
 void *stream_reserve(struct stream *s, size_t len);
 void stream_commit(struct stream *s, size_t len);
 int stream_write(struct stream *s, const void *data, size_t len);
-int stream_write_ref(struct stream *s, const void *data, size_t len, void (*release)(void *arg), void *arg);
+int stream_write_ref(struct stream *s, const void *data, size_t len, void (*release)(void *arg),
+		     void *arg);
 
 /*
  * Ends the batch now. Otherwise it ends when the loop has handed out all input that had arrived.
@@ -181,9 +190,10 @@ int stream_datagrams_address(const struct stream_datagrams *d, struct sockaddr_s
 int stream_datagrams_peer(const struct stream_datagrams *d, struct sockaddr_storage *addr,
 			  socklen_t *len);
 /*
- * Inside received(): room for one datagram of at most `len` bytes (up to STREAM_DATAGRAM_MAX) to the
- * sender; NULL: no memory. stream_datagram_commit() sends the first `len` of them, with the batch,
- * from the address that the datagram was sent to. A reserve that is not committed is forgotten.
+ * Inside received(): room for one datagram of at most `len` bytes (up to STREAM_DATAGRAM_MAX) to
+ * the sender; NULL: no memory. stream_datagram_commit() sends the first `len` of them, with the
+ * batch, from the address that the datagram was sent to. A reserve that is not committed is
+ * forgotten.
  */
 void *stream_datagram_reserve(struct stream_datagrams *d, size_t len);
 void stream_datagram_commit(struct stream_datagrams *d, size_t len);
@@ -208,7 +218,8 @@ struct stream_stats {
 	uint64_t accepted;
 	uint64_t bytes_in, bytes_out;
 	uint64_t bytes_copied_in; /* input bytes moved to make a piece contiguous */
-	uint64_t bytes_copied_out;/* output bytes moved by the back end; those written into place are not */
+	/* output bytes moved by the back end; those written into place are not */
+	uint64_t bytes_copied_out;
 	uint64_t batches;
 	uint64_t datagrams_in, datagrams_out;
 	/* Of all devices, whoever used them; 0 where the back end cannot know (epoll). */

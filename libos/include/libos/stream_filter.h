@@ -39,9 +39,9 @@ struct stream_filter {
 	void (*turn)(struct stream *s);
 
 	/*
-	 * For streams that asked with stream_filter_want_resume(): whenever something has happened to
-	 * the stream (input, an acknowledgement or room in the socket, the end of a pause), until
-	 * told otherwise.
+	 * For streams that asked with stream_filter_want_resume(): whenever something has happened
+	 * to the stream (input, an acknowledgement or room in the socket, the end of a pause),
+	 * until told otherwise.
 	 */
 	void (*resume)(struct stream *s);
 };
@@ -60,8 +60,8 @@ void stream_filter_want_resume(struct stream *s, bool wanted);
 void *stream_wire_reserve(struct stream *s, size_t len);
 void stream_wire_commit(struct stream *s, size_t len);
 int stream_wire_write(struct stream *s, const void *data, size_t len);
-int stream_wire_write_ref(struct stream *s, const void *data, size_t len, void (*release)(void *arg),
-			  void *arg);
+int stream_wire_write_ref(struct stream *s, const void *data, size_t len,
+			  void (*release)(void *arg), void *arg);
 size_t stream_wire_backlog(const struct stream *s);
 void stream_wire_flush(struct stream *s);
 void stream_wire_pause(struct stream *s, bool paused);

@@ -1,11 +1,11 @@
 /*
  * tls.h: TLS for servers on <libos/stream.h>, as a filter.
  *
- * A server makes a `struct tls_server` from a certificate chain and its key and puts the filter into
- * its stream_options. From then on its callbacks see the plain bytes of connections whose handshake
- * has succeeded: opened() is called behind the handshake, and a connection that fails before it is
- * never shown. TLS 1.3 and 1.2, with ephemeral keys and authenticated encryption only; renegotiation
- * is refused.
+ * A server makes a `struct tls_server` from a certificate chain and its key and puts the filter
+ * into its stream_options. From then on its callbacks see the plain bytes of connections whose
+ * handshake has succeeded: opened() is called behind the handshake, and a connection that fails
+ * before it is never shown. TLS 1.3 and 1.2, with ephemeral keys and authenticated encryption only;
+ * renegotiation is refused.
  *
  * A tls_server belongs to the loop (and thread) that its filters are used in. A filter has no name
  * for the peer beyond its certificate having been accepted.
@@ -41,7 +41,8 @@ struct tls_options {
 	 * Only those of TLS 1.2 are chosen from; NULL: all that there are.
 	 */
 	const char *ciphers;
-	bool resume;             /* session tickets, with keys that live as long as the credentials */
+	/* session tickets, with keys that live as long as the credentials */
+	bool resume;
 	unsigned handshake_ms;   /* how long a handshake may take; 0: 10 seconds */
 	unsigned handshakes_max; /* how many go on at once, the others wait; 0: 128 */
 	/*
@@ -60,13 +61,16 @@ struct tls_stats {
 };
 
 /*
- * 0 and *out. -EINVAL: something in the options is wrong, and `why` says what in one line of at most
- * `why_len` bytes. -ENOMEM.
+ * 0 and *out. -EINVAL: something in the options is wrong, and `why` says what in one line of at
+ * most `why_len` bytes. -ENOMEM.
  */
 int tls_server_create(const struct tls_options *options, struct tls_server **out, char *why,
 		      size_t why_len);
 
-/* New connections use other credentials; open ones keep theirs. Results as above; on an error nothing changes. */
+/*
+ * New connections use other credentials; open ones keep theirs. Results as above; on an error
+ * nothing changes.
+ */
 int tls_server_reload(struct tls_server *server, const struct tls_credentials_text *credentials,
 		      char *why, size_t why_len);
 

@@ -13,8 +13,9 @@
 struct uio_vec { void *base; size_t len; };      /* laid out as struct iovec */
 
 /*
- * Of a write whose buffers are lent: who takes the bytes may keep them where they lie beyond the call, by holding their
- * owner, instead of copying them. They may change meanwhile, but not go away.
+ * Of a write whose buffers are lent: who takes the bytes may keep them where they lie beyond the
+ * call, by holding their owner, instead of copying them. They may change meanwhile, but not go
+ * away.
  */
 struct uio_lender {
 	const struct uio_vec *first;     /* the list of buffers as it was in the beginning */
@@ -30,18 +31,25 @@ struct uio {
 	size_t left;                 /* bytes left in all */
 	int64_t offset;              /* file position, or -1 for a stream */
 	bool from_kernel;            /* buffers are the kernel's own: no fix-up, no check */
-	const struct uio_lender *lender; /* or NULL; with from_kernel, since who has no use for it copies */
+	/* or NULL; with from_kernel, since who has no use for it copies */
+	const struct uio_lender *lender;
 };
 
 /* Copies and advances; returns bytes moved (may be short), or -EFAULT if nothing was. */
 kssize_t uio_copy_out(struct uio *u, const void *src, size_t len);   /* kernel to user (read) */
 kssize_t uio_copy_in(struct uio *u, void *dst, size_t len);          /* user to kernel (write) */
 kssize_t uio_zero_out(struct uio *u, size_t len);
-/* Takes at most `max` bytes of the next buffer as they lie at *at, held: how many. They were lent: u->lender. */
+/*
+ * Takes at most `max` bytes of the next buffer as they lie at *at, held: how many. They were lent:
+ * u->lender.
+ */
 size_t uio_borrow(struct uio *u, size_t max, const void **at, void **owner);
 static inline size_t uio_left(const struct uio *u) { return u->left; }
 
-/* What O_DIRECT asks for, as on Linux: place, length and memory of what is left are multiples of `bytes`, a power of two. */
+/*
+ * What O_DIRECT asks for, as on Linux: place, length and memory of what is left are multiples of
+ * `bytes`, a power of two.
+ */
 bool uio_is_aligned(const struct uio *u, uint32_t bytes);
 
 /* Single objects: 0 or -EFAULT. */

@@ -21,7 +21,9 @@
 #define LWIP_NOASSERT           1
 #endif
 
-/* Memory: the kernel heap, counted and bounded in memory.c. Pools would reserve for the worst case. */
+/*
+ * Memory: the kernel heap, counted and bounded in memory.c. Pools would reserve for the worst case.
+ */
 #define MEM_CUSTOM_ALLOCATOR    1
 #define MEMP_MEM_MALLOC         1
 #define MEM_ALIGNMENT           8
@@ -55,8 +57,9 @@ void net_memory_free(void *p);
 #define ETH_PAD_SIZE            0
 
 /*
- * Queues that wait for a neighbour's address copy what they keep, unless the bytes lie in lwIP's own
- * memory: bytes lent by an application are then named by segments and devices alone (transmit.c).
+ * Queues that wait for a neighbour's address copy what they keep, unless the bytes lie in lwIP's
+ * own memory: bytes lent by an application are then named by segments and devices alone
+ * (transmit.c).
  */
 #define PBUF_NEEDS_COPY(p)      (!((p)->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS))
 

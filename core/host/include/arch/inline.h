@@ -1,8 +1,9 @@
 /*
- * The inline part of the machine contract on the host; <core/arch.h> says what each function promises.
+ * The inline part of the machine contract on the host; <core/arch.h> says what each function
+ * promises.
  *
- * "Interrupts" are delivered where they become enabled, so a run depends on nothing but its code and,
- * with several harts, on how the host schedules them.
+ * "Interrupts" are delivered where they become enabled, so a run depends on nothing but its code
+ * and, with several harts, on how the host schedules them.
  */
 #ifndef ARCH_INLINE_H
 #define ARCH_INLINE_H

@@ -1,6 +1,6 @@
 /*
- * The machine's part of a thread on the host: each thread is a POSIX thread that runs only while it has
- * been handed a hart.
+ * The machine's part of a thread on the host: each thread is a POSIX thread that runs only while it
+ * has been handed a hart.
  */
 #ifndef ARCH_THREAD_H
 #define ARCH_THREAD_H

@@ -77,9 +77,10 @@ static inline void arch_io_fence(void)
 }
 
 /*
- * QEMU 7.2 leaves fences out where a machine has one hart, although its devices run in threads of their own, and then
- * the processor below may read before it has written. Taking the software interrupt's bit away, and giving it back
- * where it was set, makes QEMU take a lock, which orders as a fence should; elsewhere it costs a few cycles.
+ * QEMU 7.2 leaves fences out where a machine has one hart, although its devices run in threads of
+ * their own, and then the processor below may read before it has written. Taking the software
+ * interrupt's bit away, and giving it back where it was set, makes QEMU take a lock, which orders
+ * as a fence should; elsewhere it costs a few cycles.
  */
 static inline void arch_device_fence(void)
 {

@@ -26,7 +26,8 @@
 struct arch_thread {
 	uint64_t ra, sp;
 	uint64_t s[12];
-	uint64_t fs[12];      /* saved only while tp is not 0: kernel threads use no floating point */
+	/* saved only while tp is not 0: kernel threads use no floating point */
+	uint64_t fs[12];
 	uint64_t fcsr;
 	uint64_t tp;          /* the application's thread pointer; 0 in kernel threads */
 	uint64_t trap_sp;     /* top of the stack a trap moves to */

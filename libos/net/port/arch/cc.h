@@ -33,8 +33,9 @@ typedef intptr_t ssize_t;
 
 #define LWIP_DONT_PROVIDE_BYTEORDER_FUNCTIONS 1
 /* With Zbb all eight bytes turn round in one instruction; two of them alone take four. */
-#define lwip_htons(x) (IS_ENABLED(CONFIG_RISCV_ZBB) ? (uint16_t)(__builtin_bswap64((uint16_t)(x)) >> 48) : \
-						       __builtin_bswap16((uint16_t)(x)))
+#define lwip_htons(x)                                                                              \
+	(IS_ENABLED(CONFIG_RISCV_ZBB) ? (uint16_t)(__builtin_bswap64((uint16_t)(x)) >> 48)         \
+				      : __builtin_bswap16((uint16_t)(x)))
 #define lwip_htonl(x) ((uint32_t)__builtin_bswap32((uint32_t)(x)))
 #define htonl(x) lwip_htonl(x)   /* nd6.c spells it so */
 
