@@ -147,7 +147,7 @@ int main(int argc, char **argv)
 	failed = run_in_child(1);
 	if (!filter)
 		filter = "core/";
-	for (hart_t n = 2; n <= MIN(4, CONFIG_HARTS_MAX); n *= 2)
+	for (hart_t n = 2; n <= MIN(4u, (hart_t)CONFIG_HARTS_MAX); n *= 2)
 		failed += run_in_child(n);
 	return failed > 0;
 }

@@ -144,7 +144,7 @@ static int gpt_entry(struct reading *r, const struct gpt *g, unsigned number, co
 static int gpt_entries(struct reading *r, const struct gpt *g)
 {
 	size_t bytes = (size_t)g->entries * GPT_ENTRY_BYTES;
-	size_t span = ALIGN_UP(MAX(bytes, 1), (size_t)r->d->block_bytes);
+	size_t span = ALIGN_UP(MAX(bytes, 1u), (size_t)r->d->block_bytes);
 	uint64_t blocks = r->d->bytes / r->d->block_bytes;
 	uint8_t *entries;
 	int error;

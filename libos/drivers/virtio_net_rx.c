@@ -84,12 +84,12 @@ static void buffer_init(struct virtio_net *n, struct net_rx_buffer *b, uint16_t 
 /* Not more than the device's queue has descriptors; 0 for a queue of nonsense. */
 static unsigned buffers_for(struct virtio_net *n, size_t share)
 {
-	unsigned count = (unsigned)CLAMP(share, BUFFERS_MIN, CONFIG_VIRTIO_NET_RX_BUFFERS);
+	unsigned count = (unsigned)CLAMP(share, BUFFERS_MIN, (size_t)CONFIG_VIRTIO_NET_RX_BUFFERS);
 	unsigned offered = n->dev->transport->queue_size_max(n->dev, 0);
 
 	if (offered > VIRTQ_SIZE_MAX)
 		return 0;
-	return MIN(count, virtq_size_for(MIN(offered, CONFIG_VIRTIO_NET_RX_BUFFERS)));
+	return MIN(count, virtq_size_for(MIN(offered, (unsigned)CONFIG_VIRTIO_NET_RX_BUFFERS)));
 }
 
 int net_rx_create(struct virtio_net *n)

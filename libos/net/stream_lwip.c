@@ -167,7 +167,7 @@ static void stream_measure_segments(struct stream *s)
 
 	if (half && half < room)
 		room = half;
-	s->segment_room = (uint16_t)MIN(room, PACKET_ROOM);
+	s->segment_room = (uint16_t)MIN(room, (uint32_t)PACKET_ROOM);
 }
 
 struct stream *stream_create(struct stream_loop *loop, struct stream_class *class, void *user,

@@ -248,7 +248,7 @@ long sys_getdents64(int fd, void *buf, unsigned size)
 	struct dirent_sink d = { .sink.add = add_dirent, .size = MIN(size, KIB(16)) };
 	long n = !f ? -EBADF : !p || !inode_is_dir(path_inode(p)) ? -ENOTDIR : 0;
 
-	if (!n && !(d.bytes = kmalloc(MAX(d.size, 1))))
+	if (!n && !(d.bytes = kmalloc(MAX(d.size, 1u))))
 		n = -ENOMEM;
 	if (!n)
 		n = read_dir(f, path_inode(p), &d);

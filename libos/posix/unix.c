@@ -296,7 +296,7 @@ static int unix_listen(struct socket *socket, int backlog)
 		error = -EINVAL;
 	} else {
 		s->state = LISTENING;
-		s->backlog = MIN((unsigned)backlog, BACKLOG_MAX);
+		s->backlog = MIN((unsigned)backlog, (unsigned)BACKLOG_MAX);
 		poll_notify(&s->waiters, POLL_OUT);
 	}
 	mutex_unlock(&unix_lock);

@@ -60,7 +60,7 @@ static long xattr_set(int error, struct path *p, const char *user_name, const vo
 	error = xattr_name(name, user_name);
 	if (!error && size > XATTR_SIZE_MAX)
 		error = -E2BIG;
-	if (!error && !removes && !(value = kmalloc(MAX(size, 1))))
+	if (!error && !removes && !(value = kmalloc(MAX(size, 1u))))
 		error = -ENOMEM;
 	if (!error && size && user_read(value, user_value, size) < 0)
 		error = -EFAULT;

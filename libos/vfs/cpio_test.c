@@ -82,7 +82,7 @@ TEST(cpio_goes_on_with_a_second_archive_behind_zeroes)
 /* Walks what may be damaged, in memory of exactly its size, so that a sanitizer sees each bad read. */
 static void walk(const uint8_t *bytes, size_t size)
 {
-	uint8_t *copy = kmalloc(MAX(size, 1));
+	uint8_t *copy = kmalloc(MAX(size, 1u));
 	volatile uint8_t sum = 0;
 	struct cpio_entry e;
 	struct cpio c;

@@ -213,7 +213,7 @@ void pipe_free(struct pipe *p)
 
 struct file *pipe_file(struct pipe *p, uint32_t flags)
 {
-	struct file *f = file_create(&pipe_ops[MIN(flags & O_ACCMODE, O_RDWR)], p, flags);
+	struct file *f = file_create(&pipe_ops[MIN(flags & O_ACCMODE, (uint32_t)O_RDWR)], p, flags);
 
 	if (!f)
 		return NULL;

@@ -33,8 +33,12 @@ typedef intptr_t kssize_t; /* a byte count or a negative errno */
 #define ALIGN_DOWN(x, a)       ((x) & ~((__typeof__(x))(a)-1))
 #define IS_ALIGNED(x, a)       (((x) & ((__typeof__(x))(a)-1)) == 0)
 #define DIV_ROUND_UP(n, d)     (((n) + (d)-1) / (d))
-#define MIN(a, b)              ((a) < (b) ? (a) : (b))
-#define MAX(a, b)              ((a) > (b) ? (a) : (b))
+/*
+ * Both are evaluated once. One signed and one unsigned is an error of the compiler
+ * (-Wsign-compare), constants too.
+ */
+#define MIN(a, b)              ({ __auto_type a_ = (a); __auto_type b_ = (b); a_ < b_ ? a_ : b_; })
+#define MAX(a, b)              ({ __auto_type a_ = (a); __auto_type b_ = (b); a_ > b_ ? a_ : b_; })
 #define CLAMP(x, lo, hi)       MIN(MAX(x, lo), hi)
 #define container_of(p, t, m)  ((t *)((char *)(p)-offsetof(t, m)))
 

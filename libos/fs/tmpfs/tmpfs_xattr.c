@@ -73,7 +73,7 @@ int tmpfs_xattr_set(struct inode *inode, const char *name, const void *value, si
 	if (!old && (flags & XATTR_REPLACE || !value))
 		return -ENODATA;
 	if (value) {
-		copy = kmalloc(MAX(size, 1));
+		copy = kmalloc(MAX(size, 1u));
 		if (!copy)
 			return -ENOMEM;
 		memcpy(copy, value, size);
