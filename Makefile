@@ -128,6 +128,6 @@ help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	     /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	     /^## make / { split(substr($$0, 9), t, ": "); printf "  make %-20s %s\n", t[1], t[2] } \
-	     /^[a-z][a-zA-Z_. \/-]*:.*## / { split($$1, t, " "); printf "  make %-20s %s\n", t[1], $$2 }' \
+	     /^[a-z][a-zA-Z0-9_. \/-]*:.*## / { split($$1, t, " "); printf "  make %-20s %s\n", t[1], $$2 }' \
 	         $(firstword $(MAKEFILE_LIST)) \
 	         $(wildcard tools/build/link.mk tools/build/run.mk tools/build/unit.mk apps/*/native.mk apps/*/kiln-fs.mk apps/*/fsck.mk libos/*/fuzz.mk libos/fs/*/fuzz.mk)

@@ -124,7 +124,8 @@ def test_the_size_report_adds_up(minimal):
 
 def test_help_lists_the_commands(minimal):
     text = minimal.make("help").stdout
-    for word in ("run", "test", "menuconfig", "doctor", "size", "compdb", "clean", "stop", "<image>_defconfig"):
+    for word in ("run", "test", "menuconfig", "doctor", "size", "compdb", "clean", "stop", "fuzz-ext4",
+                 "<image>_defconfig"):
         assert f"make {word} " in text, word
 
 
