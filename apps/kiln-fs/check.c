@@ -49,9 +49,10 @@ int check_disk(const char *path, bool writes)
 	struct fsck_options o = { .recover = true, .repair = writes, .say = say };
 	struct blkdev *d = filedisk_open(path, writes ? FILEDISK_WRITE : FILEDISK_PRIVATE);
 	struct fsck_result r;
-	int error = d ? fsck_ext4(d, &o, &r) : 0;
+	int error = d ? fsck_ext4(d, &o, &r) : 0, status;
 
 	if (!d)
 		return FAILED;
-	return error ? failed(path, error) : verdict(path, &r, writes);
+	status = error ? failed(path, error) : verdict(path, &r, writes);
+	return output_is_whole() ? status : FAILED;
 }

@@ -1,5 +1,6 @@
 /*
- * The commands of kiln-fs. Paths are those of the disk, from its root; the disk is mounted at /disk of a tree in memory.
+ * The commands of kiln-fs. Paths are those of the disk, whose root is the root of all while a command runs: neither a link nor
+ * ".." leads out of it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@ struct command {
 
 const char *on_disk(const char *path, char *buf)
 {
-	snprintf(buf, PATH_ROOM, "/disk/%s", path);
+	snprintf(buf, PATH_ROOM, "/%s", path);
 	return buf;
 }
 
@@ -154,6 +155,19 @@ static bool is_dir(const char *path)
 	return dir;
 }
 
+static bool is_root(const char *path)
+{
+	char buf[PATH_ROOM];
+	struct path p;
+	bool root;
+
+	if (vfs_walk(NULL, on_disk(path, buf), 0, &p))
+		return false;
+	root = p.dentry == vfs_context()->root.dentry;
+	path_put(&p);
+	return root;
+}
+
 static int do_ls(int argc, char **argv)
 {
 	const char *path = argc ? argv[0] : "/";
@@ -181,8 +195,10 @@ static int do_cat(int argc, char **argv)
 	int error = 0;
 
 	for (int i = 0; i < argc; i++) {
-		int one = copy_out(argv[i], stdout);
+		struct file *f;
+		int one = source_open(argv[i], &f);
 
+		one = one ? one : copy_out(f, argv[i], stdout, "standard output");
 		error = error ? error : one;
 	}
 	return error;
@@ -193,20 +209,40 @@ static bool is_recursive(int argc, char **argv)
 	return argc == 3 && !strcmp(argv[0], "-r");
 }
 
+/* A file that is there already is only emptied when there is something to take its place; so below. */
+static int get_file(const char *path, const char *host)
+{
+	struct file *f;
+	FILE *to;
+	int error = source_open(path, &f);
+
+	if (error)
+		return error;
+	to = fopen(host, "wb");
+	if (!to) {
+		error = complain(host, -errno);
+		file_put(f);
+		return error;
+	}
+	error = copy_out(f, path, to, host);
+	return fclose(to) && !error ? complain(host, -errno) : error;
+}
+
 static int do_get(int argc, char **argv)
 {
-	FILE *to;
-	int error;
-
 	if (is_recursive(argc, argv))
 		return copy_tree_out(argv[1], argv[2]);
-	if (argc == 3)
-		return complain(argv[0], -EINVAL);
-	to = fopen(argv[1], "wb");
-	if (!to)
-		return complain(argv[1], -errno);
-	error = copy_out(argv[0], to);
-	return fclose(to) && !error ? complain(argv[1], -EIO) : error;
+	return argc == 3 ? complain(argv[0], -EINVAL) : get_file(argv[0], argv[1]);
+}
+
+static bool can_be_read(FILE *from)
+{
+	int c = getc(from);
+
+	if (c == EOF)
+		return !ferror(from);
+	ungetc(c, from);
+	return true;
 }
 
 static int do_put(int argc, char **argv)
@@ -221,7 +257,7 @@ static int do_put(int argc, char **argv)
 	from = strcmp(argv[0], "-") ? fopen(argv[0], "rb") : stdin;
 	if (!from)
 		return complain(argv[0], -errno);
-	error = copy_in(from, argv[1], 0644);
+	error = can_be_read(from) ? copy_in(from, argv[1], 0644) : complain(argv[0], -errno);
 	fclose(from);
 	return error;
 }
@@ -258,7 +294,9 @@ static int do_rm(int argc, char **argv)
 	for (int i = deep; i < argc && !error; i++) {
 		char buf[PATH_ROOM];
 
-		if (deep)
+		if (deep && is_root(argv[i]))
+			error = complain(argv[i], -EBUSY);
+		else if (deep)
 			error = remove_tree(argv[i], argv[i]);
 		else
 			error = complain(argv[i], vfs_unlink(NULL, on_disk(argv[i], buf), false));
@@ -419,20 +457,31 @@ static int unmount(void)
 	return complain("unmounting", error);
 }
 
+static int run_at(struct path *root, const struct command *c, int argc, char **argv)
+{
+	int error;
+
+	if (c->writes && c->run != do_replay && path_is_read_only(root))
+		return complain("the disk", -EROFS);
+	vfs_context()->umask = 0;
+	vfs_set_path(&vfs_context()->root, root);
+	error = c->run(argc, argv);
+	vfs_set_path(&vfs_context()->root, root); /* as it was, so that the disk can be unmounted */
+	return error;
+}
+
 static int run_mounted(const struct command *c, const struct blkdev *disk, int argc, char **argv)
 {
-	struct path p;
+	struct path root;
 	int error = mount(c, disk), ended;
 
 	if (error)
 		return log_has_told_an_error() ? error : complain("mounting", error);
-	error = vfs_walk(NULL, "/disk", WALK_DIR, &p);
-	if (!error && c->writes && path_is_read_only(&p))
-		error = complain("the disk", -EROFS);
-	if (!error || p.dentry)
-		path_put(&p);
-	if (!error)
-		error = c->run(argc, argv);
+	error = vfs_walk(NULL, "/disk", WALK_DIR, &root);
+	if (!error) {
+		error = run_at(&root, c, argc, argv);
+		path_put(&root);
+	}
 	ended = unmount();
 	return error ? error : ended;
 }
@@ -447,5 +496,5 @@ int commands_run(int argc, char **argv)
 	if (!c->run)
 		return check_disk(argv[1], false);
 	disk = filedisk_open(argv[1], c->writes ? FILEDISK_WRITE : FILEDISK_READ);
-	return !disk || run_mounted(c, disk, argc - 3, argv + 3) ? 1 : 0;
+	return !disk || run_mounted(c, disk, argc - 3, argv + 3) || !output_is_whole() ? 1 : 0;
 }

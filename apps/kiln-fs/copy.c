@@ -28,25 +28,36 @@ static kssize_t transfer(struct file *f, void *buf, size_t len, int64_t offset, 
 	return f->ops->write ? f->ops->write(f, &u) : -EINVAL;
 }
 
-int copy_out(const char *path, FILE *to)
+int source_open(const char *path, struct file **out)
+{
+	char name[PATH_ROOM];
+	struct path p;
+	int error = disk_walk(path, WALK_FOLLOW, &p);
+
+	if (error)
+		return error;
+	if (inode_is_dir(path_inode(&p)))
+		error = -EISDIR;
+	else if (inode_kind(path_inode(&p)) != S_IFREG)
+		error = -EINVAL;
+	path_put(&p);
+	return complain(path, error ? error : vfs_open(NULL, on_disk(path, name), O_RDONLY | O_NOATIME, 0, out));
+}
+
+int copy_out(struct file *f, const char *path, FILE *to, const char *host)
 {
 	static char buf[CHUNK];
-	char name[PATH_ROOM];
 	int64_t at = 0;
-	struct file *f;
-	kssize_t n = vfs_open(NULL, on_disk(path, name), O_RDONLY | O_NOATIME, 0, &f);
+	int error = 0;
+	kssize_t n;
 
-	if (n)
-		return complain(path, (int)n);
-	while ((n = transfer(f, buf, sizeof(buf), at, true)) > 0) {
-		if (fwrite(buf, 1, (size_t)n, to) != (size_t)n) {
-			n = -EIO;
-			break;
-		}
+	while (!error && (n = transfer(f, buf, sizeof(buf), at, true)) > 0) {
+		if (fwrite(buf, 1, (size_t)n, to) != (size_t)n)
+			error = complain(host, -errno);
 		at += n;
 	}
 	file_put(f);
-	return complain(path, (int)n);
+	return error ? error : complain(path, (int)n);
 }
 
 int copy_in(FILE *from, const char *path, uint32_t mode)
@@ -206,13 +217,19 @@ static int link_out(struct inode *inode)
 
 static int file_out(uint32_t mode)
 {
+	struct file *f;
 	FILE *to;
-	int error = host_make_file(here.text, mode, &to);
+	int error = source_open(there.text, &f);
 
 	if (error)
+		return error;
+	error = host_make_file(here.text, mode, &to);
+	if (error) {
+		file_put(f);
 		return complain(here.text, error);
-	error = copy_out(there.text, to);
-	return fclose(to) && !error ? complain(here.text, -EIO) : error;
+	}
+	error = copy_out(f, there.text, to, here.text);
+	return fclose(to) && !error ? complain(here.text, -errno) : error;
 }
 
 static int folder_out(unsigned depth, uint32_t mode)

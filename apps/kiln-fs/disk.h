@@ -34,7 +34,10 @@ void list_free(struct listing *l);
 
 /* ---- copy.c ---- */
 
-int copy_out(const char *path, FILE *to);
+/* A file of the disk, and nothing else. */
+int source_open(const char *path, struct file **out);
+/* `path` and `host` are what the two are called when something is wrong. Puts the file of the disk. */
+int copy_out(struct file *f, const char *path, FILE *to, const char *host);
 int copy_in(FILE *from, const char *path, uint32_t mode);
 /* A folder, which must not be there yet, becomes like the disk's directory; and the reverse, where it may be. */
 int copy_tree_out(const char *path, const char *folder);

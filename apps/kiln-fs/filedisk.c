@@ -1,6 +1,7 @@
 /*
  * A file of the build machine as a disk. Commands end in a task, as those of a driver do; a flush is fdatasync().
  */
+#define _GNU_SOURCE /* F_OFD_SETLK */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -131,16 +132,39 @@ static void kick(struct blkdev *d)
 	task_wake(&disk.task);
 }
 
-/* How many bytes there are in the file or on the disk of that name; -1 with errno. */
+/* A lock that is refused, or there when it is asked for, is another's; where there are no locks nobody can tell. */
+static bool lock_is_refused(int command, short type, off_t from, off_t bytes)
+{
+	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = from, .l_len = bytes };
+
+	if (!fcntl(disk.fd, command, &l))
+		return command == F_OFD_GETLK && l.l_type != F_UNLCK;
+	return errno == EAGAIN || errno == EACCES;
+}
+
+/*
+ * Whether somebody else uses the file in a way that does not go with this one: two writers would spoil the disk, and who reads
+ * while another writes sees damage where there is none. A writer locks all bytes. A reader does as QEMU does (block/file-posix.c): byte
+ * 201 says that nobody else may write, and a lock of byte 101 that its owner writes.
+ */
+static bool is_in_use(enum filedisk_mode mode)
+{
+	if (mode == FILEDISK_WRITE)
+		return lock_is_refused(F_OFD_SETLK, F_WRLCK, 0, 0);
+	return lock_is_refused(F_OFD_SETLK, F_RDLCK, 201, 1) || lock_is_refused(F_OFD_GETLK, F_WRLCK, 101, 1);
+}
+
+/* How many bytes there are in the file or on the disk of that name; -1 with errno, EBUSY: another has it. */
 static off_t file_open(const char *path, enum filedisk_mode mode)
 {
 	struct stat st;
 
-	disk.fd = open(path, mode == FILEDISK_WRITE ? O_RDWR : O_RDONLY);
+	/* O_EXCL alone refuses disks that are mounted (open(2)), and means nothing for files. */
+	disk.fd = open(path, mode == FILEDISK_WRITE ? O_RDWR | O_EXCL : O_RDONLY);
 	if (disk.fd < 0 || fstat(disk.fd, &st))
 		return -1;
-	if (S_ISDIR(st.st_mode)) {
-		errno = EISDIR;
+	if (S_ISDIR(st.st_mode) || is_in_use(mode)) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EBUSY;
 		return -1;
 	}
 	return lseek(disk.fd, 0, SEEK_END);
@@ -160,7 +184,8 @@ struct blkdev *filedisk_open(const char *path, enum filedisk_mode mode)
 	off_t bytes = file_open(path, mode);
 
 	if (bytes < 0) {
-		fprintf(stderr, "%s: %s: %s\n", program_name, path, strerror(errno));
+		fprintf(stderr, "%s: %s: %s\n", program_name, path,
+			errno == EBUSY ? "in use by another program" : strerror(errno));
 		return NULL;
 	}
 	spin_init(&disk.lock);

@@ -12,6 +12,8 @@ struct blkdev;
 extern const char *program_name;
 /* Whether the system has said in a sentence of its own (log_error()) what is wrong, so that an errno adds nothing. */
 bool log_has_told_an_error(void);
+/* Whether all that was printed has arrived; else a sentence says why not. */
+bool output_is_whole(void);
 
 /* What may become of writes: they fail, reach the file, or stay in memory. */
 enum filedisk_mode { FILEDISK_READ, FILEDISK_WRITE, FILEDISK_PRIVATE };

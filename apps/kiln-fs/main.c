@@ -4,6 +4,7 @@
  * The program is a machine with one hart, whose disk is a file (filedisk.c). It mounts the disk, does what the command line
  * asks (commands.c), and unmounts.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,14 @@ void log_write(enum log_level level, const char *fmt, ...)
 bool log_has_told_an_error(void)
 {
 	return error_told;
+}
+
+bool output_is_whole(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return true;
+	fprintf(stderr, "%s: standard output: %s\n", program_name, strerror(errno));
+	return false;
 }
 
 void panic(const char *fmt, ...)
