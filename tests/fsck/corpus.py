@@ -177,8 +177,21 @@ def in_journal(disk, base, r):
     return damage_bytes(disk, r, block * disk.block_bytes, r.choice([0x30, 0x58, 0x100]), "journal"), lambda: None
 
 
+def in_orphan_file(disk, base, r):
+    """Where there is one: its inode or one of its blocks."""
+    ino = disk.u32(1024 + 0x280)
+    if not ino:
+        return in_inode(disk, base, r)
+    if not r.randrange(3):
+        return damage_bytes(disk, r, disk.inode(ino), 0x80, "orphans-inode"), lambda: disk.fix_inode(ino)
+    block = r.choice(base.clean.extents(ino)[1])
+    where, size = r.choice([(0, 64), (disk.block_bytes - 8, 8)])
+    what = damage_bytes(disk, r, block * disk.block_bytes + where, size, f"orphans{'-tail' if where else ''}")
+    return what, lambda: disk.fix_orphans(ino, block)
+
+
 KINDS = [in_super, in_descriptor, in_bitmap, in_inode, in_inode, in_free_inode, in_leaf, in_leaf, in_index, in_extents,
-         in_attributes, in_journal]
+         in_attributes, in_journal, in_orphan_file]
 
 # By debugfs, which keeps the checksums right.
 COMMANDS = [
@@ -197,7 +210,7 @@ COMMANDS = [
     "set_bg 0 free_blocks_count 3", "set_bg 0 free_inodes_count 9", "set_bg 0 used_dirs_count 77",
     "set_bg 0 itable_unused 500", "set_bg 0 itable_unused 0", "set_bg 0 flags 0", "set_bg 0 flags 3", "set_bg 0 flags 1",
     "set_bg 0 flags 2", "set_bg 0 block_bitmap 3", "set_bg 0 inode_table 1", "set_bg 0 inode_bitmap 99999999",
-    "set_bg 1 flags 0", "set_bg 1 flags 7",
+    "set_bg 1 flags 0", "set_bg 1 flags 7", "sif {f} flags 0x80800", "sif {d} flags 0x80800", "sif <7> size 4096",
 ]
 TARGETS = [("/d/f1", "/d/e"), ("/d/f2", "/large"), ("/sparse", "/d/e/f"), ("/short", "/lost+found"), ("/pipe", "/d")]
 

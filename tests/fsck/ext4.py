@@ -143,6 +143,11 @@ class Disk:
             if tail + 4 <= at + self.block_bytes:
                 self.put(tail, "I", crc32c(self.inode_seed(ino), self.data[at:tail]))
 
+    def fix_orphans(self, ino, block):
+        at, end = block * self.block_bytes, (block + 1) * self.block_bytes
+        if self.has_csum:
+            self.put(end - 4, "I", crc32c(crc32c(self.inode_seed(ino), struct.pack("<Q", block)), self.data[at:end - 8]))
+
     def fix_attributes(self, block):
         at = block * self.block_bytes
         if self.has_csum:

@@ -38,8 +38,11 @@ DISAGREEMENTS = [
      "the depth of an extent node is not what its parent says: e2fsck does not compare them; Kiln, as Linux, cannot read it"),
     ("kiln", r"group\d\+0x(c|d|e|f|10|11|1c|1d|2[c-f]|3[0-3])=",
      "a descriptor counts more than a group has: Kiln refuses to mount that; e2fsck -n tells it and calls the disk clean"),
-    ("kiln", r"inode\(<8>\)\+0x7[0-3]=",
-     "the journal's inode has the address of a fragment: e2fsck only looks at that of inodes with names"),
+    ("kiln", r"inode\(<8>\)\+0x(7[0-3]|8[01])=",
+     "the journal's inode has the address of a fragment, or an impossible size of further fields: e2fsck looks at those only in "
+     "inodes with names"),
+    ("kiln", r"orphans-inode\+0x(6[89ab]|7[0-7])=",
+     "the orphan file's inode has a fragment or attributes: as above"),
     ("kiln", r"inode\(\S+\)\+0xa[4-7]=",
      "an attribute without a name in an inode: e2fsck does not mind those there"),
     ("e2fsck", r"debian13 set_bg 1 flags 7",
@@ -212,6 +215,57 @@ def test_what_is_no_file_system_is_an_error(folder, content, says):
     disk.write_bytes(content)
     done = kiln("-n", disk)
     assert done.returncode == 8 and says in done.stdout + done.stderr
+
+
+def test_damage_in_the_orphan_file_is_found(folder):
+    """By hand, since both have to be told of it: a number that nobody looks for, a wrong checksum, and a hole."""
+    (folder / "orphans").mkdir()
+    base, disk = corpus.Base("debian13", folder / "orphans"), folder / "orphan-file"
+    ino = base.clean.u32(1024 + 0x280)
+    block = base.clean.extents(ino)[1][3]
+    for at, fix in ((0, True), (500, True), (500, False), (base.clean.block_bytes - 8, True)):
+        damaged = Disk(base.bytes)
+        damaged.put(block * damaged.block_bytes + at, "I", 14)
+        if fix:
+            damaged.fix_orphans(ino, block)
+        disk.write_bytes(damaged.data)
+        done = kiln("-p", disk)
+        assert done.returncode == 4 and f"Inode {ino}: a block of the file of orphans" in done.stdout, done.stdout
+        assert e2fsck(disk).returncode == 4 and disk.read_bytes() == damaged.data
+
+
+@pytest.mark.parametrize("feature, says", [("quota", "quota"), ("bigalloc", "bigalloc"), ("encrypt", "encrypt"),
+                                           ("project", "project"), ("verity", "verity")])
+def test_what_cannot_be_checked_is_named_and_left_alone(folder, feature, says):
+    disk = folder / "foreign"
+    with open(disk, "wb") as file:
+        file.truncate(16 << 20)
+    corpus.run("mke2fs", "-q", "-F", "-t", "ext4", "-O", f"none,{corpus.COMMON},{feature}", "-I", "256", str(disk))
+    debugfs(disk, "ssv state 0", "feature needs_recovery")
+    before = disk.read_bytes()
+    done = kiln("-p", disk)
+    assert done.returncode == 8 and says in done.stderr.replace("foreign", ""), done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1 and disk.read_bytes() == before
+
+
+def test_a_journal_on_another_disk_is_not_checked(folder):
+    disk, journal = folder / "without", folder / "journal"
+    for path, *words in ((disk, "-t", "ext4", "-O", "^has_journal"), (journal, "-O", "journal_dev")):
+        path.write_bytes(b"")
+        os.truncate(path, 16 << 20)
+        corpus.run("mke2fs", "-q", "-F", "-b", "4096", *words, str(path))
+    debugfs(disk, "feature has_journal", "ssv journal_dev 0x700", "ssv journal_uuid random")
+    assert kiln("-n", disk).returncode == 8 and "journal on another disk" in kiln("-n", disk).stderr
+    done = kiln("-n", journal)
+    assert done.returncode == 8 and "holds the journal of another disk" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_output_that_is_lost_is_no_success(base, folder):
+    disk = folder / "clean"
+    disk.write_bytes(base.bytes)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([FSCK, "-n", disk], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 8 and "No space left" in done.stderr
 
 
 def test_usage(folder):

@@ -21,9 +21,11 @@ struct name {
 	const char *text;
 };
 
+static const struct name compat_names[] = { { 0, NULL } }; /* whoever knows them not may ignore them */
+
 static const struct name incompat_names[] = {
-	{ EXT4_INCOMPAT_COMPRESSION, "compression" }, { EXT4_INCOMPAT_JOURNAL_DEV, "journal_dev" },
-	{ EXT4_INCOMPAT_MMP, "mmp" }, { EXT4_INCOMPAT_EA_INODE, "ea_inode" }, { EXT4_INCOMPAT_DIRDATA, "dirdata" },
+	{ EXT4_INCOMPAT_COMPRESSION, "compression" }, { EXT4_INCOMPAT_MMP, "mmp" },
+	{ EXT4_INCOMPAT_EA_INODE, "ea_inode" }, { EXT4_INCOMPAT_DIRDATA, "dirdata" },
 	{ EXT4_INCOMPAT_LARGEDIR, "large_dir" }, { EXT4_INCOMPAT_INLINE_DATA, "inline_data" },
 	{ EXT4_INCOMPAT_ENCRYPT, "encrypt" }, { EXT4_INCOMPAT_CASEFOLD, "casefold" },
 	{ EXT4_INCOMPAT_META_BG, "meta_bg" }, { 0, NULL },
@@ -36,23 +38,30 @@ static const struct name ro_names[] = {
 	{ 0, NULL },
 };
 
-/* "quota bigalloc FEATURE_40000" */
+/* Adds the bits' names to what `buf` holds, a space between any two. */
 static void name_features(char *buf, size_t size, uint32_t bits, const struct name *names, const char *unknown)
 {
-	size_t used = 0;
-
-	buf[0] = '\0';
 	for (uint32_t bit = 1; bit; bit <<= 1) {
+		size_t used = str_length(buf);
 		const struct name *n = names;
 
 		if (!(bits & bit))
 			continue;
 		while (n->text && n->bit != bit)
 			n++;
-		used += n->text ? fmt_print(buf + used, size - used, "%s%s", used ? " " : "", n->text)
-				: fmt_print(buf + used, size - used, "%s%s_%x", used ? " " : "", unknown, bit);
-		used = MIN(used, size - 1);
+		if (n->text)
+			fmt_print(buf + used, size - used, "%s%s", used ? " " : "", n->text);
+		else
+			fmt_print(buf + used, size - used, "%s%s_%x", used ? " " : "", unknown, bit);
 	}
+}
+
+void ext4_features_name(char *buf, size_t size, uint32_t compat, uint32_t incompat, uint32_t ro_compat)
+{
+	buf[0] = '\0';
+	name_features(buf, size, compat, compat_names, "compat");
+	name_features(buf, size, incompat, incompat_names, "incompat");
+	name_features(buf, size, ro_compat, ro_names, "ro_compat");
 }
 
 int ext4_features_check(const struct blkdev *dev, const struct ext4_disk_super *d, bool *read_only)
@@ -62,12 +71,8 @@ int ext4_features_check(const struct blkdev *dev, const struct ext4_disk_super *
 	uint32_t foreign = d->feature_ro_compat & ~RO_WRITE;
 	char text[200];
 
-	if (d->feature_incompat & EXT4_INCOMPAT_JOURNAL_DEV) {
-		log_error("ext4: %s holds the journal of another disk, not files", dev->name);
-		return -EOPNOTSUPP;
-	}
 	if (refused) {
-		name_features(text, sizeof(text), refused, incompat_names, "incompat");
+		ext4_features_name(text, sizeof(text), 0, refused, 0);
 		log_error("ext4: %s uses what cannot be read here: %s", dev->name, text);
 		return -EOPNOTSUPP;
 	}
@@ -79,12 +84,7 @@ int ext4_features_check(const struct blkdev *dev, const struct ext4_disk_super *
 	if (!reading && !foreign)
 		return 0;
 	if (!*read_only) {
-		name_features(text, sizeof(text), reading, incompat_names, "incompat");
-		size_t used = str_length(text);
-		if (used && foreign)
-			text[used++] = ' ';
-		if (foreign)
-			name_features(text + used, sizeof(text) - used, foreign, ro_names, "ro_compat");
+		ext4_features_name(text, sizeof(text), 0, reading, foreign);
 		log_warn("ext4: %s is only read, since it uses %s", dev->name, text);
 	}
 	*read_only = true;

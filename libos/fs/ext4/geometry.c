@@ -126,6 +126,11 @@ static int check(struct blkdev *dev, const struct ext4_disk_super *d, bool may_b
 	uint64_t bytes;
 	const char *fault;
 
+	/* It has no groups, so that more would seem damaged. */
+	if (d->feature_incompat & EXT4_INCOMPAT_JOURNAL_DEV && !checksum_is_wrong(d)) {
+		log_error("ext4: %s holds the journal of another disk, not files", dev->name);
+		return -EINVAL;
+	}
 	if (d->log_block_size > LOG_BLOCK_MAX) {
 		log_error("ext4: %s has blocks of another size than 1024, 2048 or 4096 bytes", dev->name);
 		return -EINVAL;

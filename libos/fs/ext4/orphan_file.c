@@ -14,26 +14,30 @@
 #include "extent.h"
 #include "orphan.h"
 
-static uint32_t entries_of(const struct ext4_super *s)
+uint32_t orphan_block_entries(const struct ext4_super *s)
 {
 	return (s->block_bytes - (uint32_t)sizeof(struct ext4_disk_orphan_tail)) / sizeof(uint32_t);
 }
 
-static struct ext4_disk_orphan_tail *tail_of(const struct ext4_super *s, struct buffer *b)
+static struct ext4_disk_orphan_tail *tail_of(const struct ext4_super *s, const struct buffer *b)
 {
-	return (struct ext4_disk_orphan_tail *)((uint32_t *)b->data + entries_of(s));
+	return (struct ext4_disk_orphan_tail *)((uint32_t *)b->data + orphan_block_entries(s));
 }
 
-static uint32_t checksum_of(const struct ext4_super *s, const struct ext4_inode *file, const struct buffer *b)
+static uint32_t checksum_of(const struct ext4_super *s, uint32_t seed, const struct buffer *b)
 {
-	uint32_t seed = crc32c(file->csum_seed, &b->block, sizeof(b->block));
+	return crc32c(crc32c(seed, &b->block, sizeof(b->block)), b->data, orphan_block_entries(s) * sizeof(uint32_t));
+}
 
-	return crc32c(seed, b->data, entries_of(s) * sizeof(uint32_t));
+bool orphan_block_is_right(const struct ext4_super *s, uint32_t seed, const struct buffer *b)
+{
+	const struct ext4_disk_orphan_tail *tail = tail_of(s, b);
+
+	return tail->magic == EXT4_ORPHAN_MAGIC && (!s->has_csum || tail->checksum == checksum_of(s, seed, b));
 }
 
 static int read_block(struct ext4_super *s, struct ext4_inode *file, uint32_t at, struct buffer **out)
 {
-	struct ext4_disk_orphan_tail *tail;
 	struct ext4_mapping m;
 	int error = ext4_map(file, at, 1, &m);
 
@@ -43,8 +47,7 @@ static int read_block(struct ext4_super *s, struct ext4_inode *file, uint32_t at
 		error = buffer_read(&s->buffers, m.block, out);
 	if (error)
 		return error;
-	tail = tail_of(s, *out);
-	if (tail->magic == EXT4_ORPHAN_MAGIC && (!s->has_csum || tail->checksum == checksum_of(s, file, *out)))
+	if (orphan_block_is_right(s, file->csum_seed, *out))
 		return 0;
 	buffer_put(*out);
 	return ext4_damaged(s, "orphan file", (uint32_t)file->inode.ino, m.block, "magic or checksum");
@@ -61,7 +64,7 @@ static int take_out(struct ext4_super *s, struct ext4_inode *file, struct buffer
 	if (!error) {
 		((uint32_t *)b->data)[entry] = 0;
 		if (s->has_csum)
-			tail_of(s, b)->checksum = checksum_of(s, file, b);
+			tail_of(s, b)->checksum = checksum_of(s, file->csum_seed, b);
 	}
 	return ext4_stop_with(&h, error);
 }
@@ -83,7 +86,7 @@ static int settle_block(struct ext4_super *s, struct ext4_inode *file, uint32_t 
 
 	if (error)
 		return error;
-	for (uint32_t n = 0; !error && n < entries_of(s); n++) {
+	for (uint32_t n = 0; !error && n < orphan_block_entries(s); n++) {
 		uint32_t ino = ((uint32_t *)b->data)[n];
 
 		if (!ino)

@@ -21,6 +21,8 @@ void ext4_geometry_set(struct ext4_super *s, const struct ext4_disk_super *d);
 
 /* features.c. Features nobody knows: 0, -EOPNOTSUPP with their names in the log; *read_only: only to be read. */
 int ext4_features_check(const struct blkdev *dev, const struct ext4_disk_super *d, bool *read_only);
+/* Their names, "ea_inode quota ro_compat_40000" for example. */
+void ext4_features_name(char *buf, size_t size, uint32_t compat, uint32_t incompat, uint32_t ro_compat);
 
 /* recognise.c. The format of a disk, or NULL; `bytes` has room for 4096. */
 const char *ext4_recognise(struct blkdev *d, uint8_t *bytes);

@@ -10,7 +10,7 @@
 #include "../ext4/xattr.h"
 #include "fsck.h"
 
-/* As Linux computes it, over the name's characters and the value's words, the last one filled with zeroes. */
+/* As Linux computes it, over the name's characters and the value's words, with what lies behind the value in the last one. */
 static uint32_t hash_of(const struct xattr_area *a, const struct ext4_disk_xattr *x, bool is_signed)
 {
 	uint32_t hash = 0;
@@ -18,9 +18,9 @@ static uint32_t hash_of(const struct xattr_area *a, const struct ext4_disk_xattr
 	for (unsigned i = 0; i < x->name_len; i++)
 		hash = (hash << 5 | hash >> 27) ^ (is_signed ? (uint32_t)(int8_t)x->name[i] : (uint8_t)x->name[i]);
 	for (uint32_t at = 0; !x->value_inum && at < x->value_size; at += 4) {
-		uint32_t word = 0;
+		uint32_t word;
 
-		memcpy(&word, a->base + x->value_offset + at, MIN(4u, x->value_size - at));
+		memcpy(&word, a->base + x->value_offset + at, sizeof(word));
 		hash = (hash << 16 | hash >> 16) ^ word;
 	}
 	return hash;
@@ -40,7 +40,7 @@ static bool take(uint8_t *taken, const struct xattr_area *a, const uint8_t *from
 static const char *entry_fault(const struct fsck *f, const struct xattr_area *a, const struct ext4_disk_xattr *x,
 			       uint8_t *taken)
 {
-	if (!x->name_len && x->name_index != 2 && x->name_index != 3 && x->name_index != 8)
+	if (!x->name_index || (!x->name_len && x->name_index != 2 && x->name_index != 3 && x->name_index != 8))
 		return "an attribute without a name";
 	if (x->value_inum && !ext4_has_incompat(f->s, EXT4_INCOMPAT_EA_INODE))
 		return "an attribute's value lies elsewhere, which this file system does not do";

@@ -5,6 +5,7 @@
 #include <core/crc.h>
 #include <core/errno.h>
 #include <core/kmem.h>
+#include <core/log.h>
 #include <core/string.h>
 
 #include "../ext4/bits.h"
@@ -151,18 +152,36 @@ static int hold_super(struct fsck *f, const struct ext4_disk_super *d)
 	return 0;
 }
 
+int refuse_unknown(struct blkdev *dev, const struct ext4_disk_super *d)
+{
+	uint32_t compat = d->feature_compat & ~KNOWN_COMPAT, ro = d->feature_ro_compat & ~KNOWN_RO;
+	bool read_only = true;
+	int error = ext4_features_check(dev, d, &read_only);
+	char text[200];
+
+	if (error)
+		return error;
+	if (compat || ro) {
+		ext4_features_name(text, sizeof(text), compat, 0, ro);
+		log_error("fsck: %s uses what cannot be checked here: %s", dev->name, text);
+		return -EOPNOTSUPP;
+	}
+	if (d->feature_compat & EXT4_COMPAT_HAS_JOURNAL && !d->journal_inum && d->journal_dev) {
+		log_error("fsck: %s has its journal on another disk, which cannot be checked here", dev->name);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
 int disk_open(struct fsck *f, struct blkdev *dev)
 {
 	struct ext4_disk_super *d = kmalloc(sizeof(*d));
-	bool read_only = true;
 	int error;
 
 	f->s = kzalloc(sizeof(*f->s));
 	error = f->s && d ? read_super(f, dev, d) : -ENOMEM;
 	if (!error)
-		error = ext4_features_check(dev, d, &read_only);
-	if (!error && ((d->feature_compat & ~KNOWN_COMPAT) || (d->feature_ro_compat & ~KNOWN_RO)))
-		error = -EOPNOTSUPP;
+		error = refuse_unknown(dev, d);
 	if (!error) {
 		f->s->dev = dev;
 		f->s->vfs = &f->vfs;

@@ -117,8 +117,8 @@ struct seen_dir *seen_dir(struct fsck *f, uint32_t ino)
 static void passes(struct fsck *f)
 {
 	static void (*const pass[])(struct fsck *) = {
-		disk_claim_groups, check_journal, check_inodes, check_attr_blocks, check_dirs, check_tree, check_links,
-		check_counts,
+		disk_claim_groups, check_journal, check_inodes, check_attr_blocks, check_orphan_file, check_dirs, check_tree,
+		check_links, check_counts,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(pass) && !f->error; i++)

@@ -5,7 +5,7 @@
  *   inode.c  inodes                   map.c     extents and block maps                   attr.c    attributes
  *   resize.c room for descriptors     dir.c     entries                                  index.c   a directory's index
  *   tree.c   who is whose parent      count.c   bitmaps, counts                          repair.c  the same, written
- *   torn.c   a superblock that was cut while it was written
+ *   torn.c   a superblock that was cut while it was written                              orphans.c the orphan file
  *
  * It reads through the file system's own code where that only computes (checksums, hashes, entries, geometry), and
  * walks by itself where the file system would stop at the first damage. Blocks are claimed one owner at a time; the
@@ -80,6 +80,8 @@ struct seen_dir *seen_dir(struct fsck *f, uint32_t ino); /* NULL: no directory *
 
 /* ---- disk.c ---- */
 
+/* 0, or -EOPNOTSUPP with a line in the log: features whose structures are not looked at. */
+int refuse_unknown(struct blkdev *dev, const struct ext4_disk_super *d);
 int disk_open(struct fsck *f, struct blkdev *d);
 void disk_close(struct fsck *f);
 /* Descriptors; false: inode tables cannot be found. */
@@ -120,7 +122,7 @@ struct walk {
 /* NULL, or the fault that ended it. */
 const char *walk_blocks(struct walk *w);
 
-/* ---- inode.c, resize.c, attr.c ---- */
+/* ---- inode.c, resize.c, attr.c, orphans.c ---- */
 
 void check_inodes(struct fsck *f);
 void inode_fault(struct fsck *f, uint32_t ino, const char *what);
@@ -130,6 +132,7 @@ bool block_count_is_right(const struct fsck *f, const struct ext4_disk_inode *ra
 void check_resize(struct fsck *f, uint32_t ino, const struct ext4_disk_inode *raw);
 void check_inode_attrs(struct fsck *f, uint32_t ino, const struct ext4_disk_inode *raw);
 void check_attr_blocks(struct fsck *f);
+void check_orphan_file(struct fsck *f);
 
 /* ---- dir.c, index.c ---- */
 

@@ -71,6 +71,8 @@ static const char *flags_fault(const struct fsck *f, const struct ext4_disk_inod
 		return "its bytes lie in it, which this file system does not do";
 	if (has_inline_data(raw) && raw->flags & EXT4_FL_EXTENTS)
 		return "its bytes lie in it and in extents";
+	if (raw->flags & EXT4_FL_ENCRYPT) /* no disk with encryption comes this far */
+		return "it is said to be encrypted, which this file system does not do";
 	if (raw->flags & EXT4_FL_CASEFOLD && !ext4_has_incompat(f->s, EXT4_INCOMPAT_CASEFOLD))
 		return "it is said to fold the case of names, which this file system does not do";
 	if (raw->flags & EXT4_FL_INDEX && (kind != S_IFDIR || !ext4_has_compat(f->s, EXT4_COMPAT_DIR_INDEX)))

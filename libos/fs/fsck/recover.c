@@ -33,18 +33,25 @@ static int mount_once(struct blkdev *d)
 	return error;
 }
 
-/* Only where the superblock is right: others are judged as they lie. */
-int recover(struct fsck *f, struct blkdev *d)
+/* Of a disk that cannot be checked nothing is replayed either. */
+static int open_super(struct fsck *f, struct blkdev *d, struct ext4_disk_super *super)
 {
-	struct ext4_disk_super *super = kmalloc(sizeof(*super));
-	int error = super ? ext4_super_read(d, super, NULL) : -ENOMEM;
-	bool needed;
+	int error = ext4_super_read(d, super, NULL);
 
 	if (error == -EUCLEAN && f->options->recover) {
 		error = mend_torn_super(f, d);
 		error = error ? error : ext4_super_read(d, super, NULL);
 	}
-	needed = !error && needs_recovery(super);
+	return error ? error : refuse_unknown(d, super);
+}
+
+/* Only where the superblock is right: others are judged as they lie. */
+int recover(struct fsck *f, struct blkdev *d)
+{
+	struct ext4_disk_super *super = kmalloc(sizeof(*super));
+	int error = super ? open_super(f, d, super) : -ENOMEM;
+	bool needed = !error && needs_recovery(super);
+
 	if (needed && f->options->recover)
 		error = mount_once(d);
 	if (needed && f->options->recover && !error)

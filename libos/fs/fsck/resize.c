@@ -51,6 +51,17 @@ static const char *resize_map_fault(struct fsck *f, const struct ext4_disk_inode
 	return fault;
 }
 
+/* Behind the last of the copies, which are numbered as any file's blocks are: the reserved blocks are the indirect ones. */
+static bool size_is_enough(struct fsck *f, const struct ext4_disk_inode *raw, uint32_t backups)
+{
+	uint32_t per = f->s->block_bytes / 4, used = group_desc_blocks(f->s), reserved = f->s->disk->reserved_gdt_blocks;
+	uint32_t last = used % per + reserved > per ? per - 1 : used % per + reserved - 1; /* they go round */
+
+	if (!reserved || !backups)
+		return true;
+	return inode_size(raw) >= (12 + per + (uint64_t)last * per + MIN(backups, per) - 1) << f->s->block_shift;
+}
+
 static const char *resize_fault(struct fsck *f, const struct ext4_disk_inode *raw)
 {
 	uint32_t backups = 0, reserved = f->s->disk->reserved_gdt_blocks;
@@ -68,6 +79,8 @@ static const char *resize_fault(struct fsck *f, const struct ext4_disk_inode *ra
 		backups += ext4_group_has_super(f->s, g);
 	if (!block_count_is_right(f, raw, 1 + reserved + (uint64_t)reserved * backups))
 		return "its count of blocks is wrong";
+	if (!size_is_enough(f, raw, backups))
+		return "it has blocks behind its end";
 	return resize_map_fault(f, raw);
 }
 
