@@ -327,7 +327,7 @@ static void undirty_locked(struct cache *c, struct cache_page *p, size_t from, s
 /* A page of which only a part is cut keeps the rest. */
 static void cut_page_locked(struct cache *c, struct cache_page *p, int64_t from, int64_t to)
 {
-	int64_t start = cache_page_start(p->index), end = start + (int64_t)PAGE_SIZE;
+	int64_t start = cache_page_start(p->index), end = cache_page_end(p->index);
 
 	if (from <= start && to >= end) {
 		if (HAS_DISKS && p->state & CACHE_DIRTY)

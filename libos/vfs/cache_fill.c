@@ -36,7 +36,7 @@ static void zero_behind(struct cache_page *p, int64_t size)
 {
 	int64_t start = cache_page_start(p->index);
 
-	if (size < start + (int64_t)PAGE_SIZE)
+	if (size < cache_page_end(p->index))
 		memset(p->bytes + MAX(size - start, 0), 0, (size_t)(PAGE_SIZE - (uint64_t)MAX(size - start, 0)));
 }
 
@@ -149,10 +149,10 @@ static int fill_piece(const struct run *r, int64_t from, int64_t to, int64_t *le
 	return 0;
 }
 
-/* Up to the file's end, in the backing's blocks. */
+/* Up to the file's end, in the backing's blocks. A damaged size may be too large to be rounded. */
 static void fill_by_requests(const struct run *r)
 {
-	int64_t end = MIN(r->end, ALIGN_UP(r->size, (int64_t)r->cache->block_bytes)), len;
+	int64_t end = r->size < r->end ? ALIGN_UP(r->size, (int64_t)r->cache->block_bytes) : r->end, len;
 
 	for (int64_t at = r->start; at < end; at += len) {
 		int error = fill_piece(r, at, end, &len);
@@ -226,7 +226,7 @@ int cache_fill(struct cache *c, uint64_t index, unsigned count, struct cache_pag
 		cache_page_hold(*first = pages[0]);
 	cache_count(CACHE_COUNT_FILLED, (unsigned)n);
 	r.count = (unsigned)n;
-	r.end = r.start + ((int64_t)n << PAGE_SHIFT);
+	r.end = cache_page_end(index + (unsigned)n - 1);
 	run_fill(&r);
 	return n;
 }

@@ -20,6 +20,12 @@ static inline int64_t cache_page_start(uint64_t index)
 	return (int64_t)(index << PAGE_SHIFT);
 }
 
+/* Where the page's bytes end; there are none behind INT64_MAX. */
+static inline int64_t cache_page_end(uint64_t index)
+{
+	return (int64_t)MIN((index + 1) << PAGE_SHIFT, (uint64_t)INT64_MAX);
+}
+
 /* The first page that begins at `to` or later. */
 static inline uint64_t cache_index_end(int64_t to)
 {

@@ -84,6 +84,22 @@ TEST(cache_reads_holes_ends_and_small_blocks)
 	rig_file_free(f);
 }
 
+/* The size comes from the disk, and may be as large as a number can be. */
+TEST(cache_reads_files_of_a_damaged_size)
+{
+	struct rig_disk *d = rig_disk();
+	struct rig_file *f = rig_file_new(d, 4096);
+
+	rig_file_fill(f, 0, 8192);
+	f->size = INT64_MAX;
+	CHECK_EQ(rig_read(f, buf, 8192, 0, NULL), 8192);
+	CHECK(is_as_laid_out(buf, 8192, 0));
+	memset(buf, 1, 200);
+	CHECK_EQ(rig_read(f, buf, 200, INT64_MAX - 100, NULL), 100);
+	CHECK(is_zero(buf, 100));
+	rig_file_free(f);
+}
+
 TEST(cache_read_errors_reach_the_reader_and_do_not_stick)
 {
 	struct rig_disk *d = rig_disk();

@@ -142,6 +142,9 @@ static int map(struct cache *c, int64_t offset, int64_t len, struct cache_extent
 	struct rig_file *f = file_of(c);
 	uint32_t i = (uint32_t)(offset / f->block_bytes), n = 1;
 
+	*e = (struct cache_extent){ .kind = CACHE_HOLE, .len = len };
+	if (offset / f->block_bytes >= RIG_BLOCKS_MAX)
+		return 0;
 	while (n * (int64_t)f->block_bytes < len && f->unwritten[i] == f->unwritten[i + n] &&
 	       (f->at[i] == RIG_HOLE ? f->at[i + n] == RIG_HOLE : f->at[i + n] == f->at[i] + n))
 		n++;

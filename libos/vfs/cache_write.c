@@ -65,7 +65,7 @@ static void bounds(const struct piece *w, uint64_t index, size_t *from, size_t *
 	int64_t start = cache_page_start(index);
 
 	*from = (size_t)(MAX(w->from, start) - start);
-	*to = (size_t)(MIN(w->to, start + (int64_t)PAGE_SIZE) - start);
+	*to = (size_t)(MIN(w->to, cache_page_end(index)) - start);
 }
 
 /* Nothing of the page's old bytes will be seen: it is covered up to its end or the file's. */

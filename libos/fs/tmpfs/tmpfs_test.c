@@ -330,3 +330,22 @@ TEST(cache_lends_pages_that_outlive_the_file)
 	file_put(f);
 	CHECK(end());
 }
+
+TEST(cache_cuts_within_the_last_page_that_there_can_be)
+{
+	const int64_t at = INT64_MAX - 200;
+	int64_t size = INT64_MAX;
+	char bytes[200];
+	struct uio_vec vec = { bytes, sizeof(bytes) };
+	struct uio u = { .vecs = &vec, .vec_count = 1, .left = sizeof(bytes), .offset = at, .from_kernel = true };
+	struct cache c;
+
+	memset(bytes, 'x', sizeof(bytes));
+	cache_init(&c, &size, NULL);
+	CHECK_EQ(cache_write(&c, &u), 200);
+	cache_cut(&c, at + 100, INT64_MAX);
+	u = (struct uio){ .vecs = &vec, .vec_count = 1, .left = sizeof(bytes), .offset = at, .from_kernel = true };
+	CHECK_EQ(cache_read(&c, &u, NULL), 200);
+	CHECK(bytes[99] == 'x' && !bytes[100] && !bytes[199]);
+	cache_destroy(&c);
+}
