@@ -26,6 +26,7 @@ static bool limits_make_sense(const struct blkdev *d)
 {
 	return d->block_bytes >= 512 && d->block_bytes <= PAGE_SIZE &&
 	       !(d->block_bytes & (d->block_bytes - 1)) && IS_ALIGNED(d->bytes, (uint64_t)d->block_bytes) &&
+	       d->bytes <= BLKDEV_BYTES_MAX &&
 	       d->depth && d->max_vecs && d->max_vec_bytes >= d->block_bytes &&
 	       d->max_bytes >= d->block_bytes;
 }

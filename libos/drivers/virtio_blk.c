@@ -364,7 +364,7 @@ static int read_limits(struct virtio_blk *v)
 	if (d->block_bytes < BLK_SECTOR || d->block_bytes > PAGE_SIZE ||
 	    d->block_bytes & (d->block_bytes - 1))
 		return -EPROTO;
-	if (!planted(BLK_CAPACITY) && sectors > INT64_MAX / BLK_SECTOR)
+	if (!planted(BLK_CAPACITY) && sectors > BLKDEV_BYTES_MAX / BLK_SECTOR)
 		return -EPROTO;
 	d->bytes = ALIGN_DOWN(sectors * BLK_SECTOR, (uint64_t)d->block_bytes);
 	d->max_vec_bytes = virtio_has(dev, BLK_F_SIZE_MAX) ? virtio_config_u32(dev, BLK_CONFIG_SIZE_MAX)
@@ -417,9 +417,11 @@ static int blk_probe(struct virtio_device *dev)
 	list_init(&v->unsent);
 	task_init(&v->task, "virtio-blk", blk_task);
 	error = blk_open(v);
+	dev->driver_data = v; /* before anybody knows the disk: its interrupts count from the first request on */
 	if (!error)
 		error = blkdev_register(&v->disk);
 	if (error) {
+		dev->driver_data = NULL;
 		/* A device that does not let go of its memory keeps it. */
 		if (virtio_reset(dev) == 0) {
 			for (unsigned i = 0; i < v->queues; i++)
@@ -430,7 +432,6 @@ static int blk_probe(struct virtio_device *dev)
 		}
 		return error;
 	}
-	dev->driver_data = v;
 	announce(dev, &v->disk);
 	return 0;
 }

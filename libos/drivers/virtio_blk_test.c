@@ -377,10 +377,34 @@ static bool refused(uint64_t features, unsigned offset, uint64_t value, unsigned
 	return virtio_device_add(&r->model.dev) == -EPROTO;
 }
 
+static struct blk_rig *appearing;
+static int first_read;
+
+static void read_at_once(struct blkdev *d)
+{
+	uint8_t *sector = page_alloc(0, PAGE_KERNEL);
+	struct asked a;
+
+	appearing->dev = d;
+	first_read = ask(appearing, &a, BLK_READ, 0, sector, BLK_SECTOR);
+	page_free(sector, 0);
+}
+
+TEST(blk_answers_as_soon_as_the_disk_is_known)
+{
+	appearing = rig_new(RING);
+	first_read = -EINPROGRESS;
+	blkdev_set_listener(read_at_once);
+	CHECK_EQ(virtio_device_add(&appearing->model.dev), 0);
+	blkdev_set_listener(NULL);
+	CHECK_EQ(first_read, 0);
+}
+
 TEST(blk_refuses_impossible_configurations)
 {
 	CHECK(refused(RING, BLK_CONFIG_CAPACITY, UINT64_MAX, 8));
 	CHECK(refused(RING, BLK_CONFIG_CAPACITY, 1ull << 55, 8));
+	CHECK(refused(RING, BLK_CONFIG_CAPACITY, (1ull << 54) - 1, 8));
 	CHECK(refused(RING | BLK_F_BLK_SIZE, BLK_CONFIG_BLK_SIZE, 0, 4));
 	CHECK(refused(RING | BLK_F_BLK_SIZE, BLK_CONFIG_BLK_SIZE, 513, 4));
 	CHECK(refused(RING | BLK_F_BLK_SIZE, BLK_CONFIG_BLK_SIZE, 1 << 20, 4));

@@ -35,6 +35,8 @@ enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_WRITE_ZEROES };
 #define BLK_BACKGROUND 2u /* nobody waits for it: others go first */
 #define BLK_UNMAP      4u /* BLK_WRITE_ZEROES: the device may give the space back */
 
+#define BLKDEV_BYTES_MAX (1ull << 62) /* of a disk: places in files are signed, and sums of them fit, too */
+
 struct blk_vec { void *base; size_t len; }; /* len: a multiple of the device's block */
 
 /*  Locks:  I the caller's, fixed from submit to done   d the device's lock */
@@ -132,7 +134,10 @@ int blkdev_register_part(struct blkdev *d);
  * bunch of these, blkdev_kick() sends on what has waited.
  */
 void blk_command_done(struct blkdev *d, struct blk_command *c, int error);
-/* Drivers, after a reset or a burial, once every command has been ended: what comes next may go wrong. */
+/*
+ * Drivers, after a reset or a burial: the device has no command any more, and those that it had have not
+ * been ended yet, since who hears of their -EIO and flushes must hear that writes are lost.
+ */
 void blkdev_was_reset(struct blkdev *d, bool dead);
 
 /* Calls appeared() for each device that is registered from now on, in the thread that does it. One listener. */
