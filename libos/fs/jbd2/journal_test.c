@@ -1,4 +1,4 @@
-/* The journal: what is committed survives, what is not leaves nothing, and errors reach who waits. */
+/* The journal at work: handles, room, ordered data, many threads, and errors that reach who waits. */
 #include <core/errno.h>
 #include <core/string.h>
 #include <core/test.h>
@@ -6,206 +6,19 @@
 
 #include "lab.h"
 
-#define DISK_BYTES KIB(512)
-#define BLOCK      1024u
-#define LOG_BLOCKS 128u
-#define BOTH       (JBD2_CSUM_V3 | JBD2_64BIT)
-
-static struct recdev *disk, *spare;
-
-static bool set_up(struct lab *l, uint32_t incompat)
-{
-	disk = disk ? disk : recdev_create(DISK_BYTES);
-	spare = spare ? spare : recdev_create(DISK_BYTES);
-	if (!disk || !spare)
-		return false;
-	lab_make(l, disk, BLOCK, LOG_BLOCKS, incompat);
-	return lab_open(l) == 0;
-}
-
-/* The power goes, all that was written is kept, and comes back: `after` has replayed. */
-static int cut_and_replay(const struct lab *before, struct lab *after)
-{
-	recdev_load(spare, before->disk->bytes);
-	lab_attach(after, spare, before);
-	return lab_open(after);
-}
-
-static bool is_filled(const struct lab *l, uint64_t block, uint8_t byte)
-{
-	const uint8_t *p = lab_home(l, block);
-
-	for (uint32_t i = 0; i < BLOCK; i++) {
-		if (p[i] != byte)
-			return false;
-	}
-	return true;
-}
-
 TEST(journal_brings_changes_home_when_it_is_closed)
 {
 	struct lab l;
 
-	CHECK(set_up(&l, BOTH));
+	CHECK(lab_set_up(&l, LAB_BOTH));
 	CHECK_EQ(lab_fill_one(&l, 5, 0x11), 0);
 	CHECK_EQ(lab_fill_one(&l, 6, 0x22), 0);
-	CHECK(is_filled(&l, 5, 0));
+	CHECK(lab_is_filled(&l, 5, 0));
 	CHECK_EQ(lab_close(&l), 0);
-	CHECK(is_filled(&l, 5, 0x11) && is_filled(&l, 6, 0x22));
-	lab_attach(&l, disk, &l);
+	CHECK(lab_is_filled(&l, 5, 0x11) && lab_is_filled(&l, 6, 0x22));
+	lab_attach(&l, l.disk, &l);
 	CHECK_EQ(be32(((struct jbd2_super *)lab_home(&l, l.home_blocks))->start), 0);
 	CHECK_EQ(lab_open(&l), 0);
-	CHECK_EQ(lab_close(&l), 0);
-}
-
-TEST(journal_replays_what_was_committed_and_nothing_else)
-{
-	static const uint32_t kinds[] = { 0, JBD2_64BIT, JBD2_CSUM_V2, JBD2_CSUM_V2 | JBD2_64BIT, JBD2_CSUM_V3,
-					  BOTH, BOTH | JBD2_ASYNC };
-
-	for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++) {
-		struct lab l, after;
-
-		CHECK(set_up(&l, kinds[k]));
-		for (unsigned i = 0; i < 90; i++)
-			CHECK_EQ(lab_fill_one(&l, i % 60, (uint8_t)(i + 1)), i % 10 ? 0 : journal_commit(l.journal));
-		CHECK_EQ(journal_commit(l.journal), 0);
-		CHECK_EQ(lab_fill_one(&l, 7, 0xff), 0);
-		CHECK_EQ(cut_and_replay(&l, &after), 0);
-		for (unsigned i = 0; i < 60; i++)
-			CHECK(is_filled(&after, i, (uint8_t)(i < 30 ? i + 61 : i + 1)));
-		CHECK_EQ(lab_close(&after), 0);
-		CHECK_EQ(lab_close(&l), 0);
-		CHECK(is_filled(&l, 7, 0xff));
-	}
-}
-
-TEST(journal_escapes_blocks_that_look_like_its_own)
-{
-	struct lab l, after;
-	struct journal_handle *h;
-	struct buffer *b;
-
-	CHECK(set_up(&l, BOTH));
-	CHECK_EQ(journal_start(l.journal, 1, &h), 0);
-	CHECK_EQ(buffer_make(&l.buffers, 9, &b), 0);
-	CHECK_EQ(journal_write(h, b), 0);
-	memset(b->data, 0x77, BLOCK);
-	*(be32_t *)b->data = to_be32(JBD2_MAGIC);
-	CHECK_EQ(journal_stop(h), 0);
-	CHECK_EQ(journal_commit(l.journal), 0);
-	CHECK_EQ(be32(*(be32_t *)lab_home(&l, l.home_blocks + 2)), 0);
-	CHECK_EQ(cut_and_replay(&l, &after), 0);
-	CHECK(!memcmp(lab_home(&after, 9), b->data, BLOCK));
-	buffer_put(b);
-	CHECK_EQ(lab_close(&after), 0);
-	CHECK_EQ(lab_close(&l), 0);
-}
-
-/* A transaction that the log does not hold as a whole must leave nothing. */
-TEST(journal_leaves_out_a_transaction_without_its_commit_block)
-{
-	struct lab l, after;
-
-	CHECK(set_up(&l, BOTH));
-	CHECK_EQ(lab_fill_one(&l, 3, 0x31), 0);
-	CHECK_EQ(journal_commit(l.journal), 0);
-	CHECK_EQ(lab_fill_one(&l, 3, 0x32), 0);
-	CHECK_EQ(lab_fill_one(&l, 4, 0x42), 0);
-	CHECK_EQ(journal_commit(l.journal), 0);
-	/* Descriptor, block, commit; descriptor, two blocks, commit. */
-	memset(lab_home(&l, l.home_blocks + 1 + 6), 0, BLOCK);
-	CHECK_EQ(cut_and_replay(&l, &after), 0);
-	CHECK(is_filled(&after, 3, 0x31) && is_filled(&after, 4, 0));
-	CHECK_EQ(lab_close(&after), 0);
-	CHECK_EQ(lab_close(&l), 0);
-}
-
-TEST(journal_tells_damage_from_a_cut)
-{
-	/* A descriptor, and a block's copy, of a transaction that is committed. */
-	for (unsigned at = 1; at <= 2; at++) {
-		struct lab l, after;
-
-		CHECK(set_up(&l, BOTH));
-		CHECK_EQ(lab_fill_one(&l, 3, 0x31), 0);
-		CHECK_EQ(journal_commit(l.journal), 0);
-		lab_home(&l, l.home_blocks + at)[BLOCK / 2] ^= 1;
-		CHECK_EQ(cut_and_replay(&l, &after), -EUCLEAN);
-		CHECK(is_filled(&after, 3, 0));
-		CHECK_EQ(lab_close(&after), 0);
-		CHECK_EQ(lab_close(&l), 0);
-	}
-}
-
-/* ---- revoke ---- */
-
-static int forget_one(struct lab *l, uint64_t block)
-{
-	struct journal_handle *h;
-	int error = journal_start(l->journal, 1, &h), stopped;
-
-	if (error)
-		return error;
-	error = journal_forget(h, block, NULL);
-	stopped = journal_stop(h);
-	return error ? error : stopped;
-}
-
-TEST(journal_does_not_bring_back_what_was_freed)
-{
-	for (unsigned wide = 0; wide < 2; wide++) {
-		struct lab l, after;
-
-		CHECK(set_up(&l, wide ? BOTH : 0));
-		CHECK_EQ(lab_fill_one(&l, 8, 0x81), 0);
-		CHECK_EQ(journal_commit(l.journal), 0);
-		CHECK_EQ(forget_one(&l, 8), 0);
-		CHECK_EQ(journal_commit(l.journal), 0);
-		memset(lab_home(&l, 8), 0xda, BLOCK); /* a file's bytes */
-		CHECK_EQ(cut_and_replay(&l, &after), 0);
-		CHECK(is_filled(&after, 8, 0xda));
-		CHECK_EQ(lab_close(&after), 0);
-		CHECK_EQ(lab_close(&l), 0);
-		CHECK(is_filled(&l, 8, 0xda));
-	}
-}
-
-TEST(journal_frees_a_block_only_with_its_transaction)
-{
-	struct lab l, after;
-
-	CHECK(set_up(&l, BOTH));
-	CHECK_EQ(lab_fill_one(&l, 8, 0x81), 0);
-	CHECK_EQ(journal_commit(l.journal), 0);
-	CHECK_EQ(forget_one(&l, 8), 0);
-	CHECK_EQ(cut_and_replay(&l, &after), 0); /* before the commit */
-	CHECK(is_filled(&after, 8, 0x81));
-	CHECK_EQ(lab_close(&after), 0);
-	CHECK_EQ(lab_close(&l), 0);
-}
-
-TEST(journal_writes_again_what_was_freed_in_the_same_transaction)
-{
-	struct lab l, after;
-	struct journal_handle *h;
-	struct buffer *b;
-
-	CHECK(set_up(&l, BOTH));
-	CHECK_EQ(lab_fill_one(&l, 8, 0x81), 0);
-	CHECK_EQ(journal_commit(l.journal), 0);
-	CHECK_EQ(journal_start(l.journal, 2, &h), 0);
-	CHECK_EQ(journal_forget(h, 8, NULL), 0);
-	CHECK_EQ(buffer_make(&l.buffers, 8, &b), 0);
-	CHECK_EQ(journal_write(h, b), 0);
-	memset(b->data, 0x82, BLOCK);
-	buffer_put(b);
-	CHECK_EQ(journal_credits(h), 1);
-	CHECK_EQ(journal_stop(h), 0);
-	CHECK_EQ(journal_commit(l.journal), 0);
-	CHECK_EQ(cut_and_replay(&l, &after), 0);
-	CHECK(is_filled(&after, 8, 0x82));
-	CHECK_EQ(lab_close(&after), 0);
 	CHECK_EQ(lab_close(&l), 0);
 }
 
@@ -216,14 +29,14 @@ TEST(journal_has_room_for_ever)
 	struct lab l;
 	struct journal_stats s;
 
-	CHECK(set_up(&l, BOTH));
+	CHECK(lab_set_up(&l, LAB_BOTH));
 	for (unsigned i = 0; i < 3000; i++)
 		CHECK_EQ(lab_fill_one(&l, (i * 7) % 300, (uint8_t)i), 0);
 	journal_stats(l.journal, &s);
 	CHECK(s.checkpoints > 1 && s.commits > 10 && s.handles == 3000);
 	CHECK_EQ(lab_close(&l), 0);
 	for (unsigned i = 2700; i < 3000; i++)
-		CHECK(is_filled(&l, (i * 7) % 300, (uint8_t)i));
+		CHECK(lab_is_filled(&l, (i * 7) % 300, (uint8_t)i));
 }
 
 TEST(journal_refuses_more_than_the_log_can_hold)
@@ -231,10 +44,10 @@ TEST(journal_refuses_more_than_the_log_can_hold)
 	struct lab l;
 	struct journal_handle *h;
 
-	CHECK(set_up(&l, BOTH));
-	CHECK_EQ(journal_start(l.journal, LOG_BLOCKS, &h), -ENOSPC);
-	CHECK_EQ(journal_start(l.journal, LOG_BLOCKS / 4 - 1, &h), 0);
-	CHECK(!journal_extend(h, LOG_BLOCKS));
+	CHECK(lab_set_up(&l, LAB_BOTH));
+	CHECK_EQ(journal_start(l.journal, LAB_LOG_BLOCKS, &h), -ENOSPC);
+	CHECK_EQ(journal_start(l.journal, LAB_LOG_BLOCKS / 4 - 1, &h), 0);
+	CHECK(!journal_extend(h, LAB_LOG_BLOCKS));
 	CHECK_EQ(journal_stop(h), 0);
 	CHECK_EQ(lab_close(&l), 0);
 }
@@ -245,7 +58,7 @@ TEST(journal_handle_goes_on_in_the_next_transaction)
 	struct journal_handle *h;
 	journal_tid before;
 
-	CHECK(set_up(&l, BOTH));
+	CHECK(lab_set_up(&l, LAB_BOTH));
 	CHECK_EQ(journal_start(l.journal, 20, &h), 0);
 	before = journal_handle_tid(h);
 	for (unsigned i = 0; i < 20; i++)
@@ -257,7 +70,7 @@ TEST(journal_handle_goes_on_in_the_next_transaction)
 	CHECK_EQ(lab_fill(&l, h, 0, 2), 0);
 	CHECK_EQ(journal_stop(h), 0);
 	CHECK_EQ(lab_close(&l), 0);
-	CHECK(is_filled(&l, 0, 2) && is_filled(&l, 19, 1));
+	CHECK(lab_is_filled(&l, 0, 2) && lab_is_filled(&l, 19, 1));
 }
 
 TEST(journal_checkpoint_empties_the_log)
@@ -265,15 +78,15 @@ TEST(journal_checkpoint_empties_the_log)
 	struct lab l;
 	struct journal_replay found;
 
-	CHECK(set_up(&l, BOTH));
+	CHECK(lab_set_up(&l, LAB_BOTH));
 	CHECK_EQ(lab_fill_one(&l, 40, 0x40), 0);
 	CHECK_EQ(journal_checkpoint(l.journal), 0);
-	CHECK(is_filled(&l, 40, 0x40));
+	CHECK(lab_is_filled(&l, 40, 0x40));
 	CHECK_EQ(journal_replay(&l.place, &found), 0);
 	CHECK_EQ(found.transactions, 0);
 	CHECK_EQ(lab_fill_one(&l, 41, 0x41), 0);
 	CHECK_EQ(lab_close(&l), 0);
-	CHECK(is_filled(&l, 41, 0x41));
+	CHECK(lab_is_filled(&l, 41, 0x41));
 }
 
 /* ---- ordered data, callbacks ---- */
@@ -302,7 +115,7 @@ TEST(journal_writes_ordered_data_before_it_commits_and_calls_back_after)
 	struct journal_handle *h;
 	struct order r[2] = { 0 };
 
-	CHECK(set_up(&l, BOTH));
+	CHECK(lab_set_up(&l, LAB_BOTH));
 	CHECK_EQ(journal_start(l.journal, 1, &h), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		journal_ordered_init(&r[i].ordered, order_write);
@@ -393,8 +206,8 @@ TEST(journal_takes_changes_of_many_threads)
 	struct writer w[WRITERS];
 	uint32_t count;
 
-	CHECK(set_up(&l, BOTH));
-	disk->shuffle = 1;
+	CHECK(lab_set_up(&l, LAB_BOTH));
+	l.disk->shuffle = 1;
 	CHECK(start_writers(&l, w));
 	for (unsigned i = 0; i < WRITERS; i++) {
 		thread_join(w[i].thread);
@@ -404,7 +217,7 @@ TEST(journal_takes_changes_of_many_threads)
 	memcpy(&count, lab_home(&l, 0), sizeof(count));
 	CHECK_EQ(count, WRITERS * ROUNDS);
 	for (unsigned i = 1; i <= WRITERS * 4; i++)
-		CHECK(is_filled(&l, i, (uint8_t)ROUNDS));
+		CHECK(lab_is_filled(&l, i, (uint8_t)ROUNDS));
 }
 
 /* ---- errors ---- */
@@ -443,12 +256,12 @@ TEST(journal_that_is_sealed_takes_changes_of_one_thread)
 {
 	struct lab l;
 
-	CHECK(set_up(&l, BOTH));
+	CHECK(lab_set_up(&l, LAB_BOTH));
 	journal_seal(l.journal);
 	CHECK_EQ(start_elsewhere(&l), -EROFS);
 	CHECK_EQ(lab_fill_one(&l, 3, 3), 0);
 	CHECK_EQ(journal_checkpoint(l.journal), 0);
-	CHECK(is_filled(&l, 3, 3));
+	CHECK(lab_is_filled(&l, 3, 3));
 	journal_unseal(l.journal);
 	CHECK_EQ(start_elsewhere(&l), 0);
 	CHECK_EQ(lab_close(&l), 0);
@@ -461,7 +274,7 @@ TEST(journal_handles_know_their_transaction_when_they_cannot_go_on)
 	journal_tid tid;
 	struct lab l;
 
-	CHECK(set_up(&l, BOTH));
+	CHECK(lab_set_up(&l, LAB_BOTH));
 	CHECK_EQ(journal_start(l.journal, 1, &h), 0);
 	tid = journal_handle_tid(h);
 	journal_abort(l.journal, -EIO);
@@ -480,13 +293,13 @@ TEST(journal_tells_write_errors_to_who_waits)
 		struct lab l;
 		int aborted = 0, error, closed;
 
-		CHECK(set_up(&l, BOTH));
+		CHECK(lab_set_up(&l, LAB_BOTH));
 		CHECK_EQ(lab_close(&l), 0);
-		lab_make(&l, disk, BLOCK, LOG_BLOCKS, BOTH);
+		lab_make(&l, l.disk, LAB_BLOCK, LAB_LOG_BLOCKS, LAB_BOTH);
 		l.options.aborted = remember_abort;
 		l.options.arg = &aborted;
 		CHECK_EQ(lab_open(&l), 0);
-		disk->faults = (struct rec_faults){ .write = n, .for_ever = n & 1 };
+		l.disk->faults = (struct rec_faults){ .write = n, .for_ever = n & 1 };
 		error = lab_fill_one(&l, 3, 3);
 		for (unsigned i = 0; i < 40 && !error; i++) {
 			error = lab_fill_one(&l, i, (uint8_t)i);
@@ -498,7 +311,7 @@ TEST(journal_tells_write_errors_to_who_waits)
 		closed = lab_close(&l); /* who waits may hear of the error before aborted() has been called */
 		CHECK_EQ(error, aborted);
 		CHECK_EQ(closed, aborted);
-		went_well = disk->writes < n;
+		went_well = l.disk->writes < n;
 		CHECK(went_well == !aborted);
 	}
 	CHECK(went_well);
@@ -508,9 +321,9 @@ TEST(journal_flush_errors_are_errors_too)
 {
 	struct lab l;
 
-	CHECK(set_up(&l, BOTH));
+	CHECK(lab_set_up(&l, LAB_BOTH));
 	CHECK_EQ(lab_fill_one(&l, 3, 3), 0);
-	disk->faults.flush = disk->flushes + 1;
+	l.disk->faults.flush = l.disk->flushes + 1;
 	CHECK_EQ(journal_commit(l.journal), -EIO);
 	CHECK_EQ(journal_error(l.journal), -EIO);
 	CHECK_EQ(lab_fill_one(&l, 3, 3), -EIO);

@@ -44,6 +44,17 @@ void lab_make(struct lab *l, struct recdev *d, uint32_t block_bytes, uint32_t lo
 	memcpy(lab_home(l, l->home_blocks), &super, sizeof(super));
 }
 
+bool lab_set_up(struct lab *l, uint32_t incompat)
+{
+	static struct recdev *disk;
+
+	disk = disk ? disk : recdev_create(LAB_DISK_BYTES);
+	if (!disk)
+		return false;
+	lab_make(l, disk, LAB_BLOCK, LAB_LOG_BLOCKS, incompat);
+	return lab_open(l) == 0;
+}
+
 int lab_open(struct lab *l)
 {
 	return journal_open(&l->place, &l->options, &l->journal);
@@ -61,6 +72,17 @@ int lab_close(struct lab *l)
 uint8_t *lab_home(const struct lab *l, uint64_t block)
 {
 	return l->disk->bytes + block * l->place.block_bytes;
+}
+
+bool lab_is_filled(const struct lab *l, uint64_t block, uint8_t byte)
+{
+	const uint8_t *p = lab_home(l, block);
+
+	for (uint32_t i = 0; i < l->place.block_bytes; i++) {
+		if (p[i] != byte)
+			return false;
+	}
+	return true;
 }
 
 int lab_fill(struct lab *l, struct journal_handle *h, uint64_t block, uint8_t byte)

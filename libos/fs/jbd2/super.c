@@ -117,7 +117,8 @@ void jlog_set_features(struct jlog *l, uint32_t add)
 		s->compat = to_be32(be32(s->compat) & ~JBD2_COMPAT_CHECKSUM);
 		s->checksum_type = JBD2_CRC32C;
 	}
-	s->incompat = to_be32(incompat & ~JBD2_FAST_COMMIT); /* whose blocks join the ring */
+	/* Blocks of fast commits join the ring; and our commit blocks come last, so a replay may believe them. */
+	s->incompat = to_be32(incompat & ~(JBD2_FAST_COMMIT | JBD2_ASYNC));
 	l->end = be32(s->blocks);
 	features_follow(l);
 }
