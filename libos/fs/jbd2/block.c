@@ -134,9 +134,10 @@ int journal_write(struct journal_handle *h, struct buffer *b)
 	struct journal *j = h->journal;
 	int error;
 
-	assert(b->flags & BUFFER_VALID);
 	spin_lock(&j->lock);
 	error = why_not(h);
+	if (!error && !(b->flags & BUFFER_VALID)) /* discarded */
+		error = -EIO;
 	if (!error)
 		error = write_locked(h, b);
 	spin_unlock(&j->lock);

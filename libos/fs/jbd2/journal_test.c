@@ -89,6 +89,24 @@ TEST(journal_checkpoint_empties_the_log)
 	CHECK(lab_is_filled(&l, 41, 0x41));
 }
 
+/* ---- damaged disks ---- */
+
+TEST(journal_takes_no_change_of_a_block_that_another_owner_has_freed)
+{
+	struct lab l;
+	struct journal_handle *h;
+	struct buffer *b;
+
+	CHECK(lab_set_up(&l, LAB_BOTH));
+	CHECK_EQ(buffer_read(&l.buffers, 8, &b), 0);
+	CHECK_EQ(journal_start(l.journal, 2, &h), 0);
+	CHECK_EQ(journal_forget(h, 8, NULL), 0);
+	CHECK_EQ(journal_write(h, b), -EIO);
+	buffer_put(b);
+	CHECK_EQ(journal_stop(h), 0);
+	CHECK_EQ(lab_close(&l), 0);
+}
+
 /* ---- ordered data, callbacks ---- */
 
 struct order { struct journal_ordered ordered; struct journal_callback callback; unsigned written, called; int error; };

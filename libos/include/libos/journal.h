@@ -87,8 +87,10 @@ bool journal_extend(struct journal_handle *h, unsigned blocks);
 int journal_restart(struct journal_handle *h, unsigned blocks);
 
 /*
- * Before a change of b->data. Takes one credit the first time in a transaction. 0, -ENOMEM, -ENOSPC (no credit is
- * left, and the transaction has no room for more), the journal's error. The buffer then is changed at will until journal_stop(); it is part of the transaction in any case.
+ * Before a change of b->data. Takes one credit the first time in a transaction. 0, -ENOMEM, -ENOSPC (no
+ * credit is left, and the transaction has no room for more), -EIO (the contents are gone: the block was
+ * freed since it was read, as on a damaged disk where two structures have it), the journal's error. The
+ * buffer then is changed at will until journal_stop(); it is part of the transaction in any case.
  */
 int journal_write(struct journal_handle *h, struct buffer *b);
 /*
