@@ -56,8 +56,8 @@ static void page_written(struct cache_page *p)
 	cache_index_mark(c, p, CACHE_UNDER_WAY, false);
 	cache_page_change_locked(p, 0, CACHE_WRITING);
 	if (error) {
-		c->error = error;
-		__atomic_store_n(&c->errors, c->errors + 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&c->error, error, __ATOMIC_RELAXED);
+		store_release(&c->errors, c->errors + 1); /* who sees the count sees the errno */
 	}
 	spin_unlock(&c->lock);
 	cache_wake(p);
@@ -390,8 +390,8 @@ int cache_sync(struct cache *c, int64_t from, int64_t to, bool wait)
 	unsettled = c->ops->settle ? c->ops->settle(c, wait) : 0;
 	end = MIN(cache_index_end(to), end_now(c));
 	kept = wait ? write_and_wait_range(c, index, end) : write_range(c, index, end, false);
-	if (__atomic_load_n(&c->errors, __ATOMIC_RELAXED) != errors)
-		return c->error;
+	if (__atomic_load_n(&c->errors, __ATOMIC_ACQUIRE) != errors)
+		return __atomic_load_n(&c->error, __ATOMIC_RELAXED);
 	return unsettled ? unsettled : kept;
 }
 
@@ -416,7 +416,7 @@ void cache_error_open(struct cache *c, struct file_view *view)
 
 int cache_error_check(struct cache *c, struct file_view *view)
 {
-	uint32_t errors = __atomic_load_n(&c->errors, __ATOMIC_RELAXED);
+	uint32_t errors = __atomic_load_n(&c->errors, __ATOMIC_ACQUIRE);
 
 	if (__atomic_exchange_n(&view->errors_seen, errors, __ATOMIC_RELAXED) == errors)
 		return 0;
