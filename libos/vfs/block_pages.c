@@ -86,15 +86,18 @@ static struct block_pages *pages_new(struct blkdev *d)
 
 int block_pages_open(struct blkdev *d, struct file *f)
 {
+	bool opened;
+
 	mutex_lock(&opening);
 	if (!d->pages)
 		d->pages = pages_new(d);
-	if (d->pages) {
+	opened = d->pages;
+	if (opened) {
 		d->pages->openers++;
 		cache_error_open(&d->pages->cache, &f->view);
 	}
 	mutex_unlock(&opening);
-	return d->pages ? 0 : -ENOMEM;
+	return opened ? 0 : -ENOMEM;
 }
 
 void block_pages_close(struct blkdev *d)
