@@ -21,11 +21,12 @@ static inline void asked_done(struct blkreq *r, int error)
 }
 
 /* For blkdev_submit(). */
-static inline void asked_init(struct asked *a, enum blk_op op, uint32_t flags, uint64_t offset, void *buf, size_t len)
+static inline void asked_init(struct asked *a, enum blk_op op, uint32_t flags, uint64_t offset,
+			      void *buf, size_t len)
 {
 	*a = (struct asked){ .vec = { buf, len } };
-	a->r = (struct blkreq){ .op = op, .flags = flags, .offset = offset, .len = len, .vecs = &a->vec,
-				.vec_count = 1, .done = asked_done, .user = a };
+	a->r = (struct blkreq){ .op = op, .flags = flags, .offset = offset, .len = len,
+				.vecs = &a->vec, .vec_count = 1, .done = asked_done, .user = a };
 }
 
 #endif

@@ -5,7 +5,8 @@
 #include <core/kmem.h>
 #include <libos/blkbatch.h>
 
-#define UNDER_WAY_MAX 256u /* requests: what keeps any device busy, and bounds the memory they take */
+/* requests: what keeps any device busy, and bounds the memory they take */
+#define UNDER_WAY_MAX 256u
 
 struct transfer {
 	struct blkreq request;

@@ -1,8 +1,8 @@
 /*
  * The queue before a block device: from requests to commands and back. See libos/blkdev.h.
  *
- * Life of a request: waiting -> part of a command -> waiting again while pieces are left, or for the
- * flush that a durable write needs where the device has no FUA -> done().
+ * Life of a request: waiting -> part of a command -> waiting again while pieces are left, or for
+ * the flush that a durable write needs where the device has no FUA -> done().
  *
  * A command begins with the request that is due and takes in those that go on where it ends. All
  * flushes that wait become one, and while it runs later ones gather for the next: a flush covers
@@ -43,7 +43,8 @@ static enum blk_op op_now(const struct blkreq *r)
 
 static bool needs_flush(const struct blkdev *d, const struct blkreq *r)
 {
-	return r->op == BLK_WRITE && r->flags & BLK_FUA && d->write_cache && !d->has_fua && !r->flushing;
+	return r->op == BLK_WRITE && r->flags & BLK_FUA && d->write_cache && !d->has_fua &&
+	       !r->flushing;
 }
 
 static int request_check(const struct blkdev *d, const struct blkreq *r)
@@ -70,7 +71,8 @@ static uint64_t command_add_vecs(const struct blkdev *d, struct blk_command *c, 
 {
 	uint64_t added = 0;
 
-	while (r->vec_at < r->vec_count && c->vec_count < d->max_vecs && c->len + added < d->max_bytes) {
+	while (r->vec_at < r->vec_count && c->vec_count < d->max_vecs &&
+	       c->len + added < d->max_bytes) {
 		const struct blk_vec *from = &r->vecs[r->vec_at];
 		size_t room = MIN(d->max_vec_bytes, d->max_bytes - (c->len + added));
 		size_t n = MIN(from->len - r->vec_done, ALIGN_DOWN(room, (size_t)d->block_bytes));
@@ -95,7 +97,8 @@ static uint64_t command_add_zeroes(const struct blkdev *d, struct blk_command *c
 	uint64_t added = 0;
 
 	c->op = BLK_WRITE;
-	while (added < len && c->vec_count < d->max_vecs && added + step <= MAX(d->max_bytes, step)) {
+	while (added < len && c->vec_count < d->max_vecs &&
+	       added + step <= MAX(d->max_bytes, step)) {
 		size_t n = MIN(step, len - added);
 
 		c->vecs[c->vec_count++] = (struct blk_vec){ zero_page, n };
@@ -117,7 +120,8 @@ static void command_add(const struct blkdev *d, struct blk_command *c, struct bl
 		n = MIN(left, d->max_discard_bytes);
 		break;
 	case BLK_WRITE_ZEROES:
-		n = d->max_zeroes_bytes ? MIN(left, d->max_zeroes_bytes) : command_add_zeroes(d, c, left);
+		n = d->max_zeroes_bytes ? MIN(left, d->max_zeroes_bytes)
+					: command_add_zeroes(d, c, left);
 		break;
 	default:
 		n = 0;
@@ -128,8 +132,8 @@ static void command_add(const struct blkdev *d, struct blk_command *c, struct bl
 	list_push_back(&c->requests, &r->link);
 }
 
-static bool can_follow(const struct blkdev *d, const struct blk_command *c, const struct blkreq *first,
-		       const struct blkreq *r)
+static bool can_follow(const struct blkdev *d, const struct blk_command *c,
+		       const struct blkreq *first, const struct blkreq *r)
 {
 	return is_transfer(r) && r->op == first->op && !r->flushing && !r->progress &&
 	       r->at == c->offset + c->len && !((r->flags ^ first->flags) & BLK_FUA) &&
@@ -157,7 +161,8 @@ static void command_gather(struct blkdev *d, struct blk_command *c, struct blkre
 	for (unsigned i = 0; i < ARRAY_SIZE(d->waiting); i++) {
 		struct blkreq *r;
 
-		while (first->progress == first->len && (r = follower(d, c, first, &d->waiting[i]))) {
+		while (first->progress == first->len &&
+		       (r = follower(d, c, first, &d->waiting[i]))) {
 			command_add(d, c, r);
 			d->stats.merged++;
 		}
@@ -233,7 +238,8 @@ static void dispatch(struct blkdev *d, struct list *ended)
 	struct blkreq *r;
 
 	while (!d->dead && !list_is_empty(&d->free) && (r = next_request(d))) {
-		struct blk_command *c = list_entry(list_pop_front(&d->free), struct blk_command, link);
+		struct blk_command *c = list_entry(list_pop_front(&d->free), struct blk_command,
+						   link);
 
 		command_begin(d, c, r);
 		if (c->op == BLK_FLUSH && d->lost_writes) {
@@ -312,7 +318,8 @@ static void sort_requests(struct blkdev *d, struct blk_command *c, int error, st
 		list_remove(&r->link);
 		if (!error && !goes_on && needs_flush(d, r))
 			goes_on = r->flushing = true;
-		list_push_back(!error && goes_on ? &d->waiting[r->flags & BLK_BACKGROUND ? 1 : 0] : ended,
+		list_push_back(!error && goes_on ? &d->waiting[r->flags & BLK_BACKGROUND ? 1 : 0]
+						 : ended,
 			       &r->link);
 	}
 }

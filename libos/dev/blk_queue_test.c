@@ -1,4 +1,7 @@
-/* The queue before a block device: merging, pieces, order, flushes and errors, with a device by hand. */
+/*
+ * The queue before a block device: merging, pieces, order, flushes and errors, with a device by
+ * hand.
+ */
 #include <core/errno.h>
 #include <core/kmem.h>
 #include <core/page.h>
@@ -81,8 +84,8 @@ static void fake_run(struct fake *f)
 	} while (f->count);
 }
 
-static void ask(struct fake *f, struct asked *a, enum blk_op op, uint32_t flags, uint64_t offset, void *buf,
-		size_t len)
+static void ask(struct fake *f, struct asked *a, enum blk_op op, uint32_t flags, uint64_t offset,
+		void *buf, size_t len)
 {
 	asked_init(a, op, flags, offset, buf, len);
 	blkdev_submit(&f->dev, &a->r);
@@ -265,8 +268,8 @@ TEST(blk_queue_refuses_what_can_never_be)
 	static const struct { enum blk_op op; uint64_t offset; size_t len; int error; } bad[] = {
 		{ BLK_READ, 1, 512, -EINVAL },          { BLK_READ, 0, 100, -EINVAL },
 		{ BLK_READ, 0, 0, -EINVAL },            { BLK_READ, DISK_BYTES, 512, -EIO },
-		{ BLK_READ, DISK_BYTES - 512, 1024, -EIO }, { BLK_READ, UINT64_MAX - 511, 512, -EIO },
-		{ BLK_DISCARD, 0, 512, -EOPNOTSUPP },
+		{ BLK_READ, DISK_BYTES - 512, 1024, -EIO },
+		{ BLK_READ, UINT64_MAX - 511, 512, -EIO }, { BLK_DISCARD, 0, 512, -EOPNOTSUPP },
 	};
 	struct asked a;
 
@@ -324,7 +327,9 @@ TEST(blk_queue_says_that_writes_may_be_lost_until_no_file_system_has_the_disk)
 	struct asked a;
 
 	CHECK(f && part);
-	*part = (struct blkdev){ .name = "fake1", .whole = &f->dev, .start = KIB(64), .bytes = KIB(64), .part = 1 };
+	*part = (struct blkdev){
+		.name = "fake1", .whole = &f->dev, .start = KIB(64), .bytes = KIB(64), .part = 1
+	};
 	CHECK_EQ(blkdev_register_part(part), 0);
 	CHECK_EQ(blkdev_claim(part), 0);
 	blkdev_was_reset(&f->dev, false);
@@ -340,7 +345,10 @@ TEST(blk_queue_says_that_writes_may_be_lost_until_no_file_system_has_the_disk)
 	CHECK(a.ended == 1 && !a.error);
 }
 
-/* Random requests against a model of the disk; each is in flight with others that do not overlap it. */
+/*
+ * Random requests against a model of the disk; each is in flight with others that do not overlap
+ * it.
+ */
 TEST(blk_queue_agrees_with_a_model)
 {
 	struct fake *f = fake_new(true);

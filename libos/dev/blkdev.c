@@ -1,6 +1,6 @@
 /*
- * The registry of block devices, and requests that are waited for. Devices come at boot and stay; the
- * list is only ever extended, under a lock, so that readers walk it without one.
+ * The registry of block devices, and requests that are waited for. Devices come at boot and stay;
+ * the list is only ever extended, under a lock, so that readers walk it without one.
  */
 #include <core/arch.h>
 #include <core/assert.h>
@@ -25,8 +25,8 @@ static void (*listener)(struct blkdev *d); /* atomic */
 static bool limits_make_sense(const struct blkdev *d)
 {
 	return d->block_bytes >= 512 && d->block_bytes <= PAGE_SIZE &&
-	       !(d->block_bytes & (d->block_bytes - 1)) && IS_ALIGNED(d->bytes, (uint64_t)d->block_bytes) &&
-	       d->bytes <= BLKDEV_BYTES_MAX &&
+	       !(d->block_bytes & (d->block_bytes - 1)) &&
+	       IS_ALIGNED(d->bytes, (uint64_t)d->block_bytes) && d->bytes <= BLKDEV_BYTES_MAX &&
 	       d->depth && d->max_vecs && d->max_vec_bytes >= d->block_bytes &&
 	       d->max_bytes >= d->block_bytes;
 }

@@ -1,12 +1,13 @@
 /*
  * Partitions: GPT (UEFI Specification 2.10, chapter 5) and MBR, logical partitions included.
  *
- * The tables come from outside. A GPT counts only if the CRCs of its header and entries hold and every
- * partition lies within the disk and what the header calls usable; if the first copy does not, the
- * one in the last block is tried. An MBR counts if its partitions lie within the disk; one that only
- * protects a GPT (type 0xee) is none by itself. Overlaps are refused in both.
+ * The tables come from outside. A GPT counts only if the CRCs of its header and entries hold and
+ * every partition lies within the disk and what the header calls usable; if the first copy does
+ * not, the one in the last block is tried. An MBR counts if its partitions lie within the disk; one
+ * that only protects a GPT (type 0xee) is none by itself. Overlaps are refused in both.
  *
- * A partition is a block device whose requests are moved by its beginning and go into the disk's queue.
+ * A partition is a block device whose requests are moved by its beginning and go into the disk's
+ * queue.
  */
 #include "partition.h"
 
@@ -67,9 +68,11 @@ static bool add(struct reading *r, unsigned number, uint64_t first, uint64_t blo
 		return false;
 	if (r->count == r->max)
 		return false;
-	*p = (struct partition){ number, first * r->d->block_bytes, blocks * r->d->block_bytes, "", "" };
+	*p = (struct partition){ number, first * r->d->block_bytes, blocks * r->d->block_bytes, "",
+				 "" };
 	for (unsigned i = 0; i < r->count; i++) {
-		if (p->offset < r->out[i].offset + r->out[i].bytes && r->out[i].offset < p->offset + p->bytes)
+		if (p->offset < r->out[i].offset + r->out[i].bytes &&
+		    r->out[i].offset < p->offset + p->bytes)
 			return false;
 	}
 	r->count++;
@@ -109,20 +112,23 @@ static int gpt_header(struct reading *r, uint64_t at, struct gpt *g)
 	if ((!planted(PARTITION_CRC) && crc32(h, size) != crc) || get64(h + 24) != at ||
 	    get32(h + 84) != GPT_ENTRY_BYTES || get32(h + 80) > GPT_ENTRIES_MAX)
 		return -EINVAL;
-	*g = (struct gpt){ get64(h + 40), get64(h + 48), get64(h + 72), get32(h + 80), get32(h + 88) };
+	*g = (struct gpt){ get64(h + 40), get64(h + 48), get64(h + 72), get32(h + 80),
+			   get32(h + 88) };
 	return 0;
 }
 
 static void copy_name(struct partition *p, const uint8_t *utf16)
 {
-	for (unsigned i = 0; i < 36 && utf16[2 * i] >= ' ' && utf16[2 * i] < 0x7f && !utf16[2 * i + 1]; i++)
+	for (unsigned i = 0;
+	     i < 36 && utf16[2 * i] >= ' ' && utf16[2 * i] < 0x7f && !utf16[2 * i + 1]; i++)
 		p->name[i] = (char)utf16[2 * i];
 }
 
 /* The first three groups are little-endian numbers (5.3.3, and RFC 4122 for the text). */
 static void copy_uuid(struct partition *p, const uint8_t *u)
 {
-	fmt_print(p->uuid, sizeof(p->uuid), "%08x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", get32(u), u[5], u[4],
+	fmt_print(p->uuid, sizeof(p->uuid),
+		  "%08x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", get32(u), u[5], u[4],
 		  u[7], u[6], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
 }
 
@@ -216,7 +222,9 @@ static int mbr_read(struct reading *r)
 	for (unsigned i = 0; i < 4; i++) {
 		const uint8_t *e = table + 16 * i;
 
-		/* A boot flag that is neither on nor off: this is a boot sector of something else. */
+		/*
+		 * A boot flag that is neither on nor off: this is a boot sector of something else.
+		 */
 		if ((e[0] & 0x7f) || e[4] == MBR_PROTECTS)
 			return e[4] == MBR_PROTECTS ? -EINVAL : -ENOENT;
 		if (type_is_extended(e[4]))
@@ -269,8 +277,8 @@ static int add_device(struct blkdev *d, const struct partition *p)
 	if (error)
 		kfree(part);
 	else
-		log_info("%s: partition of %lu KiB%s%s", part->name, (unsigned long)(part->bytes >> 10),
-			 p->name[0] ? ", " : "", p->name);
+		log_info("%s: partition of %lu KiB%s%s", part->name,
+			 (unsigned long)(part->bytes >> 10), p->name[0] ? ", " : "", p->name);
 	return error;
 }
 
@@ -281,7 +289,8 @@ int partitions_add(struct blkdev *d)
 	int added = 0;
 
 	if (count == -EINVAL)
-		log_warn("%s: its partition table does not hold together; there are no partitions", d->name);
+		log_warn("%s: its partition table does not hold together; there are no partitions",
+			 d->name);
 	for (int i = 0; i < count; i++)
 		added += add_device(d, &found[i]) == 0;
 	kfree(found);

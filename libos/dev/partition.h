@@ -14,8 +14,8 @@ struct partition {
 };
 
 /*
- * What the table in the first and last blocks says: the number of partitions, 0 when there is no table,
- * -EINVAL for one that does not hold together, -EIO, -ENOMEM. Threads.
+ * What the table in the first and last blocks says: the number of partitions, 0 when there is no
+ * table, -EINVAL for one that does not hold together, -EIO, -ENOMEM. Threads.
  */
 int partitions_read(struct blkdev *d, struct partition *out, unsigned max);
 

@@ -36,7 +36,8 @@ struct table {
 
 static struct table table_new(void)
 {
-	struct table t = { ramdisk_create(BLOCKS * 512), page_alloc_exact(BLOCKS * 512, PAGE_KERNEL) };
+	struct table t = { ramdisk_create(BLOCKS * 512),
+			   page_alloc_exact(BLOCKS * 512, PAGE_KERNEL) };
 
 	memset(t.bytes, 0, BLOCKS * 512);
 	return t;
@@ -62,7 +63,8 @@ static void mbr_sign(uint8_t *block)
 	block[511] = 0xaa;
 }
 
-static void gpt_header(uint8_t *block, uint64_t at, uint64_t other, uint64_t entries_at, const uint8_t *entries)
+static void gpt_header(uint8_t *block, uint64_t at, uint64_t other, uint64_t entries_at,
+		       const uint8_t *entries)
 {
 	memset(block, 0, 512);
 	memcpy(block, "EFI PART", 8);
@@ -195,7 +197,8 @@ TEST(partitions_survive_damaged_tables)
 	for (int round = 0; round < 400; round++) {
 		memcpy(t.bytes, sound.bytes, BLOCKS * 512);
 		for (int i = 0; i < 3; i++)
-			t.bytes[test_random_below(40) * 16 + test_random_below(900)] = (uint8_t)test_random();
+			t.bytes[test_random_below(40) * 16 + test_random_below(900)] =
+				(uint8_t)test_random();
 		put(t.bytes + 512 + 16, 0, 4);
 		if (round % 2) /* whoever lies can reckon, too */
 			put(t.bytes + 512 + 16, crc(t.bytes + 512, 92), 4);

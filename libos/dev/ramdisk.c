@@ -1,9 +1,9 @@
 /*
  * Disks in memory: block devices without a device below, for tests and for scratch.
  *
- * Memory is taken page by page when a block is first written; what was never written reads as zeroes,
- * and a discard gives pages back. Commands end in a task, as those of a driver do, so callers see the
- * same order of things.
+ * Memory is taken page by page when a block is first written; what was never written reads as
+ * zeroes, and a discard gives pages back. Commands end in a task, as those of a driver do, so
+ * callers see the same order of things.
  */
 #include "ramdisk.h"
 
@@ -139,8 +139,8 @@ struct blkdev *ramdisk_create(uint64_t bytes)
 	task_init(&r->task, "ramdisk", ramdisk_task);
 	r->dev = (struct blkdev){
 		.bytes = bytes, .block_bytes = 512, .max_vecs = 64, .max_vec_bytes = MIB(1),
-		.max_bytes = MIB(1), .max_discard_bytes = GIB(1), .max_zeroes_bytes = GIB(1), .depth = 8,
-		.ops = &ramdisk_ops, .driver = r,
+		.max_bytes = MIB(1), .max_discard_bytes = GIB(1), .max_zeroes_bytes = GIB(1),
+		.depth = 8, .ops = &ramdisk_ops, .driver = r,
 	};
 	fmt_print(r->dev.name, sizeof(r->dev.name), "ram%u", count++);
 	if (blkdev_register(&r->dev) == 0)

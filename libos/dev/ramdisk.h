@@ -4,7 +4,10 @@
 
 #include <libos/blkdev.h>
 
-/* A disk of zeroes, `bytes` in whole pages, named ram0, ram1, ...: NULL when memory is short. Threads. */
+/*
+ * A disk of zeroes, `bytes` in whole pages, named ram0, ram1, ...: NULL when memory is short.
+ * Threads.
+ */
 struct blkdev *ramdisk_create(uint64_t bytes);
 
 #endif

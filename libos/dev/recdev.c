@@ -1,7 +1,8 @@
 /*
- * The recording disk: see recdev.h. Commands are performed in a task, as a driver's interrupts would
- * have them end. A write is written down before its bytes reach the disk and again when it has ended,
- * and a flush with the place in the history where it began: what had ended by then is what it promises.
+ * The recording disk: see recdev.h. Commands are performed in a task, as a driver's interrupts
+ * would have them end. A write is written down before its bytes reach the disk and again when it
+ * has ended, and a flush with the place in the history where it began: what had ended by then is
+ * what it promises.
  */
 #include "recdev.h"
 
@@ -109,7 +110,8 @@ static int perform_write(struct recdev *r, const struct blk_command *c)
 	bytes = page_alloc_exact((size_t)c->len, PAGE_KERNEL);
 	assert(bytes);
 	memcpy(bytes, r->bytes + c->offset, c->len);
-	number = note(r, (struct rec_event){ REC_WRITE, c->flags & BLK_FUA, 0, c->offset, c->len, bytes });
+	number = note(r, (struct rec_event){ REC_WRITE, c->flags & BLK_FUA, 0, c->offset, c->len,
+					     bytes });
 	note(r, (struct rec_event){ .kind = REC_ENDED, .of = number });
 	return 0;
 }

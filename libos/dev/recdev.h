@@ -1,9 +1,10 @@
 /*
  * A disk for tests: in memory, with a volatile cache, obedient in every way a test asks for.
  *
- * It counts commands, fails the n-th, holds them back, ends them in a shuffled order, and writes down
- * what a power cut would need to know (powercut.h): each write with its bytes, when it ended, what
- * each flush made durable. Devices stay registered for ever, so tests reuse one by recdev_load().
+ * It counts commands, fails the n-th, holds them back, ends them in a shuffled order, and writes
+ * down what a power cut would need to know (powercut.h): each write with its bytes, when it ended,
+ * what each flush made durable. Devices stay registered for ever, so tests reuse one by
+ * recdev_load().
  */
 #ifndef DEV_RECDEV_H
 #define DEV_RECDEV_H
@@ -28,7 +29,10 @@ struct rec_event {
 	uint8_t *bytes;       /* REC_WRITE: a copy */
 };
 
-/* When a fault strikes: the command with this number (from 1, each kind counted by itself), 0 for none. */
+/*
+ * When a fault strikes: the command with this number (from 1, each kind counted by itself), 0 for
+ * none.
+ */
 struct rec_faults {
 	uint64_t read, write, flush;
 	bool for_ever;        /* and every one of its kind after it */
@@ -42,7 +46,8 @@ struct recdev {
 	struct list started;         /* [l] commands */
 	bool held;                   /* [l] nothing ends */
 	bool recording;              /* [t] */
-	uint64_t shuffle;            /* [t] state of the order's generator; 0: first come, first served */
+	/* [t] state of the order's generator; 0: first come, first served */
+	uint64_t shuffle;
 	uint64_t reads, writes, flushes; /* [t] commands so far */
 	struct rec_faults faults;    /* [t] */
 	uint8_t *bytes;              /* [t] the disk as reads see it */
@@ -53,7 +58,10 @@ struct recdev {
 struct recdev *recdev_create(uint64_t bytes); /* of zeroes; NULL when memory is short. Threads. */
 /* New contents (NULL: zeroes), no faults, no history, counts from 0. No command is under way. */
 void recdev_load(struct recdev *r, const void *image);
-/* Another size, and zeroes; false: no memory, and nothing has changed. No command is under way, nothing is cached. */
+/*
+ * Another size, and zeroes; false: no memory, and nothing has changed. No command is under way,
+ * nothing is cached.
+ */
 bool recdev_resize(struct recdev *r, uint64_t bytes);
 void recdev_record(struct recdev *r, bool on);        /* begins a new history, or ends it */
 void recdev_mark(struct recdev *r, uint64_t value);   /* any thread */

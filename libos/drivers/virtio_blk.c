@@ -1,17 +1,18 @@
 /*
  * Virtio block devices [5.2]: commands of libos/dev's queue as chains of a ring.
  *
- * A chain is a header that the device reads, the data, and a status byte that it writes. Headers and
- * status bytes live in `slots`, one for each command of the queue, so that a command needs no
+ * A chain is a header that the device reads, the data, and a status byte that it writes. Headers
+ * and status bytes live in `slots`, one for each command of the queue, so that a command needs no
  * memory of its own. Nothing here waits: the queue never has more commands under way than a ring
  * holds, and an interrupt wakes a task that takes what is done.
  *
- * A device with several rings [5.2.5] is given one for each hart, as far as it has them: a command goes into
- * the ring of the hart that sends it, so that the device may work on them side by side.
+ * A device with several rings [5.2.5] is given one for each hart, as far as it has them: a command
+ * goes into the ring of the hart that sends it, so that the device may work on them side by side.
  *
- * A device that breaks its contract is reset by the task. All commands under way then end with -EIO,
- * and so do flushes (libos/blkdev.h), since nobody knows what the device's cache still held; later commands
- * go to the device as before. One that does not come back with the same promises is dead.
+ * A device that breaks its contract is reset by the task. All commands under way then end with
+ * -EIO, and so do flushes (libos/blkdev.h), since nobody knows what the device's cache still held;
+ * later commands go to the device as before. One that does not come back with the same promises is
+ * dead.
  *
  * Locks: the block device's lock, then v->lock, which guards the rings.
  */
@@ -43,7 +44,9 @@
 #define ID_TIMEOUT_NS  NSEC_PER_SEC
 #define STATUS_UNSET   0xffu
 
-/* What the device reads and writes beside the data; each part in a cache line of the command's own. */
+/*
+ * What the device reads and writes beside the data; each part in a cache line of the command's own.
+ */
 struct slot {
 	struct virtio_blk_header header;
 	struct virtio_blk_range range;
@@ -91,7 +94,8 @@ static unsigned add_range(struct slot *s, const struct blk_command *c, struct vi
 static unsigned add_data(const struct blk_command *c, struct virtq_seg *segs)
 {
 	for (size_t i = 0; i < c->vec_count; i++)
-		segs[i] = (struct virtq_seg){ page_paddr(c->vecs[i].base), (uint32_t)c->vecs[i].len };
+		segs[i] = (struct virtq_seg){ page_paddr(c->vecs[i].base),
+					      (uint32_t)c->vecs[i].len };
 	return (unsigned)c->vec_count;
 }
 
@@ -104,13 +108,15 @@ static int send_command(struct virtio_blk *v, struct blk_command *c)
 	unsigned data;
 
 	s->header = (struct virtio_blk_header){
-		type_of(c->op), 0, c->op == BLK_READ || c->op == BLK_WRITE ? c->offset / BLK_SECTOR : 0,
+		type_of(c->op), 0,
+		c->op == BLK_READ || c->op == BLK_WRITE ? c->offset / BLK_SECTOR : 0,
 	};
 	s->status = STATUS_UNSET;
 	segs[0] = (struct virtq_seg){ page_paddr(&s->header), sizeof(s->header) };
 	data = has_range ? add_range(s, c, &segs[1]) : add_data(c, &segs[1]);
 	segs[data + 1] = (struct virtq_seg){ page_paddr(&s->status), 1 };
-	return c->op == BLK_READ ? virtq_add(q, segs, 1, data + 1, c) : virtq_add(q, segs, data + 1, 1, c);
+	return c->op == BLK_READ ? virtq_add(q, segs, 1, data + 1, c)
+				 : virtq_add(q, segs, data + 1, 1, c);
 }
 
 static void blk_start(struct blkdev *d, struct blk_command *c)
@@ -183,7 +189,8 @@ static bool interrupt_is_armed(struct virtio_blk *v)
 
 static unsigned queues_wanted(struct virtio_device *d)
 {
-	unsigned offered = virtio_has(d, BLK_F_MQ) ? virtio_config_u16(d, BLK_CONFIG_NUM_QUEUES) : 1;
+	unsigned offered = virtio_has(d, BLK_F_MQ) ? virtio_config_u16(d, BLK_CONFIG_NUM_QUEUES)
+						   : 1;
 
 	return CLAMP(MIN(offered, hart_count()), 1u, QUEUES_MAX);
 }
@@ -333,7 +340,8 @@ static int read_serial(struct virtio_blk *v)
 }
 
 /* In whole blocks, or a range that goes in pieces would ask for parts of them. */
-static uint32_t range_limit(struct virtio_device *d, uint64_t feature, unsigned offset, uint32_t block_bytes)
+static uint32_t range_limit(struct virtio_device *d, uint64_t feature, unsigned offset,
+			    uint32_t block_bytes)
 {
 	uint64_t sectors = virtio_has(d, feature) ? virtio_config_u32(d, offset) : 0;
 
@@ -359,24 +367,28 @@ static int read_limits(struct virtio_blk *v)
 	struct blkdev *d = &v->disk;
 	uint64_t sectors = virtio_config_u64(dev, BLK_CONFIG_CAPACITY);
 
-	d->block_bytes = virtio_has(dev, BLK_F_BLK_SIZE) ? virtio_config_u32(dev, BLK_CONFIG_BLK_SIZE)
-							 : BLK_SECTOR;
+	d->block_bytes = virtio_has(dev, BLK_F_BLK_SIZE)
+				 ? virtio_config_u32(dev, BLK_CONFIG_BLK_SIZE)
+				 : BLK_SECTOR;
 	if (d->block_bytes < BLK_SECTOR || d->block_bytes > PAGE_SIZE ||
 	    d->block_bytes & (d->block_bytes - 1))
 		return -EPROTO;
 	if (!planted(BLK_CAPACITY) && sectors > BLKDEV_BYTES_MAX / BLK_SECTOR)
 		return -EPROTO;
 	d->bytes = ALIGN_DOWN(sectors * BLK_SECTOR, (uint64_t)d->block_bytes);
-	d->max_vec_bytes = virtio_has(dev, BLK_F_SIZE_MAX) ? virtio_config_u32(dev, BLK_CONFIG_SIZE_MAX)
-							   : BYTES_MAX;
+	d->max_vec_bytes = virtio_has(dev, BLK_F_SIZE_MAX)
+				   ? virtio_config_u32(dev, BLK_CONFIG_SIZE_MAX)
+				   : BYTES_MAX;
 	if (d->max_vec_bytes < d->block_bytes)
 		return -EPROTO;
 	d->max_vec_bytes = MIN(d->max_vec_bytes, BYTES_MAX);
 	d->max_bytes = BYTES_MAX;
 	d->read_only = virtio_has(dev, BLK_F_RO);
 	d->write_cache = virtio_has(dev, BLK_F_FLUSH);
-	d->max_discard_bytes = range_limit(dev, BLK_F_DISCARD, BLK_CONFIG_MAX_DISCARD, d->block_bytes);
-	d->max_zeroes_bytes = range_limit(dev, BLK_F_WRITE_ZEROES, BLK_CONFIG_MAX_ZEROES, d->block_bytes);
+	d->max_discard_bytes = range_limit(dev, BLK_F_DISCARD, BLK_CONFIG_MAX_DISCARD,
+					   d->block_bytes);
+	d->max_zeroes_bytes = range_limit(dev, BLK_F_WRITE_ZEROES, BLK_CONFIG_MAX_ZEROES,
+					  d->block_bytes);
 	d->depth = rings_hold(v);
 	return d->depth ? 0 : -EPROTO;
 }
@@ -396,11 +408,12 @@ static int blk_open(struct virtio_blk *v)
 }
 
 /* Of its own, so that the arguments do not lie on the stack of what blk_probe() calls. */
-static __attribute__((noinline)) void announce(const struct virtio_device *dev, const struct blkdev *d)
+static __attribute__((noinline)) void announce(const struct virtio_device *dev,
+					       const struct blkdev *d)
 {
-	log_info("%s: virtio-blk %s, %lu KiB%s%s%s%s", dev->name, d->name, (unsigned long)(d->bytes >> 10),
-		 d->read_only ? ", read-only" : "", d->write_cache ? ", write cache" : "",
-		 d->serial[0] ? ", serial " : "", d->serial);
+	log_info("%s: virtio-blk %s, %lu KiB%s%s%s%s", dev->name, d->name,
+		 (unsigned long)(d->bytes >> 10), d->read_only ? ", read-only" : "",
+		 d->write_cache ? ", write cache" : "", d->serial[0] ? ", serial " : "", d->serial);
 }
 
 static int blk_probe(struct virtio_device *dev)
@@ -417,7 +430,8 @@ static int blk_probe(struct virtio_device *dev)
 	list_init(&v->unsent);
 	task_init(&v->task, "virtio-blk", blk_task);
 	error = blk_open(v);
-	dev->driver_data = v; /* before anybody knows the disk: its interrupts count from the first request on */
+	/* before anybody knows the disk: its interrupts count from the first request on */
+	dev->driver_data = v;
 	if (!error)
 		error = blkdev_register(&v->disk);
 	if (error) {

@@ -70,8 +70,10 @@ static uint8_t rig_answer(struct blk_rig *r, const struct model_chain *c, size_t
 		return BLK_S_OK;
 	case BLK_T_DISCARD:
 		r->discards++;
-		return out == sizeof(h) + sizeof(struct virtio_blk_range) && is_in_blocks(r, data + sizeof(h)) ?
-			       BLK_S_OK : BLK_S_IOERR;
+		return out == sizeof(h) + sizeof(struct virtio_blk_range) &&
+				       is_in_blocks(r, data + sizeof(h))
+			       ? BLK_S_OK
+			       : BLK_S_IOERR;
 	case BLK_T_GET_ID:
 		model_write(c, "rig-7/../x", 10);
 		*written = BLK_ID_BYTES;
@@ -95,7 +97,8 @@ static void rig_serve(struct blk_rig *r, unsigned queue)
 		r->requests++;
 		r->served |= 1u << queue;
 		*(uint8_t *)model_memory(last.addr + last.len - 1) = r->status ? r->status : status;
-		model_push(&r->model, queue, c.head, (uint32_t)(written + 1) - (uint32_t)r->written_short);
+		model_push(&r->model, queue, c.head,
+			   (uint32_t)(written + 1) - (uint32_t)r->written_short);
 	}
 }
 
@@ -155,7 +158,8 @@ static void rig_interrupts(struct blk_rig *r)
 	executor_run_pending();
 }
 
-static int ask(struct blk_rig *r, struct asked *a, enum blk_op op, uint64_t offset, void *buf, size_t len)
+static int ask(struct blk_rig *r, struct asked *a, enum blk_op op, uint64_t offset, void *buf,
+	       size_t len)
 {
 	asked_init(a, op, 0, offset, buf, len);
 	blkdev_submit(r->dev, &a->r);
@@ -175,8 +179,9 @@ static bool rig_is_well(struct blk_rig *r)
 	for (size_t i = 0; i < KIB(8); i++)
 		buf[i] = (uint8_t)(i * 3 + r->requests);
 	well = !ask(r, &a, BLK_WRITE, KIB(4), buf, KIB(8)) &&
-	       !ask(r, &a, BLK_READ, KIB(4), buf + KIB(8), KIB(8)) && !memcmp(buf, buf + KIB(8), KIB(8)) &&
-	       !memcmp(buf, r->disk + KIB(4), KIB(8)) && !r->model.complaint;
+	       !ask(r, &a, BLK_READ, KIB(4), buf + KIB(8), KIB(8)) &&
+	       !memcmp(buf, buf + KIB(8), KIB(8)) && !memcmp(buf, r->disk + KIB(4), KIB(8)) &&
+	       !r->model.complaint;
 	page_free_exact(buf, KIB(16));
 	return well;
 }
@@ -222,7 +227,9 @@ static void write_from_harts(struct blk_rig *r)
 	struct crossing c = { .rig = r, .buf = page_alloc(0, PAGE_KERNEL) };
 
 	for (int hart = 0; hart < (int)MIN(hart_count(), RIG_QUEUES); hart++) {
-		const struct thread_attr attr = { .name = "writer", .priority = THREAD_PRIORITY_APP, .hart = hart };
+		const struct thread_attr attr = {
+			.name = "writer", .priority = THREAD_PRIORITY_APP, .hart = hart
+		};
 		struct thread *t;
 
 		memset(c.buf, 0x40 + hart, 512);
@@ -431,7 +438,8 @@ TEST(blk_survives_a_liar)
 		switch (test_random() % 8) {
 		case 0:
 			model_lie(&r->model, 0, (uint32_t)test_random_below(200),
-				  (uint32_t)test_random_below(9000), (uint16_t)test_random_below(3));
+				  (uint32_t)test_random_below(9000),
+				  (uint16_t)test_random_below(3));
 			break;
 		case 1:
 			if (model_pop(&r->model, 0, &c))

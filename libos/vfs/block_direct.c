@@ -1,9 +1,9 @@
 /*
- * Reading and writing disks without pages in between: with O_DIRECT, of disks that a file system has taken, and in images
- * without files.
+ * Reading and writing disks without pages in between: with O_DIRECT, of disks that a file system
+ * has taken, and in images without files.
  *
- * Bytes go through a bounce buffer, since a caller's memory need be neither contiguous nor aligned; a write that does
- * not fill its first and last block reads them before.
+ * Bytes go through a bounce buffer, since a caller's memory need be neither contiguous nor aligned;
+ * a write that does not fill its first and last block reads them before.
  *
  * Locks: transfers, a mutex, held from reading a block that is to be changed in part to writing it.
  */
@@ -83,7 +83,8 @@ static kssize_t write_step(struct blkdev *d, struct bounce *b, struct uio *u, ui
 	n = uio_copy_in(u, b->bytes + s.skip, s.len);
 	if (n <= 0)
 		return n;
-	if ((size_t)n < s.len) { /* a bad pointer in the middle: only whole blocks that were filled */
+	/* a bad pointer in the middle: only whole blocks that were filled */
+	if ((size_t)n < s.len) {
 		span = ALIGN_DOWN(s.skip + (size_t)n, (size_t)d->block_bytes);
 		n = (kssize_t)span - (kssize_t)s.skip;
 		if (n <= 0)

@@ -1,12 +1,13 @@
 /*
  * Block devices as files: /dev/vda, and /dev/disk/by-id/virtio-SERIAL.
  *
- * In images with files their bytes go through pages (block_pages.c), with O_DIRECT past them; without, each read and
- * write goes to the device at once. They wait for the device (libos/file.h), which always answers. What write() has
- * reported is durable after fsync(), or at once with O_SYNC or O_DSYNC.
+ * In images with files their bytes go through pages (block_pages.c), with O_DIRECT past them;
+ * without, each read and write goes to the device at once. They wait for the device (libos/file.h),
+ * which always answers. What write() has reported is durable after fsync(), or at once with O_SYNC
+ * or O_DSYNC.
  *
- * A disk that a file system has taken cannot be opened for writing (EBUSY), and is read past the pages, since the
- * file system changes it underneath them.
+ * A disk that a file system has taken cannot be opened for writing (EBUSY), and is read past the
+ * pages, since the file system changes it underneath them.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -42,7 +43,8 @@ static kssize_t block_write(struct file *f, struct uio *u)
 	if (!HAS_PAGES)
 		return block_direct(d, u, blk_flags, false);
 	if (f->flags & O_DIRECT)
-		return uio_is_aligned(u, d->block_bytes) ? block_pages_write_past(f, u, blk_flags) : -EINVAL;
+		return uio_is_aligned(u, d->block_bytes) ? block_pages_write_past(f, u, blk_flags)
+							 : -EINVAL;
 	n = block_pages_write(f, u);
 	if (n <= 0 || !blk_flags)
 		return n;

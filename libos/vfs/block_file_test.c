@@ -80,7 +80,8 @@ static struct memory_disk *disk_new(const char *name, uint32_t block_bytes)
 	task_init(&m->task, "disk", disk_task);
 	m->dev = (struct blkdev){
 		.bytes = DISK_BYTES, .block_bytes = block_bytes, .write_cache = true, .max_vecs = 8,
-		.max_vec_bytes = KIB(64), .max_bytes = KIB(64), .depth = 4, .ops = &disk_ops, .driver = m,
+		.max_vec_bytes = KIB(64), .max_bytes = KIB(64), .depth = 4, .ops = &disk_ops,
+		.driver = m,
 	};
 	str_copy(m->dev.name, sizeof(m->dev.name), name);
 	str_copy(m->dev.serial, sizeof(m->dev.serial), name);
@@ -164,7 +165,8 @@ TEST(block_file_syncs_by_a_flush_and_reports_errors)
 	CHECK(m->bytes[512] == 'd' && m->flushes == 2);
 	m->error = -EIO;
 	CHECK_EQ(transfer(f, bytes, 100, KIB(100), true), -EIO);
-	CHECK_EQ(transfer(f, bytes, 100, KIB(100), false), -EIO); /* the rest of the page cannot be read */
+	/* the rest of the page cannot be read */
+	CHECK_EQ(transfer(f, bytes, 100, KIB(100), false), -EIO);
 	CHECK_EQ(transfer(f, bytes, 100, 0, false), 100);
 	CHECK_EQ(f->ops->sync(f, false), -EIO);
 	CHECK_EQ(transfer(durable, bytes, 512, 512, false), -EIO);
@@ -186,7 +188,8 @@ TEST(block_file_with_o_direct_goes_past_the_pages_and_agrees_with_them)
 	CHECK(!block_open("/dev/bfdirect", O_RDWR | O_DIRECT, &direct));
 	memset(bytes, 'c', KIB(8));
 	CHECK_EQ(transfer(f, bytes, KIB(8), 0, false), KIB(8));
-	CHECK_EQ(transfer(direct, bytes, 512, 512, true), 512); /* what was only in pages is there */
+	/* what was only in pages is there */
+	CHECK_EQ(transfer(direct, bytes, 512, 512, true), 512);
 	CHECK(bytes[0] == 'c' && m->bytes[512] == 'c');
 	memset(bytes, 'd', 1024);
 	CHECK_EQ(transfer(direct, bytes, 1024, 1024, false), 1024);
@@ -207,7 +210,8 @@ TEST(block_file_of_a_disk_with_a_file_system_is_only_read)
 	struct file *f, *writer;
 	char byte = 0;
 
-	CHECK(m && !block_open("/dev/bfclaim", O_RDWR, &writer) && !block_open("/dev/bfclaim", O_RDONLY, &f));
+	CHECK(m && !block_open("/dev/bfclaim", O_RDWR, &writer) &&
+	      !block_open("/dev/bfclaim", O_RDONLY, &f));
 	CHECK_EQ(blkdev_claim(&m->dev), -EBUSY);
 	m->bytes[0] = 'a';
 	CHECK(transfer(f, &byte, 1, 0, true) == 1 && byte == 'a');

@@ -1,7 +1,7 @@
 /*
- * The pages of block devices. A device has them while it is open as a file; the last to close it writes what is dirty.
- * Whole disk and partitions have pages of their own, as on Linux: who writes through one and reads through the
- * other syncs in between.
+ * The pages of block devices. A device has them while it is open as a file; the last to close it
+ * writes what is dirty. Whole disk and partitions have pages of their own, as on Linux: who writes
+ * through one and reads through the other syncs in between.
  *
  * Locks: opening, then a device's pages->lock, which writers hold (and with it that cache's).
  */
@@ -175,7 +175,10 @@ kssize_t block_pages_read_past(struct file *f, struct uio *u)
 	return error ? error : block_direct(f->object, u, 0, true);
 }
 
-/* The caller's memory must not be in pages of this very range, which nobody can fill now: in an appliance it cannot. */
+/*
+ * The caller's memory must not be in pages of this very range, which nobody can fill now: in an
+ * appliance it cannot.
+ */
 kssize_t block_pages_write_past(struct file *f, struct uio *u, uint32_t blk_flags)
 {
 	kssize_t n;

@@ -1,14 +1,14 @@
 /*
  * Metadata buffers: which there are, who keeps them, and when they go.
  *
- * A buffer is found by its block in a tree. Its references are: one for each holder, one while it is
- * dirty, one while a journal has it, one for a transfer that nobody waits for. Without any it is on
- * the unused list, oldest first, until somebody wants it again or memory is short; without valid
+ * A buffer is found by its block in a tree. Its references are: one for each holder, one while it
+ * is dirty, one while a journal has it, one for a transfer that nobody waits for. Without any it is
+ * on the unused list, oldest first, until somebody wants it again or memory is short; without valid
  * contents it goes at once.
  *
- * BUFFER_BUSY is the right to transfer: who sets it reads or writes, and others wait. So two threads
- * that ask for one block cause one read, and a block is never on two ways to the disk. A change while
- * the block is being written makes it dirty again, so that it is written once more.
+ * BUFFER_BUSY is the right to transfer: who sets it reads or writes, and others wait. So two
+ * threads that ask for one block cause one read, and a block is never on two ways to the disk. A
+ * change while the block is being written makes it dirty again, so that it is written once more.
  *
  * Memory is allocated before the cache's lock is taken: reclaiming may come from the allocator.
  */
@@ -32,7 +32,8 @@ static int compare_block(const void *key, const struct tree_node *n)
 
 static bool block_is_less(const struct tree_node *a, const struct tree_node *b)
 {
-	return tree_entry(a, struct buffer, node)->block < tree_entry(b, struct buffer, node)->block;
+	return tree_entry(a, struct buffer, node)->block <
+	       tree_entry(b, struct buffer, node)->block;
 }
 
 /* ---- the cache ---- */
@@ -252,8 +253,8 @@ struct buffer *buffer_hold(struct buffer *b)
 }
 
 /*
- * The last reference goes, unless somebody found the buffer in the meantime. All of it under the lock, which who
- * destroys the cache goes through.
+ * The last reference goes, unless somebody found the buffer in the meantime. All of it under the
+ * lock, which who destroys the cache goes through.
  */
 static void put_last(struct buffer *b)
 {
@@ -391,8 +392,13 @@ static void read_one_ahead(struct buffer *b)
 		return;
 	}
 	a->vec = (struct blk_vec){ b->data, b->cache->block_bytes };
-	a->request = (struct blkreq){ .op = BLK_READ, .offset = buffer_place(b), .len = a->vec.len,
-				      .vecs = &a->vec, .vec_count = 1, .done = ahead_done, .user = b };
+	a->request = (struct blkreq){ .op = BLK_READ,
+				      .offset = buffer_place(b),
+				      .len = a->vec.len,
+				      .vecs = &a->vec,
+				      .vec_count = 1,
+				      .done = ahead_done,
+				      .user = b };
 	blkdev_submit(b->cache->dev, &a->request);
 }
 

@@ -90,7 +90,9 @@ static void read_nine(void *arg)
 
 static bool start_reader(struct reader *r)
 {
-	static const struct thread_attr attr = { .name = "reader", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "reader", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 
 	if (thread_create(&attr, read_nine, r, 0, &r->thread) != 0)
 		return false;

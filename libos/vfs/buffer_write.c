@@ -1,8 +1,9 @@
 /*
- * Buffers on their way home: the dirty ones of a file system without a journal, and what is discarded.
+ * Buffers on their way home: the dirty ones of a file system without a journal, and what is
+ * discarded.
  *
- * The mark BUFFER_DIRTY goes with a place on the cache's list and a reference; all three change under
- * the cache's lock.
+ * The mark BUFFER_DIRTY goes with a place on the cache's list and a reference; all three change
+ * under the cache's lock.
  */
 #include <core/assert.h>
 #include <libos/blkbatch.h>
@@ -10,8 +11,8 @@
 #include "buffer_parts.h"
 
 /*
- * A writer takes the mark off before it starts. So a mark that is seen here is taken off later, and the
- * writer then finds what the caller has changed.
+ * A writer takes the mark off before it starts. So a mark that is seen here is taken off later, and
+ * the writer then finds what the caller has changed.
  */
 void buffer_mark_dirty(struct buffer *b)
 {
@@ -31,7 +32,10 @@ void buffer_mark_dirty(struct buffer *b)
 	spin_unlock(&c->lock);
 }
 
-/* [c] Takes the mark off, with `clear` others: true if it was there, and its reference is the caller's. */
+/*
+ * [c] Takes the mark off, with `clear` others: true if it was there, and its reference is the
+ * caller's.
+ */
 static bool clean_locked(struct buffer *b, uint32_t clear)
 {
 	bool was = buffer_flags(b) & BUFFER_DIRTY;
@@ -96,7 +100,10 @@ static struct buffer *dirty_next(struct buffer_cache *c)
 
 #define WRITE_AT_ONCE 64u
 
-/* Who has begun others waits for none, or two writers could wait for each other. Puts what it does not take. */
+/*
+ * Who has begun others waits for none, or two writers could wait for each other. Puts what it does
+ * not take.
+ */
 static bool may_start(struct buffer *b, bool has_others)
 {
 	if (!has_others) {

@@ -1,8 +1,9 @@
 /*
  * Cached bytes of files: pages, reading, cutting. See libos/cache.h.
  *
- * A read of cached bytes takes the cache's spinlock once for each page, to find it and to hold it, and copies
- * without it. What is not there goes through cache_fill.c when there is a backing, and is zeroes when not.
+ * A read of cached bytes takes the cache's spinlock once for each page, to find it and to hold it,
+ * and copies without it. What is not there goes through cache_fill.c when there is a backing, and
+ * is zeroes when not.
  */
 #include <core/assert.h>
 #include <core/errno.h>
@@ -16,7 +17,8 @@ uint64_t cache_counts[CACHE_COUNTS];
 
 static struct waitq waits[16] = {
 #define Q(i) WAITQ_INIT(waits[i])
-	Q(0), Q(1), Q(2), Q(3), Q(4), Q(5), Q(6), Q(7), Q(8), Q(9), Q(10), Q(11), Q(12), Q(13), Q(14), Q(15),
+	Q(0), Q(1), Q(2), Q(3), Q(4), Q(5), Q(6), Q(7), Q(8), Q(9), Q(10), Q(11), Q(12), Q(13),
+	Q(14), Q(15),
 #undef Q
 };
 
@@ -32,10 +34,11 @@ void cache_init(struct cache *c, const int64_t *size, struct cache_budget *budge
 	list_init(&c->dirty_link);
 }
 
-void cache_init_backed(struct cache *c, const int64_t *size, const struct cache_backing_ops *ops, struct blkdev *dev,
-		       uint32_t block_bytes)
+void cache_init_backed(struct cache *c, const int64_t *size, const struct cache_backing_ops *ops,
+		       struct blkdev *dev, uint32_t block_bytes)
 {
-	assert(block_bytes >= 512 && block_bytes <= PAGE_SIZE && !(block_bytes & (block_bytes - 1)));
+	assert(block_bytes >= 512 && block_bytes <= PAGE_SIZE &&
+	       !(block_bytes & (block_bytes - 1)));
 	cache_init(c, size, NULL);
 	c->ops = ops;
 	c->dev = dev;
@@ -168,7 +171,8 @@ static inline struct cache_page *page_use(struct cache *c, uint64_t index)
 	if (likely(p && p->state & CACHE_VALID)) {
 		cache_page_hold(p);
 		if (unlikely(!(p->state & CACHE_AGAIN)))
-			cache_page_change_locked(p, p->state & CACHE_USED ? CACHE_AGAIN : CACHE_USED, 0);
+			cache_page_change_locked(
+				p, p->state & CACHE_USED ? CACHE_AGAIN : CACHE_USED, 0);
 	} else {
 		p = NULL;
 	}
@@ -214,16 +218,19 @@ static inline kssize_t copy_page_out(struct uio *u, struct cache_page *p, size_t
 }
 
 /* What is not there: on the disk, or nowhere. Apart, so that the frame of who finds it is small. */
-static __attribute__((noinline)) kssize_t read_missing(struct cache *c, struct uio *u, struct file_view *view, size_t len)
+static __attribute__((noinline)) kssize_t read_missing(struct cache *c, struct uio *u,
+						       struct file_view *view, size_t len)
 {
 	uint64_t index = (uint64_t)u->offset >> PAGE_SHIFT;
-	unsigned wanted = (unsigned)((cache_in_page(u->offset) + u->left + PAGE_SIZE - 1) >> PAGE_SHIFT);
+	unsigned wanted = (unsigned)((cache_in_page(u->offset) + u->left + PAGE_SIZE - 1) >>
+				     PAGE_SHIFT);
 	struct cache_page *p = NULL;
 	int error = HAS_DISKS && c->ops ? cache_page_read(c, index, wanted, view, &p) : 0;
 
 	if (error)
 		return error;
-	len = (size_t)CLAMP(cache_size(c) - u->offset, 0, (int64_t)len); /* had it been cut off, it would not be there either */
+	/* had it been cut off, it would not be there either */
+	len = (size_t)CLAMP(cache_size(c) - u->offset, 0, (int64_t)len);
 	return p ? copy_page_out(u, p, len) : uio_zero_out(u, len);
 }
 
@@ -247,13 +254,15 @@ static inline kssize_t read_piece(struct cache *c, struct uio *u, struct file_vi
 
 	if (left <= 0 || !u->left)
 		return 0;
-	n = read_page(c, u, view, MIN(MIN(u->left, (size_t)left), PAGE_SIZE - cache_in_page(u->offset)));
+	n = read_page(c, u, view,
+		      MIN(MIN(u->left, (size_t)left), PAGE_SIZE - cache_in_page(u->offset)));
 	if (view)
 		view->next = (uint64_t)u->offset >> PAGE_SHIFT;
 	return n;
 }
 
-static __attribute__((noinline)) kssize_t read_pieces(struct cache *c, struct uio *u, struct file_view *view)
+static __attribute__((noinline)) kssize_t read_pieces(struct cache *c, struct uio *u,
+						      struct file_view *view)
 {
 	size_t done = 0;
 	kssize_t n;
@@ -265,7 +274,8 @@ static __attribute__((noinline)) kssize_t read_pieces(struct cache *c, struct ui
 
 kssize_t cache_read(struct cache *c, struct uio *u, struct file_view *view)
 {
-	return likely(cache_in_page(u->offset) + u->left <= PAGE_SIZE) ? read_piece(c, u, view) : read_pieces(c, u, view);
+	return likely(cache_in_page(u->offset) + u->left <= PAGE_SIZE) ? read_piece(c, u, view)
+								       : read_pieces(c, u, view);
 }
 
 /* ---- writing without a backing ---- */
@@ -315,7 +325,8 @@ int cache_reserve(struct cache *c, int64_t from, int64_t to)
 /* Of a page that is cut in part: the blocks that go as a whole need not be written any more. */
 static void undirty_locked(struct cache *c, struct cache_page *p, size_t from, size_t to)
 {
-	size_t first = ALIGN_UP(from, (size_t)c->block_bytes), end = ALIGN_DOWN(to, (size_t)c->block_bytes);
+	size_t first = ALIGN_UP(from, (size_t)c->block_bytes),
+	       end = ALIGN_DOWN(to, (size_t)c->block_bytes);
 
 	if (!(p->state & CACHE_DIRTY) || first >= end)
 		return;
@@ -352,8 +363,8 @@ static void wait_written(struct cache *c, struct cache_page *p)
 }
 
 /*
- * The lock is let go of where a page is under way to the disk, and the page looked for again. Writers may be waiting
- * for fewer dirty pages, of this file or others.
+ * The lock is let go of where a page is under way to the disk, and the page looked for again.
+ * Writers may be waiting for fewer dirty pages, of this file or others.
  */
 void cache_cut_begin(struct cache *c, int64_t from, int64_t to)
 {
@@ -366,7 +377,8 @@ void cache_cut_begin(struct cache *c, int64_t from, int64_t to)
 	cache_wait(c, !__atomic_load_n(&c->fills, __ATOMIC_ACQUIRE));
 	spin_lock(&c->lock);
 	dirty = c->dirty;
-	while (from < to && (p = cache_index_next(c, index, CACHE_ANY)) && cache_page_start(p->index) < to) {
+	while (from < to && (p = cache_index_next(c, index, CACHE_ANY)) &&
+	       cache_page_start(p->index) < to) {
 		index = p->index;
 		if (HAS_DISKS && p->state & CACHE_WRITING) {
 			wait_written(c, p);

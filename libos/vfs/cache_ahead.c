@@ -1,10 +1,11 @@
 /*
  * Reading ahead, and getting a page that may have to be read.
  *
- * A window of pages goes before a sequential reader. The first miss of one reads a few pages more than
- * asked; each window after it is twice as large, up to WINDOW_MAX, and is asked for when the reader reaches the
- * trigger, the first page that came ahead: so one window is under way while the one before is being
- * used. A miss elsewhere than behind the last read shuts the window, and only what was asked for is read.
+ * A window of pages goes before a sequential reader. The first miss of one reads a few pages more
+ * than asked; each window after it is twice as large, up to WINDOW_MAX, and is asked for when the
+ * reader reaches the trigger, the first page that came ahead: so one window is under way while the
+ * one before is being used. A miss elsewhere than behind the last read shuts the window, and only
+ * what was asked for is read.
  */
 #include <core/errno.h>
 
@@ -22,7 +23,10 @@ static void fill_range(struct cache *c, uint64_t index, uint64_t end)
 {
 	end = MIN(end, pages_of(c));
 	while (index < end) {
-		int n = cache_has_page(c, index) ? 1 : cache_fill(c, index, (unsigned)MIN(end - index, CACHE_RUN_MAX), NULL);
+		int n = cache_has_page(c, index)
+				? 1
+				: cache_fill(c, index, (unsigned)MIN(end - index, CACHE_RUN_MAX),
+					     NULL);
 
 		if (n < 0)
 			return;
@@ -34,7 +38,8 @@ static void fill_range(struct cache *c, uint64_t index, uint64_t end)
 void cache_read_ahead(struct cache *c, int64_t from, int64_t to)
 {
 	if (HAS_DISKS && c->ops && from < to)
-		fill_range(c, (uint64_t)from >> PAGE_SHIFT, ((uint64_t)to + PAGE_SIZE - 1) >> PAGE_SHIFT);
+		fill_range(c, (uint64_t)from >> PAGE_SHIFT,
+			   ((uint64_t)to + PAGE_SIZE - 1) >> PAGE_SHIFT);
 }
 
 /* Whole pages that nobody needs: those that are dirty or held stay. */
@@ -88,8 +93,12 @@ static unsigned window_at_miss(struct file_view *v, uint64_t index, unsigned wan
 	return count;
 }
 
-/* Begins reading `index` and what goes with it: pages begun from there, 0 when it is there by now, or an errno. */
-static int fill_at(struct cache *c, uint64_t index, unsigned wanted, struct file_view *v, struct cache_page **first)
+/*
+ * Begins reading `index` and what goes with it: pages begun from there, 0 when it is there by now,
+ * or an errno.
+ */
+static int fill_at(struct cache *c, uint64_t index, unsigned wanted, struct file_view *v,
+		   struct cache_page **first)
 {
 	unsigned count = v ? window_at_miss(v, index, wanted) : wanted;
 	uint64_t left = pages_of(c) - MIN(index, pages_of(c));
@@ -103,10 +112,11 @@ static int fill_at(struct cache *c, uint64_t index, unsigned wanted, struct file
 }
 
 /*
- * A request that failed may have done so for a page further on: whose page was lost with others asks once more, for
- * it alone.
+ * A request that failed may have done so for a page further on: whose page was lost with others
+ * asks once more, for it alone.
  */
-int cache_page_read(struct cache *c, uint64_t index, unsigned wanted, struct file_view *v, struct cache_page **out)
+int cache_page_read(struct cache *c, uint64_t index, unsigned wanted, struct file_view *v,
+		    struct cache_page **out)
 {
 	bool alone = false;
 	int error;
@@ -116,7 +126,8 @@ int cache_page_read(struct cache *c, uint64_t index, unsigned wanted, struct fil
 
 		*out = cache_page_find(c, index);
 		if (!*out) {
-			n = alone ? cache_fill(c, index, 1, out) : fill_at(c, index, wanted, v, out);
+			n = alone ? cache_fill(c, index, 1, out)
+				  : fill_at(c, index, wanted, v, out);
 			alone = alone || n == 1;
 		}
 		if (n < 0)

@@ -1,20 +1,21 @@
 /*
  * Write-back: dirty pages go to the disk.
  *
- * Pages next to each other that are dirty go together. They are marked WRITING and clean, so that a change meanwhile
- * makes them dirty again; the backing says where they belong, and one request goes out for each piece that
- * is contiguous on the disk. The last transfer of a page to end takes the mark away. Only blocks that were
- * changed are written.
+ * Pages next to each other that are dirty go together. They are marked WRITING and clean, so that a
+ * change meanwhile makes them dirty again; the backing says where they belong, and one request goes
+ * out for each piece that is contiguous on the disk. The last transfer of a page to end takes the
+ * mark away. Only blocks that were changed are written.
  *
- * A piece that was unwritten is waited for here, since the backing has to note (perhaps in a journal) that it
- * is written now, which no completion may wait for.
+ * A piece that was unwritten is waited for here, since the backing has to note (perhaps in a
+ * journal) that it is written now, which no completion may wait for.
  *
- * An error is counted in the cache, and each opener compares the count with what it saw last; one that nobody has been
- * told is told to who opens the file next, as on Linux: it may be who closed it without asking. The page is clean: a
- * disk that cannot be written must not fill memory with what will never be written.
+ * An error is counted in the cache, and each opener compares the count with what it saw last; one
+ * that nobody has been told is told to who opens the file next, as on Linux: it may be who closed
+ * it without asking. The page is clean: a disk that cannot be written must not fill memory with
+ * what will never be written.
  *
- * Want of memory passes, so pages for which the backing had none stay dirty. Who waits tries again for a second, and is told then;
- * who comes later finds them where they were.
+ * Want of memory passes, so pages for which the backing had none stay dirty. Who waits tries again
+ * for a second, and is told then; who comes later finds them where they were.
  */
 #include <core/assert.h>
 #include <core/errno.h>
@@ -24,7 +25,8 @@
 
 #include "cache_parts.h"
 
-#define UNDER_WAY_MAX 2048u /* pages of all caches that background write-back sends before it waits */
+/* pages of all caches that background write-back sends before it waits */
+#define UNDER_WAY_MAX 2048u
 #define MEMORY_TRIES  10u
 #define MEMORY_NS     (NSEC_PER_SEC / MEMORY_TRIES)
 
@@ -89,24 +91,31 @@ static struct cache_page *batch_page(const struct batch *b, int64_t offset)
 	return b->pages[((uint64_t)offset >> PAGE_SHIFT) - b->pages[0]->index];
 }
 
-static void io_fill(struct write_io *io, const struct batch *b, int64_t from, const struct cache_extent *e)
+static void io_fill(struct write_io *io, const struct batch *b, int64_t from,
+		    const struct cache_extent *e)
 {
 	int64_t to = from + e->len;
 
 	io->count = 0;
-	io->request = (struct blkreq){ .op = BLK_WRITE, .flags = b->flags, .offset = e->disk, .len = (uint64_t)e->len,
-				       .vecs = io->vecs, .done = io_done };
+	io->request = (struct blkreq){ .op = BLK_WRITE,
+				       .flags = b->flags,
+				       .offset = e->disk,
+				       .len = (uint64_t)e->len,
+				       .vecs = io->vecs,
+				       .done = io_done };
 	for (int64_t n; from < to; from += n) {
 		struct cache_page *p = batch_page(b, from);
 
 		n = MIN(to - from, (int64_t)(PAGE_SIZE - cache_in_page(from)));
 		io->pages[io->count] = p;
-		io->vecs[io->count++] = (struct blk_vec){ p->bytes + cache_in_page(from), (size_t)n };
+		io->vecs[io->count++] = (struct blk_vec){ p->bytes + cache_in_page(from),
+							  (size_t)n };
 	}
 	io->request.vec_count = io->count;
 }
 
-static int write_and_wait(const struct batch *b, int64_t from, const struct cache_extent *e, struct write_io *io)
+static int write_and_wait(const struct batch *b, int64_t from, const struct cache_extent *e,
+			  struct write_io *io)
 {
 	struct cache *c = b->cache;
 	int error = blkdev_wait(c->dev, &io->request), noted = 0;
@@ -164,8 +173,8 @@ static void batch_fail(const struct batch *b, int64_t from, int64_t to, int erro
 }
 
 /*
- * It stays dirty. Who finds a place for it and then looks for dirty pages has seen them clean until now, and waits for
- * this batch alone: so after this the place is asked for again.
+ * It stays dirty. Who finds a place for it and then looks for dirty pages has seen them clean until
+ * now, and waits for this batch alone: so after this the place is asked for again.
  */
 static void batch_keep(const struct batch *b, int64_t from, int64_t to)
 {
@@ -196,7 +205,9 @@ static void write_stretch(struct batch *b, int64_t from, int64_t to)
 	}
 }
 
-/* Where the next stretch of changed sectors at or after `at` begins and ends; false: there is none. */
+/*
+ * Where the next stretch of changed sectors at or after `at` begins and ends; false: there is none.
+ */
 static bool next_stretch(const struct batch *b, int64_t at, int64_t end, int64_t *from, int64_t *to)
 {
 	const int64_t step = 512;
@@ -205,14 +216,17 @@ static bool next_stretch(const struct batch *b, int64_t at, int64_t end, int64_t
 		at += step;
 	*from = at;
 	while (at < end && batch_page(b, at)->writing_sectors >> (cache_in_page(at) / 512) & 1)
-		at += batch_page(b, at)->writing_sectors == 0xff ? (int64_t)(PAGE_SIZE - cache_in_page(at)) : step;
+		at += batch_page(b, at)->writing_sectors == 0xff
+			      ? (int64_t)(PAGE_SIZE - cache_in_page(at))
+			      : step;
 	*to = at;
 	return *from < end;
 }
 
 static void write_by_requests(struct batch *b)
 {
-	int64_t at = cache_page_start(b->pages[0]->index), end = at + ((int64_t)b->count << PAGE_SHIFT), from;
+	int64_t at = cache_page_start(b->pages[0]->index),
+		end = at + ((int64_t)b->count << PAGE_SHIFT), from;
 
 	while (next_stretch(b, at, end, &from, &at))
 		write_stretch(b, from, at);
@@ -236,7 +250,8 @@ static void write_by_backing(struct batch *b)
 
 	for (unsigned i = 0; i < b->count; i++) {
 		struct cache_page *p = b->pages[i];
-		int error = b->kept ? b->kept : c->ops->write_page(c, p->index, p->bytes, changed_end(p));
+		int error = b->kept ? b->kept
+				    : c->ops->write_page(c, p->index, p->bytes, changed_end(p));
 
 		if (error == -ENOMEM) {
 			b->kept = error;
@@ -277,8 +292,8 @@ static void take_locked(struct batch *b, struct cache_page *p)
 }
 
 /*
- * Collects dirty neighbours from the first dirty page at or after *index. When that one is under way already it is held
- * in *busy instead. False: there is nothing more before `end`.
+ * Collects dirty neighbours from the first dirty page at or after *index. When that one is under
+ * way already it is held in *busy instead. False: there is nothing more before `end`.
  */
 static bool collect_locked(struct batch *b, uint64_t *index, uint64_t end, struct cache_page **busy)
 {
@@ -293,7 +308,8 @@ static bool collect_locked(struct batch *b, uint64_t *index, uint64_t end, struc
 		cache_page_hold(*busy = p);
 		return true;
 	}
-	while (p && *index < end && p->state & CACHE_DIRTY && !(p->state & CACHE_WRITING) && b->count < CACHE_RUN_MAX) {
+	while (p && *index < end && p->state & CACHE_DIRTY && !(p->state & CACHE_WRITING) &&
+	       b->count < CACHE_RUN_MAX) {
 		take_locked(b, p);
 		p = cache_index_find(b->cache, ++*index);
 	}
@@ -326,7 +342,8 @@ static int write_range(struct cache *c, uint64_t index, uint64_t end, bool wait)
 		else if (more)
 			batch_write(&b);
 		if (!wait)
-			cache_wait(cache_counts, cache_counted(CACHE_COUNT_WRITING) < UNDER_WAY_MAX);
+			cache_wait(cache_counts,
+				   cache_counted(CACHE_COUNT_WRITING) < UNDER_WAY_MAX);
 	}
 	return b.kept;
 }
@@ -352,8 +369,8 @@ static void wait_range(struct cache *c, uint64_t index, uint64_t end)
 }
 
 /*
- * Behind the last page that is to be written now: who appends to the file meanwhile must not be run after, or neither a
- * commit nor write-back would come to its end.
+ * Behind the last page that is to be written now: who appends to the file meanwhile must not be run
+ * after, or neither a commit nor write-back would come to its end.
  */
 static uint64_t end_now(struct cache *c)
 {
@@ -411,7 +428,9 @@ void cache_error_open(struct cache *c, struct file_view *view)
 {
 	uint32_t errors = __atomic_load_n(&c->errors, __ATOMIC_RELAXED);
 
-	view->errors_seen = errors == __atomic_load_n(&c->errors_told, __ATOMIC_RELAXED) ? errors : errors - 1;
+	view->errors_seen = errors == __atomic_load_n(&c->errors_told, __ATOMIC_RELAXED)
+				    ? errors
+				    : errors - 1;
 }
 
 int cache_error_check(struct cache *c, struct file_view *view)

@@ -1,15 +1,17 @@
 /*
  * When dirty pages are written without anybody asking: by age, and when they are too many.
  *
- * Caches with dirty pages stand in a list, the longest dirty first. The write-back thread looks every five seconds for
- * those older than thirty, and at once when dirty pages pass a tenth of the memory that pages may use; writers wait
- * while they are more than a fifth (Linux's figures). It sleeps without a timer while nothing is dirty.
+ * Caches with dirty pages stand in a list, the longest dirty first. The write-back thread looks
+ * every five seconds for those older than thirty, and at once when dirty pages pass a tenth of the
+ * memory that pages may use; writers wait while they are more than a fifth (Linux's figures). It
+ * sleeps without a timer while nothing is dirty.
  *
  * A cache that is being written is pinned: cache_destroy() waits for it.
  *
- * A cache stays in the list while it is being written. Each time that it comes to the end of the list it gets a new number, by
- * which a pass over all of them knows where it began. So it may leave out a cache that another pass has moved meanwhile. Who
- * waits for everything must not: such passes have numbers, too, and a cache knows the last one that is done with it.
+ * A cache stays in the list while it is being written. Each time that it comes to the end of the
+ * list it gets a new number, by which a pass over all of them knows where it began. So it may leave
+ * out a cache that another pass has moved meanwhile. Who waits for everything must not: such passes
+ * have numbers, too, and a cache knows the last one that is done with it.
  *
  * Locks: dirty_lock, then a cache's.
  */
@@ -29,7 +31,8 @@ static struct list dirty_caches = LIST_INIT(dirty_caches); /* [dirty_lock] */
 static uint64_t joins, syncs;                              /* [dirty_lock] */
 static struct thread *writer;                              /* [starting] */
 static struct mutex starting = MUTEX_INIT(starting);
-static uint32_t wanted;                                    /* atomic: somebody cannot wait for the period */
+/* atomic: somebody cannot wait for the period */
+static uint32_t wanted;
 static struct waitq sleepers = WAITQ_INIT(sleepers);
 
 static uint64_t dirty_now(void)
@@ -84,7 +87,8 @@ static bool is_meant(const struct pass *p, const struct cache *c)
 {
 	if (p->dev && c->dev != p->dev)
 		return false;
-	return p->sync ? c->synced < p->sync : c->joined <= p->until && c->dirty_since_ns <= p->dirty_before_ns;
+	return p->sync ? c->synced < p->sync
+		       : c->joined <= p->until && c->dirty_since_ns <= p->dirty_before_ns;
 }
 
 /* The next cache, pinned; NULL: the pass is over. */
@@ -104,7 +108,10 @@ static struct cache *pass_next(const struct pass *p)
 	return found;
 }
 
-/* The pass is done with it. A cache that has become dirty again goes to the end of the list, as young. */
+/*
+ * The pass is done with it. A cache that has become dirty again goes to the end of the list, as
+ * young.
+ */
 static void pass_leave(const struct pass *p, struct cache *c)
 {
 	spin_lock(&dirty_lock);
@@ -182,7 +189,8 @@ static void write_back(void *arg)
 {
 	(void)arg;
 	for (;;) {
-		waitq_wait(&sleepers, __atomic_exchange_n(&wanted, 0, __ATOMIC_ACQ_REL), next_look(), false);
+		waitq_wait(&sleepers, __atomic_exchange_n(&wanted, 0, __ATOMIC_ACQ_REL),
+			   next_look(), false);
 		write_old();
 		write_until_few();
 	}
@@ -196,8 +204,9 @@ void cache_back_wake(void)
 
 static void start_once(void)
 {
-	static const struct thread_attr attr = { .name = "write-back", .priority = THREAD_PRIORITY_APP, .hart = -1,
-						 .detached = true };
+	static const struct thread_attr attr = {
+		.name = "write-back", .priority = THREAD_PRIORITY_APP, .hart = -1, .detached = true
+	};
 
 	mutex_lock(&starting);
 	if (!writer && thread_create(&attr, write_back, NULL, 0, &writer) == 0)

@@ -1,10 +1,11 @@
 /*
- * O_DIRECT for files of file systems: what is written is on the device when the call returns, and neither reading nor
- * writing leaves anything in memory.
+ * O_DIRECT for files of file systems: what is written is on the device when the call returns, and
+ * neither reading nor writing leaves anything in memory.
  *
- * The bytes still go through pages, which are written at once and forgotten. So direct and ordinary users of a file
- * see one another's bytes at any moment, blocks are made and journaled as by any other write, and the caller's memory need not be what
- * a device can reach; the price is a copy. Pages that were there before stay, as others use them.
+ * The bytes still go through pages, which are written at once and forgotten. So direct and ordinary
+ * users of a file see one another's bytes at any moment, blocks are made and journaled as by any
+ * other write, and the caller's memory need not be what a device can reach; the price is a copy.
+ * Pages that were there before stay, as others use them.
  */
 #include <core/errno.h>
 

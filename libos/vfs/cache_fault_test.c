@@ -1,4 +1,7 @@
-/* A write whose second half cannot be read from its caller. In QEMU only: on the host a bad pointer ends the run. */
+/*
+ * A write whose second half cannot be read from its caller. In QEMU only: on the host a bad pointer
+ * ends the run.
+ */
 #include <core/string.h>
 #include <core/test.h>
 
@@ -15,10 +18,12 @@ TEST(cache_write_of_a_bad_pointer_leaves_what_the_disk_has)
 
 	rig_file_fill(f, 0, KIB(16));
 	memset(buf, 'n', 5000);
-	CHECK_EQ(cache_write(&f->cache, &u), 4096); /* the page that was to be overwritten as a whole does not count */
+	/* the page that was to be overwritten as a whole does not count */
+	CHECK_EQ(cache_write(&f->cache, &u), 4096);
 	CHECK_EQ(u.offset, 4096);
 	CHECK_EQ(rig_read(f, back, KIB(16), 0, NULL), KIB(16));
-	CHECK(!memcmp(back, buf, 4096) && back[4096] == rig_byte(4096) && back[8191] == rig_byte(8191));
+	CHECK(!memcmp(back, buf, 4096) && back[4096] == rig_byte(4096) &&
+	      back[8191] == rig_byte(8191));
 	CHECK_EQ(f->open_handles, 0);
 	rig_file_free(f);
 }

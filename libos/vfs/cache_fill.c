@@ -1,15 +1,17 @@
 /*
  * Filling pages from the disk.
  *
- * Who misses a page adds it, and as many behind it as should come along, marked FILLING, asks the backing where
- * their bytes lie, and sends requests: one for each piece that is contiguous on the disk, over as many pages
- * as it has. Others who want such a page find it and wait. The last transfer of a page to end makes it
- * valid, or takes it out of its file as FAILED: who waited sees the error, who comes later tries anew.
+ * Who misses a page adds it, and as many behind it as should come along, marked FILLING, asks the
+ * backing where their bytes lie, and sends requests: one for each piece that is contiguous on the
+ * disk, over as many pages as it has. Others who want such a page find it and wait. The last
+ * transfer of a page to end makes it valid, or takes it out of its file as FAILED: who waited sees
+ * the error, who comes later tries anew.
  *
- * What lies behind the file's end as it was when the fill began is zero in memory, whatever the disk has there, since
- * the file may grow over it. Holes are zeroes without a request.
+ * What lies behind the file's end as it was when the fill began is zero in memory, whatever the
+ * disk has there, since the file may grow over it. Holes are zeroes without a request.
  *
- * While a cut is under way (cuts > 0) nobody begins a fill, and the cut waits for those under way (fills).
+ * While a cut is under way (cuts > 0) nobody begins a fill, and the cut waits for those under way
+ * (fills).
  */
 #include <core/assert.h>
 #include <core/errno.h>
@@ -37,7 +39,8 @@ static void zero_behind(struct cache_page *p, int64_t size)
 	int64_t start = cache_page_start(p->index);
 
 	if (size < cache_page_end(p->index))
-		memset(p->bytes + MAX(size - start, 0), 0, (size_t)(PAGE_SIZE - (uint64_t)MAX(size - start, 0)));
+		memset(p->bytes + MAX(size - start, 0), 0,
+		       (size_t)(PAGE_SIZE - (uint64_t)MAX(size - start, 0)));
 }
 
 static void page_filled(struct cache_page *p, int64_t size)
@@ -81,7 +84,10 @@ static void io_done(struct blkreq *r, int error)
 
 /* ---- sending ---- */
 
-/* The pages of a fill that is being sent; each has a transfer of the sender's own until all is sent. */
+/*
+ * The pages of a fill that is being sent; each has a transfer of the sender's own until all is
+ * sent.
+ */
 struct run {
 	struct cache *cache;
 	struct cache_page **pages;
@@ -126,7 +132,8 @@ static int send(const struct run *r, int64_t from, const struct cache_extent *e)
 		n = MIN(to - from, (int64_t)(PAGE_SIZE - cache_in_page(from)));
 		__atomic_fetch_add(&p->transfers, 1, __ATOMIC_RELAXED);
 		io->pages[io->count] = p;
-		io->vecs[io->count++] = (struct blk_vec){ p->bytes + cache_in_page(from), (size_t)n };
+		io->vecs[io->count++] = (struct blk_vec){ p->bytes + cache_in_page(from),
+							  (size_t)n };
 	}
 	io->request.vec_count = io->count;
 	blkdev_submit(r->cache->dev, &io->request);
@@ -152,7 +159,8 @@ static int fill_piece(const struct run *r, int64_t from, int64_t to, int64_t *le
 /* Up to the file's end, in the backing's blocks. A damaged size may be too large to be rounded. */
 static void fill_by_requests(const struct run *r)
 {
-	int64_t end = r->size < r->end ? ALIGN_UP(r->size, (int64_t)r->cache->block_bytes) : r->end, len;
+	int64_t end = r->size < r->end ? ALIGN_UP(r->size, (int64_t)r->cache->block_bytes) : r->end,
+		len;
 
 	for (int64_t at = r->start; at < end; at += len) {
 		int error = fill_piece(r, at, end, &len);
@@ -186,8 +194,12 @@ static void run_fill(const struct run *r)
 
 /* ---- beginning ---- */
 
-/* Adds pages from `index` on, up to one that is there already. How many, or -ENOMEM when it is not even one. */
-static int add_missing_locked(struct cache *c, uint64_t index, unsigned count, struct cache_page **pages)
+/*
+ * Adds pages from `index` on, up to one that is there already. How many, or -ENOMEM when it is not
+ * even one.
+ */
+static int add_missing_locked(struct cache *c, uint64_t index, unsigned count,
+			      struct cache_page **pages)
 {
 	unsigned n = 0;
 

@@ -1,9 +1,10 @@
 /*
  * The pages of a file by their index: a radix tree, 64 ways wide.
  *
- * A node knows by bits which of its slots are taken, and below which there are pages that are dirty or under
- * way to the disk, so the next page of a kind is found without looking at others. The tree is as high as the largest
- * index asks for; a file of one page has no node at all (height 0: the root is the page).
+ * A node knows by bits which of its slots are taken, and below which there are pages that are dirty
+ * or under way to the disk, so the next page of a kind is found without looking at others. The tree
+ * is as high as the largest index asks for; a file of one page has no node at all (height 0: the
+ * root is the page).
  *
  * Everything happens under the cache's lock.
  */
@@ -25,7 +26,8 @@ struct cache_node {
 
 static unsigned lowest(uint64_t word)
 {
-	return (uint32_t)word ? bit_lowest((uint32_t)word) : 32 + bit_lowest((uint32_t)(word >> 32));
+	return (uint32_t)word ? bit_lowest((uint32_t)word)
+			      : 32 + bit_lowest((uint32_t)(word >> 32));
 }
 
 static unsigned highest(uint64_t word)
@@ -59,11 +61,15 @@ struct cache_page *cache_index_find(const struct cache *c, uint64_t index)
 
 /* ---- the next one ---- */
 
-/* The first wanted page at or after `index` below a node of `level`; *index: where it lies within the node. */
+/*
+ * The first wanted page at or after `index` below a node of `level`; *index: where it lies within
+ * the node.
+ */
 static struct cache_page *next_below(const struct cache_node *n, unsigned level, uint64_t index,
 				     enum cache_mark mark)
 {
-	uint64_t inside = level * WAYS_SHIFT < 64 ? index & ((1ull << (level * WAYS_SHIFT)) - 1) : index;
+	uint64_t inside = level * WAYS_SHIFT < 64 ? index & ((1ull << (level * WAYS_SHIFT)) - 1)
+						  : index;
 	uint64_t slots = n->marks[mark] & ~0ull << slot_of(index, level);
 
 	while (slots) {
@@ -85,7 +91,8 @@ static struct cache_page *next_below(const struct cache_node *n, unsigned level,
 /* Of a page without a node above it. */
 static bool page_has_mark(const struct cache_page *p, enum cache_mark mark)
 {
-	return mark == CACHE_ANY || p->state & (mark == CACHE_TO_WRITE ? CACHE_DIRTY : CACHE_WRITING);
+	return mark == CACHE_ANY ||
+	       p->state & (mark == CACHE_TO_WRITE ? CACHE_DIRTY : CACHE_WRITING);
 }
 
 struct cache_page *cache_index_next(const struct cache *c, uint64_t index, enum cache_mark mark)
@@ -143,7 +150,8 @@ static int grow(struct cache *c)
 	if (!n)
 		return -ENOMEM;
 	for (unsigned mark = 0; c->root && mark < CACHE_MARKS; mark++) {
-		if (c->height ? c->root->marks[mark] : page_has_mark((struct cache_page *)c->root, mark))
+		if (c->height ? c->root->marks[mark]
+			      : page_has_mark((struct cache_page *)c->root, mark))
 			n->marks[mark] |= 1;
 	}
 	n->slot[0] = c->root;
@@ -219,7 +227,8 @@ int cache_index_insert(struct cache *c, struct cache_page *p)
 
 /* ---- marks and removal ---- */
 
-static bool mark_below(struct cache_node *n, unsigned level, uint64_t index, enum cache_mark mark, bool set)
+static bool mark_below(struct cache_node *n, unsigned level, uint64_t index, enum cache_mark mark,
+		       bool set)
 {
 	unsigned slot = slot_of(index, level);
 

@@ -1,4 +1,7 @@
-/* The tree of pages against a plain model: near and far indices, dirty ones, an empty tree has no memory. */
+/*
+ * The tree of pages against a plain model: near and far indices, dirty ones, an empty tree has no
+ * memory.
+ */
 #include <core/kmem.h>
 #include <core/string.h>
 #include <core/test.h>
@@ -20,10 +23,12 @@ static void places_choose(void)
 
 static bool has_mark(const struct cache_page *p, enum cache_mark mark)
 {
-	return mark == CACHE_ANY || p->state & (mark == CACHE_TO_WRITE ? CACHE_DIRTY : CACHE_WRITING);
+	return mark == CACHE_ANY ||
+	       p->state & (mark == CACHE_TO_WRITE ? CACHE_DIRTY : CACHE_WRITING);
 }
 
-static struct cache_page *next_of_model(struct cache_page *const *model, uint64_t index, enum cache_mark mark)
+static struct cache_page *next_of_model(struct cache_page *const *model, uint64_t index,
+					enum cache_mark mark)
 {
 	for (unsigned i = 0; i < PLACES; i++) {
 		if (places[i] >= index && model[i] && has_mark(model[i], mark))

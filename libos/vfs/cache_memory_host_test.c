@@ -1,6 +1,6 @@
 /*
- * Memory that is all taken but for pages of files: whoever allocates gets those. On the host only, where no task brings
- * frames back beside it.
+ * Memory that is all taken but for pages of files: whoever allocates gets those. On the host only,
+ * where no task brings frames back beside it.
  */
 #include <core/kmem.h>
 #include <core/page.h>
@@ -24,7 +24,9 @@ static void low(void)
 /* Every free frame, linked; from then on the page cache is asked. */
 static void take_all(void)
 {
-	static const struct page_keeper keeper = { .low_pages = 1, .low = low, .give_back = cache_give_back };
+	static const struct page_keeper keeper = {
+		.low_pages = 1, .low = low, .give_back = cache_give_back
+	};
 	void *p;
 
 	while ((p = page_alloc(0, PAGE_KERNEL))) {

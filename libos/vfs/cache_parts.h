@@ -48,8 +48,10 @@ static inline int64_t cache_size(const struct cache *c)
 enum cache_mark { CACHE_ANY, CACHE_TO_WRITE, CACHE_UNDER_WAY, CACHE_MARKS };
 
 struct cache_page *cache_index_find(const struct cache *c, uint64_t index);
-struct cache_page *cache_index_next(const struct cache *c, uint64_t index, enum cache_mark mark); /* at or after */
-uint64_t cache_index_behind(const struct cache *c, enum cache_mark mark); /* the last one: its index + 1; 0: there is none */
+/* at or after */
+struct cache_page *cache_index_next(const struct cache *c, uint64_t index, enum cache_mark mark);
+/* the last one: its index + 1; 0: there is none */
+uint64_t cache_index_behind(const struct cache *c, enum cache_mark mark);
 int cache_index_insert(struct cache *c, struct cache_page *p);  /* 0, -ENOMEM */
 void cache_index_remove(struct cache *c, struct cache_page *p);
 void cache_index_mark(struct cache *c, struct cache_page *p, enum cache_mark mark, bool set);
@@ -67,10 +69,14 @@ static inline void cache_page_change_locked(struct cache_page *p, uint32_t set, 
 	store_release(&p->state, (p->state & ~clear) | set);
 }
 
-/* With the cache's lock: it has contents that are on the disk, and `refs` references, so nobody else looks at it. */
+/*
+ * With the cache's lock: it has contents that are on the disk, and `refs` references, so nobody
+ * else looks at it.
+ */
 static inline bool cache_page_is_idle(const struct cache_page *p, uint32_t refs)
 {
-	return (p->state & (CACHE_VALID | CACHE_DIRTY | CACHE_WRITING | CACHE_FILLING)) == CACHE_VALID &&
+	return (p->state & (CACHE_VALID | CACHE_DIRTY | CACHE_WRITING | CACHE_FILLING)) ==
+		       CACHE_VALID &&
 	       __atomic_load_n(&p->refs, __ATOMIC_RELAXED) == refs;
 }
 
@@ -93,18 +99,26 @@ static inline void cache_wake(const void *key)
 /* ---- cache_fill.c ---- */
 
 /*
- * Begins filling pages from `index` up to the first that is there already: how many, 0 if that is the very first,
- * or -ENOMEM. *first, if wanted: the first of them, with a reference.
+ * Begins filling pages from `index` up to the first that is there already: how many, 0 if that is
+ * the very first, or -ENOMEM. *first, if wanted: the first of them, with a reference.
  */
 int cache_fill(struct cache *c, uint64_t index, unsigned count, struct cache_page **first);
-/* Until the page is filled: 0 when it is valid, the error of reading, or -EAGAIN when it is in its file no more. */
+/*
+ * Until the page is filled: 0 when it is valid, the error of reading, or -EAGAIN when it is in its
+ * file no more.
+ */
 int cache_page_wait(struct cache_page *p);
 
 /* ---- cache_ahead.c ---- */
 
-/* A valid page, of a cache with a backing: `wanted` pages from there will be read. 0, -EIO, -ENOMEM, map()'s error. */
-int cache_page_read(struct cache *c, uint64_t index, unsigned wanted, struct file_view *v, struct cache_page **out);
-void cache_window_next(struct cache *c, struct file_view *v); /* the reader has come to the trigger */
+/*
+ * A valid page, of a cache with a backing: `wanted` pages from there will be read. 0, -EIO,
+ * -ENOMEM, map()'s error.
+ */
+int cache_page_read(struct cache *c, uint64_t index, unsigned wanted, struct file_view *v,
+		    struct cache_page **out);
+/* the reader has come to the trigger */
+void cache_window_next(struct cache *c, struct file_view *v);
 
 /* ---- cache_write.c, cache_back.c ---- */
 
@@ -115,7 +129,10 @@ void cache_page_clean_locked(struct cache *c, struct cache_page *p);
 void cache_page_dirty(struct cache_page *p, size_t from, size_t to);
 void cache_throttle(void);
 void cache_back_wake(void);             /* there is something to write */
-/* How often the thread looks for old dirty pages, and from what age on they are written. Tests have less patience. */
+/*
+ * How often the thread looks for old dirty pages, and from what age on they are written. Tests have
+ * less patience.
+ */
 extern uint64_t cache_look_period_ns, cache_dirty_age_ns;
 void cache_back_join(struct cache *c);  /* the cache has dirty pages */
 void cache_back_leave(struct cache *c); /* it goes; waits for whoever is at it */
@@ -128,13 +145,15 @@ size_t cache_give_back(size_t pages);
 void cache_list_add(struct cache_page *p);      /* a new page, with the cache's lock */
 void cache_list_remove(struct cache_page *p);   /* the same */
 void cache_make_room(unsigned count);           /* before pages are allocated; no locks */
-uint64_t cache_memory_pages(void);              /* what pages may be made of: free ones, and those of the cache */
+/* what pages may be made of: free ones, and those of the cache */
+uint64_t cache_memory_pages(void);
 
 /* ---- counts ---- */
 
 enum cache_counted {
-	CACHE_COUNT_FILLED, CACHE_COUNT_AHEAD, CACHE_COUNT_WRITTEN, CACHE_COUNT_RECLAIMED, CACHE_COUNT_THROTTLED,
-	CACHE_COUNT_PAGES, CACHE_COUNT_DIRTY, CACHE_COUNT_WRITING, CACHE_COUNTS
+	CACHE_COUNT_FILLED, CACHE_COUNT_AHEAD, CACHE_COUNT_WRITTEN, CACHE_COUNT_RECLAIMED,
+	CACHE_COUNT_THROTTLED, CACHE_COUNT_PAGES, CACHE_COUNT_DIRTY, CACHE_COUNT_WRITING,
+	CACHE_COUNTS
 };
 extern uint64_t cache_counts[CACHE_COUNTS]; /* atomic */
 

@@ -1,4 +1,7 @@
-/* Reading through the page cache: what is read when, once, together, ahead; holes, ends, small blocks, errors. */
+/*
+ * Reading through the page cache: what is read when, once, together, ahead; holes, ends, small
+ * blocks, errors.
+ */
 #include <core/errno.h>
 #include <core/page.h>
 #include <core/string.h>
@@ -109,7 +112,8 @@ TEST(cache_read_errors_reach_the_reader_and_do_not_stick)
 	rig_file_fill(f, 0, KIB(64));
 	rig_disk_break(d, 8192, 8192 + 512);
 	CHECK_EQ(rig_read(f, buf, 4096, 8192, NULL), -EIO);
-	CHECK_EQ(rig_read(f, buf, KIB(64), 0, &view), 8192); /* up to the bad page, though read together with it */
+	/* up to the bad page, though read together with it */
+	CHECK_EQ(rig_read(f, buf, KIB(64), 0, &view), 8192);
 	CHECK(is_as_laid_out(buf, 8192, 0));
 	rig_disk_break(d, 0, 0);
 	CHECK_EQ(rig_read(f, buf, KIB(64), 0, &view), KIB(64));
@@ -139,7 +143,9 @@ static void read_start(void *arg)
 
 static bool readers_run(struct rig_file *f)
 {
-	static const struct thread_attr attr = { .name = "reader", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "reader", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 
 	rig_disk_hold(f->disk, true);
 	for (int i = 0; i < READERS; i++) {

@@ -1,17 +1,18 @@
 /*
  * Memory back from the page cache.
  *
- * Pages with a backing stand in two lists. A new page enters the inactive one; reclaim looks at its oldest pages: one that
- * was used at least twice moves to the active list, any other that is clean and that nobody holds leaves its file.
- * While the active list is the longer one, its oldest pages go back, to be judged anew by what happens until
- * they come to the end. So a file that is read once from end to end does not push out what is used again and again.
+ * Pages with a backing stand in two lists. A new page enters the inactive one; reclaim looks at its
+ * oldest pages: one that was used at least twice moves to the active list, any other that is clean
+ * and that nobody holds leaves its file. While the active list is the longer one, its oldest pages
+ * go back, to be judged anew by what happens until they come to the end. So a file that is read
+ * once from end to end does not push out what is used again and again.
  *
- * A page leaves under its cache's lock, but is picked under the lists'. In between the cache is pinned, so that it does not
- * go; pages that changed meanwhile just stay.
+ * A page leaves under its cache's lock, but is picked under the lists'. In between the cache is
+ * pinned, so that it does not go; pages that changed meanwhile just stay.
  *
- * Two occasions. When fewer frames than a mark are free, a task brings them back to twice as many. And an allocation
- * that finds none (of a page fault, of the kernel's heap) takes clean pages at once, in whatever context it is: it leaves out the
- * caches whose lock is taken, perhaps by itself.
+ * Two occasions. When fewer frames than a mark are free, a task brings them back to twice as many.
+ * And an allocation that finds none (of a page fault, of the kernel's heap) takes clean pages at
+ * once, in whatever context it is: it leaves out the caches whose lock is taken, perhaps by itself.
  *
  * Locks: a cache's, then list_lock.
  */
@@ -26,7 +27,8 @@
 #define LOW_PART   64u   /* of memory: below it pages are asked back */
 #define LOW_LEAST  128u  /* pages */
 #define LOW_MOST   8192u
-#define LOCKED_MAX 256u  /* pages of a cache whose lock is taken, before one who cannot wait gives up */
+/* pages of a cache whose lock is taken, before one who cannot wait gives up */
+#define LOCKED_MAX 256u
 
 struct page_list {
 	struct list pages;   /* oldest first */
@@ -83,7 +85,10 @@ static struct cache_page *oldest(struct page_list *l)
 	return list_is_empty(&l->pages) ? NULL : list_first(&l->pages, struct cache_page, link);
 }
 
-/* The next page to judge, held, its cache pinned; it goes to its list's end, so that each is judged in turn. */
+/*
+ * The next page to judge, held, its cache pinned; it goes to its list's end, so that each is judged
+ * in turn.
+ */
 static struct cache_page *pick_locked(void)
 {
 	struct cache_page *p;
@@ -168,7 +173,8 @@ static size_t reclaim(size_t count, bool patient)
 	size_t freed = 0;
 	enum judged left;
 
-	while (freed < count && locked < LOCKED_MAX && judge-- && (left = reclaim_one(patient)) != NO_PAGE) {
+	while (freed < count && locked < LOCKED_MAX && judge-- &&
+	       (left = reclaim_one(patient)) != NO_PAGE) {
 		freed += left == LEFT;
 		locked += left == LOCKED;
 	}
@@ -265,9 +271,13 @@ INIT(INIT_SERVICES, cache_reclaim_init);
 void cache_stats(struct cache_stats *out)
 {
 	*out = (struct cache_stats){
-		.pages = cache_counted(CACHE_COUNT_PAGES), .dirty = cache_counted(CACHE_COUNT_DIRTY),
-		.writing = cache_counted(CACHE_COUNT_WRITING), .filled = cache_counted(CACHE_COUNT_FILLED),
-		.read_ahead = cache_counted(CACHE_COUNT_AHEAD), .written = cache_counted(CACHE_COUNT_WRITTEN),
-		.reclaimed = cache_counted(CACHE_COUNT_RECLAIMED), .throttled = cache_counted(CACHE_COUNT_THROTTLED),
+		.pages = cache_counted(CACHE_COUNT_PAGES),
+		.dirty = cache_counted(CACHE_COUNT_DIRTY),
+		.writing = cache_counted(CACHE_COUNT_WRITING),
+		.filled = cache_counted(CACHE_COUNT_FILLED),
+		.read_ahead = cache_counted(CACHE_COUNT_AHEAD),
+		.written = cache_counted(CACHE_COUNT_WRITTEN),
+		.reclaimed = cache_counted(CACHE_COUNT_RECLAIMED),
+		.throttled = cache_counted(CACHE_COUNT_THROTTLED),
 	};
 }

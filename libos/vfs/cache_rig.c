@@ -39,8 +39,10 @@ static int perform(struct rig_disk *d, const struct blk_command *c)
 		__atomic_fetch_add(&d->flushes, 1, __ATOMIC_RELAXED);
 	if (is_bad(d, c))
 		return -EIO;
-	__atomic_fetch_add(c->op == BLK_READ ? &d->reads : &d->writes, c->op <= BLK_WRITE, __ATOMIC_RELAXED);
-	__atomic_fetch_add(c->op == BLK_READ ? &d->bytes_read : &d->bytes_written, c->len, __ATOMIC_RELAXED);
+	__atomic_fetch_add(c->op == BLK_READ ? &d->reads : &d->writes, c->op <= BLK_WRITE,
+			   __ATOMIC_RELAXED);
+	__atomic_fetch_add(c->op == BLK_READ ? &d->bytes_read : &d->bytes_written, c->len,
+			   __ATOMIC_RELAXED);
 	for (size_t i = 0; i < c->vec_count; at += c->vecs[i++].len) {
 		if (c->op == BLK_READ)
 			memcpy(c->vecs[i].base, at, c->vecs[i].len);
@@ -82,8 +84,9 @@ static struct rig_disk *disk_create(void)
 	list_init(&d->taken);
 	task_init(&d->task, "rig disk", disk_task);
 	d->dev = (struct blkdev){
-		.name = "rig", .bytes = RIG_DISK_BYTES, .block_bytes = 512, .write_cache = true, .max_vecs = 64,
-		.max_vec_bytes = KIB(64), .max_bytes = KIB(512), .depth = 8, .ops = &disk_ops, .driver = d,
+		.name = "rig", .bytes = RIG_DISK_BYTES, .block_bytes = 512, .write_cache = true,
+		.max_vecs = 64, .max_vec_bytes = KIB(64), .max_bytes = KIB(512), .depth = 8,
+		.ops = &disk_ops, .driver = d,
 	};
 	if (blkdev_register(&d->dev))
 		panic("no disk");
@@ -148,7 +151,9 @@ static int map(struct cache *c, int64_t offset, int64_t len, struct cache_extent
 	while (n * (int64_t)f->block_bytes < len && f->unwritten[i] == f->unwritten[i + n] &&
 	       (f->at[i] == RIG_HOLE ? f->at[i + n] == RIG_HOLE : f->at[i + n] == f->at[i] + n))
 		n++;
-	e->kind = f->at[i] == RIG_HOLE ? CACHE_HOLE : f->unwritten[i] ? CACHE_UNWRITTEN : CACHE_MAPPED;
+	e->kind = f->at[i] == RIG_HOLE ? CACHE_HOLE
+		  : f->unwritten[i]    ? CACHE_UNWRITTEN
+				       : CACHE_MAPPED;
 	e->disk = (uint64_t)f->at[i] * f->block_bytes;
 	e->len = (int64_t)n * f->block_bytes;
 	return 0;
@@ -156,7 +161,8 @@ static int map(struct cache *c, int64_t offset, int64_t len, struct cache_extent
 
 static void allocate(struct rig_file *f, int64_t from, int64_t to)
 {
-	const uint32_t total = RIG_DISK_BYTES / f->block_bytes - 1; /* odd, so that every stride comes by all */
+	/* odd, so that every stride comes by all */
+	const uint32_t total = RIG_DISK_BYTES / f->block_bytes - 1;
 
 	for (int64_t i = from / f->block_bytes; i * f->block_bytes < to; i++) {
 		if (f->at[i] != RIG_HOLE)
@@ -251,13 +257,16 @@ void rig_file_fill(struct rig_file *f, int64_t from, int64_t to)
 {
 	allocate(f, from, to);
 	for (int64_t i = from; i < to; i++)
-		f->disk->bytes[(int64_t)f->at[i / f->block_bytes] * f->block_bytes + i % f->block_bytes] = rig_byte(i);
+		f->disk->bytes[(int64_t)f->at[i / f->block_bytes] * f->block_bytes +
+			       i % f->block_bytes] = rig_byte(i);
 	f->size = MAX(f->size, to);
 }
 
 static struct uio uio_of(struct uio_vec *vec, int64_t offset)
 {
-	return (struct uio){ .vecs = vec, .vec_count = 1, .left = vec->len, .offset = offset, .from_kernel = true };
+	return (struct uio){
+		.vecs = vec, .vec_count = 1, .left = vec->len, .offset = offset, .from_kernel = true
+	};
 }
 
 kssize_t rig_read(struct rig_file *f, void *buf, size_t len, int64_t offset, struct file_view *v)
@@ -285,7 +294,8 @@ bool rig_on_disk(struct rig_file *f, const void *buf, size_t len, int64_t offset
 		uint32_t block = f->at[at / f->block_bytes];
 
 		if (block == RIG_HOLE ||
-		    f->disk->bytes[(int64_t)block * f->block_bytes + at % f->block_bytes] != bytes[i])
+		    f->disk->bytes[(int64_t)block * f->block_bytes + at % f->block_bytes] !=
+			    bytes[i])
 			return false;
 	}
 	return true;

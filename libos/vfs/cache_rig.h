@@ -1,6 +1,7 @@
 /*
- * For tests of the page cache: a disk in memory that keeps commands until it is told to go on, fails where it is told
- * to and counts; and a file on it whose blocks lie anywhere, are holes, or unwritten.
+ * For tests of the page cache: a disk in memory that keeps commands until it is told to go on,
+ * fails where it is told to and counts; and a file on it whose blocks lie anywhere, are holes, or
+ * unwritten.
  */
 #ifndef VFS_CACHE_RIG_H
 #define VFS_CACHE_RIG_H
@@ -47,10 +48,14 @@ struct rig_file {
 
 struct rig_file *rig_file_new(struct rig_disk *d, uint32_t block_bytes);
 void rig_file_free(struct rig_file *f);
-/* Lays [from, to) out on the disk with bytes that rig_byte() tells, and lets the file end there at least. */
+/*
+ * Lays [from, to) out on the disk with bytes that rig_byte() tells, and lets the file end there at
+ * least.
+ */
 void rig_file_fill(struct rig_file *f, int64_t from, int64_t to);
 uint8_t rig_byte(int64_t offset);
-void rig_file_release(struct rig_file *f, uint32_t block); /* a hole from now on; its place may be given out again */
+/* a hole from now on; its place may be given out again */
+void rig_file_release(struct rig_file *f, uint32_t block);
 
 kssize_t rig_read(struct rig_file *f, void *buf, size_t len, int64_t offset, struct file_view *v);
 kssize_t rig_write(struct rig_file *f, const void *buf, size_t len, int64_t offset);

@@ -1,4 +1,7 @@
-/* Writing back while others write, cut and go: who syncs misses nothing and comes to an end, who waits is woken. */
+/*
+ * Writing back while others write, cut and go: who syncs misses nothing and comes to an end, who
+ * waits is woken.
+ */
 #include <core/errno.h>
 #include <core/kmem.h>
 #include <core/page.h>
@@ -13,7 +16,9 @@ static uint8_t buf[KIB(512)];
 
 static struct thread *start(const char *name, void (*run)(void *arg), void *arg)
 {
-	const struct thread_attr attr = { .name = name, .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	const struct thread_attr attr = {
+		.name = name, .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	struct thread *t;
 
 	if (thread_create(&attr, run, arg, 0, &t))
@@ -69,7 +74,10 @@ static void sync_run(void *disk)
 	__atomic_store_n(&sync_is_done, true, __ATOMIC_RELEASE);
 }
 
-/* Another pass takes the second file's page and moves the file behind all others before the sync has come to it. */
+/*
+ * Another pass takes the second file's page and moves the file behind all others before the sync
+ * has come to it.
+ */
 TEST(cache_sync_of_a_device_waits_for_what_others_are_writing)
 {
 	struct rig_disk *d = rig_disk();
@@ -143,7 +151,9 @@ static int place_later(struct cache *c, int64_t offset, int64_t len, struct cach
 	return refusals && refusals-- ? -EAGAIN : c->ops->map(c, offset, len, e);
 }
 
-/* Nobody has found it a place: it stays dirty, who waits is told, and the next time it is written. */
+/*
+ * Nobody has found it a place: it stays dirty, who waits is told, and the next time it is written.
+ */
 TEST(cache_keeps_what_has_no_place)
 {
 	struct rig_disk *d = rig_disk();
@@ -215,7 +225,8 @@ static bool waits_since(uint64_t throttled)
 {
 	struct cache_stats s;
 
-	for (uint64_t end = clock_ns() + 60 * NSEC_PER_SEC; clock_ns() < end; thread_sleep_until(clock_ns() + NSEC_PER_MSEC)) {
+	for (uint64_t end = clock_ns() + 60 * NSEC_PER_SEC; clock_ns() < end;
+	     thread_sleep_until(clock_ns() + NSEC_PER_MSEC)) {
 		cache_stats(&s);
 		if (s.throttled > throttled)
 			return true;
@@ -227,7 +238,8 @@ static bool waits_since(uint64_t throttled)
 TEST(cache_writers_that_wait_go_on_when_dirty_pages_are_cut)
 {
 	struct rig_disk *d = rig_disk();
-	struct rig_file *stuck = gated_file(d), *large = rig_file_new(d, 4096), *small = rig_file_new(d, 4096);
+	struct rig_file *stuck = gated_file(d), *large = rig_file_new(d, 4096),
+			*small = rig_file_new(d, 4096);
 	uint64_t age = cache_dirty_age_ns;
 	struct cache_stats s;
 	struct thread *t;

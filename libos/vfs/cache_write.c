@@ -1,13 +1,15 @@
 /*
  * Writing to files with a disk behind them: bytes into pages, pages dirty.
  *
- * A write goes in pieces of a few pages. For each the pages are brought into memory first, those that are
- * overwritten only in part with their bytes; then the backing prepares room, perhaps under a journal's handle;
- * then bytes are copied and pages marked dirty, and the backing finishes. So no disk is waited for
- * while the handle is open, and a commit in between finds either nothing of this piece or all of it.
+ * A write goes in pieces of a few pages. For each the pages are brought into memory first, those
+ * that are overwritten only in part with their bytes; then the backing prepares room, perhaps under
+ * a journal's handle; then bytes are copied and pages marked dirty, and the backing finishes. So no
+ * disk is waited for while the handle is open, and a commit in between finds either nothing of this
+ * piece or all of it.
  *
- * A page that is written as a whole is not read: it is FILLING until its bytes are there, and readers wait. Should the
- * copy fault in the middle, such a page leaves its file again and counts as not written.
+ * A page that is written as a whole is not read: it is FILLING until its bytes are there, and
+ * readers wait. Should the copy fault in the middle, such a page leaves its file again and counts
+ * as not written.
  */
 #include <core/assert.h>
 #include <core/errno.h>
@@ -234,7 +236,10 @@ int cache_zero(struct cache *c, int64_t from, int64_t to)
 {
 	static const uint8_t zeroes[256];
 	struct uio_vec vecs[PAGE_SIZE / sizeof(zeroes)];
-	struct uio u = { .vecs = vecs, .vec_count = ARRAY_SIZE(vecs), .left = (size_t)(to - from), .offset = from,
+	struct uio u = { .vecs = vecs,
+			 .vec_count = ARRAY_SIZE(vecs),
+			 .left = (size_t)(to - from),
+			 .offset = from,
 			 .from_kernel = true };
 	kssize_t n;
 

@@ -1,4 +1,7 @@
-/* Writing through the page cache: what reaches the disk when; parts of pages, errors, cuts, pressure. */
+/*
+ * Writing through the page cache: what reaches the disk when; parts of pages, errors, cuts,
+ * pressure.
+ */
 #include <core/errno.h>
 #include <core/kmem.h>
 #include <core/page.h>
@@ -29,7 +32,8 @@ TEST(cache_writes_stay_in_memory_until_synced_and_go_together)
 
 	make_bytes(buf, KIB(100));
 	for (int64_t at = 0; at < (int64_t)KIB(100); at += 1000)
-		CHECK_EQ(rig_write(f, buf + at, MIN(1000ul, KIB(100) - (size_t)at), at), MIN(1000, (int64_t)KIB(100) - at));
+		CHECK_EQ(rig_write(f, buf + at, MIN(1000ul, KIB(100) - (size_t)at), at),
+			 MIN(1000, (int64_t)KIB(100) - at));
 	CHECK_EQ(f->size, KIB(100));
 	CHECK_EQ(d->reads + d->writes, 0); /* what lies behind the end need not be read */
 	CHECK(cache_is_dirty(&f->cache));
@@ -125,7 +129,8 @@ TEST(cache_writes_of_parts_read_the_rest_and_write_changed_blocks)
 	CHECK_EQ(rig_write(f, "abc", 3, 4096 + 2000), 3);
 	CHECK_EQ(d->bytes_read, 4096);
 	CHECK_EQ(rig_read(f, back, 8192, 0, NULL), 8192);
-	CHECK(!memcmp(back + 6096, "abc", 3) && back[6095] == rig_byte(6095) && back[6099] == rig_byte(6099));
+	CHECK(!memcmp(back + 6096, "abc", 3) && back[6095] == rig_byte(6095) &&
+	      back[6099] == rig_byte(6099));
 	CHECK_EQ(cache_sync(&f->cache, 0, INT64_MAX, true), 0);
 	CHECK_EQ(d->bytes_written, 1024); /* and a second block if the bytes had crossed a border */
 	CHECK(rig_on_disk(f, back, 8192, 0));
@@ -143,7 +148,8 @@ TEST(cache_writes_into_holes_allocate_only_their_blocks)
 	CHECK_EQ(cache_sync(&f->cache, 0, INT64_MAX, true), 0);
 	CHECK_EQ(f->next, 2);
 	CHECK_EQ(d->bytes_written, 1024);
-	CHECK(rig_on_disk(f, "x", 1, 10000) && rig_on_disk(f, "y", 1, 8192) && f->at[17] == RIG_HOLE);
+	CHECK(rig_on_disk(f, "x", 1, 10000) && rig_on_disk(f, "y", 1, 8192) &&
+	      f->at[17] == RIG_HOLE);
 	rig_file_free(f);
 }
 
@@ -261,7 +267,8 @@ static void punch(struct rig_file *f, int64_t from, int64_t to)
 /* Whole blocks only, since the disk would keep what a page forgets. */
 static void step_cut(struct rig_file *f, bool truncate)
 {
-	int64_t from = (int64_t)ALIGN_DOWN(test_random_below(MODEL_BYTES), (uint64_t)f->block_bytes);
+	int64_t from = (int64_t)ALIGN_DOWN(test_random_below(MODEL_BYTES),
+					   (uint64_t)f->block_bytes);
 	int64_t to = from + (int64_t)(1 + test_random_below(12)) * f->block_bytes;
 
 	if (truncate && from < f->size) {
@@ -275,7 +282,8 @@ static void step_cut(struct rig_file *f, bool truncate)
 static bool step(struct rig_file *f, struct file_view *v)
 {
 	int64_t at = (int64_t)test_random_below(MODEL_BYTES);
-	size_t any = 1 + test_random_below(test_random() % 4 ? 3000 : KIB(70)), len = MIN(any, MODEL_BYTES - (size_t)at);
+	size_t any = 1 + test_random_below(test_random() % 4 ? 3000 : KIB(70)),
+	       len = MIN(any, MODEL_BYTES - (size_t)at);
 	size_t there = (size_t)CLAMP(f->size - at, 0, (int64_t)len);
 
 	switch (test_random_below(8)) {
@@ -283,7 +291,8 @@ static bool step(struct rig_file *f, struct file_view *v)
 		make_bytes(model + at, len);
 		return rig_write(f, model + at, len, at) == (kssize_t)len;
 	case 3: case 4:
-		return rig_read(f, back, len, at, v) == (kssize_t)there && !memcmp(back, model + at, there);
+		return rig_read(f, back, len, at, v) == (kssize_t)there &&
+		       !memcmp(back, model + at, there);
 	case 5:
 		return cache_sync(&f->cache, at, at + (int64_t)len, test_random() & 1) == 0;
 	case 6:
@@ -358,7 +367,8 @@ TEST(cache_reclaim_spares_what_is_used_again_and_what_is_dirty)
 	CHECK_EQ(rig_write(f, buf, 10, 7 * 4096), 10);
 	CHECK_EQ(cache_page_get(&f->cache, 9, NULL, &held), 0);
 	CHECK(cache_reclaim(40) >= 40);
-	CHECK(cache_has_page(&f->cache, 5) && cache_has_page(&f->cache, 7) && cache_has_page(&f->cache, 9));
+	CHECK(cache_has_page(&f->cache, 5) && cache_has_page(&f->cache, 7) &&
+	      cache_has_page(&f->cache, 9));
 	CHECK(f->cache.count <= 24);
 	CHECK(held->bytes[0] == rig_byte(9 * 4096));
 	cache_page_put(held);

@@ -2,8 +2,9 @@
  * Blocks of transactions: which buffers the running and the committing transaction have.
  *
  * A block may be in both. The committing one needs it as it was when its handles had ended, so the
- * first change by the running one freezes a copy, unless the commit has taken its own already. A block
- * that the running transaction has stays away from its place on the disk until that has committed.
+ * first change by the running one freezes a copy, unless the commit has taken its own already. A
+ * block that the running transaction has stays away from its place on the disk until that has
+ * committed.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -145,8 +146,9 @@ int journal_write(struct journal_handle *h, struct buffer *b)
 }
 
 /*
- * [j] The record takes the credit of the block that is not written. A buffer of an older transaction becomes a
- * member too: until this one has committed it must not go home, and afterwards never.
+ * [j] The record takes the credit of the block that is not written. A buffer of an older
+ * transaction becomes a member too: until this one has committed it must not go home, and
+ * afterwards never.
  */
 static int forget_locked(struct journal_handle *h, uint64_t block, struct buffer *b)
 {

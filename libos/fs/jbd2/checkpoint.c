@@ -1,13 +1,14 @@
 /*
  * Checkpoints: committed blocks go to their places, and their part of the log becomes free.
  *
- * A block belongs to the newest committed transaction that has it. It goes home only while no running
- * transaction has it, since its buffer then holds what is committed and nothing else; otherwise that
- * one's commit takes it over. It is copied first, so that a change which comes now does not get on
- * the disk half-way.
+ * A block belongs to the newest committed transaction that has it. It goes home only while no
+ * running transaction has it, since its buffer then holds what is committed and nothing else;
+ * otherwise that one's commit takes it over. It is copied first, so that a change which comes now
+ * does not get on the disk half-way.
  *
  * The log's superblock moves on only when the blocks are durable in their places, and the room is
- * used again only when the superblock is durable: at each moment a replay from where it says is whole.
+ * used again only when the superblock is durable: at each moment a replay from where it says is
+ * whole.
  *
  * All in the journal's thread, so that no commit takes place meanwhile.
  */
@@ -28,8 +29,8 @@ static bool copy_if_free(struct journal *j, struct journal_block *jb, uint8_t *o
 }
 
 /* Starts writing as many as there are slots; those that cannot go yet are kept apart. */
-static void write_some(struct journal *j, struct blk_batch *batch, struct list *from, struct list *written,
-		       struct list *kept)
+static void write_some(struct journal *j, struct blk_batch *batch, struct list *from,
+		       struct list *written, struct list *kept)
 {
 	uint32_t bytes = j->log.place.block_bytes;
 	struct list *link;
@@ -89,7 +90,8 @@ static int move_tail(struct journal *j, struct list *home_list)
 {
 	struct transaction *t;
 	bool none_left = list_is_empty(&j->checkpoints);
-	struct transaction *first = none_left ? NULL : list_first(&j->checkpoints, struct transaction, link);
+	struct transaction *first =
+		none_left ? NULL : list_first(&j->checkpoints, struct transaction, link);
 	int error = planted(JOURNAL_TAIL_BARRIER) ? 0 : jlog_flush_home(&j->log);
 
 	if (!error)

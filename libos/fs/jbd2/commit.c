@@ -1,14 +1,15 @@
 /*
  * Commits: the running transaction goes into the log, and becomes durable as a whole.
  *
- *   1. It is locked: handles that start now wait for the next one, those in it come to their end. Bytes that have
- *      no blocks yet get some.
+ *   1. It is locked: handles that start now wait for the next one, those in it come to their end.
+ *      Bytes that have no blocks yet get some.
  *   2. Ordered data is written to its place.
  *   3. Revoke records, then descriptors with copies of the blocks, go into the log in any order.
  *   4. A flush: everything before is durable.
  *   5. The commit block, durable by itself. Its arrival on the disk is the commit point.
  *
- * Between 2 and 5 handles already work in the next transaction; see block.c for blocks that both have.
+ * Between 2 and 5 handles already work in the next transaction; see block.c for blocks that both
+ * have.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -117,7 +118,8 @@ static uint32_t escape(uint8_t *block)
 }
 
 /* Writes one block and its tag. The place behind the tag. */
-static uint8_t *write_block(struct writer *w, struct journal_block *jb, uint8_t *tag, uint32_t flags)
+static uint8_t *write_block(struct writer *w, struct journal_block *jb, uint8_t *tag,
+			    uint32_t flags)
 {
 	const struct jlog *l = &w->journal->log;
 	uint8_t *slot = slot_take(w);
@@ -151,11 +153,13 @@ static struct journal_block *block_next(const struct transaction *t, struct list
 static struct journal_block *write_group(struct writer *w, struct journal_block *jb, uint32_t count)
 {
 	const struct transaction *t = w->transaction;
-	uint8_t *block = scratch_begin(w, JBD2_DESCRIPTOR), *tag = block + sizeof(struct jbd2_header);
+	uint8_t *block = scratch_begin(w, JBD2_DESCRIPTOR),
+		*tag = block + sizeof(struct jbd2_header);
 	uint32_t index = log_take(w);
 
 	for (uint32_t n = 1; n <= count && !w->error; n++) {
-		uint32_t flags = (n > 1 ? JBD2_TAG_SAME_UUID : 0) | (n == count ? JBD2_TAG_LAST : 0);
+		uint32_t flags = (n > 1 ? JBD2_TAG_SAME_UUID : 0) |
+				 (n == count ? JBD2_TAG_LAST : 0);
 
 		tag = write_block(w, jb, tag, flags);
 		jb = block_next(t, jb->member[t->tid & 1].link.next);
@@ -260,7 +264,10 @@ static struct transaction *close_running(struct journal *j)
 	return t;
 }
 
-/* [j] The block leaves the committing transaction: to be brought home, unless it was freed or nothing is any more. */
+/*
+ * [j] The block leaves the committing transaction: to be brought home, unless it was freed or
+ * nothing is any more.
+ */
 static void retire_block(struct transaction *t, struct journal_block *jb, bool to_home)
 {
 	struct member *m = &jb->member[t->tid & 1];
@@ -319,7 +326,8 @@ void journal_commit_running(struct journal *j)
 	if (!error) {
 		error = transaction_write(j, t);
 		if (error)
-			log_error("journal: transaction %u could not be written, error %d", t->tid, error);
+			log_error("journal: transaction %u could not be written, error %d", t->tid,
+				  error);
 	}
 	if (error)
 		journal_abort(j, error);

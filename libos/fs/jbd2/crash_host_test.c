@@ -1,14 +1,15 @@
 /*
  * The journal and the power: what disks a cut could leave are replayed and judged by a model.
  *
- * Threads change groups of blocks. Each change gives every block of one group the same number, counted by
- * thread, in one handle; now and then a thread waits for durability and notes in the disk's history what it
- * was promised. And each thread has a block that is a file's now and metadata then: freed, it is written to
- * past the journal, as file data is. After a cut and a replay
+ * Threads change groups of blocks. Each change gives every block of one group the same number,
+ * counted by thread, in one handle; now and then a thread waits for durability and notes in the
+ * disk's history what it was promised. And each thread has a block that is a file's now and
+ * metadata then: freed, it is written to past the journal, as file data is. After a cut and a
+ * replay
  *
  *   - the blocks of a group all have the same number (all or nothing);
- *   - a group has the number that it had when its thread's newest visible number was given (a later change of
- *     a thread is there only with all earlier ones);
+ *   - a group has the number that it had when its thread's newest visible number was given (a later
+ *     change of a thread is there only with all earlier ones);
  *   - that newest number is at least the promised one (durability);
  *   - a file's block that was promised has its bytes, until the next change is visible.
  *
@@ -44,7 +45,8 @@ struct model {
 	struct thread *thread;
 	unsigned number;
 	uint64_t state;
-	uint8_t group[CHANGES + 1];  /* that change n changed; GROUPS: it freed the file's block, and wrote it */
+	/* that change n changed; GROUPS: it freed the file's block, and wrote it */
+	uint8_t group[CHANGES + 1];
 	int error;
 };
 
@@ -135,7 +137,8 @@ static int reuse_block(struct model *m, unsigned change)
 		error = journal_commit(l->journal);
 	memset(bytes, FILE_BYTE, sizeof(bytes));
 	if (!error)
-		error = blkdev_write(&disk->dev, file_block(m->number) * BLOCK, bytes, BLOCK, BLK_FUA);
+		error = blkdev_write(&disk->dev, file_block(m->number) * BLOCK, bytes, BLOCK,
+				     BLK_FUA);
 	if (!error)
 		promise(m, change);
 	return error;
@@ -170,7 +173,9 @@ static void work(void *arg)
 /* A history on `disk`, recorded. False: something failed that should not. */
 static bool record(struct crash *c, uint32_t features)
 {
-	static const struct thread_attr attr = { .name = "worker", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "worker", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	bool well = true;
 
 	lab_make(&c->lab, disk, BLOCK, LOG_BLOCKS, features);
@@ -270,7 +275,10 @@ static int replay(const struct crash *c, struct recdev *on, const uint8_t *bytes
 	return error;
 }
 
-/* The replay that `spare` has recorded is cut as well, at a place that a seed chooses, and replayed again. */
+/*
+ * The replay that `spare` has recorded is cut as well, at a place that a seed chooses, and replayed
+ * again.
+ */
 static const char *cut_the_replay(const struct crash *c, uint64_t seed)
 {
 	struct powercut p;
@@ -316,7 +324,8 @@ static bool judge_cut(struct crash *c, const struct powercut *p, uint64_t seed)
 		wrong = cut_the_replay(c, seed);
 	if (wrong)
 		test_print("%s: history CRASH_SEED=%llu, event %zu of %zu, cut %llu\n", wrong,
-			   (unsigned long long)c->seed, p->at, disk->count, (unsigned long long)seed);
+			   (unsigned long long)c->seed, p->at, disk->count,
+			   (unsigned long long)seed);
 	return !wrong;
 }
 

@@ -48,7 +48,8 @@ void jlog_tag_put(const struct jlog *l, uint8_t *at, const struct jlog_tag *t)
 {
 	struct jbd2_tag3 tag3 = { to_be32((uint32_t)t->block), to_be32(t->flags),
 				  to_be32((uint32_t)(t->block >> 32)), to_be32(t->checksum) };
-	struct jbd2_tag tag = { tag3.block, to_be16(t->checksum), to_be16(t->flags), tag3.block_high };
+	struct jbd2_tag tag = { tag3.block, to_be16(t->checksum), to_be16(t->flags),
+				tag3.block_high };
 
 	memset(at, 0, l->tag_bytes);
 	if (l->incompat & JBD2_CSUM_V3)
@@ -94,7 +95,8 @@ uint32_t jlog_data_checksum(const struct jlog *l, journal_tid tid, const void *b
 	return crc32c(crc32c(l->seed, &number, sizeof(number)), block, l->place.block_bytes);
 }
 
-bool jlog_data_fits(const struct jlog *l, journal_tid tid, const void *block, const struct jlog_tag *t)
+bool jlog_data_fits(const struct jlog *l, journal_tid tid, const void *block,
+		    const struct jlog_tag *t)
 {
 	uint32_t sum = jlog_data_checksum(l, tid, block);
 
@@ -129,7 +131,8 @@ uint32_t jlog_revoke_count(const struct jlog *l, const uint8_t *block)
 {
 	uint32_t bytes = be32(((const struct jbd2_revoke *)block)->bytes);
 
-	if (bytes < sizeof(struct jbd2_revoke) || (bytes > limit(l) && !planted(JOURNAL_REVOKE_LENGTH)))
+	if (bytes < sizeof(struct jbd2_revoke) ||
+	    (bytes > limit(l) && !planted(JOURNAL_REVOKE_LENGTH)))
 		return 0;
 	return (bytes - (uint32_t)sizeof(struct jbd2_revoke)) / record_bytes(l);
 }

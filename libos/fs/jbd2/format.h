@@ -1,6 +1,7 @@
 /*
- * The log on disk: structures and numbers of jbd2 (Linux, Documentation/filesystems/ext4/journal.rst;
- * names of its sections in brackets). All numbers are big-endian, and no structure needs alignment.
+ * The log on disk: structures and numbers of jbd2 (Linux,
+ * Documentation/filesystems/ext4/journal.rst; names of its sections in brackets). All numbers are
+ * big-endian, and no structure needs alignment.
  */
 #ifndef JBD2_FORMAT_H
 #define JBD2_FORMAT_H
@@ -19,7 +20,8 @@ static inline uint32_t be16(be16_t v)
 
 static inline uint32_t be32(be32_t v)
 {
-	return (uint32_t)v.byte[0] << 24 | (uint32_t)v.byte[1] << 16 | (uint32_t)v.byte[2] << 8 | v.byte[3];
+	return (uint32_t)v.byte[0] << 24 | (uint32_t)v.byte[1] << 16 | (uint32_t)v.byte[2] << 8 |
+	       v.byte[3];
 }
 
 static inline be16_t to_be16(uint32_t v)
@@ -29,7 +31,8 @@ static inline be16_t to_be16(uint32_t v)
 
 static inline be32_t to_be32(uint32_t v)
 {
-	return (be32_t){ { (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v } };
+	return (be32_t){ { (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8),
+			   (uint8_t)v } };
 }
 
 static inline uint64_t be64(be64_t v)
@@ -66,11 +69,13 @@ struct jbd2_header { be32_t magic, type, tid; };
 
 /* ---- [Super Block] ---- */
 
-#define JBD2_COMPAT_CHECKSUM 0x1u /* a checksum of the whole transaction in its commit block, of an older kind */
+/* a checksum of the whole transaction in its commit block, of an older kind */
+#define JBD2_COMPAT_CHECKSUM 0x1u
 
 #define JBD2_HAS_REVOKE  0x01u
 #define JBD2_64BIT       0x02u
-#define JBD2_ASYNC       0x04u /* a commit block may be there before its transaction: only checksums tell */
+/* a commit block may be there before its transaction: only checksums tell */
+#define JBD2_ASYNC       0x04u
 #define JBD2_CSUM_V2     0x08u
 #define JBD2_CSUM_V3     0x10u
 #define JBD2_FAST_COMMIT 0x20u /* the last blocks hold changes in a form of their own */
@@ -105,7 +110,8 @@ _Static_assert(offsetof(struct jbd2_super, checksum) == 0xfc, "as on disk");
 #define JBD2_TAG_DELETED   4u
 #define JBD2_TAG_LAST      8u
 
-struct jbd2_tag { /* without JBD2_64BIT it ends before block_high; with JBD2_CSUM_V2, two bytes more */
+/* without JBD2_64BIT it ends before block_high; with JBD2_CSUM_V2, two bytes more */
+struct jbd2_tag {
 	be32_t block;
 	be16_t checksum, flags;
 	be32_t block_high;
@@ -114,7 +120,8 @@ struct jbd2_tag { /* without JBD2_64BIT it ends before block_high; with JBD2_CSU
 struct jbd2_tag3 { be32_t block, flags, block_high, checksum; }; /* JBD2_CSUM_V3 */
 
 #define JBD2_UUID_BYTES 16u
-#define JBD2_TAIL_BYTES 4u /* a checksum ends descriptor and revoke blocks, with JBD2_CSUM_V2 or V3 */
+/* a checksum ends descriptor and revoke blocks, with JBD2_CSUM_V2 or V3 */
+#define JBD2_TAIL_BYTES 4u
 
 /* ---- [Revocation Block], [Commit Block] ---- */
 

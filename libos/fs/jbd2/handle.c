@@ -1,5 +1,6 @@
 /*
- * Handles: operations that join the running transaction, with credits for the blocks they may change.
+ * Handles: operations that join the running transaction, with credits for the blocks they may
+ * change.
  *
  * A handle starts only if the log has room for everything that the running transaction may then
  * write. So a commit never lacks room, and never has to wait for anything but its own handles.
@@ -22,8 +23,8 @@ void journal_sleep(struct journal *j, struct waitq *q, uint64_t deadline_ns)
 }
 
 /*
- * A credit is a block or a revoke record. Records are smaller than blocks, and the one block that they
- * may not fill is paid for by a credit as well.
+ * A credit is a block or a revoke record. Records are smaller than blocks, and the one block that
+ * they may not fill is paid for by a credit as well.
  */
 uint32_t journal_need(const struct journal *j, uint32_t credits)
 {

@@ -1,7 +1,8 @@
 /*
- * Fuzzing recovery: hostile logs (clang's libFuzzer). An input is a list of small strokes on an empty log;
- * superblock and block checksums are put right afterwards, so that they keep nothing from being looked at.
- * The disk is an array here, its buffers are its blocks, and what is written must lie in it.
+ * Fuzzing recovery: hostile logs (clang's libFuzzer). An input is a list of small strokes on an
+ * empty log; superblock and block checksums are put right afterwards, so that they keep nothing
+ * from being looked at. The disk is an array here, its buffers are its blocks, and what is written
+ * must lie in it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,7 +164,8 @@ static void put_word(uint32_t block, uint32_t at, uint32_t value)
 /* The next block begins; mostly one that continues the sequence. */
 static void put_header(struct input *in)
 {
-	static const uint8_t types[] = { JBD2_DESCRIPTOR, JBD2_REVOKE, JBD2_COMMIT, JBD2_DESCRIPTOR };
+	static const uint8_t types[] = { JBD2_DESCRIPTOR, JBD2_REVOKE, JBD2_COMMIT,
+					 JBD2_DESCRIPTOR };
 	uint32_t kind = take(in, 1);
 	uint32_t type = kind < 0xf0 ? types[kind % ARRAY_SIZE(types)] : kind % 7;
 	struct jbd2_header h = { to_be32(JBD2_MAGIC), to_be32(type), to_be32(in->tid) };
@@ -175,7 +177,8 @@ static void put_header(struct input *in)
 /* A tag as version 3 has it, or without checksums. */
 static void put_tag(struct input *in)
 {
-	uint32_t at = sizeof(struct jbd2_header) + take(in, 1) * 4, home = take(in, 2), flags = take(in, 1);
+	uint32_t at = sizeof(struct jbd2_header) + take(in, 1) * 4, home = take(in, 2),
+		 flags = take(in, 1);
 	struct jbd2_tag3 t = { to_be32(home), to_be32(flags), to_be32(0), to_be32(0) };
 
 	put(in->block, at, &t, flags & 0x80 ? sizeof(t) : 8);
@@ -193,7 +196,8 @@ static void stroke(struct input *in)
 		put_tag(in);
 		break;
 	case 2:
-		put_word(in->block, sizeof(struct jbd2_header), take(in, 2)); /* how long a revoke block is */
+		put_word(in->block, sizeof(struct jbd2_header),
+			 take(in, 2)); /* how long a revoke block is */
 		break;
 	case 3:
 		at = take(in, 2);
@@ -245,8 +249,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct journal_place place = { .buffers = &cache, .dev = &device, .block_bytes = BLOCK, .blocks = LOG,
-				       .map = map };
+	struct journal_place place = {
+		.buffers = &cache, .dev = &device, .block_bytes = BLOCK, .blocks = LOG, .map = map
+	};
 	struct input in = { data, data + size, 0, 0 };
 	struct journal_replay found;
 	struct jlog l;

@@ -13,7 +13,8 @@
 /* Set when the log is opened, and while it is empty by jlog_set_features(). */
 struct jlog {
 	struct journal_place place;
-	struct jbd2_super *super;  /* the first bytes of a block, whose rest is written as it was read */
+	/* the first bytes of a block, whose rest is written as it was read */
+	struct jbd2_super *super;
 	bool no_barrier;
 	uint32_t incompat;
 	bool has_checksums, wide;
@@ -22,7 +23,10 @@ struct jlog {
 	uint32_t first, end;       /* the ring's blocks: [first, end) */
 };
 
-/* Reads and checks the superblock: 0, -EIO, -ENOMEM, -EUCLEAN, -EOPNOTSUPP; each but -ENOMEM says why in the log. */
+/*
+ * Reads and checks the superblock: 0, -EIO, -ENOMEM, -EUCLEAN, -EOPNOTSUPP; each but -ENOMEM says
+ * why in the log.
+ */
 int jlog_open(struct jlog *l, const struct journal_place *p);
 void jlog_close(struct jlog *l);
 void jlog_set_features(struct jlog *l, uint32_t add);
@@ -61,7 +65,8 @@ void jlog_tag_put(const struct jlog *l, uint8_t *at, const struct jlog_tag *t);
 /* The tag at *at, which moves behind it; false: it does not fit before the block's end. */
 bool jlog_tag_get(const struct jlog *l, const uint8_t *block, uint32_t *at, struct jlog_tag *t);
 uint32_t jlog_data_checksum(const struct jlog *l, journal_tid tid, const void *block);
-bool jlog_data_fits(const struct jlog *l, journal_tid tid, const void *block, const struct jlog_tag *t);
+bool jlog_data_fits(const struct jlog *l, journal_tid tid, const void *block,
+		    const struct jlog_tag *t);
 
 uint32_t jlog_revokes_max(const struct jlog *l);    /* of one revoke block */
 void jlog_revoke_put(const struct jlog *l, uint8_t *block, uint32_t number, uint64_t revoked);
@@ -69,7 +74,8 @@ void jlog_revoke_put(const struct jlog *l, uint8_t *block, uint32_t number, uint
 uint32_t jlog_revoke_count(const struct jlog *l, const uint8_t *block);
 uint64_t jlog_revoke_get(const struct jlog *l, const uint8_t *block, uint32_t number);
 
-void jlog_seal(const struct jlog *l, void *block);  /* descriptor and revoke blocks: the checksum at the end */
+/* descriptor and revoke blocks: the checksum at the end */
+void jlog_seal(const struct jlog *l, void *block);
 bool jlog_is_sealed(const struct jlog *l, void *block);
 void jlog_commit_put(const struct jlog *l, void *block, journal_tid tid, uint64_t wall_ns);
 bool jlog_commit_is_sound(const struct jlog *l, void *block);

@@ -1,6 +1,6 @@
 /*
- * The journal's life: opened with whatever it still holds replayed, aborted when it cannot be trusted
- * any more, closed empty.
+ * The journal's life: opened with whatever it still holds replayed, aborted when it cannot be
+ * trusted any more, closed empty.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -14,7 +14,8 @@
 
 static void say_replayed(const struct journal_replay *r)
 {
-	log_info("journal: replayed transactions %u to %u, %u blocks", r->first, r->last, r->blocks);
+	log_info("journal: replayed transactions %u to %u, %u blocks", r->first, r->last,
+		 r->blocks);
 }
 
 int journal_replay(const struct journal_place *p, struct journal_replay *out)
@@ -97,7 +98,8 @@ static void journal_free(struct journal *j)
 	kfree(j);
 }
 
-int journal_open(const struct journal_place *p, const struct journal_options *o, struct journal **out)
+int journal_open(const struct journal_place *p, const struct journal_options *o,
+		 struct journal **out)
 {
 	struct journal *j = kzalloc(sizeof(*j));
 	int error;

@@ -1,4 +1,6 @@
-/* The journal at work: handles, room, ordered data, many threads, and errors that reach who waits. */
+/*
+ * The journal at work: handles, room, ordered data, many threads, and errors that reach who waits.
+ */
 #include <core/errno.h>
 #include <core/string.h>
 #include <core/test.h>
@@ -109,7 +111,12 @@ TEST(journal_takes_no_change_of_a_block_that_another_owner_has_freed)
 
 /* ---- ordered data, callbacks ---- */
 
-struct order { struct journal_ordered ordered; struct journal_callback callback; unsigned written, called; int error; };
+struct order {
+	struct journal_ordered ordered;
+	struct journal_callback callback;
+	unsigned written, called;
+	int error;
+};
 
 static int order_write(struct journal_ordered *o)
 {
@@ -207,7 +214,9 @@ static void writer_run(void *arg)
 
 static bool start_writers(struct lab *l, struct writer *w)
 {
-	static const struct thread_attr attr = { .name = "writer", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "writer", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 
 	for (unsigned i = 0; i < WRITERS; i++) {
 		w[i] = (struct writer){ .lab = l, .number = i, .state = test_random() };
@@ -260,7 +269,9 @@ static void start_one(void *arg)
 
 static int start_elsewhere(struct lab *l)
 {
-	static const struct thread_attr attr = { .name = "other", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "other", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	struct thread *t;
 
 	if (thread_create(&attr, start_one, l, 0, &t) != 0)
@@ -285,7 +296,10 @@ TEST(journal_that_is_sealed_takes_changes_of_one_thread)
 	CHECK_EQ(lab_close(&l), 0);
 }
 
-/* Who goes on in the next transaction, and is told that there is none, still knows which one it was in. */
+/*
+ * Who goes on in the next transaction, and is told that there is none, still knows which one it was
+ * in.
+ */
 TEST(journal_handles_know_their_transaction_when_they_cannot_go_on)
 {
 	struct journal_handle *h;
@@ -326,7 +340,8 @@ TEST(journal_tells_write_errors_to_who_waits)
 		}
 		if (!error)
 			error = journal_checkpoint(l.journal);
-		closed = lab_close(&l); /* who waits may hear of the error before aborted() has been called */
+		/* who waits may hear of the error before aborted() has been called */
+		closed = lab_close(&l);
 		CHECK_EQ(error, aborted);
 		CHECK_EQ(closed, aborted);
 		went_well = l.disk->writes < n;

@@ -1,7 +1,7 @@
 /*
- * The journal and Linux's tools: what debugfs writes into a log is replayed here, what is written here e2fsck replays
- * and debugfs prints. Disks are made by mke2fs; only free blocks of them are journaled, so the file system on
- * them stays what it is.
+ * The journal and Linux's tools: what debugfs writes into a log is replayed here, what is written
+ * here e2fsck replays and debugfs prints. Disks are made by mke2fs; only free blocks of them are
+ * journaled, so the file system on them stays what it is.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +78,8 @@ static bool set_up(const struct kind *k)
 		return false;
 	j->log_count = numbers("debugfs -R 'blocks <8>' disk 2>/dev/null", j->log, LOG_MAX);
 	return j->log_count >= 1024 &&
-	       numbers("debugfs -R 'ffb 40 500' disk 2>/dev/null | sed 's/.*: //'", j->free, COUNT) == COUNT;
+	       numbers("debugfs -R 'ffb 40 500' disk 2>/dev/null | sed 's/.*: //'", j->free,
+		       COUNT) == COUNT;
 }
 
 static void attach(const struct kind *k)
@@ -106,24 +107,29 @@ static bool free_blocks_equal(const char *name, uint32_t block_bytes)
 	for (unsigned i = 0; f && equal && i < COUNT; i++) {
 		equal = fseek(f, (long)judge.free[i] * block_bytes, SEEK_SET) == 0 &&
 			fread(bytes, 1, block_bytes, f) == block_bytes &&
-			!memcmp(bytes, testdisk_bytes() + (size_t)judge.free[i] * block_bytes, block_bytes);
+			!memcmp(bytes, testdisk_bytes() + (size_t)judge.free[i] * block_bytes,
+				block_bytes);
 	}
 	if (f)
 		fclose(f);
 	return f && equal;
 }
 
-/* Three transactions: four blocks; one of them revoked; another one again, but without a commit block. */
+/*
+ * Three transactions: four blocks; one of them revoked; another one again, but without a commit
+ * block.
+ */
 static bool write_with_debugfs(const struct kind *k)
 {
 	const uint32_t *b = judge.free;
 	char script[1024];
 
-	snprintf(script, sizeof(script),
-		 "head -c %u /dev/urandom > bytes; tail -c %u bytes > other; "
-		 "printf '%s\\njw -b %u,%u,%u,%u bytes\\njw -r %u\\njw -b %u -c other\\njc\\n' > script; "
-		 "debugfs -w -f script disk && cp disk theirs && { e2fsck -fy theirs || test $? = 1; }",
-		 4 * k->block_bytes, k->block_bytes, k->open, b[0], b[1], b[2], b[3], b[1], b[3]);
+	snprintf(
+		script, sizeof(script),
+		"head -c %u /dev/urandom > bytes; tail -c %u bytes > other; "
+		"printf '%s\\njw -b %u,%u,%u,%u bytes\\njw -r %u\\njw -b %u -c other\\njc\\n' > script; "
+		"debugfs -w -f script disk && cp disk theirs && { e2fsck -fy theirs || test $? = 1; }",
+		4 * k->block_bytes, k->block_bytes, k->open, b[0], b[1], b[2], b[3], b[1], b[3]);
 	return testdisk_shell(script) == 0;
 }
 
@@ -172,7 +178,9 @@ static int change(unsigned n, uint8_t byte)
 	return journal_stop(h) + error;
 }
 
-/* A log with some of everything, not brought home, and the block that was revoked is a file's now. */
+/*
+ * A log with some of everything, not brought home, and the block that was revoked is a file's now.
+ */
 static int write_with_us(void)
 {
 	struct lab *l = &judge.lab;

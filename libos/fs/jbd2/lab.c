@@ -24,7 +24,8 @@ void lab_attach(struct lab *l, struct recdev *d, const struct lab *like)
 	l->place.arg = l;
 }
 
-void lab_make(struct lab *l, struct recdev *d, uint32_t block_bytes, uint32_t log_blocks, uint32_t incompat)
+void lab_make(struct lab *l, struct recdev *d, uint32_t block_bytes, uint32_t log_blocks,
+	      uint32_t incompat)
 {
 	struct lab like = {
 		.home_blocks = (uint32_t)(d->dev.bytes / block_bytes) - log_blocks,
@@ -33,9 +34,9 @@ void lab_make(struct lab *l, struct recdev *d, uint32_t block_bytes, uint32_t lo
 	};
 	struct jbd2_super super = {
 		.header = { to_be32(JBD2_MAGIC), to_be32(JBD2_SUPER_V2), to_be32(0) },
-		.block_bytes = to_be32(block_bytes), .blocks = to_be32(log_blocks), .first = to_be32(1),
-		.tid = to_be32(1), .incompat = to_be32(incompat), .uuid = "the log's uuid",
-		.checksum_type = JBD2_CRC32C,
+		.block_bytes = to_be32(block_bytes), .blocks = to_be32(log_blocks),
+		.first = to_be32(1), .tid = to_be32(1), .incompat = to_be32(incompat),
+		.uuid = "the log's uuid", .checksum_type = JBD2_CRC32C,
 	};
 
 	super.checksum = to_be32(crc32c(~0u, &super, sizeof(super)));

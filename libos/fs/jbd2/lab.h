@@ -25,7 +25,8 @@ struct lab {
 /* The one there is, with an empty log of these features, and opened; false: it is not to be had. */
 bool lab_set_up(struct lab *l, uint32_t incompat);
 /* An empty log with these features (JBD2_*) on a disk of zeroes. */
-void lab_make(struct lab *l, struct recdev *d, uint32_t block_bytes, uint32_t log_blocks, uint32_t incompat);
+void lab_make(struct lab *l, struct recdev *d, uint32_t block_bytes, uint32_t log_blocks,
+	      uint32_t incompat);
 /* The same disk as it is now, or with other contents. */
 void lab_attach(struct lab *l, struct recdev *d, const struct lab *like);
 int lab_open(struct lab *l);

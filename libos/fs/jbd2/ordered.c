@@ -1,6 +1,7 @@
 /*
  * What goes with a transaction besides blocks: files whose bytes are to be on the disk before it is
- * committed (ordered data), blocks found for such bytes at the last moment, and calls that come once it is durable.
+ * committed (ordered data), blocks found for such bytes at the last moment, and calls that come
+ * once it is durable.
  */
 #include "parts.h"
 
@@ -49,7 +50,8 @@ bool journal_is_its_thread(const struct journal *j)
 /* [j] The committing transaction makes bytes reachable that are not on the disk yet. */
 static bool is_awaited(const struct journal *j, const struct journal_ordered *o)
 {
-	return j->writing == o || (j->committing && list_is_linked(&o->link[j->committing->tid & 1]));
+	return j->writing == o ||
+	       (j->committing && list_is_linked(&o->link[j->committing->tid & 1]));
 }
 
 static void settle_locked(struct journal *j, const struct journal_ordered *o)
@@ -85,7 +87,9 @@ static struct journal_ordered *ordered_next(struct transaction *t)
 /* The files stay on the list, for their bytes to be written. */
 void transaction_place_delayed(struct journal *j, struct transaction *t)
 {
-	struct journal_handle h = { .journal = j, .transaction = t, .tid = t->tid, .credits = t->kept };
+	struct journal_handle h = {
+		.journal = j, .transaction = t, .tid = t->tid, .credits = t->kept
+	};
 	struct list done = LIST_INIT(done);
 
 	t->handles++;
@@ -105,8 +109,8 @@ void transaction_place_delayed(struct journal *j, struct transaction *t)
 }
 
 /*
- * Bytes that could not be written are the file's loss: whoever owns the pages keeps the error for fsync. The
- * transaction goes on, since other files' changes depend on it.
+ * Bytes that could not be written are the file's loss: whoever owns the pages keeps the error for
+ * fsync. The transaction goes on, since other files' changes depend on it.
  */
 void transaction_write_ordered(struct journal *j, struct transaction *t)
 {

@@ -17,18 +17,21 @@
 #define JOURNAL_SLOTS 64u /* blocks that are on their way to the disk at a time */
 
 /*
- * Life: running (handles join it) -> locked (none do, those in it end) -> committing (its blocks go into the log)
- * -> committed (its blocks go home) -> freed.
+ * Life: running (handles join it) -> locked (none do, those in it end) -> committing (its blocks go
+ * into the log) -> committed (its blocks go home) -> freed.
  *
  * Locks:  I set once   j journal   c the journal's thread
  */
 struct transaction {
 	journal_tid tid;             /* [I] */
 	bool locked;                 /* [j] */
-	bool flushing;               /* [j] what is written to the device from now on is not in its flush */
+	/* [j] what is written to the device from now on is not in its flush */
+	bool flushing;
 	uint32_t handles;            /* [j] */
-	uint32_t reserved;           /* [j] credits: those used, and those that handles still have */
-	struct list blocks;          /* [j] while running, then [c]: members of struct journal_block */
+	/* [j] credits: those used, and those that handles still have */
+	uint32_t reserved;
+	/* [j] while running, then [c]: members of struct journal_block */
+	struct list blocks;
 	uint32_t block_count;        /* [j] those of them that will be written */
 	struct revokes revokes;      /* [j] while running, then [c] */
 	struct list ordered;         /* [j] struct journal_ordered, by link[tid & 1] */
@@ -36,7 +39,8 @@ struct transaction {
 	struct list callbacks;       /* [j] */
 	uint64_t deadline_ns;        /* [I] it is committed then at the latest */
 	struct list link;            /* [c] in the journal's list of committed ones */
-	struct list home;            /* [c] blocks of which this is the newest committed copy, and that are not home */
+	/* [c] blocks of which this is the newest committed copy, and that are not home */
+	struct list home;
 	uint32_t start, log_blocks;  /* [c] where it begins in the log, and how much it takes */
 };
 
@@ -50,7 +54,8 @@ struct journal_block {
 	} member[2];                 /* the running and the committing transaction's, by tid & 1 */
 	struct transaction *home;    /* [j] committed, and not yet in its place */
 	struct list home_link;       /* [c] */
-	uint8_t *frozen;             /* [j] what the committing transaction has, once a running one changes it */
+	/* [j] what the committing transaction has, once a running one changes it */
+	uint8_t *frozen;
 	bool is_copied;              /* [j] the committing transaction has taken it */
 };
 
@@ -92,7 +97,10 @@ struct journal {
 /* [j] Gives up the lock while waiting, at most until the deadline. */
 void journal_sleep(struct journal *j, struct waitq *q, uint64_t deadline_ns);
 
-/* What a transaction with so many credits can take of the log: descriptors and the commit block with them. */
+/*
+ * What a transaction with so many credits can take of the log: descriptors and the commit block
+ * with them.
+ */
 uint32_t journal_need(const struct journal *j, uint32_t credits);
 
 static inline struct member *member_in(struct journal_block *b, const struct transaction *t)
@@ -118,7 +126,10 @@ void transaction_call_back(struct transaction *t, int error);
 /* commit.c, in the thread: the running transaction. */
 void journal_commit_running(struct journal *j);
 
-/* checkpoint.c, in the thread: brings committed blocks home, oldest first, until so much of the log is free. */
+/*
+ * checkpoint.c, in the thread: brings committed blocks home, oldest first, until so much of the log
+ * is free.
+ */
 int journal_bring_home(struct journal *j, uint32_t room_goal);
 int journal_mark_empty(struct journal *j); /* nothing is left to be brought home */
 

@@ -1,16 +1,19 @@
 /*
  * Recovery: what a log holds is brought home, in three passes over it.
  *
- *   scan     finds where it ends: the first block that does not continue the sequence of transactions
+ *   scan     finds where it ends: the first block that does not continue the sequence of
+ *            transactions
  *   revoke   collects the revoke records of every committed transaction
  *   replay   writes each committed block that no later revoke covers to its place
  *
- * The log ends where a transaction has no sound commit block. Blocks of one that was being written when
- * the power went may be torn, which is no damage; but a broken block before a sound commit block of
- * the same transaction is, since a commit block is written only when all before it is durable.
+ * The log ends where a transaction has no sound commit block. Blocks of one that was being written
+ * when the power went may be torn, which is no damage; but a broken block before a sound commit
+ * block of the same transaction is, since a commit block is written only when all before it is
+ * durable.
  *
- * Replay may be cut and begun again: it writes the same bytes to the same places, and the log is marked
- * empty only when they are durable. Every length, number and place is checked: the log is hostile.
+ * Replay may be cut and begun again: it writes the same bytes to the same places, and the log is
+ * marked empty only when they are durable. Every length, number and place is checked: the log is
+ * hostile.
  */
 #include <core/errno.h>
 #include <core/log.h>
@@ -89,7 +92,8 @@ static int bring_home(struct recovery *r, const struct jlog_tag *t, const uint8_
 	int error = buffer_make(c, t->block, &b);
 
 	if (error == -EIO) {
-		log_error("journal: block %llu lies behind the disk's end", (unsigned long long)t->block);
+		log_error("journal: block %llu lies behind the disk's end",
+			  (unsigned long long)t->block);
 		return -EUCLEAN;
 	}
 	if (error)
@@ -116,8 +120,8 @@ static int replay_block(struct recovery *r, const struct jlog_tag *t, uint32_t i
 	if (!data)
 		return -EIO;
 	if (!jlog_data_fits(r->log, r->tid, data, t) && !planted(JOURNAL_DATA_SUM)) {
-		log_error("journal: transaction %u, block %llu: its copy in the log is damaged", r->tid,
-			  (unsigned long long)t->block);
+		log_error("journal: transaction %u, block %llu: its copy in the log is damaged",
+			  r->tid, (unsigned long long)t->block);
 		r->error = -EUCLEAN;
 		return 0;
 	}
@@ -168,9 +172,9 @@ static int revoke_block(struct recovery *r, enum pass pass)
 }
 
 /*
- * The end of a transaction: 0, 1 when the log ends before it. With asynchronous commits, one that did not arrive as a
- * whole was not committed; else all of it was durable before its commit block. A commit block that is older
- * than the one before it is left from another life of the log.
+ * The end of a transaction: 0, 1 when the log ends before it. With asynchronous commits, one that
+ * did not arrive as a whole was not committed; else all of it was durable before its commit block.
+ * A commit block that is older than the one before it is left from another life of the log.
  */
 static int commit_block(struct recovery *r, enum pass pass)
 {
@@ -258,7 +262,10 @@ static int passes(struct recovery *r)
 	return error ? error : written;
 }
 
-/* The number behind the last one may be in the log already, with a transaction that was never committed: it is left out. */
+/*
+ * The number behind the last one may be in the log already, with a transaction that was never
+ * committed: it is left out.
+ */
 static int finish(struct recovery *r, journal_tid *next)
 {
 	r->result->first = be32(r->log->super->tid);

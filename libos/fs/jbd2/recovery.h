@@ -5,9 +5,9 @@
 #include "jlog.h"
 
 /*
- * Brings home what the log holds, durably, and marks it empty: 0, -EIO, -ENOMEM, -EUCLEAN (a committed transaction
- * is damaged: what is sound has been brought home, and the log stays as it is). *next is the first number that
- * no transaction in the log has.
+ * Brings home what the log holds, durably, and marks it empty: 0, -EIO, -ENOMEM, -EUCLEAN (a
+ * committed transaction is damaged: what is sound has been brought home, and the log stays as it
+ * is). *next is the first number that no transaction in the log has.
  */
 int jlog_recover(struct jlog *l, struct journal_replay *out, journal_tid *next);
 

@@ -1,4 +1,7 @@
-/* Replay: what was committed is brought home after a cut, what was not leaves nothing, and freed blocks stay as they are. */
+/*
+ * Replay: what was committed is brought home after a cut, what was not leaves nothing, and freed
+ * blocks stay as they are.
+ */
 #include <core/crc.h>
 #include <core/errno.h>
 #include <core/string.h>
@@ -21,15 +24,22 @@ static int cut_and_replay(const struct lab *before, struct lab *after)
 
 TEST(journal_replays_what_was_committed_and_nothing_else)
 {
-	static const uint32_t kinds[] = { 0, JBD2_64BIT, JBD2_CSUM_V2, JBD2_CSUM_V2 | JBD2_64BIT, JBD2_CSUM_V3,
-					  LAB_BOTH, LAB_BOTH | JBD2_ASYNC, JBD2_ASYNC };
+	static const uint32_t kinds[] = { 0,
+					  JBD2_64BIT,
+					  JBD2_CSUM_V2,
+					  JBD2_CSUM_V2 | JBD2_64BIT,
+					  JBD2_CSUM_V3,
+					  LAB_BOTH,
+					  LAB_BOTH | JBD2_ASYNC,
+					  JBD2_ASYNC };
 
 	for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++) {
 		struct lab l, after;
 
 		CHECK(lab_set_up(&l, kinds[k]));
 		for (unsigned i = 0; i < 90; i++)
-			CHECK_EQ(lab_fill_one(&l, i % 60, (uint8_t)(i + 1)), i % 10 ? 0 : journal_commit(l.journal));
+			CHECK_EQ(lab_fill_one(&l, i % 60, (uint8_t)(i + 1)),
+				 i % 10 ? 0 : journal_commit(l.journal));
 		CHECK_EQ(journal_commit(l.journal), 0);
 		CHECK_EQ(lab_fill_one(&l, 7, 0xff), 0);
 		CHECK_EQ(cut_and_replay(&l, &after), 0);
@@ -99,7 +109,10 @@ TEST(journal_tells_damage_from_a_cut)
 	}
 }
 
-/* Linux may write commit blocks before what they vouch for (journal_async_commit): then what has not arrived is a cut. */
+/*
+ * Linux may write commit blocks before what they vouch for (journal_async_commit): then what has
+ * not arrived is a cut.
+ */
 TEST(journal_replays_asynchronous_commits_as_far_as_they_arrived)
 {
 	struct lab l, after;

@@ -1,9 +1,11 @@
 /*
  * Revoke records: a block that was freed as metadata may next hold a file's bytes, which no journal
- * knows. A replay that brought back an older copy from the log would destroy them. So the transaction
- * that frees a block says so, and replay leaves out every copy of it from this transaction or before.
+ * knows. A replay that brought back an older copy from the log would destroy them. So the
+ * transaction that frees a block says so, and replay leaves out every copy of it from this
+ * transaction or before.
  *
- * A running transaction collects them until it is written; recovery collects those of the whole log.
+ * A running transaction collects them until it is written; recovery collects those of the whole
+ * log.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -19,7 +21,8 @@ static int compare_block(const void *key, const struct tree_node *n)
 
 static bool block_is_less(const struct tree_node *a, const struct tree_node *b)
 {
-	return tree_entry(a, struct revoke, node)->block < tree_entry(b, struct revoke, node)->block;
+	return tree_entry(a, struct revoke, node)->block <
+	       tree_entry(b, struct revoke, node)->block;
 }
 
 static struct revoke *find(const struct revokes *r, uint64_t block)

@@ -13,7 +13,8 @@
 
 #include "jlog.h"
 
-#define KNOWN (JBD2_HAS_REVOKE | JBD2_64BIT | JBD2_ASYNC | JBD2_CSUM_V2 | JBD2_CSUM_V3 | JBD2_FAST_COMMIT)
+#define KNOWN                                                                                      \
+	(JBD2_HAS_REVOKE | JBD2_64BIT | JBD2_ASYNC | JBD2_CSUM_V2 | JBD2_CSUM_V3 | JBD2_FAST_COMMIT)
 #define BLOCKS_MIN 32u /* half of them for the ring */
 
 int jlog_offset(const struct jlog *l, uint32_t index, uint64_t *offset)
@@ -117,7 +118,10 @@ void jlog_set_features(struct jlog *l, uint32_t add)
 		s->compat = to_be32(be32(s->compat) & ~JBD2_COMPAT_CHECKSUM);
 		s->checksum_type = JBD2_CRC32C;
 	}
-	/* Blocks of fast commits join the ring; and our commit blocks come last, so a replay may believe them. */
+	/*
+	 * Blocks of fast commits join the ring; and our commit blocks come last, so a replay may
+	 * believe them.
+	 */
 	s->incompat = to_be32(incompat & ~(JBD2_FAST_COMMIT | JBD2_ASYNC));
 	l->end = be32(s->blocks);
 	features_follow(l);
@@ -143,11 +147,13 @@ static int check_features(const struct jbd2_super *s)
 		return -EOPNOTSUPP;
 	}
 	if ((incompat & JBD2_FAST_COMMIT) && be32(s->start)) {
-		log_error("journal: it may hold fast commits, which Linux replays when it mounts the disk");
+		log_error(
+			"journal: it may hold fast commits, which Linux replays when it mounts the disk");
 		return -EOPNOTSUPP;
 	}
 	if ((incompat & JBD2_ASYNC) && !(incompat & v2_and_v3) && be32(s->start)) {
-		log_error("journal: asynchronous commits without checksums, which e2fsck can replay");
+		log_error(
+			"journal: asynchronous commits without checksums, which e2fsck can replay");
 		return -EOPNOTSUPP;
 	}
 	if ((incompat & v2_and_v3) == v2_and_v3)
@@ -194,7 +200,8 @@ static int check(struct jlog *l)
 	uint32_t type = be32(s->header.type);
 	int error;
 
-	if (be32(s->header.magic) != JBD2_MAGIC || (type != JBD2_SUPER_V1 && type != JBD2_SUPER_V2)) {
+	if (be32(s->header.magic) != JBD2_MAGIC ||
+	    (type != JBD2_SUPER_V1 && type != JBD2_SUPER_V2)) {
 		log_error("journal: no superblock of a journal where it should be");
 		return -EUCLEAN;
 	}
@@ -212,7 +219,8 @@ int jlog_open(struct jlog *l, const struct journal_place *p)
 {
 	int error;
 
-	if (p->block_bytes < JBD2_SUPER_BYTES || p->block_bytes > PAGE_SIZE || p->blocks < BLOCKS_MIN)
+	if (p->block_bytes < JBD2_SUPER_BYTES || p->block_bytes > PAGE_SIZE ||
+	    p->blocks < BLOCKS_MIN)
 		return -EUCLEAN;
 	*l = (struct jlog){ .place = *p, .super = page_alloc_zero(0, PAGE_KERNEL) };
 	if (!l->super)

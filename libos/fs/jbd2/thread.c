@@ -1,6 +1,6 @@
 /*
- * The journal's thread: commits when somebody waits or a transaction gets old, and brings blocks home when
- * the log fills. It alone writes to the log, so commits and checkpoints never overlap.
+ * The journal's thread: commits when somebody waits or a transaction gets old, and brings blocks
+ * home when the log fills. It alone writes to the log, so commits and checkpoints never overlap.
  */
 #include <core/errno.h>
 #include <core/log.h>
@@ -21,7 +21,8 @@ static bool commit_is_due(const struct journal *j)
 		return false;
 	if (j->error)
 		return !t->handles;
-	return j->stopping || journal_tid_reached(j->commit_wanted, t->tid) || clock_ns() >= t->deadline_ns;
+	return j->stopping || journal_tid_reached(j->commit_wanted, t->tid) ||
+	       clock_ns() >= t->deadline_ns;
 }
 
 static void commit_and_make_room(struct journal *j)
@@ -50,7 +51,8 @@ static void make_room(struct journal *j)
 static bool has_before(const struct journal *j, journal_tid last)
 {
 	return !list_is_empty(&j->checkpoints) &&
-	       journal_tid_reached(last, list_first(&j->checkpoints, struct transaction, link)->tid);
+	       journal_tid_reached(last,
+				   list_first(&j->checkpoints, struct transaction, link)->tid);
 }
 
 /* Everything that is committed now. */
@@ -110,7 +112,8 @@ static void run(void *arg)
 			spin_lock(&j->lock);
 		} else {
 			journal_sleep(j, &j->work,
-				      j->running && !j->error ? j->running->deadline_ns : DEADLINE_NEVER);
+				      j->running && !j->error ? j->running->deadline_ns
+							      : DEADLINE_NEVER);
 		}
 	}
 	spin_unlock(&j->lock);
@@ -122,7 +125,8 @@ static void run(void *arg)
 
 int journal_thread_start(struct journal *j)
 {
-	static const struct thread_attr attr = { .name = "journal", .priority = THREAD_PRIORITY_KERNEL,
+	static const struct thread_attr attr = { .name = "journal",
+						 .priority = THREAD_PRIORITY_KERNEL,
 						 .hart = -1 };
 	int error = thread_create(&attr, run, j, 0, &j->thread);
 

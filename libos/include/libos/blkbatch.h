@@ -1,6 +1,6 @@
 /*
- * A batch: many transfers of one device that are started one after the other and waited for together.
- * The queue below merges neighbours. Threads only; a batch belongs to one of them.
+ * A batch: many transfers of one device that are started one after the other and waited for
+ * together. The queue below merges neighbours. Threads only; a batch belongs to one of them.
  */
 #ifndef LIBOS_BLKBATCH_H
 #define LIBOS_BLKBATCH_H
@@ -19,10 +19,16 @@ struct blk_batch {
 };
 
 void blk_batch_init(struct blk_batch *b, struct blkdev *d);
-/* Starts a read or write; may wait when many are under way or memory is short. `buf` stays until blk_batch_wait(). */
+/*
+ * Starts a read or write; may wait when many are under way or memory is short. `buf` stays until
+ * blk_batch_wait().
+ */
 void blk_batch_add(struct blk_batch *b, enum blk_op op, uint64_t offset, void *buf, size_t len,
 		   uint32_t flags);
-/* Until all have ended: 0, or the first error since the last wait. The batch may then be used again, or go. */
+/*
+ * Until all have ended: 0, or the first error since the last wait. The batch may then be used
+ * again, or go.
+ */
 int blk_batch_wait(struct blk_batch *b);
 
 #endif

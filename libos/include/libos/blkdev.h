@@ -10,12 +10,13 @@
  * what is larger than the device takes goes in pieces, reads and writes that somebody waits for go
  * before background write-back. Requests under way together are in no order: who cares waits.
  *
- * Durability. A write is done when the device has it, perhaps in a volatile cache. A BLK_FLUSH makes
- * durable every write that was done before it was submitted; a write with BLK_FUA is durable itself
- * when done. Devices without a volatile cache are always durable, and their flushes end at once.
- * When a device had to be reset, its requests under way end with -EIO, and so does the next flush:
- * nobody knows what its cache still held. If a file system has it, or one of its partitions, so do all
- * flushes until none has: whose flush comes first is not who must not rely on what was written.
+ * Durability. A write is done when the device has it, perhaps in a volatile cache. A BLK_FLUSH
+ * makes durable every write that was done before it was submitted; a write with BLK_FUA is durable
+ * itself when done. Devices without a volatile cache are always durable, and their flushes end at
+ * once. When a device had to be reset, its requests under way end with -EIO, and so does the next
+ * flush: nobody knows what its cache still held. If a file system has it, or one of its partitions,
+ * so do all flushes until none has: whose flush comes first is not who must not rely on what was
+ * written.
  *
  * Memory: pieces come from page_alloc() or kmalloc(), so each is contiguous for the device.
  */
@@ -35,7 +36,8 @@ enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_WRITE_ZEROES };
 #define BLK_BACKGROUND 2u /* nobody waits for it: others go first */
 #define BLK_UNMAP      4u /* BLK_WRITE_ZEROES: the device may give the space back */
 
-#define BLKDEV_BYTES_MAX (1ull << 62) /* of a disk: places in files are signed, and sums of them fit, too */
+/* of a disk: places in files are signed, and sums of them fit, too */
+#define BLKDEV_BYTES_MAX (1ull << 62)
 
 struct blk_vec { void *base; size_t len; }; /* len: a multiple of the device's block */
 
@@ -43,8 +45,10 @@ struct blk_vec { void *base; size_t len; }; /* len: a multiple of the device's b
 struct blkreq {
 	enum blk_op op;                            /* [I] */
 	uint32_t flags;                            /* [I] BLK_* */
-	uint64_t offset, len;                      /* [I] bytes, multiples of the block; BLK_FLUSH has none */
-	const struct blk_vec *vecs;                /* [I] of reads and writes: `len` bytes together */
+	/* [I] bytes, multiples of the block; BLK_FLUSH has none */
+	uint64_t offset, len;
+	/* [I] of reads and writes: `len` bytes together */
+	const struct blk_vec *vecs;
 	size_t vec_count;                          /* [I] */
 	void (*done)(struct blkreq *r, int error); /* [I] 0, -EIO, -ENOSPC, -EOPNOTSUPP, ... */
 	void *user;                                /* [I] */
@@ -70,9 +74,9 @@ struct blk_command {
 
 struct blkdev_ops {
 	/*
-	 * Takes a command, without publishing it yet. There are never more than `depth`. Called with the
-	 * device's lock held, from any thread or task; as is kick(). blk_command_done() must not come
-	 * from inside either.
+	 * Takes a command, without publishing it yet. There are never more than `depth`. Called
+	 * with the device's lock held, from any thread or task; as is kick(). blk_command_done()
+	 * must not come from inside either.
 	 */
 	void (*start)(struct blkdev *d, struct blk_command *c);
 	void (*kick)(struct blkdev *d);
@@ -86,11 +90,12 @@ struct blk_stats {
 /*  Locks:  I set before registration   d lock   r the registry's   a atomic */
 struct blkdev {
 	struct list link;               /* [r] */
-	char name[16];                  /* [I] "vda"; without one, the registry gives vda, vdb, ... */
+	char name[16]; /* [I] "vda"; without one, the registry gives vda, vdb, ... */
 	char serial[32];                /* [I] what the device says; "" when it has none */
 	uint64_t bytes;                 /* [I] a multiple of block_bytes */
 	uint32_t block_bytes;           /* [I] power of two from 512 to 4096 */
-	uint32_t major, minor;          /* [r] for st_rdev: as Linux numbers virtio disks, RAM disks, partitions beyond 15 */
+	/* [r] for st_rdev: as Linux numbers virtio disks, RAM disks, partitions beyond 15 */
+	uint32_t major, minor;
 	bool read_only;                 /* [I] */
 	bool write_cache;               /* [I] volatile: flushes mean something */
 	bool has_fua;                   /* [I] understands BLK_FUA itself */
@@ -102,18 +107,21 @@ struct blkdev {
 	uint32_t depth;                 /* [I] commands under way at most */
 	const struct blkdev_ops *ops;   /* [I] */
 	void *driver;                   /* [I] */
-	struct blkdev *whole;           /* [I] of a partition: the disk whose queue it uses; else NULL */
+	/* [I] of a partition: the disk whose queue it uses; else NULL */
+	struct blkdev *whole;
 	uint64_t start;                 /* [I] of a partition: where it begins */
 	unsigned part;                  /* [I] of a partition: its number, from 1 */
 	char part_uuid[40];             /* [I] what the table calls it, or "" */
 	char part_label[40];            /* [I] */
 
 	uint32_t writers;               /* [r] who has it open for writing */
-	uint32_t claims;                /* [r] odd while a file system has it; grows with each change */
+	/* [r] odd while a file system has it; grows with each change */
+	uint32_t claims;
 	struct block_pages *pages;      /* [libos/vfs] while it is open as a file */
 
 	struct spinlock lock;
-	struct list waiting[2];         /* [d] requests: those somebody waits for, background ones */
+	/* [d] requests: those somebody waits for, background ones */
+	struct list waiting[2];
 	struct list free;               /* [d] commands */
 	struct blk_command *commands;   /* [I] */
 	struct blk_vec *vecs;           /* [I] max_vecs for each command */
@@ -125,7 +133,10 @@ struct blkdev {
 	struct blk_stats stats;         /* [d] */
 };
 
-/* Drivers, threads: makes the device known. 0, -EINVAL for impossible limits, -ENOMEM. It stays for ever. */
+/*
+ * Drivers, threads: makes the device known. 0, -EINVAL for impossible limits, -ENOMEM. It stays for
+ * ever.
+ */
 int blkdev_register(struct blkdev *d);
 /* A part of a disk (whole, start, bytes, name and the part_* are filled in): 0, -EINVAL. */
 int blkdev_register_part(struct blkdev *d);
@@ -135,24 +146,30 @@ int blkdev_register_part(struct blkdev *d);
  */
 void blk_command_done(struct blkdev *d, struct blk_command *c, int error);
 /*
- * Drivers, after a reset or a burial: the device has no command any more, and those that it had have not
- * been ended yet, since who hears of their -EIO and flushes must hear that writes are lost.
+ * Drivers, after a reset or a burial: the device has no command any more, and those that it had
+ * have not been ended yet, since who hears of their -EIO and flushes must hear that writes are
+ * lost.
  */
 void blkdev_was_reset(struct blkdev *d, bool dead);
 
-/* Calls appeared() for each device that is registered from now on, in the thread that does it. One listener. */
+/*
+ * Calls appeared() for each device that is registered from now on, in the thread that does it. One
+ * listener.
+ */
 void blkdev_set_listener(void (*appeared)(struct blkdev *d));
 struct blkdev *blkdev_next(struct blkdev *after);            /* NULL: the first */
 struct blkdev *blkdev_find(const char *name);                /* NULL: no such device */
 struct blkdev *blkdev_find_serial(const char *serial);
 
 /*
- * A disk that a file system has taken is its own: nobody opens it for writing, nor the disk that it is a partition of, nor its
- * partitions; and it is not taken while somebody has. 0, -EBUSY, and for writers -EROFS of a read-only device.
+ * A disk that a file system has taken is its own: nobody opens it for writing, nor the disk that it
+ * is a partition of, nor its partitions; and it is not taken while somebody has. 0, -EBUSY, and for
+ * writers -EROFS of a read-only device.
  */
 int blkdev_claim(struct blkdev *d);
 void blkdev_release(struct blkdev *d);
-bool blkdev_is_claimed(const struct blkdev *d);              /* it, its disk, or one of its partitions */
+/* it, its disk, or one of its partitions */
+bool blkdev_is_claimed(const struct blkdev *d);
 int blkdev_open_writer(struct blkdev *d);
 void blkdev_close_writer(struct blkdev *d);
 

@@ -1,14 +1,14 @@
 /*
  * Metadata buffers: the blocks of a disk that a file system reads and changes as structures.
  *
- * File bytes live in pages (libos/cache.h); inodes, bitmaps, directories and the like live here, one
- * buffer for each block of the file system, found by its number. There is never more than one buffer
- * of a block, so who holds it sees every change at once.
+ * File bytes live in pages (libos/cache.h); inodes, bitmaps, directories and the like live here,
+ * one buffer for each block of the file system, found by its number. There is never more than one
+ * buffer of a block, so who holds it sees every change at once.
  *
- * A buffer stays as long as somebody holds it, it is dirty, or a journal has it; else it may go when
- * memory is short, the longest unused first. Without a journal a changed buffer is marked dirty and
- * goes home by buffers_write(); with one, the journal alone says when (libos/journal.h), so that
- * nothing reaches its place before the transaction that changed it is durable.
+ * A buffer stays as long as somebody holds it, it is dirty, or a journal has it; else it may go
+ * when memory is short, the longest unused first. Without a journal a changed buffer is marked
+ * dirty and goes home by buffers_write(); with one, the journal alone says when (libos/journal.h),
+ * so that nothing reaches its place before the transaction that changed it is durable.
  *
  * What the disk holds is hostile. A reader verifies a block once, after it came from the disk, and
  * sets BUFFER_VERIFIED; the flag goes with the contents.
@@ -52,7 +52,8 @@ struct buffer {
 struct buffer_cache {
 	struct blkdev *dev;            /* [I] */
 	uint32_t block_bytes;          /* [I] 1024, 2048 or 4096 */
-	uint64_t blocks;               /* [I] the file system's size; what lies behind is -EIO, and never asked of the disk */
+	/* [I] the file system's size; what lies behind is -EIO, and never asked of the disk */
+	uint64_t blocks;
 	struct kmem_cache *memory;     /* [I] of contents smaller than a page */
 	struct spinlock lock;
 	struct tree buffers;           /* [c] */
@@ -69,7 +70,10 @@ void buffers_destroy(struct buffer_cache *c);
 
 /* The block with its contents, read if need be: 0 and *out with a reference, -EIO, -ENOMEM. */
 int buffer_read(struct buffer_cache *c, uint64_t block, struct buffer **out);
-/* The same without reading: of a block that is about to be written as a whole; zeroes if it was not there. */
+/*
+ * The same without reading: of a block that is about to be written as a whole; zeroes if it was not
+ * there.
+ */
 int buffer_make(struct buffer_cache *c, uint64_t block, struct buffer **out);
 /* Only if it is there and valid, with a reference; else NULL. */
 struct buffer *buffer_find(struct buffer_cache *c, uint64_t block);
@@ -81,13 +85,14 @@ void buffer_put(struct buffer *b); /* NULL is harmless */
 /* No journal: the change may go home from now on. */
 void buffer_mark_dirty(struct buffer *b);
 /*
- * Forgets contents and changes: the block was freed. Its next reader finds what the disk has. Waits for a transfer
- * that is under way, so that what is written there next is not overwritten.
+ * Forgets contents and changes: the block was freed. Its next reader finds what the disk has. Waits
+ * for a transfer that is under way, so that what is written there next is not overwritten.
  */
 void buffer_discard(struct buffer *b);
 /*
- * Writes one buffer, or all dirty ones, and waits; the device's cache is not flushed. 0 or the first error. What
- * could not be written counts as clean afterwards: the error is told once, to who can act on it.
+ * Writes one buffer, or all dirty ones, and waits; the device's cache is not flushed. 0 or the
+ * first error. What could not be written counts as clean afterwards: the error is told once, to who
+ * can act on it.
  */
 int buffer_write(struct buffer *b, uint32_t blk_flags);
 int buffers_write(struct buffer_cache *c);
