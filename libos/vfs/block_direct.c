@@ -5,7 +5,8 @@
  * Bytes go through a bounce buffer, since a caller's memory need be neither contiguous nor aligned;
  * a write that does not fill its first and last block reads them before.
  *
- * Locks: transfers, a mutex, held from reading a block that is to be changed in part to writing it.
+ * Locks: transfers, a mutex of writers, held from reading a block that is to be changed in part to
+ * writing it. Readers take none, so that they keep the device busy together.
  */
 #include <core/errno.h>
 #include <core/page.h>
@@ -105,14 +106,16 @@ kssize_t block_direct(struct blkdev *d, struct uio *u, uint32_t blk_flags, bool 
 		return u->left && !reading ? -ENOSPC : 0;
 	if (!bounce_alloc(&b, u->left))
 		return -ENOMEM;
-	mutex_lock(&transfers);
+	if (!reading)
+		mutex_lock(&transfers);
 	while (u->left && (uint64_t)u->offset < d->bytes) {
 		n = reading ? read_step(d, &b, u) : write_step(d, &b, u, blk_flags);
 		if (n <= 0)
 			break;
 		done += n;
 	}
-	mutex_unlock(&transfers);
+	if (!reading)
+		mutex_unlock(&transfers);
 	bounce_free(&b);
 	return done ? done : n;
 }

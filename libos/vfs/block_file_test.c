@@ -5,6 +5,8 @@
 #include <core/page.h>
 #include <core/string.h>
 #include <core/test.h>
+#include <core/thread.h>
+#include <core/time.h>
 #include <libos/abi.h>
 #include <libos/blkdev.h>
 
@@ -20,6 +22,7 @@ struct memory_disk {
 	struct spinlock lock;
 	struct list taken;
 	int error;
+	bool hold;         /* [lock] nothing ends */
 	unsigned flushes;
 };
 
@@ -58,7 +61,7 @@ static void disk_task(struct task *t)
 		struct list *link;
 
 		spin_lock(&m->lock);
-		link = list_pop_front(&m->taken);
+		link = m->hold ? NULL : list_pop_front(&m->taken);
 		spin_unlock(&m->lock);
 		if (!link)
 			break;
@@ -202,6 +205,79 @@ TEST(block_file_with_o_direct_goes_past_the_pages_and_agrees_with_them)
 	page_free_exact(bytes, KIB(8));
 	file_put(f);
 	file_put(direct);
+}
+
+struct reader {
+	struct file *file;
+	struct thread *thread;
+	int64_t offset;
+	uint8_t *bytes;
+	kssize_t read;
+};
+
+static void reader_run(void *arg)
+{
+	struct reader *r = arg;
+
+	r->read = transfer(r->file, r->bytes, 512, r->offset, true);
+}
+
+static bool reader_start(struct reader *r, struct file *f, int64_t offset)
+{
+	static const struct thread_attr attr = {
+		.name = "reader", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
+
+	*r = (struct reader){ .file = f, .offset = offset };
+	r->bytes = page_alloc(0, PAGE_KERNEL);
+	if (!r->bytes || thread_create(&attr, reader_run, r, 0, &r->thread))
+		return false;
+	thread_start(r->thread);
+	return true;
+}
+
+static bool has_taken(struct memory_disk *m, unsigned count)
+{
+	struct blk_command *c;
+
+	spin_lock(&m->lock);
+	list_for_each(c, &m->taken, link)
+		count--;
+	spin_unlock(&m->lock);
+	return !count;
+}
+
+static void hold(struct memory_disk *m, bool on)
+{
+	spin_lock(&m->lock);
+	m->hold = on;
+	spin_unlock(&m->lock);
+	task_wake(&m->task);
+}
+
+TEST(block_file_reads_with_o_direct_are_under_way_together)
+{
+	struct memory_disk *m = disk_new("bfmany", 512);
+	uint64_t deadline = clock_ns() + 60 * NSEC_PER_SEC;
+	struct reader r[2];
+	struct file *f;
+	bool both;
+
+	CHECK(m && !block_open("/dev/bfmany", O_RDONLY | O_DIRECT, &f));
+	memset(m->bytes + KIB(16), 'r', 512);
+	hold(m, true);
+	CHECK(reader_start(&r[0], f, 0) && reader_start(&r[1], f, KIB(16)));
+	while (!(both = has_taken(m, 2)) && clock_ns() < deadline)
+		thread_sleep_until(clock_ns() + NSEC_PER_MSEC);
+	hold(m, false);
+	for (unsigned i = 0; i < 2; i++) {
+		thread_join(r[i].thread);
+		CHECK_EQ(r[i].read, 512);
+	}
+	CHECK(both && r[1].bytes[511] == 'r');
+	for (unsigned i = 0; i < 2; i++)
+		page_free(r[i].bytes, 0);
+	file_put(f);
 }
 
 TEST(block_file_of_a_disk_with_a_file_system_is_only_read)
