@@ -2,6 +2,7 @@
 #include <core/errno.h>
 #include <core/string.h>
 #include <libos/abi.h>
+#include <libos/vfs.h>
 
 #include "fd.h"
 #include "lock_calls.h"
@@ -17,30 +18,18 @@
 #define F_GETPIPE_SZ    1032
 #define FD_CLOEXEC      1
 
-#define SETTABLE_FLAGS (O_APPEND | O_NONBLOCK)
+#define SETTABLE_FLAGS (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
 
 /* lock_calls.c, where there are file systems. */
-__attribute__((weak)) long fcntl_lock(struct file *f, int command, void *user)
+__attribute__((weak)) long fcntl_lock(struct file *f, int fd, int command, void *user)
 {
-	(void)f, (void)command, (void)user;
+	(void)f, (void)fd, (void)command, (void)user;
 	return -EINVAL;
-}
-
-__attribute__((weak)) void locks_descriptor_closed(struct file *f)
-{
-	(void)f;
 }
 
 long sys_close(int fd)
 {
-	struct file *f = IS_ENABLED(CONFIG_VFS) ? fd_get(fd) : NULL;
-	int ret = fd_close(fd);
-
-	if (f) {
-		locks_descriptor_closed(f);
-		file_put(f);
-	}
-	return ret;
+	return fd_close(fd);
 }
 
 long sys_dup(int fd)
@@ -60,10 +49,22 @@ long sys_dup3(int from, int to, int flags)
 	return f ? fd_replace(to, f, flags & O_CLOEXEC) : -EBADF;
 }
 
+/* Whether a file is being read is its owner's business. */
+static bool may_hide_access(const struct file *f)
+{
+	const struct path *p = IS_ENABLED(CONFIG_VFS) ? file_path(f) : NULL;
+
+	return !p || vfs_owns(path_inode(p));
+}
+
 static long file_set_flags(struct file *f, uint32_t flags)
 {
 	uint32_t old = __atomic_load_n(&f->flags, __ATOMIC_RELAXED), new;
 
+	if (flags & ~old & O_NOATIME && !may_hide_access(f))
+		return -EPERM;
+	if (!f->ops->pages) /* it has none to go past */
+		flags = (flags & ~(uint32_t)O_DIRECT) | (old & O_DIRECT);
 	do
 		new = (old & ~SETTABLE_FLAGS) | (flags & SETTABLE_FLAGS);
 	while (!__atomic_compare_exchange_n(&f->flags, &old, new, true, __ATOMIC_RELAXED,
@@ -112,7 +113,7 @@ static long fcntl_file(struct file *f, int fd, int command, unsigned long arg)
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
-		return fcntl_lock(f, command, (void *)arg);
+		return fcntl_lock(f, fd, command, (void *)arg);
 	case F_SETFL:
 		return file_set_flags(f, (uint32_t)arg);
 	default:

@@ -15,6 +15,7 @@
 #include <libos/abi.h>
 
 #include "fd.h"
+#include "lock_calls.h"
 
 #define FD_FIRST_SIZE 64
 
@@ -221,6 +222,18 @@ void fd_fill(int fd, struct file *f)
 	spin_unlock(&table.lock);
 }
 
+/* lock_calls.c, where there are file systems. */
+__attribute__((weak)) void locks_descriptor_closed(struct file *f)
+{
+	(void)f;
+}
+
+static void let_go(struct file *f)
+{
+	locks_descriptor_closed(f);
+	file_put(f);
+}
+
 int fd_replace(int fd, struct file *f, bool close_on_exec)
 {
 	struct file *old;
@@ -237,14 +250,15 @@ int fd_replace(int fd, struct file *f, bool close_on_exec)
 	spin_lock(&table.lock);
 	old = table.slots.files[fd];
 	if (!old && bit_get(table.slots.used, (unsigned)fd)) {
-		old = f;
 		ret = -EBUSY; /* somebody is about to fill it */
 	} else {
 		slot_fill_locked((unsigned)fd, f, close_on_exec);
 	}
 	spin_unlock(&table.lock);
-	if (old)
-		file_put(old);
+	if (ret)
+		file_put(f);
+	else if (old)
+		let_go(old);
 	return ret ? ret : fd;
 }
 
@@ -263,7 +277,7 @@ int fd_close(int fd)
 	spin_unlock(&table.lock);
 	if (!f)
 		return -EBADF;
-	file_put(f);
+	let_go(f);
 	return 0;
 }
 

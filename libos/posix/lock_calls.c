@@ -71,7 +71,24 @@ static bool may_lock(const struct file *f, int type)
 	return type == F_UNLCK || mode == O_RDWR || mode == (type == F_RDLCK ? O_RDONLY : O_WRONLY);
 }
 
-long fcntl_lock(struct file *f, int command, void *user)
+/*
+ * A lock of the process goes when a descriptor of its file is closed, and one that comes after that
+ * close must go as well: nobody would give it back, and the inode that it names may end. -EBADF: it
+ * has gone.
+ */
+static long keep_if_open(struct file *f, int fd, struct inode *inode)
+{
+	struct file *now = fd_get_any(fd);
+	bool open = now == f;
+
+	if (now)
+		file_put(now);
+	if (!open)
+		lock_forget(inode, &process_owner);
+	return open ? 0 : -EBADF;
+}
+
+long fcntl_lock(struct file *f, int fd, int command, void *user)
 {
 	const struct path *p = file_path(f);
 	bool ofd = command >= F_OFD_GETLK, get = command == F_GETLK || command == F_OFD_GETLK;
@@ -92,7 +109,9 @@ long fcntl_lock(struct file *f, int command, void *user)
 		return -EBADF;
 	if (ofd && k.pid)
 		return -EINVAL;
-	return lock_set(path_inode(p), &l, k.type == F_UNLCK, command == F_SETLKW || command == F_OFD_SETLKW);
+	error = lock_set(path_inode(p), &l, k.type == F_UNLCK,
+			 command == F_SETLKW || command == F_OFD_SETLKW);
+	return error || ofd || k.type == F_UNLCK ? error : keep_if_open(f, fd, path_inode(p));
 }
 
 enum { FLOCK_SHARED = 1, FLOCK_EXCLUSIVE = 2, FLOCK_NONBLOCK = 4, FLOCK_UNLOCK = 8 };
@@ -121,6 +140,6 @@ void locks_descriptor_closed(struct file *f)
 {
 	const struct path *p = file_path(f);
 
-	if (p)
+	if (p && !(f->flags & O_PATH))
 		lock_forget(path_inode(p), &process_owner);
 }

@@ -76,7 +76,11 @@ static void free_all(struct list *gone)
 		kfree(list_entry(link, struct held, link));
 }
 
-/* One attempt; *spares are two objects for what is new, and NULL where they have been used. */
+/*
+ * One attempt; *spares are two objects for what is new, and NULL where they have been used. A
+ * whole-file lock that cannot be changed at once is given back (flock(2), "Converting a lock"): else
+ * two who both share it and both want it alone would wait for each other.
+ */
 static int try_set(struct inode *inode, const struct lock_range *l, bool unlock, struct held *spares[2],
 		   struct list *gone)
 {
@@ -85,6 +89,8 @@ static int try_set(struct inode *inode, const struct lock_range *l, bool unlock,
 	spin_lock(&held_lock);
 	if (!unlock && conflict_locked(inode, l)) {
 		error = -EAGAIN;
+		if (l->kind == LOCK_WHOLE)
+			carve_locked(inode, l, &spares[0], gone); /* never in two */
 	} else {
 		carve_locked(inode, l, &spares[0], gone);
 		if (!unlock) {
@@ -114,7 +120,11 @@ int lock_set(struct inode *inode, const struct lock_range *l, bool unlock, bool 
 	int error = -ENOMEM;
 
 	if (spares[0] && spares[1]) {
-		while ((error = try_set(inode, l, unlock, spares, &gone)) == -EAGAIN && wait) {
+		while ((error = try_set(inode, l, unlock, spares, &gone)) == -EAGAIN) {
+			if (!list_is_empty(&gone))
+				waitq_wake_all(&changed);
+			if (!wait)
+				break;
 			error = waitq_wait(&changed, is_free(inode, l), DEADLINE_NEVER, true);
 			if (error)
 				break;

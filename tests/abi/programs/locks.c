@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int lock(int fd, int command, short type, off_t start, off_t len)
@@ -36,6 +37,88 @@ static void *waits(void *unused)
 	SHOW(lock(shared_fd, F_OFD_SETLK, F_UNLCK, 0, 0));
 	SHOW(flock(shared_fd, LOCK_EX));
 	return NULL;
+}
+
+/* flock: a change gives back what there was before it takes what is wanted, so a change that fails loses both. */
+static void changing(void)
+{
+	int a = open("locked", O_RDWR), b = open("locked", O_RDWR);
+
+	SHOW(flock(a, LOCK_SH) + flock(b, LOCK_SH));
+	SHOW(flock(a, LOCK_EX | LOCK_NB));
+	SHOW(flock(b, LOCK_EX | LOCK_NB));
+	SHOW(flock(b, LOCK_EX | LOCK_NB));
+	SHOW(flock(a, LOCK_SH | LOCK_NB));
+	SHOW(flock(b, LOCK_SH | LOCK_NB));
+	SHOW(flock(a, LOCK_SH | LOCK_NB));
+	SHOW(close(a) + close(b));
+}
+
+static void *wants_alone(void *fd)
+{
+	flock(*(int *)fd, LOCK_EX);
+	flock(*(int *)fd, LOCK_UN);
+	return NULL;
+}
+
+/* Two who share a lock and both want it alone do not wait for each other. */
+static void two_change(void)
+{
+	int fds[2] = { open("locked", O_RDWR), open("locked", O_RDWR) };
+	pthread_t threads[2];
+
+	SHOW(flock(fds[0], LOCK_SH) + flock(fds[1], LOCK_SH));
+	for (int i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, wants_alone, &fds[i]);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	SHOW(close(fds[0]) + close(fds[1]));
+}
+
+/* Every way to close a descriptor gives the process's locks on its file back. */
+static void closing(void)
+{
+	int open_file = open("locked", O_RDWR), null = open("/dev/null", O_RDWR), fd;
+
+	fd = open("locked", O_RDWR);
+	SHOW(lock(fd, F_SETLK, F_WRLCK, 0, 10));
+	test(open_file, F_OFD_GETLK, F_WRLCK, 0, 0);
+	SHOW(dup2(null, fd) == fd);
+	test(open_file, F_OFD_GETLK, F_WRLCK, 0, 0);
+	SHOW(close(fd));
+	fd = open("locked", O_RDWR);
+	SHOW(lock(fd, F_SETLK, F_WRLCK, 5, 10));
+	SHOW(syscall(SYS_close_range, fd, fd, 0));
+	test(open_file, F_OFD_GETLK, F_WRLCK, 0, 0);
+	fd = open("locked", O_RDWR);
+	SHOW(lock(fd, F_SETLK, F_WRLCK, 5, 10));
+	SHOW(close(open("locked", O_PATH)));
+	test(open_file, F_OFD_GETLK, F_WRLCK, 0, 0);
+	SHOW(close(dup(fd)));
+	test(open_file, F_OFD_GETLK, F_WRLCK, 0, 0);
+	SHOW(close(fd) + close(null) + close(open_file));
+}
+
+static void *waits_for_the_process(void *fd)
+{
+	SHOW(lock(*(int *)fd, F_SETLKW, F_WRLCK, 0, 10));
+	return NULL;
+}
+
+/* A lock that comes after its descriptor was closed does not stay. */
+static void closed_while_waiting(void)
+{
+	int open_file = open("locked", O_RDWR), fd = open("locked", O_RDWR);
+	pthread_t thread;
+
+	SHOW(lock(open_file, F_OFD_SETLK, F_WRLCK, 0, 10));
+	pthread_create(&thread, NULL, waits_for_the_process, &fd);
+	sleep_ms(100); /* whether it waits already or finds no descriptor, it says the same */
+	close(fd);
+	SHOW(lock(open_file, F_OFD_SETLK, F_UNLCK, 0, 0));
+	pthread_join(thread, NULL);
+	test(open_file, F_OFD_GETLK, F_WRLCK, 0, 0);
+	SHOW(close(open_file));
 }
 
 int main(void)
@@ -99,6 +182,11 @@ int main(void)
 	fflush(stdout);
 	close(a);
 	pthread_join(thread, NULL);
+	SHOW(flock(b, LOCK_UN));
+	changing();
+	two_change();
+	closing();
+	closed_while_waiting();
 	SHOW(unlink("locked"));
 	return 0;
 }
