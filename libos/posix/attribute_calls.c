@@ -8,6 +8,7 @@
 #include <libos/vfs.h>
 
 #include "fd.h"
+#include "io.h"
 #include "syscalls.h"
 #include "where.h"
 
@@ -15,17 +16,41 @@
 
 /* ---- looking ---- */
 
+static int stat_descriptor(int fd, struct kstat *k)
+{
+	struct file *f = fd_get_any(fd);
+	int error = f ? file_stat(f, k) : -EBADF;
+
+	if (f)
+		file_put(f);
+	return error;
+}
+
+/* 0, *k and *p, to be put, which is empty for the descriptor of a pipe or its like; or the errno. */
+static int find_and_stat(int dirfd, const char *path, int flags, struct path *p, struct kstat *k)
+{
+	int error;
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	error = where_find(dirfd, path, flags, p);
+	if (!error) {
+		inode_stat(path_inode(p), k);
+	} else if (error == -EINVAL) { /* an empty path, and a descriptor without a place */
+		*p = (struct path){ 0 };
+		error = stat_descriptor(dirfd, k);
+	}
+	return error;
+}
+
 long sys_newfstatat(int dirfd, const char *path, void *st, int flags)
 {
 	struct kstat k;
 	struct path p;
-	int error = where_find(dirfd, path, flags & ~AT_NO_AUTOMOUNT, &p);
+	int error = find_and_stat(dirfd, path, flags & ~AT_NO_AUTOMOUNT, &p, &k);
 
-	if (error == -EINVAL && flags & AT_EMPTY_PATH) /* a pipe or its like */
-		return sys_fstat(dirfd, st);
 	if (error)
 		return error;
-	inode_stat(path_inode(&p), &k);
 	path_put(&p);
 	return user_write(st, &k, sizeof(k));
 }
@@ -60,29 +85,42 @@ static uint32_t minor_of(uint64_t number)
 	return (number & 0xff) | (number >> 12 & 0xfff00);
 }
 
+/* What only files with a place have. */
+static void statx_place(struct abi_statx *x, const struct path *p)
+{
+	const uint32_t birth_and_mount = 0x1800;
+	const uint64_t is_mount_root = 0x2000;
+
+	x->mask |= birth_and_mount;
+	x->btime = statx_time(path_inode(p)->btime);
+	x->mount_id = vfs_mount_id(p);
+	x->attributes_mask = is_mount_root;
+	x->attributes = vfs_is_mount_root(p) ? is_mount_root : 0;
+}
+
 long sys_statx(int dirfd, const char *path, int flags, unsigned mask, void *out)
 {
 	const int sync_hints = 0x6000;
-	const uint64_t is_mount_root = 0x2000;
+	const unsigned reserved = 0x80000000;
 	struct abi_statx x = { 0 };
 	struct kstat k;
 	struct path p;
-	int error = where_find(dirfd, path, flags & ~(AT_NO_AUTOMOUNT | sync_hints), &p);
+	int error;
 
-	(void)mask;
+	if ((flags & sync_hints) == sync_hints || mask & reserved)
+		return -EINVAL;
+	error = find_and_stat(dirfd, path, flags & ~(AT_NO_AUTOMOUNT | sync_hints), &p, &k);
 	if (error)
 		return error;
-	inode_stat(path_inode(&p), &k);
 	x = (struct abi_statx){
-		.mask = 0x1fff, .blksize = (uint32_t)k.blksize, .nlink = k.nlink, .uid = k.uid, .gid = k.gid,
+		.mask = 0x7ff, .blksize = (uint32_t)k.blksize, .nlink = k.nlink, .uid = k.uid, .gid = k.gid,
 		.mode = (uint16_t)k.mode, .ino = k.ino, .size = (uint64_t)k.size, .blocks = (uint64_t)k.blocks,
-		.atime = statx_time(k.atime), .btime = statx_time(path_inode(&p)->btime),
-		.ctime = statx_time(k.ctime), .mtime = statx_time(k.mtime),
+		.atime = statx_time(k.atime), .ctime = statx_time(k.ctime), .mtime = statx_time(k.mtime),
 		.rdev_major = major_of(k.rdev), .rdev_minor = minor_of(k.rdev),
 		.dev_major = major_of(k.dev), .dev_minor = minor_of(k.dev),
-		.mount_id = vfs_mount_id(&p), .attributes_mask = is_mount_root,
-		.attributes = vfs_is_mount_root(&p) ? is_mount_root : 0,
 	};
+	if (p.dentry)
+		statx_place(&x, &p);
 	path_put(&p);
 	return user_write(out, &x, sizeof(x));
 }
@@ -101,7 +139,7 @@ long sys_faccessat2(int dirfd, const char *path, int mode, int flags)
 					       : inode_permission_real(path_inode(&p), (unsigned)mode);
 	if (!error && mode & 1 && inode_kind(path_inode(&p)) == S_IFREG && vfs_mount_flags(&p) & MS_NOEXEC)
 		error = -EACCES;
-	if (!error && mode & 2 && path_is_read_only(&p))
+	if (!error && mode & 2 && path_is_read_only(&p) && !inode_is_special(path_inode(&p)))
 		error = -EROFS;
 	path_put(&p);
 	return error;
@@ -179,6 +217,14 @@ static int take_time(struct attr_change *a, unsigned which, const struct abi_tim
 	return 0;
 }
 
+/* Without a path the descriptor is the file, which is futimens(). */
+static int utimes_find(int dirfd, const char *path, int flags, struct path *p)
+{
+	if (path || dirfd == AT_FDCWD)
+		return where_find(dirfd, path, flags, p);
+	return flags ? -EINVAL : where_of(dirfd, p);
+}
+
 long sys_utimensat(int dirfd, const char *path, const void *user_times, int flags)
 {
 	struct abi_timespec times[2] = { { 0, UTIME_NOW }, { 0, UTIME_NOW } };
@@ -188,78 +234,100 @@ long sys_utimensat(int dirfd, const char *path, const void *user_times, int flag
 
 	if (user_times && user_read(times, user_times, sizeof(times)) < 0)
 		return -EFAULT;
+	if (times[0].nsec == UTIME_OMIT && times[1].nsec == UTIME_OMIT)
+		return 0; /* whatever the path */
+	error = utimes_find(dirfd, path, flags, &p);
+	if (error)
+		return error;
 	if (times[0].nsec == UTIME_NOW && times[1].nsec == UTIME_NOW)
 		a.mask = ATTR_NOW;
 	error = take_time(&a, ATTR_ATIME, &times[0], &a.atime);
 	if (!error)
 		error = take_time(&a, ATTR_MTIME, &times[1], &a.mtime);
-	if (!error)
-		error = path ? where_find(dirfd, path, flags, &p) : where_of(dirfd, &p);
-	if (!error && !a.mask) {
+	if (error)
 		path_put(&p);
-		return 0;
-	}
 	return change_path(error, &p, &a);
 }
 
 long sys_truncate(const char *path, long size)
 {
-	struct attr_change a = { .mask = ATTR_SIZE, .size = size };
 	struct path p;
-	int error = where_find(AT_FDCWD, path, 0, &p);
+	int error = size < 0 ? -EINVAL : where_find(AT_FDCWD, path, 0, &p);
 
-	if (!error && (error = inode_permission(path_inode(&p), 2)))
-		path_put(&p);
-	return change_path(error, &p, &a);
+	if (error)
+		return error;
+	error = vfs_truncate(&p, size);
+	path_put(&p);
+	return error;
 }
 
-/* A descriptor for writing of a regular file: 0 and the path; `not_writable` for one opened for reading. */
-static int writable_file(int fd, int not_writable, struct path *p)
+static bool is_regular(const struct file *f)
 {
-	struct file *f = fd_get(fd);
-	int error = f ? where_of(fd, p) : -EBADF;
+	const struct path *p = file_path(f);
 
-	if (!error) {
-		if ((f->flags & O_ACCMODE) == O_RDONLY)
-			error = not_writable;
-		else if (inode_kind(path_inode(p)) != S_IFREG)
-			error = -EINVAL;
-		if (error)
-			path_put(p);
-	}
-	if (f)
-		file_put(f);
-	return error;
+	return p && inode_kind(path_inode(p)) == S_IFREG;
 }
 
 long sys_ftruncate(int fd, long size)
 {
 	struct attr_change a = { .mask = ATTR_SIZE, .size = size };
-	struct path p;
-	int error = size < 0 ? -EINVAL : writable_file(fd, -EINVAL, &p);
+	struct file *f = size < 0 ? NULL : fd_get(fd);
+	long error;
 
-	return change_path(error, &p, &a);
+	if (!f)
+		return size < 0 ? -EINVAL : -EBADF;
+	error = is_regular(f) && file_may(f, false) ? vfs_change(file_path(f), &a) : -EINVAL;
+	file_put(f);
+	return error;
 }
 
-long sys_fallocate(int fd, int mode, long offset, long len)
+/* What cannot be allocated in: -ESPIPE for pipes, with or without a name. */
+static int fallocate_check(struct file *f, long offset, long len)
 {
-	struct path p;
-	struct inode *inode;
-	int error;
+	struct kstat k;
 
 	if (offset < 0 || len <= 0)
 		return -EINVAL;
-	if (offset > INT64_MAX - len)
-		return -EFBIG;
-	error = writable_file(fd, -EBADF, &p);
-	if (error)
-		return error;
-	inode = path_inode(&p);
+	if (!file_may(f, false))
+		return -EBADF;
+	if (!is_regular(f))
+		return !file_stat(f, &k) && (k.mode & S_IFMT) == S_IFIFO ? -ESPIPE : -ENODEV;
+	return offset > INT64_MAX - len ? -EFBIG : 0;
+}
+
+static int allocate(const struct path *p, int mode, long offset, long len)
+{
+	struct inode *inode = path_inode(p);
+	int error;
+
 	mutex_lock(&inode->lock);
 	error = inode->ops->allocate ? inode->ops->allocate(inode, mode, offset, len) : -EOPNOTSUPP;
 	mutex_unlock(&inode->lock);
 	if (!error)
-		notify_path(&p, NOTIFY_MODIFY);
-	path_put(&p);
+		notify_path(p, NOTIFY_MODIFY);
 	return error;
+}
+
+long sys_fallocate(int fd, int mode, long offset, long len)
+{
+	struct file *f = fd_get(fd);
+	int error;
+
+	if (!f)
+		return -EBADF;
+	error = fallocate_check(f, offset, len);
+	if (!error)
+		error = allocate(file_path(f), mode, offset, len);
+	file_put(f);
+	return error;
+}
+
+long file_bytes_left(struct file *f, int *user_left)
+{
+	int left;
+
+	if (!is_regular(f))
+		return -ENOTTY;
+	left = (int)(path_inode(file_path(f))->size - f->position);
+	return user_write(user_left, &left, sizeof(left));
 }

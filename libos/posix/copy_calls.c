@@ -210,11 +210,21 @@ static int check_copy(const struct file *in, const struct file *out)
 {
 	const struct path *a = file_path(in), *b = file_path(out);
 
-	if (!file_may(in, true) || !file_may(out, false) || out->flags & O_APPEND)
-		return -EBADF;
 	if ((a && inode_is_dir(path_inode(a))) || (b && inode_is_dir(path_inode(b))))
 		return -EISDIR;
-	return regular(in) && regular(out) ? 0 : -EINVAL;
+	if (!regular(in) || !regular(out))
+		return -EINVAL;
+	return file_may(in, true) && file_may(out, false) && !(out->flags & O_APPEND) ? 0 : -EBADF;
+}
+
+/* Of *len bytes those that the source has: 0, or -EINVAL when they lie in both places of one file. */
+static int limit_copy(const struct inode *in, int64_t from, const struct inode *out, int64_t to,
+		      size_t *len)
+{
+	int64_t size = __atomic_load_n(&in->size, __ATOMIC_ACQUIRE);
+
+	*len = MIN(*len, (size_t)MIN(MAX(size - from, 0), INT64_MAX - to));
+	return in == out && from - to < (int64_t)*len && to - from < (int64_t)*len ? -EINVAL : 0;
 }
 
 static kssize_t copy_range(struct file *in, long *in_offset, struct file *out, long *out_offset, size_t len)
@@ -227,11 +237,10 @@ static kssize_t copy_range(struct file *in, long *in_offset, struct file *out, l
 		error = offset_read(in, in_offset, &from);
 	if (!error)
 		error = offset_read(out, out_offset, &to);
-	if (error)
+	if (!error)
+		error = limit_copy(regular(in), from, regular(out), to, &len);
+	if (error || !len)
 		return error;
-	len = MIN(len, COPY_MAX);
-	if (regular(in) == regular(out) && from < to + (int64_t)len && to < from + (int64_t)len)
-		return -EINVAL;
 	n = copy(in, &from, out, &to, len);
 	if (n > 0)
 		error = offset_write(in, in_offset, from);
@@ -245,11 +254,12 @@ long sys_copy_file_range(int in_fd, long *in_offset, int out_fd, long *out_offse
 	struct file *in, *out;
 	long ret;
 
-	if (flags)
-		return -EINVAL;
 	in = fd_get(in_fd);
 	out = fd_get(out_fd);
-	ret = in && out ? copy_range(in, in_offset, out, out_offset, len) : -EBADF;
+	if (!in || !out)
+		ret = -EBADF;
+	else
+		ret = flags ? -EINVAL : copy_range(in, in_offset, out, out_offset, len);
 	if (in)
 		file_put(in);
 	if (out)

@@ -35,13 +35,15 @@ static void close_nameless(void)
 static void leave_dead_directory(void)
 {
 	struct vfs_context *c = vfs_context();
-	struct path to;
+	struct path cwd, to;
 
-	if (!path_inode(&c->cwd)->dead)
-		return;
-	vfs_get_context_path(&c->root, &to);
-	vfs_set_path(&c->cwd, &to);
-	path_put(&to);
+	vfs_get_context_path(&c->cwd, &cwd);
+	if (path_inode(&cwd)->dead) {
+		vfs_get_context_path(&c->root, &to);
+		vfs_set_path(&c->cwd, &to);
+		path_put(&to);
+	}
+	path_put(&cwd);
 }
 
 static void let_go(struct power_hook *h)

@@ -80,7 +80,7 @@ kssize_t file_transfer(struct file *f, struct uio *u, bool reading)
 		return -EBADF;
 	if (!(reading ? f->ops->read : f->ops->write))
 		return -EINVAL;
-	if (IS_ENABLED(CONFIG_VFS) && !reading)
+	if (IS_ENABLED(CONFIG_VFS) && !reading && u->left)
 		before_write(f);
 	if (f->ops->seek && u->offset < 0) {
 		mutex_lock(&f->position_lock);
@@ -128,13 +128,18 @@ long sys_write(int fd, const void *buf, size_t len)
 
 static kssize_t transfer_vectors(int fd, const void *vecs, unsigned long count, bool reading)
 {
+	struct file *f = fd_get(fd);
 	struct vectors v;
-	kssize_t n = vectors_read(&v, vecs, count);
+	kssize_t n;
 
-	if (n)
-		return n;
-	n = fd_transfer(fd, &v.uio, reading);
-	vectors_free(&v);
+	if (!f)
+		return -EBADF;
+	n = vectors_read(&v, vecs, count);
+	if (!n) {
+		n = file_transfer(f, &v.uio, reading);
+		vectors_free(&v);
+	}
+	file_put(f);
 	return n;
 }
 
@@ -185,7 +190,7 @@ static kssize_t transfer_vectors_at(int fd, const void *vecs, unsigned long coun
 				    bool reading)
 {
 	struct vectors v;
-	kssize_t n = vectors_read(&v, vecs, count);
+	kssize_t n = offset < 0 ? -EINVAL : vectors_read(&v, vecs, count);
 
 	if (n)
 		return n;
@@ -274,7 +279,9 @@ static long ioctl_file(struct file *f, int fd, unsigned long request, unsigned l
 	case FITRIM:
 		return IS_ENABLED(CONFIG_VFS) ? file_trim(f, (void *)arg) : -ENOTTY;
 	default:
-		return f->ops->ioctl ? f->ops->ioctl(f, request, arg) : -ENOTTY;
+		if (f->ops->ioctl)
+			return f->ops->ioctl(f, request, arg);
+		return IS_ENABLED(CONFIG_VFS) && request == FIONREAD ? file_bytes_left(f, (int *)arg) : -ENOTTY;
 	}
 }
 

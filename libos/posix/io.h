@@ -24,5 +24,7 @@ kssize_t file_transfer(struct file *f, struct uio *u, bool reading);
 
 /* ioctl FITRIM, where there are file systems (mount_calls.c). */
 long file_trim(struct file *f, void *range);
+/* ioctl FIONREAD of a regular file: how much lies behind its position (attribute_calls.c). */
+long file_bytes_left(struct file *f, int *user_left);
 
 #endif

@@ -158,6 +158,14 @@ long sys_renameat(int from_fd, const char *from, int to_fd, const char *to)
 	return sys_renameat2(from_fd, from, to_fd, to, 0);
 }
 
+static bool is_empty(const char *user_path)
+{
+	char first;
+
+	return !user_read(&first, user_path, 1) && !first;
+}
+
+/* An empty path means the link that the descriptor itself names. */
 long sys_readlinkat(int dirfd, const char *path, char *buf, int size)
 {
 	struct path p;
@@ -167,12 +175,12 @@ long sys_readlinkat(int dirfd, const char *path, char *buf, int size)
 
 	if (size <= 0)
 		return -EINVAL;
-	error = where_find(dirfd, path, AT_SYMLINK_NOFOLLOW, &p);
+	error = where_find(dirfd, path, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, &p);
 	if (error)
 		return error;
 	text = kmalloc(VFS_PATH_MAX);
 	if (inode_kind(path_inode(&p)) != S_IFLNK)
-		n = -EINVAL;
+		n = is_empty(path) ? -ENOENT : -EINVAL;
 	else
 		n = text ? path_inode(&p)->ops->read_link(path_inode(&p), text, VFS_PATH_MAX) : -ENOMEM;
 	path_put(&p);
@@ -220,7 +228,7 @@ static bool add_dirent(struct dir_sink *s, const char *name, size_t len, uint64_
 	return true;
 }
 
-static long read_dir(struct file *f, struct inode *dir, struct dirent_sink *d)
+static long read_dir(struct file *f, struct inode *dir, struct dirent_sink *d, void *user)
 {
 	uint64_t position;
 	int error;
@@ -234,7 +242,10 @@ static long read_dir(struct file *f, struct inode *dir, struct dirent_sink *d)
 	mutex_unlock(&dir->lock);
 	if (!error && !d->used && d->full)
 		error = -EINVAL; /* not even one entry fits */
-	f->position = (int64_t)position;
+	if (!error && user_write(user, d->bytes, d->used) < 0)
+		error = -EFAULT; /* the next call gives the same entries */
+	else
+		f->position = (int64_t)position;
 	mutex_unlock(&f->position_lock);
 	if (!error || error == -EINVAL)
 		notify_file(f, NOTIFY_ACCESS);
@@ -251,9 +262,7 @@ long sys_getdents64(int fd, void *buf, unsigned size)
 	if (!n && !(d.bytes = kmalloc(MAX(d.size, 1u))))
 		n = -ENOMEM;
 	if (!n)
-		n = read_dir(f, path_inode(p), &d);
-	if (n > 0 && user_write(buf, d.bytes, (size_t)n) < 0)
-		n = -EFAULT;
+		n = read_dir(f, path_inode(p), &d, buf);
 	kfree(d.bytes);
 	if (f)
 		file_put(f);
@@ -265,8 +274,11 @@ long sys_getdents64(int fd, void *buf, unsigned size)
 /* *which becomes p, whose reference it takes over. */
 static long change_dir(struct path *p, struct path *which)
 {
+	struct vfs_context *c = vfs_context();
 	long error = inode_is_dir(path_inode(p)) ? inode_permission(path_inode(p), 1) : -ENOTDIR;
 
+	if (!error && which == &c->root && c->uid)
+		error = -EPERM;
 	if (!error)
 		vfs_set_path(which, p);
 	path_put(p); /* the old one, or the one refused */
@@ -300,8 +312,12 @@ long sys_chroot(const char *path)
 long sys_getcwd(char *buf, size_t size)
 {
 	char *text = kmalloc(VFS_PATH_MAX);
-	kssize_t n = text ? vfs_get_path(&vfs_context()->cwd, text, VFS_PATH_MAX) : -ENOMEM;
+	struct path cwd;
+	kssize_t n;
 
+	vfs_get_context_path(&vfs_context()->cwd, &cwd);
+	n = text ? vfs_get_path(&cwd, text, VFS_PATH_MAX) : -ENOMEM;
+	path_put(&cwd);
 	if (n > 0 && (size_t)n > size)
 		n = -ERANGE;
 	if (n > 0 && user_write(buf, text, (size_t)n) < 0)

@@ -14,14 +14,15 @@ int where_begin(struct where *w, int dirfd, const char *user_path)
 	if (!w->text)
 		return -ENOMEM;
 	len = user_read_string(w->text, user_path, VFS_PATH_MAX);
-	if (len < 0 || w->text[0] == '/' || dirfd == AT_FDCWD) {
-		if (len < 0)
-			kfree(w->text);
-		return len < 0 ? (int)len : 0;
+	if (len < 0) {
+		kfree(w->text);
+		return (int)len;
 	}
+	if (!len || w->text[0] == '/' || dirfd == AT_FDCWD)
+		return 0;
 	w->dir = fd_get_any(dirfd);
 	w->base = w->dir ? file_path(w->dir) : NULL;
-	if (w->base && (inode_is_dir(path_inode(w->base)) || !len))
+	if (w->base && inode_is_dir(path_inode(w->base)))
 		return 0;
 	where_end(w);
 	return w->dir ? -ENOTDIR : -EBADF;

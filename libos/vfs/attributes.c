@@ -4,13 +4,6 @@
 
 #include "namei.h"
 
-static int may_resize(const struct inode *inode, int64_t size)
-{
-	if (inode_is_dir(inode))
-		return -EISDIR;
-	return inode_kind(inode) != S_IFREG || size < 0 ? -EINVAL : 0;
-}
-
 /* An owner may give his file to no one else, and to those groups only that he is in. */
 static bool may_give(const struct inode *inode, const struct attr_change *a)
 {
@@ -22,14 +15,13 @@ static bool may_give(const struct inode *inode, const struct attr_change *a)
 static int may_change(const struct path *p, const struct attr_change *a)
 {
 	struct inode *inode = path_inode(p);
-	int error = a->mask & ATTR_SIZE ? may_resize(inode, a->size) : 0;
 
 	if (path_is_read_only(p))
 		return -EROFS;
 	if (inode_is_kept(inode))
 		return -EPERM;
-	if (error || vfs_context()->uid == 0)
-		return error;
+	if (vfs_context()->uid == 0)
+		return 0;
 	if (!may_give(inode, a) || (a->mask & ATTR_MODE && !vfs_owns(inode)))
 		return -EPERM;
 	if (!(a->mask & (ATTR_ATIME | ATTR_MTIME)) || vfs_owns(inode))
@@ -77,6 +69,19 @@ int vfs_change(const struct path *p, struct attr_change *a)
 	if (!error)
 		notify_path(p, event_of_change(a));
 	return error;
+}
+
+int vfs_truncate(const struct path *p, int64_t size)
+{
+	struct inode *inode = path_inode(p);
+	int error;
+
+	if (inode_is_dir(inode))
+		return -EISDIR;
+	if (inode_kind(inode) != S_IFREG)
+		return -EINVAL;
+	error = path_is_read_only(p) ? -EROFS : inode_permission(inode, 2);
+	return error ? error : vfs_change(p, &(struct attr_change){ .mask = ATTR_SIZE, .size = size });
 }
 
 /* Apart from its callers, who write without it almost always. */

@@ -71,6 +71,12 @@ int place_may_remove(const struct place *p)
 
 /* ---- creating ---- */
 
+/* With a special file of his own making anybody could write to the disk itself. */
+static bool is_device(uint32_t mode)
+{
+	return (mode & S_IFMT) == S_IFCHR || (mode & S_IFMT) == S_IFBLK;
+}
+
 int place_create(struct place *p, uint32_t mode, uint64_t rdev, const char *target)
 {
 	struct inode *dir = place_dir(p), *inode;
@@ -83,7 +89,7 @@ int place_create(struct place *p, uint32_t mode, uint64_t rdev, const char *targ
 	error = dir_may_change(&p->dir);
 	if (error)
 		return error;
-	if (!dir->ops->create)
+	if (!dir->ops->create || (is_device(mode) && rdev && vfs_context()->uid))
 		return -EPERM;
 	error = dir->ops->create(dir, &p->last, mode, rdev, target, &inode);
 	if (error)
@@ -162,8 +168,12 @@ static int unlink_checks(struct place *p, bool directory)
 	struct inode *inode = p->d->inode;
 	int error;
 
+	if (path_is_read_only(&p->dir))
+		return -EROFS;
 	if (!inode)
 		return -ENOENT;
+	if (!directory && p->slash)
+		return inode_is_dir(inode) ? -EISDIR : -ENOTDIR;
 	error = place_may_remove(p);
 	if (error)
 		return error;
@@ -171,8 +181,6 @@ static int unlink_checks(struct place *p, bool directory)
 		return -ENOTDIR;
 	if (!directory && inode_is_dir(inode))
 		return -EISDIR;
-	if (!directory && p->slash)
-		return -ENOTDIR;
 	if (p->d->covers)
 		return -EBUSY;
 	if (!place_dir(p)->ops->unlink)

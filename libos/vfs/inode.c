@@ -28,6 +28,8 @@ void inode_init(struct inode *inode, struct super *s, const struct inode *dir, u
 		inode->gid = dir->gid;
 		if ((mode & S_IFMT) == S_IFDIR)
 			inode->mode |= S_ISGID;
+		else if (mode & 010 && c->uid && !vfs_in_group(dir->gid))
+			inode->mode &= ~(uint32_t)S_ISGID; /* a program that ran as a group not his */
 	}
 	inode->atime = inode->mtime = inode->ctime = inode->btime = vfs_now();
 	mutex_init(&inode->lock);
@@ -144,9 +146,8 @@ static int permission_of(const struct inode *inode, unsigned wanted, uint32_t ui
 {
 	unsigned shift = uid == inode->uid ? 6 : in_group ? 3 : 0;
 	unsigned have = inode->mode >> shift & 7;
-	uint32_t kind = inode_kind(inode);
 
-	if (wanted & 2 && inode->super->flags & MS_RDONLY && kind != S_IFCHR && kind != S_IFBLK && kind != S_IFIFO)
+	if (wanted & 2 && inode->super->flags & MS_RDONLY && !inode_is_special(inode))
 		return -EROFS;
 	if (wanted & 2 && inode->immutable)
 		return -EPERM;

@@ -156,6 +156,8 @@ int vfs_open(const struct path *base, const char *text, uint32_t flags, uint32_t
 	bool created = false;
 	int error;
 
+	if (flags & O_PATH) /* what only names a place creates and cuts nothing */
+		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW;
 	if ((flags & O_TMPFILE) == O_TMPFILE) {
 		created = true;
 		error = (flags & O_ACCMODE) == O_RDONLY ? -EINVAL : open_nameless(base, text, flags, mode, &p);
@@ -170,6 +172,8 @@ int vfs_open(const struct path *base, const char *text, uint32_t flags, uint32_t
 		return error;
 	if (!(flags & O_PATH))
 		error = may_open(&p, flags, created);
+	else if (flags & O_DIRECTORY && !inode_is_dir(path_inode(&p)))
+		error = -ENOTDIR;
 	if (!error && flags & O_TRUNC && !created && inode_kind(path_inode(&p)) == S_IFREG) {
 		struct attr_change a = { .mask = ATTR_SIZE };
 

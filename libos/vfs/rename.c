@@ -181,6 +181,8 @@ int vfs_rename(const struct path *from_base, const char *from_text, const struct
 		error = -EBUSY;
 	else if (place_is_dots(&to))
 		error = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+	if (!error && path_is_read_only(&from.dir))
+		error = -EROFS;
 	if (!error) {
 		mutex_lock(&rename_lock);
 		error = rename_locked(&from, &to, flags);

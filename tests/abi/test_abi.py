@@ -17,7 +17,8 @@ import archive               # noqa: E402  (tools/run, which kiln.py makes known
 from machine import Disk     # noqa: E402
 
 PROGRAMS = sorted(p.stem for p in (HERE / "programs").glob("*.c"))
-IN_A_TREE = ("tree", "tree_pages", "tree_random", "locks", "inotify", "proc", "fifos", "permissions", "limits", "mounts", "unix_sockets")
+IN_A_TREE = ("tree", "tree_pages", "tree_random", "locks", "inotify", "proc", "fifos", "permissions", "limits", "mounts",
+             "unix_sockets", "file_errors")
 MARKER = "OUTPUT BEGINS"
 TOOLS = dict(os.environ, PATH=os.environ["PATH"] + ":/sbin:/usr/sbin")
 

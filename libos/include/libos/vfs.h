@@ -178,6 +178,11 @@ static inline uint32_t inode_kind(const struct inode *inode) { return inode->mod
 /* What is immutable, or only grows, keeps its names and attributes. */
 static inline bool inode_is_kept(const struct inode *inode) { return inode->immutable || inode->append_only; }
 static inline bool inode_is_dir(const struct inode *inode) { return inode_kind(inode) == S_IFDIR; }
+/* Devices, pipes and sockets: writing to one writes nothing to its file system. */
+static inline bool inode_is_special(const struct inode *inode)
+{
+	return inode_kind(inode) != S_IFREG && inode_kind(inode) != S_IFDIR && inode_kind(inode) != S_IFLNK;
+}
 
 #define TOUCH_A 1u
 #define TOUCH_M 2u
@@ -236,7 +241,9 @@ int vfs_unlink(const struct path *base, const char *text, bool directory);
 #define RENAME_EXCHANGE  2u
 int vfs_rename(const struct path *from_base, const char *from, const struct path *to_base, const char *to,
 	       unsigned flags);
-int vfs_change(const struct path *p, struct attr_change *a);
+int vfs_change(const struct path *p, struct attr_change *a); /* a size is not negative, and of a regular file */
+/* By name: who may write to the file may. -EISDIR, -EINVAL (not regular), -EROFS, -EACCES. */
+int vfs_truncate(const struct path *p, int64_t size);
 int vfs_drop_set_id(const struct path *p); /* before a write to a file that has such bits */
 kssize_t vfs_get_path(const struct path *p, char *buf, size_t size);   /* getcwd(): bytes with the zero */
 

@@ -321,6 +321,78 @@ static void attributes(void)
 	free(big);
 }
 
+/* What only root may, whatever the modes. */
+static void for_root_alone(void)
+{
+	struct timespec now[2] = { { 0, UTIME_NOW }, { 0, UTIME_NOW } };
+	struct stat st;
+	int fd;
+
+	SHOW(mkdir("p", 0777) + make("f", 0600, OTHER, OTHER) + make("writable", 0666, OTHER, OTHER));
+	SHOW(truncate("f", 5));
+	be(ME);
+	SHOW(mknod("p/null", S_IFCHR | 0666, 1 << 8 | 3));
+	SHOW(mknod("p/disk", S_IFBLK | 0666, 254 << 8));
+	SHOW(mknod("p/fifo", S_IFIFO | 0666, 0));
+	SHOW(mknod("p/fifo", S_IFCHR | 0666, 1 << 8 | 3));
+	SHOW(chroot("p"));
+	SHOW(chroot("f"));
+	SHOW(chroot("missing"));
+	fd = open("f", O_PATH | O_TRUNC);
+	SHOW(close(fd));
+	SHOW(stat("f", &st));
+	printf("%lld bytes\n", (long long)st.st_size);
+	SHOW(open("p/new", O_PATH | O_CREAT, 0644));
+	SHOW(open("p/new", O_PATH | O_TMPFILE | O_RDWR, 0644));
+	fd = open("writable", O_RDWR);
+	SHOW(fcntl(fd, F_SETFL, O_NOATIME));
+	SHOW(close(fd));
+	SHOW(utimensat(AT_FDCWD, "writable", now, 0));
+	SHOW(truncate(".", 0));
+	SHOW(truncate("f", 0));
+	SHOW(truncate("f", -1));
+	SHOW(unlink("f/"));
+	SHOW(unlink("/dev/null/"));
+	SHOW(rmdir("/dev/null"));
+	be(0);
+	SHOW(unlink("p/fifo") + rmdir("p") + unlink("f") + unlink("writable"));
+}
+
+/* In a folder that hands its group on, others than the group's make no programs that run as it. */
+static void foreign_group(void)
+{
+	int fd;
+
+	SHOW(mkdir("d", 0777) + chown("d", OTHER, OTHER) + chmod("d", 02777));
+	be(ME);
+	fd = open("d/program", O_CREAT | O_RDWR, 02775);
+	printf("mode %o\n", mode_of("d/program"));
+	SHOW(close(fd) + unlink("d/program"));
+	fd = open("d/data", O_CREAT | O_RDWR, 02664);
+	printf("mode %o\n", mode_of("d/data"));
+	SHOW(close(fd) + unlink("d/data"));
+	SHOW(mkdir("d/sub", 0777));
+	printf("mode %o\n", mode_of("d/sub"));
+	be(0);
+	fd = open("d/program", O_CREAT | O_RDWR, 02775);
+	printf("mode %o\n", mode_of("d/program"));
+	SHOW(close(fd) + unlink("d/program") + rmdir("d/sub") + rmdir("d"));
+}
+
+/* A write of nothing is none. */
+static void empty_write(void)
+{
+	int fd;
+
+	make("f", 06777, ME, GROUP);
+	be(ME);
+	fd = open("f", O_RDWR);
+	SHOW(write(fd, "", 0));
+	printf("mode %o\n", mode_of("f"));
+	be(0);
+	SHOW(close(fd) + unlink("f"));
+}
+
 static void tmpfiles(void)
 {
 	int fd = open(".", O_TMPFILE | O_RDWR, 0644), excl = open(".", O_TMPFILE | O_EXCL | O_RDWR, 0644);
@@ -380,6 +452,9 @@ int main(void)
 	moving_folders();
 	places();
 	attributes();
+	for_root_alone();
+	foreign_group();
+	empty_write();
 	tmpfiles();
 	identity();
 	return 0;
