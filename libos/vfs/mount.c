@@ -50,10 +50,30 @@ void path_get(const struct path *p)
 	spin_unlock(&tree_lock);
 }
 
-/* What is left of a mount that nobody has a path into; with the last one of its file system that ends, too. */
-static void mount_free(struct mount *m)
+static void super_free(struct super *s)
+{
+	kfree(s->source);
+	kfree(s->options);
+	kfree(s);
+}
+
+static void super_end(struct super *s)
+{
+	dentries_end(s);
+	if (s->ops->sync)
+		s->ops->sync(s);
+	s->ops->unmount(s);
+	super_free(s);
+}
+
+/*
+ * What is left of a mount that nobody has a path into; with the last one of its file system that
+ * ends, too. Returns the mount that it covered (or NULL), whose reference is the caller's now.
+ */
+static struct mount *mount_free(struct mount *m)
 {
 	struct super *s = m->super;
+	struct path at = m->at;
 	bool last;
 
 	spin_lock(&tree_lock);
@@ -62,20 +82,15 @@ static void mount_free(struct mount *m)
 	if (last)
 		notify_unmount(s);
 	dentry_put(m->root);
-	path_put(&m->at);
+	if (at.dentry)
+		dentry_put(at.dentry);
 	kfree(m);
-	if (!last)
-		return;
-	dentries_end(s);
-	if (s->ops->sync)
-		s->ops->sync(s);
-	s->ops->unmount(s);
-	kfree(s->source);
-	kfree(s->options);
-	kfree(s);
+	if (last)
+		super_end(s);
+	return at.mount;
 }
 
-void mount_put(struct mount *m)
+static bool put_is_last(struct mount *m)
 {
 	bool last;
 
@@ -83,8 +98,14 @@ void mount_put(struct mount *m)
 	assert(m->refs > 0);
 	last = !--m->refs;
 	spin_unlock(&tree_lock);
-	if (last)
-		mount_free(m);
+	return last;
+}
+
+/* Mounts that are out of the tree end one after the other, however deep they lie in each other. */
+void mount_put(struct mount *m)
+{
+	while (m && put_is_last(m))
+		m = mount_free(m);
 }
 
 void path_put(struct path *p)
@@ -215,11 +236,8 @@ static int super_create(const struct fs_type *type, const char *source, uint32_t
 	}
 	if (s && s->source && s->options)
 		error = type->mount(s, source, options);
-	if (error && s) {
-		kfree(s->source);
-		kfree(s->options);
-		kfree(s);
-	}
+	if (error && s)
+		super_free(s);
 	*out = s;
 	return error;
 }
@@ -242,9 +260,7 @@ static int mount_create(const struct fs_type *type, const char *source, uint32_t
 	if (root)
 		dentry_put(root);
 	s->ops->unmount(s);
-	kfree(s->source);
-	kfree(s->options);
-	kfree(s);
+	super_free(s);
 	return -ENOMEM;
 }
 

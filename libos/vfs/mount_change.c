@@ -32,40 +32,54 @@ static struct mount *copy_mount(const struct mount *of, struct dentry *root)
 	return m;
 }
 
-/* The next mount after `m` (NULL: the first) that covers something of `below` at or under `root`. */
-static struct mount *next_below(const struct mount *below, struct dentry *root, struct mount *m)
+/* The first mount from `link` on that covers something of `below` at or under `root`; or NULL. */
+static struct mount *next_below(const struct mount *below, struct dentry *root, struct list *link)
 {
-	struct list *link = m ? m->link.next : mounts.next;
-
 	for (; link != &mounts; link = link->next) {
-		m = list_entry(link, struct mount, link);
+		struct mount *m = list_entry(link, struct mount, link);
+
 		if (m->at.mount == below && dentry_is_above(root, m->at.dentry))
 			return m;
 	}
 	return NULL;
 }
 
-/* New mounts come to the front of the list, so the walk does not meet them. */
-static int copy_below(const struct mount *of, struct dentry *root, struct mount *copy)
+/*
+ * Copies what is mounted below `top` at or under `root`, each mount before those in it. Copies come
+ * to the front of the list, so from `first` on there is only what there was before, also when the
+ * copy itself lies below `root`.
+ */
+static int copy_below(struct mount *top, struct dentry *root, struct mount *copy,
+		      struct list *first)
 {
-	struct mount *m = NULL, *below;
-	int error = 0;
+	struct mount *of = top, *m;
+	struct list *next = first;
 
-	while (!error && (m = next_below(of, root, m))) {
-		struct path at = { copy, m->at.dentry };
+	for (;;) {
+		m = next_below(of, of == top ? root : of->root, next);
+		if (m) {
+			struct path at = { copy, m->at.dentry };
 
-		below = copy_mount(m, m->root);
-		if (!below)
-			return -ENOMEM;
-		mount_attach(below, &at);
-		error = copy_below(m, m->root, below);
+			copy = copy_mount(m, m->root);
+			if (!copy)
+				return -ENOMEM;
+			mount_attach(copy, &at);
+			of = m;
+			next = first;
+		} else if (of == top) {
+			return 0;
+		} else {
+			next = of->link.next;
+			of = of->at.mount;
+			copy = copy->at.mount;
+		}
 	}
-	return error;
 }
 
 int vfs_bind(const struct path *from, const struct path *at, bool recursive)
 {
 	struct mount *m = NULL;
+	struct list *first;
 	int error = 0;
 
 	if (kinds_differ(from, at))
@@ -76,8 +90,9 @@ int vfs_bind(const struct path *from, const struct path *at, bool recursive)
 	else if (!(m = copy_mount(from->mount, from->dentry)))
 		error = -ENOMEM;
 	if (!error) {
+		first = mounts.next;
 		mount_attach(m, at);
-		error = recursive ? copy_below(from->mount, from->dentry, m) : 0;
+		error = recursive ? copy_below(from->mount, from->dentry, m, first) : 0;
 	}
 	mutex_unlock(&mount_lock);
 	return error;
@@ -191,49 +206,63 @@ int vfs_remount(const struct path *at, uint32_t flags, const char *options, bool
 
 /* ---- out of the tree ---- */
 
-/* One mount that lies in m, m itself last. */
-static struct mount *leaf_of(struct mount *m)
+static struct mount *mount_in(const struct mount *m)
 {
 	struct mount *other;
 
 	list_for_each(other, &mounts, link) {
 		if (other->at.mount == m)
-			return leaf_of(other);
+			return other;
 	}
+	return NULL;
+}
+
+/* One mount at the end of those that lie in m, m itself last. mount_lock keeps the list. */
+static struct mount *leaf_of(struct mount *m)
+{
+	struct mount *in;
+
+	while ((in = mount_in(m)))
+		m = in;
 	return m;
 }
 
-/* A leaf leaves the tree. NULL: somebody else has taken the whole mount out. */
-static struct mount *take_leaf(struct mount *top)
+/* All mounts in `top`, and itself, leave the tree, leaves first: a chain with their references. */
+static struct mount *take_out(struct mount *top)
 {
-	struct mount *m = NULL;
+	struct mount *chain = NULL, *m = top;
 
-	mutex_lock(&mount_lock);
-	spin_lock(&tree_lock);
-	if (list_is_linked(&top->link)) {
-		m = leaf_of(top);
+	do {
+		m = leaf_of(chain ? chain->at.mount : top);
+		spin_lock(&tree_lock);
 		mount_leave_locked(m);
-	}
-	spin_unlock(&tree_lock);
-	mutex_unlock(&mount_lock);
-	return m;
+		spin_unlock(&tree_lock);
+		m->next_gone = chain;
+		chain = m;
+	} while (m != top);
+	return chain;
 }
 
 int vfs_detach(const struct path *at)
 {
-	struct mount *m, *top = at->mount;
+	struct mount *gone = NULL, *next;
 	struct path p = *at;
+	int error = 0;
 
+	mutex_lock(&mount_lock);
 	if (!is_mounted(at))
-		return -EINVAL;
-	if (!top->at.mount)
-		return -EBUSY;
-	do {
-		m = take_leaf(top);
-		if (!m)
-			return -EINVAL;
-		mount_put(m);
-	} while (m != top);
+		error = -EINVAL;
+	else if (!at->mount->at.mount)
+		error = -EBUSY;
+	else
+		gone = take_out(at->mount);
+	mutex_unlock(&mount_lock);
+	if (error)
+		return error;
+	for (; gone; gone = next) {
+		next = gone->next_gone;
+		mount_put(gone);
+	}
 	path_put(&p);
 	return 0;
 }

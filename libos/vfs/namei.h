@@ -29,6 +29,7 @@ struct mount {
 	uint32_t flags;          /* [t] MOUNT_FLAGS; read without it */
 	uint32_t writers;        /* atomic: regular files that are open for writing */
 	unsigned id;             /* [I] */
+	struct mount *next_gone; /* while it is being detached, with others */
 };
 
 /* What a mount decides, and what its file system does. */

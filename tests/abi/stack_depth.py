@@ -35,7 +35,7 @@ POINTERS = [
     (r"sys_fsync|file_sync", r".*_sync$"),
     (r"notify_.*|end_all_locked|end_locked|tell_locked|tell|watches_free|sys_inotify_.*", r"^watch_(tell|ended|free)$|.*_forget$"),
     (r"inode_(put|end)|dentry_.*|dentries_end|remember", r".*_(forget|lookup|aliased)$"),
-    (r"mount_put|mount_free|path_put|vfs_(unmount|detach|remount|mount|bind)|remount_super", r".*_(unmount|sync|remount|mount|forget)$"),
+    (r"mount_put|mount_free|super_end|path_put|vfs_(unmount|detach|remount|mount|bind)|remount_super", r".*_(unmount|sync|remount|mount|forget)$"),
     (r"vfs_walk.*|step|follow|jump|open_last|open_create|open_nameless|make_nameless|vfs_open", r".*_(lookup|read_link|leads|jump|make|link|forget|sync|unmount)$"),
     (r"vfs_(create|link|unlink|rename).*|create_at|rename_.*|kill_dir|unlink_checks",
      r".*_(lookup|make|link|unlink|rename|is_empty|forget|sync|unmount)$"),

@@ -7,6 +7,7 @@
 #include "check.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -109,6 +110,63 @@ static void bound(void)
 	SHOW(unlink("one") + unlink("two") + unlink("d/sub/f") + rmdir("d/sub"));
 }
 
+/* A folder bound below itself shows what was there before, and not itself once more. */
+static void bound_below_itself(void)
+{
+	SHOW(mkdir("d/sub", 0755) + over("e", 0) + make("e/f"));
+	SHOW(bind_to(".", "d/sub", MS_REC));
+	SHOW(access("d/sub/e/f", F_OK));
+	SHOW(access("d/sub/d/sub", F_OK));
+	SHOW(access("d/sub/d/sub/e", F_OK));
+	SHOW(umount2("d/sub", MNT_DETACH));
+	SHOW(umount("e"));
+	SHOW(rmdir("d/sub"));
+}
+
+#define DEPTH 300
+
+/* Mounts within mounts, on a small stack: shown twice, taken out, held from within until the end. */
+static void *nested(void *unused)
+{
+	int top = open(".", O_RDONLY), bad = 0, deepest;
+
+	(void)unused;
+	SHOW(chdir("d"));
+	for (int i = 0; i < DEPTH; i++)
+		bad += mkdir("m", 0755) < 0 || over("m", 0) < 0 || chdir("m") < 0;
+	printf("%d failed\n", bad);
+	SHOW(make("deepest") + fchdir(top));
+	SHOW(bind_to("d", "e", MS_REC));
+	SHOW(chdir("e"));
+	for (int i = 0; i < DEPTH; i++)
+		bad += chdir("m") < 0;
+	printf("%d failed\n", bad);
+	SHOW(access("deepest", F_OK));
+	SHOW(fchdir(top) + umount2("e", MNT_DETACH));
+	SHOW(chdir("d"));
+	for (int i = 0; i < DEPTH; i++)
+		bad += chdir("m") < 0;
+	printf("%d failed\n", bad);
+	deepest = open(".", O_RDONLY);
+	SHOW(fchdir(top) + umount2("d/m", MNT_DETACH));
+	SHOW(faccessat(deepest, "deepest", F_OK, 0));
+	SHOW(close(deepest)); /* with which all of them end */
+	SHOW(rmdir("d/m") + close(top));
+	return NULL;
+}
+
+static void on_a_small_stack(void *(*act)(void *))
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 40 << 10);
+	if (!pthread_create(&thread, &attr, act, NULL))
+		pthread_join(thread, NULL);
+	pthread_attr_destroy(&attr);
+}
+
 static void moved(void)
 {
 	SHOW(over("d", 0) + mkdir("d/sub", 0755) + make("d/f"));
@@ -176,7 +234,7 @@ static void flags(void)
 	char byte;
 	int fd;
 
-	SHOW(over("d", 0) + make("d/f") + symlink("f", "d/link") + mkdir("d/sub", 0755));
+	SHOW(over("d", 0) + make("d/f") + symlink("f", "d/link") + mkdir("d/sub", 0755) + mkfifo("d/fifo", 0644));
 	printf("flags %x\n", flags_of("d"));
 	fd = open("d/f", O_RDWR);
 	SHOW(write(fd, "x", 1));
@@ -194,6 +252,13 @@ static void flags(void)
 	SHOW(mkdir("d/sub", 0755));
 	SHOW(access("d/f", W_OK));
 	SHOW(utimensat(AT_FDCWD, "d/f", NULL, 0));
+	SHOW(unlink("d/missing"));
+	SHOW(rmdir("d/missing"));
+	SHOW(rename("d/missing", "d/x"));
+	SHOW(mkdir("d/missing", 0755));
+	SHOW(link("d/f", "d/f"));
+	SHOW(access("d/fifo", W_OK));
+	SHOW(close(open("d/fifo", O_RDWR)));
 	SHOW(mount(NULL, "d", NULL, MS_REMOUNT, NULL));
 	SHOW(make("d/new"));
 	SHOW(bind_to("d", "e", 0));
@@ -274,6 +339,8 @@ int main(void)
 	errors();
 	stacked();
 	bound();
+	bound_below_itself();
+	on_a_small_stack(nested);
 	moved();
 	detached();
 	flags();
