@@ -8,7 +8,8 @@ int abitest_threads(void), abitest_cancel(void), abitest_pipes(void), abitest_re
 	abitest_signals(void), abitest_missing(void), abitest_disk(void), abitest_tree(void),
 	abitest_tree_random(void), abitest_locks(void), abitest_inotify(void), abitest_proc(void),
 	abitest_devices(void), abitest_fifos(void), abitest_permissions(void), abitest_limits(void),
-	abitest_mounts(void), abitest_unix_sockets(void), abitest_file_errors(void);
+	abitest_mounts(void), abitest_unix_sockets(void), abitest_file_errors(void),
+	abitest_tree_threads(void);
 
 static const struct {
 	const char *name;
@@ -25,7 +26,7 @@ static const struct {
 	{ "devices", abitest_devices }, { "fifos", abitest_fifos },
 	{ "permissions", abitest_permissions }, { "limits", abitest_limits },
 	{ "mounts", abitest_mounts }, { "unix_sockets", abitest_unix_sockets },
-	{ "file_errors", abitest_file_errors },
+	{ "file_errors", abitest_file_errors }, { "tree_threads", abitest_tree_threads },
 };
 
 int main(int argc, char **argv)

@@ -26,7 +26,7 @@ static int stat_descriptor(int fd, struct kstat *k)
 	return error;
 }
 
-/* 0, *k and *p, to be put, which is empty for the descriptor of a pipe or its like; or the errno. */
+/* 0, *k and *p, to be put, which is empty for a pipe's descriptor or its like; or the errno. */
 static int find_and_stat(int dirfd, const char *path, int flags, struct path *p, struct kstat *k)
 {
 	int error;
@@ -113,9 +113,11 @@ long sys_statx(int dirfd, const char *path, int flags, unsigned mask, void *out)
 	if (error)
 		return error;
 	x = (struct abi_statx){
-		.mask = 0x7ff, .blksize = (uint32_t)k.blksize, .nlink = k.nlink, .uid = k.uid, .gid = k.gid,
+		.mask = 0x7ff, .blksize = (uint32_t)k.blksize, .nlink = k.nlink,
+		.uid = k.uid, .gid = k.gid,
 		.mode = (uint16_t)k.mode, .ino = k.ino, .size = (uint64_t)k.size, .blocks = (uint64_t)k.blocks,
-		.atime = statx_time(k.atime), .ctime = statx_time(k.ctime), .mtime = statx_time(k.mtime),
+		.atime = statx_time(k.atime), .ctime = statx_time(k.ctime),
+		.mtime = statx_time(k.mtime),
 		.rdev_major = major_of(k.rdev), .rdev_minor = minor_of(k.rdev),
 		.dev_major = major_of(k.dev), .dev_minor = minor_of(k.dev),
 	};

@@ -177,6 +177,8 @@ static kssize_t send_file(struct file *in, long *offset, struct file *out, size_
 	if (out->flags & O_APPEND)
 		return -EINVAL;
 	error = offset_read(in, offset, &from);
+	if (!error && count > (uint64_t)(INT64_MAX - from))
+		error = -EINVAL;
 	if (error)
 		return error;
 	n = copy(in, &from, out, &to, count);
@@ -217,7 +219,7 @@ static int check_copy(const struct file *in, const struct file *out)
 	return file_may(in, true) && file_may(out, false) && !(out->flags & O_APPEND) ? 0 : -EBADF;
 }
 
-/* Of *len bytes those that the source has: 0, or -EINVAL when they lie in both places of one file. */
+/* Of *len bytes those that the source has: 0, or -EINVAL when the two places meet. */
 static int limit_copy(const struct inode *in, int64_t from, const struct inode *out, int64_t to,
 		      size_t *len)
 {

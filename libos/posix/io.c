@@ -281,7 +281,8 @@ static long ioctl_file(struct file *f, int fd, unsigned long request, unsigned l
 	default:
 		if (f->ops->ioctl)
 			return f->ops->ioctl(f, request, arg);
-		return IS_ENABLED(CONFIG_VFS) && request == FIONREAD ? file_bytes_left(f, (int *)arg) : -ENOTTY;
+		return IS_ENABLED(CONFIG_VFS) && request == FIONREAD ?
+		       file_bytes_left(f, (int *)arg) : -ENOTTY;
 	}
 }
 

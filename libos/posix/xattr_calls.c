@@ -28,6 +28,15 @@ static int xattr_name(char *name, const char *user)
 	return -EOPNOTSUPP;
 }
 
+/*
+ * Attributes that the system itself acts by, such as access control lists: nobody here would heed
+ * them, so none is made; those that a disk brings can be read.
+ */
+static bool is_system(const char *name)
+{
+	return str_starts_with(name, "system.");
+}
+
 /* May the caller set (or see) an attribute of that name? Values of "security." can be seen by all. */
 static int xattr_may(const struct path *p, const char *name, bool set)
 {
@@ -36,7 +45,9 @@ static int xattr_may(const struct path *p, const char *name, bool set)
 
 	if (set && path_is_read_only(p))
 		return -EROFS;
-	if (str_starts_with(name, "security.") || str_starts_with(name, "system."))
+	if (set && is_system(name))
+		return -EOPNOTSUPP;
+	if (str_starts_with(name, "security.") || is_system(name))
 		return set && !root ? -EPERM : 0;
 	if (str_starts_with(name, "trusted."))
 		return root ? 0 : set ? -EPERM : -ENODATA;
@@ -110,6 +121,8 @@ static long xattr_get(int error, struct path *p, const char *user_name, void *us
 		n = inode->ops->xattr_get ? inode->ops->xattr_get(inode, name, buf, size) : -EOPNOTSUPP;
 		mutex_unlock(&inode->lock);
 	}
+	if (n == -ENODATA && is_system(name))
+		n = -EOPNOTSUPP;
 	n = xattr_out(n, user, buf, size);
 	kfree(buf);
 	path_put(p);

@@ -81,7 +81,9 @@ int vfs_truncate(const struct path *p, int64_t size)
 	if (inode_kind(inode) != S_IFREG)
 		return -EINVAL;
 	error = path_is_read_only(p) ? -EROFS : inode_permission(inode, 2);
-	return error ? error : vfs_change(p, &(struct attr_change){ .mask = ATTR_SIZE, .size = size });
+	if (error)
+		return error;
+	return vfs_change(p, &(struct attr_change){ .mask = ATTR_SIZE, .size = size });
 }
 
 /* Apart from its callers, who write without it almost always. */

@@ -106,7 +106,7 @@ static bool lead_to_locked(struct dentry *d, struct inode *inode)
 			return false;
 		inode->named = true;
 	}
-	d->inode = inode;
+	__atomic_store_n(&d->inode, inode, __ATOMIC_RELEASE); /* for who looks without a lock */
 	return true;
 }
 

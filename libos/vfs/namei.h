@@ -12,7 +12,7 @@ struct dentry {
 	struct list children;    /* [t] */
 	struct dentry *parent;   /* [d] with a reference; NULL: a root */
 	struct super *super;     /* [I] */
-	struct inode *inode;     /* [d] with a reference; NULL: there is no such name */
+	struct inode *inode;     /* [d] with a reference, set once; NULL: there is no such name */
 	uint32_t refs;           /* [t] */
 	uint32_t covers;         /* [t] mounts over it */
 	uint32_t name_hash;      /* [d] */

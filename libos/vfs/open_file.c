@@ -146,8 +146,8 @@ static int file_of(struct inode *inode, uint32_t flags, struct file **out)
 
 int open_inode(const struct path *p, uint32_t flags, struct file **out)
 {
-	const uint32_t kept = O_ACCMODE | O_NONBLOCK | O_APPEND | O_SYNC | O_PATH | O_DIRECT | O_NOATIME |
-			      O_DIRECTORY | O_NOFOLLOW;
+	const uint32_t kept = O_ACCMODE | O_NONBLOCK | O_APPEND | O_SYNC | O_PATH | O_DIRECT |
+			      O_NOATIME | O_DIRECTORY | O_NOFOLLOW;
 	struct lies_at *l = kmalloc(sizeof(*l));
 	int error;
 

@@ -158,6 +158,8 @@ int vfs_open(const struct path *base, const char *text, uint32_t flags, uint32_t
 
 	if (flags & O_PATH) /* what only names a place creates and cuts nothing */
 		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW;
+	if (flags & O_TMPFILE & ~O_DIRECTORY && (flags & (O_TMPFILE | O_CREAT)) != O_TMPFILE)
+		return -EINVAL;
 	if ((flags & O_TMPFILE) == O_TMPFILE) {
 		created = true;
 		error = (flags & O_ACCMODE) == O_RDONLY ? -EINVAL : open_nameless(base, text, flags, mode, &p);

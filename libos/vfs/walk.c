@@ -165,7 +165,7 @@ static int step(struct walker *w, const struct vfs_name *n, bool follow_link)
 
 	if (error)
 		return error;
-	inode = to.dentry->inode;
+	inode = __atomic_load_n(&to.dentry->inode, __ATOMIC_ACQUIRE); /* it may come just now */
 	if (!inode || (inode_kind(inode) == S_IFLNK && follow_link)) {
 		error = inode ? follow(w, inode) : -ENOENT;
 		dentry_put(to.dentry);

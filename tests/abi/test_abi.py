@@ -18,7 +18,7 @@ from machine import Disk     # noqa: E402
 
 PROGRAMS = sorted(p.stem for p in (HERE / "programs").glob("*.c"))
 IN_A_TREE = ("tree", "tree_pages", "tree_random", "locks", "inotify", "proc", "fifos", "permissions", "limits", "mounts",
-             "unix_sockets", "file_errors")
+             "unix_sockets", "file_errors", "tree_threads")
 MARKER = "OUTPUT BEGINS"
 TOOLS = dict(os.environ, PATH=os.environ["PATH"] + ":/sbin:/usr/sbin")
 

@@ -25,8 +25,8 @@ struct lock_range {
 
 /*
  * Takes, changes or (unlock) gives back. 0; -EAGAIN when another owner is in the way and `wait` is not set;
- * -EINTR when a signal came while waiting; -ENOMEM. Who changes a whole-file lock and fails, or waits, has none
- * meanwhile.
+ * -EINTR when a signal came while waiting; -ENOMEM. Who changes a whole-file lock and fails, or
+ * waits, has none meanwhile.
  */
 int lock_set(struct inode *inode, const struct lock_range *l, bool unlock, bool wait);
 /* The first lock of another owner that is in the way: true and *found. */

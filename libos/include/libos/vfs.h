@@ -181,7 +181,9 @@ static inline bool inode_is_dir(const struct inode *inode) { return inode_kind(i
 /* Devices, pipes and sockets: writing to one writes nothing to its file system. */
 static inline bool inode_is_special(const struct inode *inode)
 {
-	return inode_kind(inode) != S_IFREG && inode_kind(inode) != S_IFDIR && inode_kind(inode) != S_IFLNK;
+	uint32_t kind = inode_kind(inode);
+
+	return kind != S_IFREG && kind != S_IFDIR && kind != S_IFLNK;
 }
 
 #define TOUCH_A 1u
@@ -241,7 +243,7 @@ int vfs_unlink(const struct path *base, const char *text, bool directory);
 #define RENAME_EXCHANGE  2u
 int vfs_rename(const struct path *from_base, const char *from, const struct path *to_base, const char *to,
 	       unsigned flags);
-int vfs_change(const struct path *p, struct attr_change *a); /* a size is not negative, and of a regular file */
+int vfs_change(const struct path *p, struct attr_change *a); /* a size: >= 0, of a regular file */
 /* By name: who may write to the file may. -EISDIR, -EINVAL (not regular), -EROFS, -EACCES. */
 int vfs_truncate(const struct path *p, int64_t size);
 int vfs_drop_set_id(const struct path *p); /* before a write to a file that has such bits */

@@ -9,7 +9,9 @@
 #include <limits.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define BAD ((void *)8)
@@ -181,6 +183,103 @@ static void status_flags(void)
 	SHOW(close(fd) + close(dir));
 }
 
+static void sending(void)
+{
+	int from = open("target", O_RDWR), append = open("copy", O_CREAT | O_RDWR | O_APPEND, 0644);
+	int to = open("copy", O_RDWR), dir = open(".", O_RDONLY), ends[2];
+	off_t at = 2, before = -1, far = LLONG_MAX - 2;
+
+	SHOW(pipe(ends));
+	SHOW(sendfile(to, from, &at, 4));
+	printf("%lld\n", (long long)at);
+	SHOW(sendfile(to, from, &before, 4));
+	SHOW(sendfile(to, from, &far, 4));
+	SHOW(sendfile(append, from, NULL, 4));
+	SHOW(sendfile(to, dir, NULL, 4));
+	SHOW(sendfile(to, ends[0], &at, 4));
+	SHOW(sendfile(99, from, NULL, 4));
+	SHOW(sendfile(from, 99, NULL, 4));
+	SHOW(sendfile(to, from, NULL, 0));
+	SHOW(syscall(SYS_sendfile, to, from, BAD, 4L));
+	SHOW(sendfile(ends[1], from, NULL, 100));
+	SHOW(lseek(from, 0, SEEK_CUR));
+	SHOW(close(from) + close(to) + close(append) + close(dir) + close(ends[0]) + close(ends[1]));
+	SHOW(unlink("copy"));
+}
+
+static void unknown_flags(void)
+{
+	const int nameless = O_TMPFILE & ~O_DIRECTORY;
+	int fd = open("target", O_RDONLY);
+
+	SHOW(open(".", nameless | O_RDWR, 0644));
+	SHOW(open(".", O_TMPFILE | O_CREAT | O_RDWR, 0644));
+	SHOW(open("target", O_CREAT | O_DIRECTORY | O_RDWR, 0644));
+	SHOW(linkat(AT_FDCWD, "target", AT_FDCWD, "x", AT_SYMLINK_NOFOLLOW));
+	SHOW(linkat(AT_FDCWD, "", AT_FDCWD, "x", 0));
+	SHOW(linkat(AT_FDCWD, "", AT_FDCWD, "x", AT_EMPTY_PATH));
+	SHOW(linkat(fd, "", AT_FDCWD, "target", AT_EMPTY_PATH));
+	SHOW(unlinkat(AT_FDCWD, "target", AT_EMPTY_PATH));
+	SHOW(fchownat(AT_FDCWD, "target", -1, -1, 1));
+	SHOW(fstatat(AT_FDCWD, "target", &(struct stat){ 0 }, 1));
+	SHOW(syscall(SYS_faccessat2, AT_FDCWD, "target", 0, 1));
+	SHOW(syscall(SYS_faccessat2, AT_FDCWD, "target", 8, 0));
+	SHOW(syscall(SYS_faccessat2, fd, "", R_OK, AT_EMPTY_PATH));
+	SHOW(syscall(SYS_renameat2, AT_FDCWD, "target", AT_FDCWD, "x", 3));
+	SHOW(syscall(SYS_renameat2, AT_FDCWD, "missing", AT_FDCWD, "x", 8));
+	SHOW(syscall(SYS_mknodat, AT_FDCWD, "x", S_IFLNK | 0644, 0));
+	SHOW(syscall(SYS_mknodat, AT_FDCWD, "x", S_IFDIR | 0644, 0));
+	SHOW(syscall(SYS_mknodat, AT_FDCWD, "x", 0170000 | 0644, 0));
+	SHOW(syscall(SYS_mknodat, AT_FDCWD, "target", 0644, 0));
+	SHOW(syscall(SYS_dup3, fd, fd, 0));
+	SHOW(syscall(SYS_dup3, fd, 50, 1));
+	SHOW(syscall(SYS_dup3, 99, 50, 0));
+	SHOW(dup2(fd, 100000000));
+	SHOW(lseek(fd, 0, 5));
+	SHOW(lseek(fd, 10, SEEK_DATA));
+	SHOW(lseek(fd, 9, SEEK_HOLE));
+	SHOW(lseek(fd, -11, SEEK_END));
+	SHOW(lseek(fd, LLONG_MAX, SEEK_CUR));
+	SHOW(syscall(SYS_statfs, "target", BAD));
+	SHOW(syscall(SYS_fstatfs, 99, BAD));
+	SHOW(syscall(SYS_getcwd, NULL, 0L));
+	SHOW(syscall(SYS_getcwd, BAD, 4096L));
+	SHOW(syscall(SYS_flock, fd, 0));
+	SHOW(syscall(SYS_flock, fd, 4));
+	SHOW(syscall(SYS_sync_file_range, fd, -1L, 0L, 0));
+	SHOW(syscall(SYS_sync_file_range, fd, 0L, 0L, 8));
+	SHOW(syscall(SYS_fadvise64, fd, 0L, 0L, 99));
+	SHOW(syscall(SYS_fadvise64, fd, 0L, -1L, 0));
+	SHOW(syscall(SYS_close_range, 60u, 50u, 0));
+	SHOW(syscall(SYS_close_range, 50u, 60u, 1 << 10));
+	SHOW(close(fd));
+}
+
+static void names_of_attributes(void)
+{
+	int fd = open("target", O_RDONLY), ends[2];
+	char value[8];
+
+	SHOW(pipe(ends));
+	SHOW(mkfifo("fifo", 0644));
+	SHOW(setxattr("fifo", "user.x", "", 0, 0));
+	SHOW(getxattr("fifo", "user.x", value, 8));
+	SHOW(setxattr("fifo", "trusted.x", "1", 1, 0));
+	SHOW(setxattr("target", "trusted.x", "1", 1, 3));
+	SHOW(setxattr("target", "trusted.x", "1", 1, 8));
+	SHOW(setxattr("target", "user", "1", 1, 0));
+	SHOW(setxattr("target", "user.", "1", 1, 0));
+	SHOW(setxattr("target", "system.none", "1", 1, 0));
+	SHOW(getxattr("target", "system.none", value, 8));
+	SHOW(getxattr("target", "", value, 8));
+	SHOW(removexattr("target", "trusted.none"));
+	SHOW(syscall(SYS_setxattr, "target", BAD, "", 0L, 0));
+	SHOW(syscall(SYS_setxattr, "target", "trusted.x", BAD, 4L, 0));
+	SHOW(fgetxattr(99, "trusted.x", value, 8));
+	SHOW(listxattr("missing", NULL, 0));
+	SHOW(unlink("fifo") + close(fd) + close(ends[0]) + close(ends[1]));
+}
+
 int main(void)
 {
 	if (enter_tree() < 0)
@@ -193,6 +292,10 @@ int main(void)
 	copying();
 	folder_to_nowhere();
 	status_flags();
+	SHOW(make("target", "0123456789"));
+	sending();
+	unknown_flags();
+	names_of_attributes();
 	SHOW(unlink("link") + unlink("target"));
 	return 0;
 }

@@ -8,6 +8,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -165,6 +167,46 @@ static void on_a_small_stack(void *(*act)(void *))
 	if (!pthread_create(&thread, &attr, act, NULL))
 		pthread_join(thread, NULL);
 	pthread_attr_destroy(&attr);
+}
+
+static atomic_int wrong;
+static atomic_bool through;
+
+static void *walks(void *unused)
+{
+	static const char *const paths[] = { "d/f", "d/../d/f", "d", "d/sub/../f" };
+	struct stat st;
+
+	for (unsigned i = 0; !through; i++) {
+		int fd = open(paths[i % 4], O_RDONLY);
+
+		wrong += fd < 0 ? errno != ENOENT : fstat(fd, &st) < 0;
+		if (fd >= 0 && i % 4 == 2)
+			wrong += fstatat(fd, "..", &st, 0) < 0 && errno != ENOENT;
+		if (fd >= 0)
+			close(fd);
+	}
+	return unused;
+}
+
+/* File systems come and go under those who walk through them. */
+static void beside_walkers(void)
+{
+	pthread_t threads[3];
+	int failed = 0;
+
+	through = false;
+	for (int i = 0; i < 3; i++)
+		pthread_create(&threads[i], NULL, walks, NULL);
+	for (int i = 0; i < 150; i++) {
+		failed += over("d", 0) < 0 || make("d/f") < 0 || mkdir("d/sub", 0755) < 0;
+		if (i % 2 || umount("d") < 0)
+			failed += umount2("d", MNT_DETACH) < 0;
+	}
+	through = true;
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	printf("%d wrong, %d failed\n", (int)wrong, failed);
 }
 
 static void moved(void)
@@ -341,6 +383,7 @@ int main(void)
 	bound();
 	bound_below_itself();
 	on_a_small_stack(nested);
+	beside_walkers();
 	moved();
 	detached();
 	flags();
