@@ -115,9 +115,9 @@ long sys_statx(int dirfd, const char *path, int flags, unsigned mask, void *out)
 	x = (struct abi_statx){
 		.mask = 0x7ff, .blksize = (uint32_t)k.blksize, .nlink = k.nlink,
 		.uid = k.uid, .gid = k.gid,
-		.mode = (uint16_t)k.mode, .ino = k.ino, .size = (uint64_t)k.size, .blocks = (uint64_t)k.blocks,
-		.atime = statx_time(k.atime), .ctime = statx_time(k.ctime),
-		.mtime = statx_time(k.mtime),
+		.mode = (uint16_t)k.mode, .ino = k.ino, .size = (uint64_t)k.size,
+		.blocks = (uint64_t)k.blocks, .atime = statx_time(k.atime),
+		.ctime = statx_time(k.ctime), .mtime = statx_time(k.mtime),
 		.rdev_major = major_of(k.rdev), .rdev_minor = minor_of(k.rdev),
 		.dev_major = major_of(k.dev), .dev_minor = minor_of(k.dev),
 	};
@@ -137,9 +137,11 @@ long sys_faccessat2(int dirfd, const char *path, int mode, int flags)
 	error = where_find(dirfd, path, flags & ~AT_EACCESS, &p);
 	if (error)
 		return error;
-	error = !mode ? 0 : flags & AT_EACCESS ? inode_permission(path_inode(&p), (unsigned)mode)
-					       : inode_permission_real(path_inode(&p), (unsigned)mode);
-	if (!error && mode & 1 && inode_kind(path_inode(&p)) == S_IFREG && vfs_mount_flags(&p) & MS_NOEXEC)
+	error = !mode                ? 0
+		: flags & AT_EACCESS ? inode_permission(path_inode(&p), (unsigned)mode)
+				     : inode_permission_real(path_inode(&p), (unsigned)mode);
+	if (!error && mode & 1 && inode_kind(path_inode(&p)) == S_IFREG &&
+	    vfs_mount_flags(&p) & MS_NOEXEC)
 		error = -EACCES;
 	if (!error && mode & 2 && path_is_read_only(&p) && !inode_is_special(path_inode(&p)))
 		error = -EROFS;
@@ -183,8 +185,10 @@ static struct attr_change owners(unsigned uid, unsigned gid)
 {
 	const unsigned same = (unsigned)-1;
 
-	return (struct attr_change){ .mask = ATTR_OWNED | (uid != same ? ATTR_UID : 0u) | (gid != same ? ATTR_GID : 0u),
-				     .uid = uid, .gid = gid };
+	return (struct attr_change){ .mask = ATTR_OWNED | (uid != same ? ATTR_UID : 0u) |
+					     (gid != same ? ATTR_GID : 0u),
+				     .uid = uid,
+				     .gid = gid };
 }
 
 long sys_fchown(int fd, unsigned uid, unsigned gid)

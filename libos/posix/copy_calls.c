@@ -1,8 +1,9 @@
 /*
  * Bytes from file to file without passing through the program: sendfile, copy_file_range.
  *
- * The source's pages are lent: who writes copies out of them, once, or, where it sends by reference, not at all.
- * Several pages go in one write. Of both calls, what was read ahead but not written counts as not read.
+ * The source's pages are lent: who writes copies out of them, once, or, where it sends by
+ * reference, not at all. Several pages go in one write. Of both calls, what was read ahead but not
+ * written counts as not read.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -97,10 +98,14 @@ static int lend(struct lent *l, struct file *in, int64_t at, size_t len)
 	return error;
 }
 
-/* At *from of `in` to *to of `out` (-1: its position, or a stream), both moved by what was written. */
-static kssize_t copy_some(struct lent *l, struct file *in, int64_t *from, struct file *out, int64_t *to, size_t len)
+/*
+ * At *from of `in` to *to of `out` (-1: its position, or a stream), both moved by what was written.
+ */
+static kssize_t copy_some(struct lent *l, struct file *in, int64_t *from, struct file *out,
+			  int64_t *to, size_t len)
 {
-	const struct uio_lender lender = { l->vecs, (void *const *)l->pages, lent_page_hold, lent_page_put };
+	const struct uio_lender lender = { l->vecs, (void *const *)l->pages, lent_page_hold,
+					   lent_page_put };
 	struct uio u = { .vecs = l->vecs, .offset = *to, .from_kernel = true, .lender = &lender };
 	kssize_t n = lend(l, in, *from, len);
 
@@ -229,7 +234,8 @@ static int limit_copy(const struct inode *in, int64_t from, const struct inode *
 	return in == out && from - to < (int64_t)*len && to - from < (int64_t)*len ? -EINVAL : 0;
 }
 
-static kssize_t copy_range(struct file *in, long *in_offset, struct file *out, long *out_offset, size_t len)
+static kssize_t copy_range(struct file *in, long *in_offset, struct file *out, long *out_offset,
+			   size_t len)
 {
 	int64_t from = 0, to = 0;
 	kssize_t n;
@@ -251,7 +257,8 @@ static kssize_t copy_range(struct file *in, long *in_offset, struct file *out, l
 	return error ? error : n;
 }
 
-long sys_copy_file_range(int in_fd, long *in_offset, int out_fd, long *out_offset, size_t len, unsigned flags)
+long sys_copy_file_range(int in_fd, long *in_offset, int out_fd, long *out_offset, size_t len,
+			 unsigned flags)
 {
 	struct file *in, *out;
 	long ret;

@@ -1,8 +1,10 @@
 /*
- * Who the program says that it is: user and group ids, real, effective and saved, and further groups.
+ * Who the program says that it is: user and group ids, real, effective and saved, and further
+ * groups.
  *
- * An appliance starts as root and is alone, so ids protect nothing but what the program itself wants protected:
- * a server that gives root up meets the permissions of files as on Linux. Rules: credentials(7), setresuid(2).
+ * An appliance starts as root and is alone, so ids protect nothing but what the program itself
+ * wants protected: a server that gives root up meets the permissions of files as on Linux. Rules:
+ * credentials(7), setresuid(2).
  */
 #include <core/errno.h>
 #include <libos/uio.h>
@@ -60,7 +62,8 @@ static void assign(uint32_t ids[3], uint32_t real, uint32_t effective, uint32_t 
 
 static long set_three(uint32_t ids[3], uint32_t real, uint32_t effective, uint32_t saved)
 {
-	if (!is_root() && !(is_own(ids, real, 3) && is_own(ids, effective, 3) && is_own(ids, saved, 3)))
+	if (!is_root() &&
+	    !(is_own(ids, real, 3) && is_own(ids, effective, 3) && is_own(ids, saved, 3)))
 		return -EPERM;
 	assign(ids, real, effective, saved);
 	return 0;

@@ -1,10 +1,11 @@
 /*
  * The end of a program that still holds files without names.
  *
- * Nothing ends the program's descriptors but the end of the machine. A file that was removed while open would stay
- * on its disk's list of orphans, and the checkers of such a disk call it not clean. So these files, and a working directory that was
- * removed, are let go before the file systems end. Files with names stay open: threads that still run may use them
- * until their file system turns read-only.
+ * Nothing ends the program's descriptors but the end of the machine. A file that was removed while
+ * open would stay on its disk's list of orphans, and the checkers of such a disk call it not clean.
+ * So these files, and a working directory that was removed, are let go before the file systems end.
+ * Files with names stay open: threads that still run may use them until their file system turns
+ * read-only.
  */
 #include <core/init.h>
 #include <libos/power.h>

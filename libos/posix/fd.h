@@ -11,8 +11,8 @@
 #define FD_LIMIT_MAX 65536u
 
 /*
- * NULL: no such descriptor. Give back with file_put(). One opened with O_PATH is none for most calls; those that
- * only ask for its place, or copy the descriptor, take any.
+ * NULL: no such descriptor. Give back with file_put(). One opened with O_PATH is none for most
+ * calls; those that only ask for its place, or copy the descriptor, take any.
  */
 struct file *fd_get(int fd);
 struct file *fd_get_any(int fd);
@@ -22,7 +22,10 @@ struct file *fd_get_any(int fd);
  * put.
  */
 int fd_install(struct file *f, bool close_on_exec, int lowest);
-/* Takes the lowest free number before there is a file, so that what may fail for want of one does nothing: or -EMFILE. */
+/*
+ * Takes the lowest free number before there is a file, so that what may fail for want of one does
+ * nothing: or -EMFILE.
+ */
 int fd_reserve(bool close_on_exec);
 void fd_fill(int fd, struct file *f); /* a reserved one; NULL gives it back */
 /*

@@ -1,9 +1,9 @@
 /*
  * inotify: files that are watched, and a queue of what happened to them.
  *
- * An instance has watches, each with a number of its own that is never given twice, and events in order.
- * An event equal to the last one in the queue is not added: the reader learns nothing from it. A queue
- * that is full, or for which there is no memory, takes one last event that says so.
+ * An instance has watches, each with a number of its own that is never given twice, and events in
+ * order. An event equal to the last one in the queue is not added: the reader learns nothing from
+ * it. A queue that is full, or for which there is no memory, takes one last event that says so.
  *
  * Format and rules: inotify(7). Locks: w watch_lock (libos/notify.h).
  */
@@ -26,8 +26,9 @@
 #define IN_MASK_CREATE  0x10000000u
 #define IN_MASK_ADD     0x20000000u
 #define IN_ONESHOT      0x80000000u
-#define KNOWN_BITS      (ALL_EVENTS | NOTIFY_UNMOUNT | NOTIFY_OVERFLOW | NOTIFY_IGNORED | NOTIFY_DIR | IN_ONLYDIR | \
-			 IN_DONT_FOLLOW | IN_EXCL_UNLINK | IN_MASK_CREATE | IN_MASK_ADD | IN_ONESHOT)
+#define KNOWN_BITS                                                                                 \
+	(ALL_EVENTS | NOTIFY_UNMOUNT | NOTIFY_OVERFLOW | NOTIFY_IGNORED | NOTIFY_DIR |             \
+	 IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK | IN_MASK_CREATE | IN_MASK_ADD | IN_ONESHOT)
 
 #define INSTANCES_MAX 128u
 #define EVENTS_MAX    16384u /* in one queue */
@@ -35,7 +36,8 @@
 
 struct abi_inotify_event {
 	int32_t wd;
-	uint32_t mask, cookie, len;  /* of the name behind it, with zeroes to a multiple of this structure's size */
+	/* of the name behind it, with zeroes to a multiple of this structure's size */
+	uint32_t mask, cookie, len;
 };
 
 struct queued {
@@ -80,15 +82,19 @@ static void push_locked(struct instance *i, struct queued *e)
 	poll_notify(&i->readers, POLL_IN);
 }
 
-static bool says_the_same(const struct queued *e, int wd, uint32_t mask, const char *name, size_t len)
+static bool says_the_same(const struct queued *e, int wd, uint32_t mask, const char *name,
+			  size_t len)
 {
-	return e->abi.wd == wd && e->abi.mask == mask && e->name_len == len && mask != NOTIFY_IGNORED &&
-	       !memcmp(e->name, name, len);
+	return e->abi.wd == wd && e->abi.mask == mask && e->name_len == len &&
+	       mask != NOTIFY_IGNORED && !memcmp(e->name, name, len);
 }
 
-static void add_event_locked(struct instance *i, int wd, uint32_t mask, uint32_t cookie, const char *name, size_t len)
+static void add_event_locked(struct instance *i, int wd, uint32_t mask, uint32_t cookie,
+			     const char *name, size_t len)
 {
-	struct queued *e = list_is_empty(&i->queue) ? NULL : list_entry(i->queue.prev, struct queued, link);
+	struct queued *e = list_is_empty(&i->queue)
+				   ? NULL
+				   : list_entry(i->queue.prev, struct queued, link);
 
 	if (e && says_the_same(e, wd, mask, name ? name : "", len))
 		return;
@@ -107,7 +113,10 @@ static void add_event_locked(struct instance *i, int wd, uint32_t mask, uint32_t
 	push_locked(i, e);
 }
 
-/* The oldest event, taken off the queue: 0 and *out, -EAGAIN (there is none), -EINVAL (it does not fit). */
+/*
+ * The oldest event, taken off the queue: 0 and *out, -EAGAIN (there is none), -EINVAL (it does not
+ * fit).
+ */
 static int take(struct instance *i, size_t room, struct queued **out)
 {
 	int error = -EAGAIN;
@@ -139,7 +148,8 @@ static kssize_t copy_event(struct uio *u, const struct queued *e)
 
 	if (copied && e->abi.len)
 		copied = uio_copy_out(u, e->name, e->name_len) == (kssize_t)e->name_len &&
-			 uio_zero_out(u, e->abi.len - e->name_len) == (kssize_t)(e->abi.len - e->name_len);
+			 uio_zero_out(u, e->abi.len - e->name_len) ==
+				 (kssize_t)(e->abi.len - e->name_len);
 	return copied ? (kssize_t)bytes : -EFAULT;
 }
 
@@ -254,7 +264,8 @@ static struct inotify_watch *of_watch(struct watch *w)
 	return container_of(w, struct inotify_watch, watch);
 }
 
-static bool watch_tell(struct watch *watch, uint32_t event, uint32_t cookie, const char *name, size_t len)
+static bool watch_tell(struct watch *watch, uint32_t event, uint32_t cookie, const char *name,
+		       size_t len)
 {
 	struct inotify_watch *w = of_watch(watch);
 
@@ -277,7 +288,8 @@ static void watch_free(struct watch *watch)
 
 static bool wd_less(const struct tree_node *a, const struct tree_node *b)
 {
-	return tree_entry(a, struct inotify_watch, node)->wd < tree_entry(b, struct inotify_watch, node)->wd;
+	return tree_entry(a, struct inotify_watch, node)->wd <
+	       tree_entry(b, struct inotify_watch, node)->wd;
 }
 
 static int wd_compare(const void *key, const struct tree_node *node)
@@ -293,7 +305,8 @@ static void set_mask_locked(struct inotify_watch *w, uint32_t mask)
 
 	w->watch.events = mask & IN_MASK_ADD ? w->watch.events | events : events;
 	w->oneshot = mask & IN_ONESHOT || (mask & IN_MASK_ADD && w->oneshot);
-	w->watch.skips_unlinked = mask & IN_EXCL_UNLINK || (mask & IN_MASK_ADD && w->watch.skips_unlinked);
+	w->watch.skips_unlinked = mask & IN_EXCL_UNLINK ||
+				  (mask & IN_MASK_ADD && w->watch.skips_unlinked);
 }
 
 /* The instance's watch of an inode, changed: its number, or -ENOENT. */
@@ -365,7 +378,8 @@ long sys_inotify_add_watch(int fd, const char *user_path, uint32_t mask)
 	if (mask & IN_MASK_ADD && mask & IN_MASK_CREATE)
 		error = -EINVAL;
 	else
-		error = where_find(AT_FDCWD, user_path, mask & IN_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &p);
+		error = where_find(AT_FDCWD, user_path,
+				   mask & IN_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &p);
 	if (!error) {
 		if (mask & IN_ONLYDIR && !inode_is_dir(path_inode(&p)))
 			error = -ENOTDIR;

@@ -33,7 +33,9 @@ static struct seen next(int fd)
 {
 	struct seen s = { 0 };
 	struct uio_vec vec = { &s, sizeof(s) };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = sizeof(s), .offset = -1, .from_kernel = true };
+	struct uio u = {
+		.vecs = &vec, .vec_count = 1, .left = sizeof(s), .offset = -1, .from_kernel = true
+	};
 	struct file *f = fd_get(fd);
 
 	f->ops->read(f, &u);
@@ -50,7 +52,8 @@ TEST(inotify_says_that_a_file_system_has_gone)
 	path_put(&at);
 	CHECK_EQ(vfs_create(NULL, "/n/f", S_IFREG | 0644, 0, NULL), 0);
 	CHECK_EQ(add_watch(fd, "/n/f", ALL), 1);
-	CHECK(!vfs_walk(NULL, "/n", WALK_DIR, &at) && !vfs_unmount(&at)); /* a watch is no use of it */
+	/* a watch is no use of it */
+	CHECK(!vfs_walk(NULL, "/n", WALK_DIR, &at) && !vfs_unmount(&at));
 	CHECK_EQ(next(fd).mask, NOTIFY_UNMOUNT);
 	CHECK_EQ(next(fd).mask, NOTIFY_IGNORED);
 	CHECK_EQ(next(fd).mask, 0);
@@ -93,7 +96,9 @@ static void make_and_remove(void *arg)
 
 TEST(inotify_watches_of_files_that_come_and_go_leave_nothing)
 {
-	static const struct thread_attr attr = { .name = "maker", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "maker", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	struct thread *t;
 	int fd = instance();
 

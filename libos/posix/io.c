@@ -66,7 +66,10 @@ static void before_write(struct file *f)
 		vfs_drop_set_id(p);
 }
 
-/* No file goes on behind the largest number there is. An offset of -1 is none, and leaves room for all. */
+/*
+ * No file goes on behind the largest number there is. An offset of -1 is none, and leaves room for
+ * all.
+ */
 static bool ends_beyond_all(const struct uio *u)
 {
 	return u->left > INT64_MAX - (uint64_t)u->offset;

@@ -19,7 +19,9 @@ void vectors_free(struct vectors *v);
 
 /* Was it opened for that? */
 bool file_may(const struct file *f, bool reading);
-/* As read() and write() do it: waits, moves the position unless u->offset is one, raises SIGPIPE. */
+/*
+ * As read() and write() do it: waits, moves the position unless u->offset is one, raises SIGPIPE.
+ */
 kssize_t file_transfer(struct file *f, struct uio *u, bool reading);
 
 /* ioctl FITRIM, where there are file systems (mount_calls.c). */

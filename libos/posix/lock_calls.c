@@ -20,7 +20,8 @@ enum { F_RDLCK, F_WRLCK, F_UNLCK };
 static const char process_owner; /* its address stands for the process */
 
 /* The range that a struct flock means: 0, -EINVAL, -EOVERFLOW. */
-static int range_of(struct file *f, struct inode *inode, const struct abi_flock *k, struct lock_range *l)
+static int range_of(struct file *f, struct inode *inode, const struct abi_flock *k,
+		    struct lock_range *l)
 {
 	int64_t base = k->whence == 0 ? 0 : k->whence == 1 ? f->position : inode->size, start, last;
 
@@ -44,7 +45,8 @@ static int range_of(struct file *f, struct inode *inode, const struct abi_flock 
 	return 0;
 }
 
-static long lock_get(struct inode *inode, const struct lock_range *l, struct abi_flock *k, bool ofd, void *user)
+static long lock_get(struct inode *inode, const struct lock_range *l, struct abi_flock *k, bool ofd,
+		     void *user)
 {
 	struct lock_range found;
 
@@ -56,8 +58,10 @@ static long lock_get(struct inode *inode, const struct lock_range *l, struct abi
 		k->type = F_UNLCK;
 	} else {
 		*k = (struct abi_flock){
-			.type = found.exclusive ? F_WRLCK : F_RDLCK, .start = (int64_t)found.first,
-			.len = found.last == INT64_MAX ? 0 : (int64_t)(found.last - found.first + 1),
+			.type = found.exclusive ? F_WRLCK : F_RDLCK,
+			.start = (int64_t)found.first,
+			.len = found.last == INT64_MAX ? 0
+						       : (int64_t)(found.last - found.first + 1),
 			.pid = found.owner == &process_owner ? PROCESS_ID : -1,
 		};
 	}
@@ -92,7 +96,9 @@ long fcntl_lock(struct file *f, int fd, int command, void *user)
 {
 	const struct path *p = file_path(f);
 	bool ofd = command >= F_OFD_GETLK, get = command == F_GETLK || command == F_OFD_GETLK;
-	struct lock_range l = { .kind = LOCK_RANGE, .owner = ofd ? (const void *)f : &process_owner };
+	struct lock_range l = {
+		.kind = LOCK_RANGE, .owner = ofd ? (const void *)f : &process_owner
+	};
 	struct abi_flock k;
 	int error;
 
@@ -121,7 +127,9 @@ long sys_flock(int fd, int operation)
 	struct file *f = fd_get(fd);
 	const struct path *p = f ? file_path(f) : NULL;
 	int what = operation & ~FLOCK_NONBLOCK;
-	struct lock_range l = { .kind = LOCK_WHOLE, .exclusive = what == FLOCK_EXCLUSIVE, .last = INT64_MAX,
+	struct lock_range l = { .kind = LOCK_WHOLE,
+				.exclusive = what == FLOCK_EXCLUSIVE,
+				.last = INT64_MAX,
 				.owner = f };
 	long ret;
 
@@ -130,7 +138,8 @@ long sys_flock(int fd, int operation)
 	else if (!p || f->flags & O_PATH)
 		ret = -EBADF;
 	else
-		ret = lock_set(path_inode(p), &l, what == FLOCK_UNLOCK, !(operation & FLOCK_NONBLOCK));
+		ret = lock_set(path_inode(p), &l, what == FLOCK_UNLOCK,
+			       !(operation & FLOCK_NONBLOCK));
 	if (f)
 		file_put(f);
 	return ret;

@@ -45,7 +45,8 @@ long file_trim(struct file *f, void *user)
 	struct super *s = p ? path_inode(p)->super : NULL;
 	int error;
 
-	if (!s || !s->ops->trim || (!inode_is_dir(path_inode(p)) && inode_kind(path_inode(p)) != S_IFREG))
+	if (!s || !s->ops->trim ||
+	    (!inode_is_dir(path_inode(p)) && inode_kind(path_inode(p)) != S_IFREG))
 		return -ENOTTY;
 	if (vfs_context()->uid)
 		return -EPERM;
@@ -68,7 +69,8 @@ static int optional_text(char *text, const char *user)
 	return n < 0 ? (int)n : 0;
 }
 
-static int read_texts(struct mount_texts *t, const char *source, const char *type, const void *options)
+static int read_texts(struct mount_texts *t, const char *source, const char *type,
+		      const void *options)
 {
 	int error = optional_text(t->source, source);
 
@@ -77,7 +79,10 @@ static int read_texts(struct mount_texts *t, const char *source, const char *typ
 	return error ? error : optional_text(t->options, options);
 }
 
-/* Times of access are relative unless the caller says otherwise; the upper half may be an old magic number. */
+/*
+ * Times of access are relative unless the caller says otherwise; the upper half may be an old magic
+ * number.
+ */
 static uint32_t mount_flags(unsigned long flags)
 {
 	const unsigned long magic = 0xc0ed0000, mask = 0xffff0000;
@@ -110,7 +115,8 @@ static int mount_place(const char *source, const struct path *at, uint32_t flags
 	return error;
 }
 
-static int mount_at(const struct mount_texts *t, const char *source, const struct path *at, uint32_t flags)
+static int mount_at(const struct mount_texts *t, const char *source, const struct path *at,
+		    uint32_t flags)
 {
 	const uint32_t propagation = 0x1a0000; /* unbindable, slave, shared */
 
@@ -125,7 +131,8 @@ static int mount_at(const struct mount_texts *t, const char *source, const struc
 	return *t->type ? vfs_mount(t->type, t->source, at, flags, t->options) : -EINVAL;
 }
 
-long sys_mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)
+long sys_mount(const char *source, const char *target, const char *type, unsigned long flags,
+	       const void *data)
 {
 	struct mount_texts *t = kmalloc(sizeof(*t));
 	struct path at = { 0 };

@@ -1,8 +1,8 @@
 /*
  * What programs say to the page cache: sync, and hints of what will be read.
  *
- * Files without pages answer as on Linux: pipes and sockets ESPIPE or EINVAL. In memory file systems there is nothing to
- * write, to read ahead or to forget.
+ * Files without pages answer as on Linux: pipes and sockets ESPIPE or EINVAL. In memory file
+ * systems there is nothing to write, to read ahead or to forget.
  */
 #include <core/errno.h>
 #include <libos/abi.h>
@@ -14,7 +14,15 @@
 #include "io.h"
 #include "syscalls.h"
 
-enum { ADVICE_NORMAL, ADVICE_RANDOM, ADVICE_SEQUENTIAL, ADVICE_WILLNEED, ADVICE_DONTNEED, ADVICE_NOREUSE, ADVICES };
+enum {
+	ADVICE_NORMAL,
+	ADVICE_RANDOM,
+	ADVICE_SEQUENTIAL,
+	ADVICE_WILLNEED,
+	ADVICE_DONTNEED,
+	ADVICE_NOREUSE,
+	ADVICES
+};
 
 #define SYNC_WAIT_BEFORE 1u
 #define SYNC_WRITE       2u
@@ -80,7 +88,9 @@ long sys_readahead(int fd, long offset, size_t len)
 	else if (!c || offset < 0)
 		ret = -EINVAL;
 	else if (HAS_DISKS)
-		cache_read_ahead(c, offset, len > INT64_MAX / 2 ? INT64_MAX : range_end(offset, (int64_t)MAX(len, 1ul)));
+		cache_read_ahead(c, offset,
+				 len > INT64_MAX / 2 ? INT64_MAX
+						     : range_end(offset, (int64_t)MAX(len, 1ul)));
 	file_put(f);
 	return ret;
 }
@@ -107,7 +117,8 @@ long sys_sync_file_range(int fd, long offset, long len, unsigned flags)
 
 	if (!f)
 		return -EBADF;
-	if (flags & ~(SYNC_WAIT_BEFORE | SYNC_WRITE | SYNC_WAIT_AFTER) || offset < 0 || len < 0 || len > INT64_MAX - offset)
+	if (flags & ~(SYNC_WAIT_BEFORE | SYNC_WRITE | SYNC_WAIT_AFTER) || offset < 0 || len < 0 ||
+	    len > INT64_MAX - offset)
 		ret = -EINVAL;
 	else if (!f->ops->seek)
 		ret = -ESPIPE;

@@ -1,6 +1,6 @@
 /*
- * System calls about names: open, create, link, unlink, rename, read a link or a directory, change the
- * working directory. What they mean is in libos/vfs.h.
+ * System calls about names: open, create, link, unlink, rename, read a link or a directory, change
+ * the working directory. What they mean is in libos/vfs.h.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -51,7 +51,8 @@ struct file *open_console(void)
 	return vfs_open(NULL, "/dev/console", O_RDWR, 0, &console) ? console_open() : console;
 }
 
-static long create(int dirfd, const char *user_path, uint32_t mode, uint64_t rdev, const char *target)
+static long create(int dirfd, const char *user_path, uint32_t mode, uint64_t rdev,
+		   const char *target)
 {
 	struct where w;
 	int error = where_begin(&w, dirfd, user_path);
@@ -110,7 +111,9 @@ long sys_linkat(int from_fd, const char *from, int to_fd, const char *to, int fl
 	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
 	error = where_find(from_fd, from,
-			   (flags & AT_EMPTY_PATH) | (flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW), &of);
+			   (flags & AT_EMPTY_PATH) |
+				   (flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW),
+			   &of);
 	if (error)
 		return error;
 	error = where_begin(&w, to_fd, to);
@@ -182,7 +185,8 @@ long sys_readlinkat(int dirfd, const char *path, char *buf, int size)
 	if (inode_kind(path_inode(&p)) != S_IFLNK)
 		n = is_empty(path) ? -ENOENT : -EINVAL;
 	else
-		n = text ? path_inode(&p)->ops->read_link(path_inode(&p), text, VFS_PATH_MAX) : -ENOMEM;
+		n = text ? path_inode(&p)->ops->read_link(path_inode(&p), text, VFS_PATH_MAX)
+			 : -ENOMEM;
 	path_put(&p);
 	n = MIN(n, size);
 	if (n > 0 && user_write(buf, text, (size_t)n) < 0)
@@ -208,8 +212,8 @@ struct dirent_sink {
 	bool full;  /* there was an entry more */
 };
 
-static bool add_dirent(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode,
-		       uint64_t next)
+static bool add_dirent(struct dir_sink *s, const char *name, size_t len, uint64_t ino,
+		       uint32_t mode, uint64_t next)
 {
 	struct dirent_sink *d = container_of(s, struct dirent_sink, sink);
 	size_t bytes = ALIGN_UP(offsetof(struct abi_dirent, name) + len + 1, 8ul);

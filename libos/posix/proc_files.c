@@ -88,7 +88,9 @@ static int fd_place(unsigned fd, struct path *out)
 	return p ? 0 : f ? -ENXIO : -ENOENT;
 }
 
-static const struct proc_numbers descriptors = { .next = next_fd, .text = fd_text, .place = fd_place };
+static const struct proc_numbers descriptors = {
+	.next = next_fd, .text = fd_text, .place = fd_place
+};
 PROC_ENTRY(fd, .path = "self/fd", .numbers = &descriptors);
 
 static int place_of(const struct path *which, struct path *out)
@@ -114,8 +116,9 @@ PROC_ENTRY(root, .path = "self/root", .place = root);
 static void print_range(vaddr_t start, vaddr_t end, enum vm_kind kind, unsigned prot, void *arg)
 {
 	if (kind == VM_ANON)
-		proc_print(arg, "%012llx-%012llx %c%c%cp 00000000 00:00 0\n", (unsigned long long)start,
-			   (unsigned long long)end, prot & 1 ? 'r' : '-', prot & 2 ? 'w' : '-', prot & 4 ? 'x' : '-');
+		proc_print(arg, "%012llx-%012llx %c%c%cp 00000000 00:00 0\n",
+			   (unsigned long long)start, (unsigned long long)end, prot & 1 ? 'r' : '-',
+			   prot & 2 ? 'w' : '-', prot & 4 ? 'x' : '-');
 }
 
 /* What the program has mapped; the image itself is one with the kernel's and has no line. */
@@ -139,8 +142,8 @@ static void statm_show(struct proc_text *t)
 
 	vm_for_each(add_range, &mapped);
 	page_stats(&pages);
-	proc_print(t, "%llu %zu 0 0 0 %llu 0\n", (unsigned long long)mapped, pages.by_owner[PAGE_ANON],
-		   (unsigned long long)mapped);
+	proc_print(t, "%llu %zu 0 0 0 %llu 0\n", (unsigned long long)mapped,
+		   pages.by_owner[PAGE_ANON], (unsigned long long)mapped);
 }
 PROC_FILE(statm, "self/statm", statm_show);
 
@@ -185,8 +188,10 @@ static void status_show(struct proc_text *t)
 	unsigned threads = read_signals(&s);
 
 	page_stats(&pages);
-	proc_print(t, "Name:\t%.15s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t%d\nPid:\t%d\nPPid:\t0\n", program(),
-		   c->umask, PROCESS_ID, PROCESS_ID);
+	proc_print(
+		t,
+		"Name:\t%.15s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t%d\nPid:\t%d\nPPid:\t0\n",
+		program(), c->umask, PROCESS_ID, PROCESS_ID);
 	print_ids(t, "Uid", c->uid);
 	print_ids(t, "Gid", c->gid);
 	proc_print(t, "FDSize:\t%u\nRssAnon:\t%8zu kB\nThreads:\t%u\n", fd_end(),

@@ -71,7 +71,8 @@ int where_find(int dirfd, const char *user_path, int at_flags, struct path *out)
 	if (!w.text[0] && at_flags & AT_EMPTY_PATH)
 		error = dirfd == AT_FDCWD ? vfs_walk(NULL, ".", 0, out) : where_of_any(dirfd, out);
 	else
-		error = vfs_walk(w.base, w.text, at_flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW, out);
+		error = vfs_walk(w.base, w.text, at_flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW,
+				 out);
 	where_end(&w);
 	return error;
 }

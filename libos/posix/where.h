@@ -15,8 +15,8 @@ int where_begin(struct where *w, int dirfd, const char *user_path);
 void where_end(struct where *w);
 
 /*
- * What a call's path, or with AT_EMPTY_PATH and no text its descriptor, names: 0 and *out, to be put.
- * at_flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH; others are -EINVAL.
+ * What a call's path, or with AT_EMPTY_PATH and no text its descriptor, names: 0 and *out, to be
+ * put. at_flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH; others are -EINVAL.
  */
 int where_find(int dirfd, const char *user_path, int at_flags, struct path *out);
 int where_of(int fd, struct path *out);     /* of an open file: -EBADF, -EINVAL without a place */

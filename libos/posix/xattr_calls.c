@@ -37,7 +37,9 @@ static bool is_system(const char *name)
 	return str_starts_with(name, "system.");
 }
 
-/* May the caller set (or see) an attribute of that name? Values of "security." can be seen by all. */
+/*
+ * May the caller set (or see) an attribute of that name? Values of "security." can be seen by all.
+ */
 static int xattr_may(const struct path *p, const char *name, bool set)
 {
 	const struct inode *inode = path_inode(p);
@@ -58,8 +60,8 @@ static int xattr_may(const struct path *p, const char *name, bool set)
 	return inode_permission(inode, set ? 2 : 4);
 }
 
-static long xattr_set(int error, struct path *p, const char *user_name, const void *user_value, size_t size,
-		      int flags, bool removes)
+static long xattr_set(int error, struct path *p, const char *user_name, const void *user_value,
+		      size_t size, int flags, bool removes)
 {
 	char name[XATTR_NAME_MAX + 1];
 	void *value = NULL;
@@ -81,8 +83,9 @@ static long xattr_set(int error, struct path *p, const char *user_name, const vo
 		error = xattr_may(p, name, true);
 	if (!error) {
 		mutex_lock(&inode->lock);
-		error = inode->ops->xattr_set ? inode->ops->xattr_set(inode, name, value, size, flags)
-					      : -EOPNOTSUPP;
+		error = inode->ops->xattr_set
+				? inode->ops->xattr_set(inode, name, value, size, flags)
+				: -EOPNOTSUPP;
 		if (!error)
 			inode_touch(inode, TOUCH_C);
 		mutex_unlock(&inode->lock);
@@ -118,7 +121,8 @@ static long xattr_get(int error, struct path *p, const char *user_name, void *us
 		n = -ENOMEM;
 	if (!n) {
 		mutex_lock(&inode->lock);
-		n = inode->ops->xattr_get ? inode->ops->xattr_get(inode, name, buf, size) : -EOPNOTSUPP;
+		n = inode->ops->xattr_get ? inode->ops->xattr_get(inode, name, buf, size)
+					  : -EOPNOTSUPP;
 		mutex_unlock(&inode->lock);
 	}
 	if (n == -ENODATA && is_system(name))
@@ -181,27 +185,27 @@ static long xattr_list(int error, struct path *p, char *user, size_t size)
 #define FOLLOWED(path, p)     where_find(AT_FDCWD, path, 0, p)
 #define NOT_FOLLOWED(path, p) where_find(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, p)
 
-#define XATTR_CALLS(prefix, type, find)                                                              \
-	long sys_##prefix##setxattr(type of, const char *name, const void *value, size_t size,      \
-				    int flags)                                                      \
-	{                                                                                            \
-		struct path p;                                                                       \
-		return xattr_set(find(of, &p), &p, name, value, size, flags, false);                 \
-	}                                                                                            \
-	long sys_##prefix##getxattr(type of, const char *name, void *value, size_t size)            \
-	{                                                                                            \
-		struct path p;                                                                       \
-		return xattr_get(find(of, &p), &p, name, value, size);                               \
-	}                                                                                            \
-	long sys_##prefix##listxattr(type of, char *list, size_t size)                              \
-	{                                                                                            \
-		struct path p;                                                                       \
-		return xattr_list(find(of, &p), &p, list, size);                                      \
-	}                                                                                            \
-	long sys_##prefix##removexattr(type of, const char *name)                                   \
-	{                                                                                            \
-		struct path p;                                                                       \
-		return xattr_set(find(of, &p), &p, name, NULL, 0, 0, true);                          \
+#define XATTR_CALLS(prefix, type, find)                                                            \
+	long sys_##prefix##setxattr(type of, const char *name, const void *value, size_t size,     \
+				    int flags)                                                     \
+	{                                                                                          \
+		struct path p;                                                                     \
+		return xattr_set(find(of, &p), &p, name, value, size, flags, false);               \
+	}                                                                                          \
+	long sys_##prefix##getxattr(type of, const char *name, void *value, size_t size)           \
+	{                                                                                          \
+		struct path p;                                                                     \
+		return xattr_get(find(of, &p), &p, name, value, size);                             \
+	}                                                                                          \
+	long sys_##prefix##listxattr(type of, char *list, size_t size)                             \
+	{                                                                                          \
+		struct path p;                                                                     \
+		return xattr_list(find(of, &p), &p, list, size);                                   \
+	}                                                                                          \
+	long sys_##prefix##removexattr(type of, const char *name)                                  \
+	{                                                                                          \
+		struct path p;                                                                     \
+		return xattr_set(find(of, &p), &p, name, NULL, 0, 0, true);                        \
 	}
 
 XATTR_CALLS(, const char *, FOLLOWED)

@@ -9,7 +9,8 @@ static bool may_give(const struct inode *inode, const struct attr_change *a)
 {
 	if (a->mask & ATTR_UID && (!vfs_owns(inode) || a->uid != inode->uid))
 		return false;
-	return !(a->mask & ATTR_GID) || (vfs_owns(inode) && (a->gid == inode->gid || vfs_in_group(a->gid)));
+	return !(a->mask & ATTR_GID) ||
+	       (vfs_owns(inode) && (a->gid == inode->gid || vfs_in_group(a->gid)));
 }
 
 static int may_change(const struct path *p, const struct attr_change *a)
@@ -34,7 +35,8 @@ static void adjust_mode(const struct inode *inode, struct attr_change *a)
 {
 	if (a->mask & ATTR_MODE && vfs_context()->uid && !vfs_in_group(inode->gid))
 		a->mode &= ~(uint32_t)S_ISGID;
-	if (a->mask & ATTR_SIZE && !(a->mask & ATTR_MODE) && inode_mode_written(inode) != inode->mode) {
+	if (a->mask & ATTR_SIZE && !(a->mask & ATTR_MODE) &&
+	    inode_mode_written(inode) != inode->mode) {
 		a->mask |= ATTR_MODE;
 		a->mode = inode_mode_written(inode);
 	}

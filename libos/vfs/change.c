@@ -1,8 +1,9 @@
 /*
- * Changing the tree: create, link, unlink. rename.c and open_name.c stand on the places found here. See libos/vfs.h.
+ * Changing the tree: create, link, unlink. rename.c and open_name.c stand on the places found here.
+ * See libos/vfs.h.
  *
- * Each function walks to the directory, locks it, looks the name up under the lock, checks what Linux
- * checks in Linux's order, calls the file system, and then brings the name cache in line.
+ * Each function walks to the directory, locks it, looks the name up under the lock, checks what
+ * Linux checks in Linux's order, calls the file system, and then brings the name cache in line.
  *
  * A directory that goes is marked dead under its own lock, after it was found empty under the same
  * lock: nobody can create anything in it any more.
@@ -100,7 +101,8 @@ int place_create(struct place *p, uint32_t mode, uint64_t rdev, const char *targ
 	return 0;
 }
 
-int vfs_create(const struct path *base, const char *text, uint32_t mode, uint64_t rdev, const char *target)
+int vfs_create(const struct path *base, const char *text, uint32_t mode, uint64_t rdev,
+	       const char *target)
 {
 	struct place p;
 	int error = place_open(&p, base, text);
@@ -135,7 +137,9 @@ int vfs_link(const struct path *of, const struct path *base, const char *text)
 	if (!error && !inode->nlink && !inode->linkable)
 		error = -ENOENT;
 	if (!error)
-		error = place_dir(&p)->ops->link ? place_dir(&p)->ops->link(place_dir(&p), &p.last, inode) : -EPERM;
+		error = place_dir(&p)->ops->link
+				? place_dir(&p)->ops->link(place_dir(&p), &p.last, inode)
+				: -EPERM;
 	if (!error) {
 		dentry_attach(p.d, inode);
 		inode->linkable = false;
@@ -223,7 +227,8 @@ int vfs_unlink(const struct path *base, const char *text, bool directory)
 		dentry_drop(p.d);
 		if (!directory)
 			notify_inode(p.d->inode, NOTIFY_ATTRIB);
-		dentry_put(p.d); /* who watches the file learns of its end first, then who watches the directory */
+		/* who watches the file learns of its end first, then who watches the directory */
+		dentry_put(p.d);
 		p.d = NULL;
 		notify_name(place_dir(&p), &p.last, NOTIFY_DELETE, directory);
 	}

@@ -63,7 +63,8 @@ static int read_entry(struct cpio *a, struct cpio_entry *e)
 	uint32_t f[FIELDS];
 	size_t name_at = a->at + HEADER_BYTES, data_at;
 
-	if (bytes_left(a, a->at) < HEADER_BYTES || !magic_is_known(header) || !read_fields(header, f))
+	if (bytes_left(a, a->at) < HEADER_BYTES || !magic_is_known(header) ||
+	    !read_fields(header, f))
 		return -EINVAL;
 	if (!f[F_NAME_SIZE] || f[F_NAME_SIZE] > CPIO_NAME_MAX)
 		return -EINVAL;
@@ -75,10 +76,10 @@ static int read_entry(struct cpio *a, struct cpio_entry *e)
 	if (!planted(CPIO_DATA) && f[F_SIZE] > bytes_left(a, data_at))
 		return -EINVAL;
 	*e = (struct cpio_entry){
-		.name = (const char *)a->bytes + name_at, .data = a->bytes + MIN(data_at, a->size), .size = f[F_SIZE],
-		.ino = f[F_INO], .mode = f[F_MODE], .uid = f[F_UID], .gid = f[F_GID],
-		.nlink = f[F_NLINK], .mtime = f[F_MTIME], .major = f[F_MAJOR], .minor = f[F_MINOR],
-		.rmajor = f[F_RMAJOR], .rminor = f[F_RMINOR],
+		.name = (const char *)a->bytes + name_at, .data = a->bytes + MIN(data_at, a->size),
+		.size = f[F_SIZE], .ino = f[F_INO], .mode = f[F_MODE], .uid = f[F_UID],
+		.gid = f[F_GID], .nlink = f[F_NLINK], .mtime = f[F_MTIME], .major = f[F_MAJOR],
+		.minor = f[F_MINOR], .rmajor = f[F_RMAJOR], .rminor = f[F_RMINOR],
 	};
 	e->name_len = str_length(e->name);
 	a->at = MIN(ALIGN_UP(data_at + f[F_SIZE], (size_t)4), a->size);

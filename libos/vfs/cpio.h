@@ -20,7 +20,7 @@ struct cpio {
 
 /* A member; its name and bytes lie in the archive. */
 struct cpio_entry {
-	const char *name;        /* terminated; as it stands: leading "./" and "/" are the reader's */
+	const char *name; /* terminated; as it stands: leading "./" and "/" are the reader's */
 	size_t name_len;
 	const uint8_t *data;     /* a symbolic link's target, a file's bytes */
 	size_t size;
@@ -35,7 +35,9 @@ static inline void cpio_open(struct cpio *a, const void *bytes, size_t size)
 /* 1 and the next member; 0 at the end; -EINVAL where the archive does not hold together. */
 int cpio_next(struct cpio *a, struct cpio_entry *e);
 
-/* The archive that this boot has: passed by the loader, else linked into the image. *size 0: none. */
+/*
+ * The archive that this boot has: passed by the loader, else linked into the image. *size 0: none.
+ */
 const void *initrd_archive(size_t *size);
 
 #endif

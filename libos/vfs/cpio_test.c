@@ -23,8 +23,9 @@ static void add(struct archive *a, const char *name, uint32_t mode, const char *
 	size_t name_bytes = str_length(name) + 1, data_bytes = str_length(data);
 
 	a->size += fmt_print((char *)a->bytes + a->size, 111,
-			     "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", 1, mode, 0, 0,
-			     1, 1234, (unsigned)data_bytes, 0, 0, 0, 0, (unsigned)name_bytes, 0);
+			     "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", 1, mode,
+			     0, 0, 1, 1234, (unsigned)data_bytes, 0, 0, 0, 0, (unsigned)name_bytes,
+			     0);
 	memcpy(a->bytes + a->size, name, name_bytes);
 	a->size += name_bytes;
 	pad(a);
@@ -79,7 +80,9 @@ TEST(cpio_goes_on_with_a_second_archive_behind_zeroes)
 	CHECK(str_equal(e.name, "more"));
 }
 
-/* Walks what may be damaged, in memory of exactly its size, so that a sanitizer sees each bad read. */
+/*
+ * Walks what may be damaged, in memory of exactly its size, so that a sanitizer sees each bad read.
+ */
 static void walk(const uint8_t *bytes, size_t size)
 {
 	uint8_t *copy = kmalloc(MAX(size, 1u));

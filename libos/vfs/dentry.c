@@ -1,22 +1,24 @@
 /*
  * The name cache: which names a directory has, and has not, as far as somebody asked.
  *
- * Life of a dentry: made by a lookup, positive or negative -> used (references) -> unused, on the LRU
- * list but still found -> forgotten when too many are unused, or its file system goes. A name that is
- * removed is dropped: those who hold its dentry keep it, later lookups ask again.
+ * Life of a dentry: made by a lookup, positive or negative -> used (references) -> unused, on the
+ * LRU list but still found -> forgotten when too many are unused, or its file system goes. A name
+ * that is removed is dropped: those who hold its dentry keep it, later lookups ask again.
  *
- * Whoever has one name too many forgets the longest unused one, of whatever file system, which may have to wait for a disk.
- * So a file system that ends waits until the last of its names is gone.
+ * Whoever has one name too many forgets the longest unused one, of whatever file system, which may
+ * have to wait for a disk. So a file system that ends waits until the last of its names is gone.
  *
- * A dentry has a reference to its parent, so the way up from any that is held is held, too. When a directory is
- * removed, what is remembered below it (the names that it has not) goes as well: else its inode would stay.
+ * A dentry has a reference to its parent, so the way up from any that is held is held, too. When a
+ * directory is removed, what is remembered below it (the names that it has not) goes as well: else
+ * its inode would stay.
  *
- * A directory has one name in memory at a time. No healthy file system has a second one for it, but a damaged or hostile
- * disk may lead to a directory from two places, or from below itself; then there would be no order in which the locks
- * of directories can be taken, and no end of the way up. So a lookup refuses the second name as long as there is the first.
+ * A directory has one name in memory at a time. No healthy file system has a second one for it, but
+ * a damaged or hostile disk may lead to a directory from two places, or from below itself; then
+ * there would be no order in which the locks of directories can be taken, and no end of the way up.
+ * So a lookup refuses the second name as long as there is the first.
  *
- * Locks: tree_lock for everything here; a name comes and goes, and changes its inode, only under its
- * directory's lock as well, so that cache and file system agree.
+ * Locks: tree_lock for everything here; a name comes and goes, and changes its inode, only under
+ * its directory's lock as well, so that cache and file system agree.
  */
 #include <core/assert.h>
 #include <core/errno.h>
@@ -173,7 +175,10 @@ static struct dentry *put_locked(struct dentry *d)
 	return d;
 }
 
-/* Returns the parent, whose reference is the caller's now. The file system may end when it has none but that. */
+/*
+ * Returns the parent, whose reference is the caller's now. The file system may end when it has none
+ * but that.
+ */
 static struct dentry *dentry_free(struct dentry *d)
 {
 	struct dentry *parent = d->parent;
@@ -236,7 +241,8 @@ static void insert_locked(struct dentry *d)
 }
 
 /* A new dentry for what was found; `inode` NULL: nothing. Its reference is taken over. */
-static int remember(struct dentry *dir, const struct vfs_name *n, struct inode *inode, struct dentry **out)
+static int remember(struct dentry *dir, const struct vfs_name *n, struct inode *inode,
+		    struct dentry **out)
 {
 	struct dentry *d = dentry_new(dir, dir->super, n->text, n->len);
 	const struct super_ops *ops = dir->super->ops;

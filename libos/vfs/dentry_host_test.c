@@ -1,6 +1,6 @@
 /*
- * Names that are forgotten by whoever has one too many, and watches that end, while their file system ends. On the host
- * only: a file system of the test's own takes its time.
+ * Names that are forgotten by whoever has one too many, and watches that end, while their file
+ * system ends. On the host only: a file system of the test's own takes its time.
  */
 #include <core/fmt.h>
 #include <core/kmem.h>
@@ -110,7 +110,9 @@ static void end_slow(void *arg)
 
 static struct thread *start(void (*run)(void *), void *arg)
 {
-	static const struct thread_attr attr = { .name = "names", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "names", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	struct thread *t;
 
 	if (thread_create(&attr, run, arg, 0, &t))

@@ -1,10 +1,11 @@
 /*
  * /dev: a tmpfs with a name for each device, made when the device appears.
  *
- * Disks register whenever their drivers find them, partitions after their disk; each gets a special file and links that
- * do not depend on the order: by serial, by what the partition table says, and by what the file system on it says. The folder is held by its own
- * path, so a chroot or a file system mounted over /dev changes nothing. The disks are read for the last kind of names
- * once, before the first is mounted.
+ * Disks register whenever their drivers find them, partitions after their disk; each gets a special
+ * file and links that do not depend on the order: by serial, by what the partition table says, and
+ * by what the file system on it says. The folder is held by its own path, so a chroot or a file
+ * system mounted over /dev changes nothing. The disks are read for the last kind of names once,
+ * before the first is mounted.
  */
 #include <core/errno.h>
 #include <core/fmt.h>
@@ -38,7 +39,10 @@ static void make_link(const char *name, const char *target)
 	vfs_create(&dev, name, S_IFLNK | 0777, 0, target);
 }
 
-/* What stands in a device's serial or label may be anything: only names that are one component become links. */
+/*
+ * What stands in a device's serial or label may be anything: only names that are one component
+ * become links.
+ */
 static bool is_name(const char *text)
 {
 	size_t len = 0;
@@ -50,7 +54,8 @@ static bool is_name(const char *text)
 	return len > 0 && len < 40;
 }
 
-static void link_disk(const struct blkdev *d, const char *dir, const char *prefix, const char *word, const char *suffix)
+static void link_disk(const struct blkdev *d, const char *dir, const char *prefix, const char *word,
+		      const char *suffix)
 {
 	char path[96], target[32];
 
@@ -93,7 +98,8 @@ int devfs_mount(void)
 	vfs_create(NULL, "/dev", S_IFDIR | 0755, 0, NULL);
 	error = vfs_walk(NULL, "/dev", WALK_DIR, &dev);
 	if (!error)
-		error = vfs_mount("tmpfs", "devfs", &dev, MS_RELATIME | MS_NOSUID | MS_NOEXEC, "size=64k");
+		error = vfs_mount("tmpfs", "devfs", &dev, MS_RELATIME | MS_NOSUID | MS_NOEXEC,
+				  "size=64k");
 	path_put(&dev);
 	if (!error)
 		error = vfs_walk(NULL, "/dev", WALK_DIR, &dev);
@@ -125,14 +131,17 @@ static void link_file_system(struct blkdev *d)
 		;
 	if (!type)
 		return;
-	fmt_print(uuid, sizeof(uuid), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2], u[3],
-		  u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+	fmt_print(uuid, sizeof(uuid),
+		  "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0],
+		  u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13],
+		  u[14], u[15]);
 	link_disk(d, "by-uuid", "", uuid, "");
 	link_disk(d, "by-label", "", id.label, "");
 }
 
 void devfs_name_file_systems(void)
 {
-	for (struct blkdev *d = IS_ENABLED(CONFIG_BLOCK) ? blkdev_next(NULL) : NULL; d; d = blkdev_next(d))
+	for (struct blkdev *d = IS_ENABLED(CONFIG_BLOCK) ? blkdev_next(NULL) : NULL; d;
+	     d = blkdev_next(d))
 		link_file_system(d);
 }

@@ -1,6 +1,6 @@
 /*
- * Which disk a name means: the device's own, or a path that leads to its special file, such as those in
- * /dev/disk/by-uuid.
+ * Which disk a name means: the device's own, or a path that leads to its special file, such as
+ * those in /dev/disk/by-uuid.
  */
 #include <core/string.h>
 #include <libos/blkdev.h>
@@ -26,7 +26,8 @@ static struct blkdev *by_path(const char *text)
 struct blkdev *vfs_disk(const char *source)
 {
 	static const char dev[] = "/dev/";
-	struct blkdev *d = blkdev_find(str_starts_with(source, dev) ? source + sizeof(dev) - 1 : source);
+	struct blkdev *d = blkdev_find(str_starts_with(source, dev) ? source + sizeof(dev) - 1
+								    : source);
 
 	return d || source[0] != '/' ? d : by_path(source);
 }

@@ -1,9 +1,10 @@
 /*
  * Pipes with names: a special file whose opens meet in one pipe.
  *
- * The pipe is there while anybody has it open, in a list of few; bytes go with its last file. An open() for one end waits
- * until somebody opens the other, unless it must not wait: then a reader goes on alone and a writer
- * gets ENXIO. Who opens both ends waits for nobody. Rules: fifo(7), POSIX open().
+ * The pipe is there while anybody has it open, in a list of few; bytes go with its last file. An
+ * open() for one end waits until somebody opens the other, unless it must not wait: then a reader
+ * goes on alone and a writer gets ENXIO. Who opens both ends waits for nobody. Rules: fifo(7),
+ * POSIX open().
  *
  * Locks: fifo_lock orders opens and the last close; inside it the pipe's.
  */
@@ -67,7 +68,8 @@ bool fifo_leave(struct pipe *p, const struct file *f)
 /* Until one comes after those that had come. */
 static int wait_for_other(const uint32_t *came, uint32_t before)
 {
-	int error = waitq_wait(&opened, __atomic_load_n(came, __ATOMIC_ACQUIRE) != before, DEADLINE_NEVER, true);
+	int error = waitq_wait(&opened, __atomic_load_n(came, __ATOMIC_ACQUIRE) != before,
+			       DEADLINE_NEVER, true);
 
 	return error == -EINTR ? -ERESTARTSYS : error;
 }

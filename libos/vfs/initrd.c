@@ -1,11 +1,11 @@
 /*
  * The files of an initial archive, read-only, where they lie.
  *
- * The archive (cpio.h) is what the loader left in RAM (QEMU's -initrd), or else what was linked into
- * the image. A path is looked up by walking the archive, once for each open: it is meant for a
+ * The archive (cpio.h) is what the loader left in RAM (QEMU's -initrd), or else what was linked
+ * into the image. A path is looked up by walking the archive, once for each open: it is meant for a
  * few configuration files. Regular files and directories can be opened, the latter to be looked at
- * with fstat(); names are compared without leading
- * "/" and "./", and of two members of one name the later counts.
+ * with fstat(); names are compared without leading "/" and "./", and of two members of one name the
+ * later counts.
  */
 #include <core/errno.h>
 #include <core/init.h>
@@ -141,8 +141,9 @@ static int initrd_init(void)
 	while ((ret = cpio_next(&a, &e)) == 1)
 		members++;
 	if (ret < 0)
-		log_warn("initrd: not a cpio archive (newc form) from byte %lu on; %u members are usable",
-			 (unsigned long)a.at, members);
+		log_warn(
+			"initrd: not a cpio archive (newc form) from byte %lu on; %u members are usable",
+			(unsigned long)a.at, members);
 	else
 		log_info("initrd: %u members in %lu bytes", members, (unsigned long)archive.size);
 	return 0;

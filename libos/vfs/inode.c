@@ -24,12 +24,14 @@ void inode_init(struct inode *inode, struct super *s, const struct inode *dir, u
 	inode->mode = mode;
 	inode->uid = c->uid;
 	inode->gid = c->gid;
-	if (dir && dir->mode & S_ISGID) { /* the group is inherited, and by directories the bit itself */
+	/* the group is inherited, and by directories the bit itself */
+	if (dir && dir->mode & S_ISGID) {
 		inode->gid = dir->gid;
 		if ((mode & S_IFMT) == S_IFDIR)
 			inode->mode |= S_ISGID;
 		else if (mode & 010 && c->uid && !vfs_in_group(dir->gid))
-			inode->mode &= ~(uint32_t)S_ISGID; /* a program that ran as a group not his */
+			/* a program that ran as a group not the maker's */
+			inode->mode &= ~(uint32_t)S_ISGID;
 	}
 	inode->atime = inode->mtime = inode->ctime = inode->btime = vfs_now();
 	mutex_init(&inode->lock);
@@ -44,9 +46,9 @@ struct inode *inode_get(struct inode *inode)
 }
 
 /*
- * A file system that is to turn read-only says so first and asks for nameless inodes then; whoever may make one counts
- * first and asks whether it turns then. So one of both sees the other, and an inode that must be deleted at its end
- * can be.
+ * A file system that is to turn read-only says so first and asks for nameless inodes then; whoever
+ * may make one counts first and asks whether it turns then. So one of both sees the other, and an
+ * inode that must be deleted at its end can be.
  */
 bool super_stops(const struct super *s)
 {
@@ -108,7 +110,8 @@ static int time_compare(const struct abi_timespec *a, const struct abi_timespec 
 
 bool inode_atime_is_due(const struct inode *inode)
 {
-	return time_compare(&inode->atime, &inode->mtime) <= 0 || time_compare(&inode->atime, &inode->ctime) <= 0 ||
+	return time_compare(&inode->atime, &inode->mtime) <= 0 ||
+	       time_compare(&inode->atime, &inode->ctime) <= 0 ||
 	       (int64_t)(clock_wall_ns() / NSEC_PER_SEC) - inode->atime.sec >= DAY_S;
 }
 
@@ -167,7 +170,8 @@ int inode_permission(const struct inode *inode, unsigned wanted)
 int inode_permission_real(const struct inode *inode, unsigned wanted)
 {
 	const struct vfs_context *c = vfs_context();
-	bool in_group = c->real_gid == inode->gid || (c->gid != inode->gid && vfs_in_group(inode->gid));
+	bool in_group = c->real_gid == inode->gid ||
+			(c->gid != inode->gid && vfs_in_group(inode->gid));
 
 	return permission_of(inode, wanted, c->real_uid, in_group);
 }
@@ -186,9 +190,9 @@ void inode_stat(struct inode *inode, struct kstat *st)
 {
 	mutex_lock(&inode->lock);
 	*st = (struct kstat){
-		.dev = inode->super->dev, .ino = inode->ino, .mode = inode->mode, .nlink = inode->nlink,
-		.uid = inode->uid, .gid = inode->gid, .rdev = inode->rdev, .size = inode->size,
-		.blksize = PAGE_SIZE, .blocks = (int64_t)inode->blocks,
+		.dev = inode->super->dev, .ino = inode->ino, .mode = inode->mode,
+		.nlink = inode->nlink, .uid = inode->uid, .gid = inode->gid, .rdev = inode->rdev,
+		.size = inode->size, .blksize = PAGE_SIZE, .blocks = (int64_t)inode->blocks,
 		.atime = inode->atime, .mtime = inode->mtime, .ctime = inode->ctime,
 	};
 	mutex_unlock(&inode->lock);

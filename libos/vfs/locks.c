@@ -1,8 +1,8 @@
 /*
  * Locks on files. See libos/locks.h.
  *
- * All locks of all files are in one list of few: a file that is locked is the exception. Whoever waits
- * sleeps on one queue and looks again when any lock goes.
+ * All locks of all files are in one list of few: a file that is locked is the exception. Whoever
+ * waits sleeps on one queue and looks again when any lock goes.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -38,8 +38,8 @@ static struct held *conflict_locked(const struct inode *inode, const struct lock
 }
 
 /*
- * Takes [l.first, l.last] away from the owner's locks; one that reaches beyond both ends is cut in two, the
- * second half being *spare. Locks that are empty go to `gone`.
+ * Takes [l.first, l.last] away from the owner's locks; one that reaches beyond both ends is cut in
+ * two, the second half being *spare. Locks that are empty go to `gone`.
  */
 static void carve_locked(const struct inode *inode, const struct lock_range *l, struct held **spare,
 			 struct list *gone)
@@ -78,11 +78,11 @@ static void free_all(struct list *gone)
 
 /*
  * One attempt; *spares are two objects for what is new, and NULL where they have been used. A
- * whole-file lock that cannot be changed at once is given back (flock(2), "Converting a lock"): else
- * two who both share it and both want it alone would wait for each other.
+ * whole-file lock that cannot be changed at once is given back (flock(2), "Converting a lock"):
+ * else two who both share it and both want it alone would wait for each other.
  */
-static int try_set(struct inode *inode, const struct lock_range *l, bool unlock, struct held *spares[2],
-		   struct list *gone)
+static int try_set(struct inode *inode, const struct lock_range *l, bool unlock,
+		   struct held *spares[2], struct list *gone)
 {
 	int error = 0;
 

@@ -2,8 +2,9 @@
  * Mounts: file systems, or parts of them, put over directories, one tree for all.
  *
  * A mount holds the path it covers, so nothing under it can go first; each path holds its mount, so
- * a file system in use is not taken away (EBUSY). One that is detached leaves the tree at once and ends with the
- * last path into it. A file system may have several mounts (mount_change.c) and ends with the last of them.
+ * a file system in use is not taken away (EBUSY). One that is detached leaves the tree at once and
+ * ends with the last path into it. A file system may have several mounts (mount_change.c) and ends
+ * with the last of them.
  *
  * Locks: mount_lock orders those who change the tree of mounts; the list itself is tree_lock's.
  */
@@ -221,8 +222,8 @@ struct mount *mount_new(struct super *s, struct dentry *root, uint32_t flags)
 	return m;
 }
 
-static int super_create(const struct fs_type *type, const char *source, uint32_t flags, const char *options,
-			struct super **out)
+static int super_create(const struct fs_type *type, const char *source, uint32_t flags,
+			const char *options, struct super **out)
 {
 	struct super *s = kzalloc(sizeof(*s));
 	int error = -ENOMEM;
@@ -242,8 +243,8 @@ static int super_create(const struct fs_type *type, const char *source, uint32_t
 	return error;
 }
 
-static int mount_create(const struct fs_type *type, const char *source, uint32_t flags, const char *options,
-			struct mount **out)
+static int mount_create(const struct fs_type *type, const char *source, uint32_t flags,
+			const char *options, struct mount **out)
 {
 	struct dentry *root;
 	struct super *s;
@@ -303,7 +304,8 @@ int vfs_mount(const char *type_name, const char *source, const struct path *at, 
 	if (!at && appliance.root.mount)
 		return -EBUSY;
 	mutex_lock(&mount_lock);
-	error = at && path_inode(at)->dead ? -ENOENT : mount_create(type, source, flags, options, &m);
+	error = at && path_inode(at)->dead ? -ENOENT
+					   : mount_create(type, source, flags, options, &m);
 	if (!error)
 		mount_attach(m, at);
 	mutex_unlock(&mount_lock);
@@ -316,7 +318,10 @@ void mount_leave_locked(struct mount *m)
 	m->at.dentry->covers--;
 }
 
-/* Takes a mount out of the tree if nobody but the caller's path uses it: 0, -EBUSY, -EINVAL (somebody else has). */
+/*
+ * Takes a mount out of the tree if nobody but the caller's path uses it: 0, -EBUSY, -EINVAL
+ * (somebody else has).
+ */
 static int leave_if_unused(struct mount *m)
 {
 	int error = 0;
@@ -332,7 +337,10 @@ static int leave_if_unused(struct mount *m)
 	return error;
 }
 
-/* A disk that cannot be written is no reason to keep it: who wants to know of its bytes has asked fsync(). */
+/*
+ * A disk that cannot be written is no reason to keep it: who wants to know of its bytes has asked
+ * fsync().
+ */
 int vfs_unmount(const struct path *at)
 {
 	struct path p = *at;
@@ -345,7 +353,8 @@ int vfs_unmount(const struct path *at)
 	if (m->super->ops->sync)
 		error = m->super->ops->sync(m->super);
 	if (error)
-		log_error("vfs: what is mounted from %s could not be written (error %d)", m->super->source, -error);
+		log_error("vfs: what is mounted from %s could not be written (error %d)",
+			  m->super->source, -error);
 	error = leave_if_unused(m);
 	mutex_unlock(&mount_lock);
 	if (!error) {
@@ -377,7 +386,8 @@ void vfs_end(void)
 		if (!error && !(s->flags & MS_RDONLY) && s->ops->remount)
 			error = s->ops->remount(s, MS_RDONLY, "");
 		if (error)
-			log_error("vfs: what is mounted from %s could not be written (error %d)", s->source, -error);
+			log_error("vfs: what is mounted from %s could not be written (error %d)",
+				  s->source, -error);
 		s->flags |= MS_RDONLY;
 	}
 	mutex_unlock(&mount_lock);
@@ -401,10 +411,12 @@ int vfs_sync_all(void)
 /* What statfs() says of a mount's flags: Linux's ST_*, most of which are those of mount(). */
 static int64_t statfs_flags(const struct mount *m)
 {
-	const uint32_t same = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS | MS_NOATIME | MS_NODIRATIME;
+	const uint32_t same = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS |
+			      MS_NOATIME | MS_NODIRATIME;
 	uint32_t flags = m->flags | m->super->flags;
 
-	return 0x20 | (flags & same) | (flags & MS_RELATIME ? 0x1000 : 0) | (flags & MS_NOSYMFOLLOW ? 0x2000 : 0);
+	return 0x20 | (flags & same) | (flags & MS_RELATIME ? 0x1000 : 0) |
+	       (flags & MS_NOSYMFOLLOW ? 0x2000 : 0);
 }
 
 void vfs_statfs(const struct path *p, struct abi_statfs *st)

@@ -6,8 +6,9 @@
  *   mount=/dev/disk/by-label/data:...    whichever disk has the file system of that name
  *   mount=...;...                        several
  *
- * The option "optional" lets the image go on without the disk. Without it an image whose disk cannot be mounted says
- * why and ends: what its application would write into an empty directory would be lost.
+ * The option "optional" lets the image go on without the disk. Without it an image whose disk
+ * cannot be mounted says why and ends: what its application would write into an empty directory
+ * would be lost.
  */
 #include <core/boot.h>
 #include <core/errno.h>
@@ -20,7 +21,9 @@
 
 #include "rootfs.h"
 
-BOOT_OPTION(mount, "mount=DISK:DIRECTORY:TYPE[:OPTIONS][;...]: disks to mount; the option \"optional\" lets one be missing");
+BOOT_OPTION(
+	mount,
+	"mount=DISK:DIRECTORY:TYPE[:OPTIONS][;...]: disks to mount; the option \"optional\" lets one be missing");
 
 #define FIELDS 4
 
@@ -36,8 +39,8 @@ static char *cut(char *text, char at)
 }
 
 static const struct { const char *word; uint32_t flag; } words[] = {
-	{ "ro", MS_RDONLY }, { "rw", 0 }, { "nosuid", MS_NOSUID }, { "nodev", MS_NODEV }, { "noexec", MS_NOEXEC },
-	{ "noatime", MS_NOATIME }, { "sync", MS_SYNCHRONOUS },
+	{ "ro", MS_RDONLY }, { "rw", 0 }, { "nosuid", MS_NOSUID }, { "nodev", MS_NODEV },
+	{ "noexec", MS_NOEXEC }, { "noatime", MS_NOATIME }, { "sync", MS_SYNCHRONOUS },
 };
 
 /* Words that are not the file system's leave the text: flags, and *optional. */
@@ -84,7 +87,8 @@ static void make_directories(char *path)
 	vfs_create(NULL, path, S_IFDIR | 0755, 0, NULL);
 }
 
-static int mount_at(const char *disk, char *where, const char *type, uint32_t flags, const char *options)
+static int mount_at(const char *disk, char *where, const char *type, uint32_t flags,
+		    const char *options)
 {
 	struct path at;
 	int error;

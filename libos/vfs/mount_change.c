@@ -1,6 +1,6 @@
 /*
- * Changing mounts that there are: the same files at a second place, another place, other flags; and telling
- * what is mounted. See libos/vfs.h and mount.c.
+ * Changing mounts that there are: the same files at a second place, another place, other flags; and
+ * telling what is mounted. See libos/vfs.h and mount.c.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -155,7 +155,10 @@ static bool is_in_use(const struct super *s)
 	return writers_of(s) || __atomic_load_n(&s->nameless, __ATOMIC_SEQ_CST);
 }
 
-/* Who opens a file for writing, or takes a name away, at the same time is seen here, or sees that it turns (inode.c). */
+/*
+ * Who opens a file for writing, or takes a name away, at the same time is seen here, or sees that
+ * it turns (inode.c).
+ */
 static int remount_super(struct super *s, uint32_t flags, const char *options)
 {
 	bool turns = flags & MS_RDONLY && !(s->flags & MS_RDONLY);
@@ -287,15 +290,17 @@ bool vfs_is_mount_root(const struct path *p)
 #define OPTIONS_TEXT 96u
 
 struct telling {
-	char at[VFS_PATH_MAX], root[VFS_PATH_MAX], options[OPTIONS_TEXT], super_options[OPTIONS_TEXT];
+	char at[VFS_PATH_MAX], root[VFS_PATH_MAX], options[OPTIONS_TEXT],
+		super_options[OPTIONS_TEXT];
 };
 
 static void flags_text(uint32_t flags, char *buf)
 {
 	static const struct { uint32_t flag; const char *word; } words[] = {
 		{ MS_NOSUID, ",nosuid" }, { MS_NODEV, ",nodev" }, { MS_NOEXEC, ",noexec" },
-		{ MS_NOATIME, ",noatime" }, { MS_NODIRATIME, ",nodiratime" }, { MS_RELATIME, ",relatime" },
-		{ MS_NOSYMFOLLOW, ",nosymfollow" }, { MS_SYNCHRONOUS, ",sync" }, { MS_DIRSYNC, ",dirsync" },
+		{ MS_NOATIME, ",noatime" }, { MS_NODIRATIME, ",nodiratime" },
+		{ MS_RELATIME, ",relatime" }, { MS_NOSYMFOLLOW, ",nosymfollow" },
+		{ MS_SYNCHRONOUS, ",sync" }, { MS_DIRSYNC, ",dirsync" },
 	};
 
 	str_copy(buf, OPTIONS_TEXT, flags & MS_RDONLY ? "ro" : "rw");
@@ -326,7 +331,8 @@ static void root_text(const struct mount *m, char *buf)
 	memmove(buf, buf + at, VFS_PATH_MAX - at);
 }
 
-static void tell_mount(struct mount *m, struct telling *t, void (*visit)(const struct mount_info *, void *), void *arg)
+static void tell_mount(struct mount *m, struct telling *t,
+		       void (*visit)(const struct mount_info *, void *), void *arg)
 {
 	struct super *s = m->super;
 	struct path root = { m, m->root };
@@ -338,9 +344,10 @@ static void tell_mount(struct mount *m, struct telling *t, void (*visit)(const s
 	t->super_options[0] = *s->options ? ',' : '\0';
 	str_copy(t->super_options + 1, OPTIONS_TEXT - 1, s->options);
 	visit(&(struct mount_info){
-		.id = m->id, .parent_id = m->at.mount ? m->at.mount->id : 0, .dev = s->dev, .root = t->root, .at = t->at,
-		.type = s->type->name, .source = s->source, .options = t->options,
-		.super_options = *s->options ? t->super_options : "", .read_only_super = s->flags & MS_RDONLY,
+		.id = m->id, .parent_id = m->at.mount ? m->at.mount->id : 0, .dev = s->dev,
+		.root = t->root, .at = t->at, .type = s->type->name, .source = s->source,
+		.options = t->options, .super_options = *s->options ? t->super_options : "",
+		.read_only_super = s->flags & MS_RDONLY,
 	}, arg);
 }
 

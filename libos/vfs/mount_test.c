@@ -135,7 +135,8 @@ TEST(mount_bind_with_what_is_below)
 TEST(mount_bind_of_a_file_covers_a_file)
 {
 	begin();
-	CHECK(!vfs_create(NULL, "/m/f", S_IFREG | 0644, 0, NULL) && !vfs_create(NULL, "/m/g", S_IFREG | 0600, 0, NULL));
+	CHECK(!vfs_create(NULL, "/m/f", S_IFREG | 0644, 0, NULL) &&
+	      !vfs_create(NULL, "/m/g", S_IFREG | 0600, 0, NULL));
 	CHECK_EQ(place("/m/f", "/m/a", false, false), -ENOTDIR);
 	CHECK_EQ(place("/m/a", "/m/f", false, false), -ENOTDIR);
 	CHECK_EQ(place("/m/f", "/m/g", false, false), 0);

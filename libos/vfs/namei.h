@@ -1,4 +1,7 @@
-/* Names and mounts, for the files of this directory. libos/vfs.h has the story and the order of locks. */
+/*
+ * Names and mounts, for the files of this directory. libos/vfs.h has the story and the order of
+ * locks.
+ */
 #ifndef VFS_NAMEI_H
 #define VFS_NAMEI_H
 
@@ -33,7 +36,9 @@ struct mount {
 };
 
 /* What a mount decides, and what its file system does. */
-#define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW | MS_NOATIME | MS_NODIRATIME | MS_RELATIME)
+#define MOUNT_FLAGS                                                                                \
+	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW | MS_NOATIME |              \
+	 MS_NODIRATIME | MS_RELATIME)
 #define SUPER_FLAGS (MS_RDONLY | MS_SYNCHRONOUS | MS_DIRSYNC)
 
 extern struct spinlock tree_lock;
@@ -42,26 +47,41 @@ extern struct list mounts;
 
 /* ---- dentry.c ---- */
 
-struct dentry *dentry_root(struct super *s);             /* for s->root, whose reference it takes over; or NULL */
+/* for s->root, whose reference it takes over; or NULL */
+struct dentry *dentry_root(struct super *s);
 void dentry_get(struct dentry *d);
 void dentry_put(struct dentry *d);                       /* no spinlock held */
-/* The name in a directory that the caller has locked, from the cache or the file system: 0 and *out, errno. */
+/*
+ * The name in a directory that the caller has locked, from the cache or the file system: 0 and
+ * *out, errno.
+ */
 int dentry_lookup_locked(struct dentry *dir, const struct vfs_name *n, struct dentry **out);
 int dentry_lookup(struct dentry *dir, const struct vfs_name *n, struct dentry **out);
-void dentry_attach(struct dentry *d, struct inode *inode); /* a negative name gets an inode (and a reference) */
-void dentry_drop(struct dentry *d);                      /* cannot be found any more, nor what was below it; holders keep it */
+/* a negative name gets an inode (and a reference) */
+void dentry_attach(struct dentry *d, struct inode *inode);
+/* cannot be found any more, nor what was below it; holders keep it */
+void dentry_drop(struct dentry *d);
 /* After the file system has renamed. Both directories are locked. */
 void dentry_move(struct dentry *d, struct dentry *to_dir, struct dentry *target);
 void dentry_exchange(struct dentry *a, struct dentry *b);
-struct dentry *dentry_nameless(struct dentry *dir, struct inode *inode); /* O_TMPFILE: takes the inode over */
-bool dentry_is_above(struct dentry *above, struct dentry *d);            /* or the same; rename_lock is held */
-/* No path leads into the file system any more: its names go; waits for those that others are about to forget. */
+/* O_TMPFILE: takes the inode over */
+struct dentry *dentry_nameless(struct dentry *dir, struct inode *inode);
+/* or the same; rename_lock is held */
+bool dentry_is_above(struct dentry *above, struct dentry *d);
+/*
+ * No path leads into the file system any more: its names go; waits for those that others are about
+ * to forget.
+ */
 void dentries_end(struct super *s);
 
 /* ---- inode.c ---- */
 
-bool super_stops(const struct super *s);                 /* it is read-only, or about to become so */
-/* Around what may take an inode's last name (or makes one without): 0, or -EROFS. `inode` NULL: none has lost any. */
+/* it is read-only, or about to become so */
+bool super_stops(const struct super *s);
+/*
+ * Around what may take an inode's last name (or makes one without): 0, or -EROFS. `inode` NULL:
+ * none has lost any.
+ */
 int removal_begin(struct super *s);
 void removal_end(struct super *s, struct inode *inode);
 void inode_got_name(struct inode *inode);                /* its first, perhaps */
@@ -74,14 +94,19 @@ void path_enter_mounts(struct path *p);
 /* From a mount's root to what it covers. False: this is no root, or the first one. */
 bool path_leave_mount(struct path *p);
 
-/* With mount_lock: a further mount of a file system, outside of the tree; takes over `root`. NULL: no memory. */
+/*
+ * With mount_lock: a further mount of a file system, outside of the tree; takes over `root`. NULL:
+ * no memory.
+ */
 struct mount *mount_new(struct super *s, struct dentry *root, uint32_t flags);
 void mount_attach(struct mount *m, const struct path *at);
-void mount_leave_locked(struct mount *m); /* mount_lock and tree_lock: out of the tree; then mount_put() */
+/* mount_lock and tree_lock: out of the tree; then mount_put() */
+void mount_leave_locked(struct mount *m);
 void mount_put(struct mount *m);
 
 /* ---- open_file.c ---- */
 
-int open_inode(const struct path *p, uint32_t flags, struct file **out); /* p gets a reference of its own */
+/* p gets a reference of its own */
+int open_inode(const struct path *p, uint32_t flags, struct file **out);
 
 #endif

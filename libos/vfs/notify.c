@@ -1,10 +1,10 @@
 /*
  * Telling of what happens to files. See libos/notify.h.
  *
- * The watches of one inode are a chain from the inode. While an inode is watched its references are put
- * under watch_lock: when only those of its watches are left and it has no name, it has ended for
- * everybody else, the watches are told, and their references are the last. A watch that was ended puts its reference later,
- * under no lock; a file system that goes waits for that.
+ * The watches of one inode are a chain from the inode. While an inode is watched its references are
+ * put under watch_lock: when only those of its watches are left and it has no name, it has ended
+ * for everybody else, the watches are told, and their references are the last. A watch that was
+ * ended puts its reference later, under no lock; a file system that goes waits for that.
  */
 #include <core/assert.h>
 
@@ -14,7 +14,8 @@
 
 struct spinlock watch_lock = SPINLOCK_INIT;
 uint32_t watch_count;
-static uint32_t leaving;                                 /* [w] watches that have ended, but have their inode still */
+/* [w] watches that have ended, but have their inode still */
+static uint32_t leaving;
 static struct waitq nobody_leaves = WAITQ_INIT(nobody_leaves);
 static struct list all_watches = LIST_INIT(all_watches); /* [w] */
 static uint32_t last_cookie;                             /* [w] */
@@ -137,13 +138,17 @@ void notify_inode_now(struct inode *inode, uint32_t event)
 
 void notify_name_now(struct inode *dir, const struct vfs_name *n, uint32_t event, bool is_dir)
 {
-	tell(dir, &(struct happening){ .mask = event | (is_dir ? NOTIFY_DIR : 0), .name = n->text, .len = n->len });
+	tell(dir, &(struct happening){ .mask = event | (is_dir ? NOTIFY_DIR : 0),
+				       .name = n->text,
+				       .len = n->len });
 }
 
-void notify_move_now(struct inode *from, const struct vfs_name *n, struct inode *to, const struct vfs_name *m,
-		     struct inode *moved, struct inode *replaced)
+void notify_move_now(struct inode *from, const struct vfs_name *n, struct inode *to,
+		     const struct vfs_name *m, struct inode *moved, struct inode *replaced)
 {
-	struct happening e = { .mask = NOTIFY_MOVED_FROM | dir_bit(moved), .name = n->text, .len = n->len };
+	struct happening e = {
+		.mask = NOTIFY_MOVED_FROM | dir_bit(moved), .name = n->text, .len = n->len
+	};
 
 	e.cookie = __atomic_add_fetch(&last_cookie, 1, __ATOMIC_RELAXED);
 	tell(from, &e);
@@ -190,7 +195,8 @@ void notify_unmount_now(struct super *s)
 		end_all_locked(w->inode, NOTIFY_UNMOUNT, &gone);
 	spin_unlock(&watch_lock);
 	watches_free(&gone);
-	waitq_wait(&nobody_leaves, !__atomic_load_n(&leaving, __ATOMIC_ACQUIRE), DEADLINE_NEVER, false);
+	waitq_wait(&nobody_leaves, !__atomic_load_n(&leaving, __ATOMIC_ACQUIRE), DEADLINE_NEVER,
+		   false);
 }
 
 static uint32_t watches_of(const struct inode *inode)

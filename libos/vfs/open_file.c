@@ -1,8 +1,8 @@
 /*
  * Open files of file systems: what open() makes of an inode, and directories to be read.
  *
- * A regular file is what its file system says (inode->file); a directory is read through iterate(); a
- * character or block special file is the device; O_PATH gives a file that only names its place.
+ * A regular file is what its file system says (inode->file); a directory is read through iterate();
+ * a character or block special file is the device; O_PATH gives a file that only names its place.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -23,7 +23,8 @@ struct lies_at {
 /* It keeps its mount from becoming read-only. */
 static bool is_writer(const struct path *p, uint32_t flags)
 {
-	return (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH) && inode_kind(path_inode(p)) == S_IFREG;
+	return (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH) &&
+	       inode_kind(path_inode(p)) == S_IFREG;
 }
 
 /* It counts before it asks: who makes the mount read-only says so before he looks at the count. */
@@ -51,7 +52,8 @@ static void place_release(struct file_place *place, const void *was)
 	if (is_writer(&l->path, l->flags))
 		writer_end(&l->path);
 	if (!(l->flags & O_PATH))
-		notify_path(&l->path, (l->flags & O_ACCMODE) == O_RDONLY ? NOTIFY_CLOSE_NOWRITE : NOTIFY_CLOSE_WRITE);
+		notify_path(&l->path, (l->flags & O_ACCMODE) == O_RDONLY ? NOTIFY_CLOSE_NOWRITE
+									 : NOTIFY_CLOSE_WRITE);
 	path_put(&l->path);
 	kfree(l);
 }
@@ -115,13 +117,15 @@ static int node_sync(struct file *f, bool data_only)
 }
 
 static const struct file_ops dir_ops = {
-	.kind = "directory", .read = dir_read, .seek = dir_seek, .poll = always_ready, .sync = node_sync,
+	.kind = "directory", .read = dir_read, .seek = dir_seek, .poll = always_ready,
+	.sync = node_sync,
 };
 
 static const struct file_ops name_ops = { .kind = "path" };
 
 /* rootfs.c, where there are devices. */
-__attribute__((weak)) int special_open(uint32_t kind, uint64_t rdev, uint32_t flags, struct file **out)
+__attribute__((weak)) int special_open(uint32_t kind, uint64_t rdev, uint32_t flags,
+				       struct file **out)
 {
 	(void)kind, (void)rdev, (void)flags, (void)out;
 	return -ENXIO;

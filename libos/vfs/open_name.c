@@ -1,6 +1,6 @@
 /*
- * Opening by name: what is found, created on the way, or has no name (O_TMPFILE); and whether the caller may. What
- * becomes of the inode is in open_file.c.
+ * Opening by name: what is found, created on the way, or has no name (O_TMPFILE); and whether the
+ * caller may. What becomes of the inode is in open_file.c.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -8,8 +8,11 @@
 
 #include "place.h"
 
-/* The last component of an open() that may create. 1: a symbolic link, whose target is in *target. */
-static int open_last(struct place *p, uint32_t flags, uint32_t mode, struct path *found, char **target)
+/*
+ * The last component of an open() that may create. 1: a symbolic link, whose target is in *target.
+ */
+static int open_last(struct place *p, uint32_t flags, uint32_t mode, struct path *found,
+		     char **target)
 {
 	struct inode *inode = p->d->inode;
 	bool create = !inode;
@@ -39,7 +42,9 @@ static int open_last(struct place *p, uint32_t flags, uint32_t mode, struct path
 	return create ? 2 : 0;
 }
 
-/* Finds or creates; *created tells which. Links at the end lead on, from the directory they are in. */
+/*
+ * Finds or creates; *created tells which. Links at the end lead on, from the directory they are in.
+ */
 static int open_create(const struct path *base, const char *text, uint32_t flags, uint32_t mode,
 		       struct path *found, bool *created)
 {
@@ -92,7 +97,8 @@ static int make_nameless(struct inode *dir, uint32_t mode, struct inode **out)
 	return error;
 }
 
-static int open_nameless(const struct path *base, const char *text, uint32_t flags, uint32_t mode, struct path *found)
+static int open_nameless(const struct path *base, const char *text, uint32_t flags, uint32_t mode,
+			 struct path *found)
 {
 	struct inode *dir, *inode;
 	int error = vfs_walk(base, text, WALK_FOLLOW | WALK_DIR, found);
@@ -144,13 +150,15 @@ static int may_open(const struct path *p, uint32_t flags, bool created)
 		return -EROFS;
 	if (wanted & 2 && inode->append_only && (!(flags & O_APPEND) || flags & O_TRUNC))
 		return -EPERM;
-	if ((inode_kind(inode) == S_IFCHR || inode_kind(inode) == S_IFBLK) && vfs_mount_flags(p) & MS_NODEV)
+	if ((inode_kind(inode) == S_IFCHR || inode_kind(inode) == S_IFBLK) &&
+	    vfs_mount_flags(p) & MS_NODEV)
 		return -EACCES;
 	error = inode_permission(inode, wanted);
 	return !error && flags & O_NOATIME && !vfs_owns(inode) ? -EPERM : error;
 }
 
-int vfs_open(const struct path *base, const char *text, uint32_t flags, uint32_t mode, struct file **out)
+int vfs_open(const struct path *base, const char *text, uint32_t flags, uint32_t mode,
+	     struct file **out)
 {
 	struct path p = { 0 };
 	bool created = false;
@@ -162,7 +170,9 @@ int vfs_open(const struct path *base, const char *text, uint32_t flags, uint32_t
 		return -EINVAL;
 	if ((flags & O_TMPFILE) == O_TMPFILE) {
 		created = true;
-		error = (flags & O_ACCMODE) == O_RDONLY ? -EINVAL : open_nameless(base, text, flags, mode, &p);
+		error = (flags & O_ACCMODE) == O_RDONLY
+				? -EINVAL
+				: open_nameless(base, text, flags, mode, &p);
 		flags &= ~O_TMPFILE;
 	} else if (flags & O_CREAT) {
 		error = flags & O_DIRECTORY ? -EINVAL

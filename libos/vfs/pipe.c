@@ -1,9 +1,9 @@
 /*
  * Pipes: a ring of bytes with a reading and a writing end.
  *
- * Life: created with both ends, or by the first open of a name (fifo.c); each end counts its files, and the last
- * file of all frees the pipe. A file may be both ends. A write of at most PIPE_ATOMIC bytes happens as a whole or not at all. The ring has Linux's
- * size, which programs count on.
+ * Life: created with both ends, or by the first open of a name (fifo.c); each end counts its files,
+ * and the last file of all frees the pipe. A file may be both ends. A write of at most PIPE_ATOMIC
+ * bytes happens as a whole or not at all. The ring has Linux's size, which programs count on.
  *
  * Locks: pipe->lock, a mutex, since bytes are copied under it and copies may fault.
  */

@@ -35,7 +35,10 @@ void poll_notify(struct poll_queue *q, uint32_t events)
 	const uint32_t always = POLL_ERR | POLL_HUP;
 	struct poll_watch *w, *next;
 
-	/* What the caller has changed is seen by who adds a watch and then checks, or the watch is seen here. */
+	/*
+	 * What the caller has changed is seen by who adds a watch and then checks, or the watch is
+	 * seen here.
+	 */
 	if (HARTS_MAX > 1)
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (list_is_empty(&q->watches))
@@ -57,7 +60,9 @@ void poll_watch_add(struct poll_queue *q, struct poll_watch *w)
 	w->queue = q;
 	list_push_back(&q->watches, &w->link);
 	spin_unlock_irq(&q->lock, flags);
-	/* The list is seen by a notifier, or the change it tells is seen by the check that follows. */
+	/*
+	 * The list is seen by a notifier, or the change it tells is seen by the check that follows.
+	 */
 	if (HARTS_MAX > 1)
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }

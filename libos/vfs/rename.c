@@ -1,7 +1,9 @@
 /*
- * Renaming: both directories locked at once, checks in Linux's order, then the file system and the name cache.
+ * Renaming: both directories locked at once, checks in Linux's order, then the file system and the
+ * name cache.
  *
- * Renames run one at a time (rename_lock), so that what lies above what stays true while it is relied on.
+ * Renames run one at a time (rename_lock), so that what lies above what stays true while it is
+ * relied on.
  */
 #include <core/errno.h>
 #include <libos/notify.h>
@@ -19,7 +21,8 @@ static void lock_two(struct place *a, struct place *b)
 		return;
 	}
 	if (dentry_is_above(b->dir.dentry, a->dir.dentry) ||
-	    (!dentry_is_above(a->dir.dentry, b->dir.dentry) && (uintptr_t)second < (uintptr_t)first)) {
+	    (!dentry_is_above(a->dir.dentry, b->dir.dentry) &&
+	     (uintptr_t)second < (uintptr_t)first)) {
 		mutex_lock(&second->lock);
 		mutex_lock(&first->lock);
 	} else {
@@ -67,7 +70,8 @@ static int rename_ancestry(struct place *from, struct place *to, unsigned flags)
 /* A directory that comes to lie in another one gets another "..", which is a write to it. */
 static int may_move(const struct inode *inode, const struct place *from, const struct place *to)
 {
-	return inode_is_dir(inode) && place_dir(from) != place_dir(to) ? inode_permission(inode, 2) : 0;
+	return inode_is_dir(inode) && place_dir(from) != place_dir(to) ? inode_permission(inode, 2)
+								       : 0;
 }
 
 static int rename_may(struct place *from, struct place *to, bool exchange)
@@ -113,8 +117,8 @@ static int rename_inodes(struct place *from, struct place *to, bool exchange)
 	if (kills)
 		error = dir_kill(target);
 	if (!error)
-		error = place_dir(from)->ops->rename(place_dir(from), &from->last, source, place_dir(to), &to->last,
-						  target, exchange);
+		error = place_dir(from)->ops->rename(place_dir(from), &from->last, source,
+						     place_dir(to), &to->last, target, exchange);
 	if (error && kills)
 		target->dead = false;
 	removal_end(source->super, target);
@@ -135,7 +139,8 @@ static int rename_act(struct place *from, struct place *to, bool exchange)
 		dentry_exchange(from->d, to->d);
 	else
 		dentry_move(from->d, to->dir.dentry, to->d);
-	notify_move(place_dir(from), &from->last, place_dir(to), &to->last, source, exchange ? NULL : target);
+	notify_move(place_dir(from), &from->last, place_dir(to), &to->last, source,
+		    exchange ? NULL : target);
 	if (exchange)
 		notify_move(place_dir(to), &to->last, place_dir(from), &from->last, target, NULL);
 	return 0;
@@ -165,7 +170,8 @@ int vfs_rename(const struct path *from_base, const char *from_text, const struct
 	struct place from, to;
 	int error;
 
-	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
+	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
 	error = place_find(&from, from_base, from_text);
 	if (error)

@@ -61,7 +61,8 @@ static size_t uio_room(struct uio *u)
 
 enum direction { TO_USER, FROM_USER };
 
-static __attribute__((noinline)) kssize_t uio_copy(struct uio *u, void *kernel, size_t len, enum direction direction)
+static __attribute__((noinline)) kssize_t uio_copy(struct uio *u, void *kernel, size_t len,
+						   enum direction direction)
 {
 	size_t done = 0, room;
 
@@ -88,7 +89,8 @@ kssize_t uio_copy_out(struct uio *u, const void *src, size_t len)
 {
 	size_t missing;
 
-	if (unlikely(!u->vec_count || u->from_kernel || len > MIN(u->left, u->vecs->len - u->vec_done)))
+	if (unlikely(!u->vec_count || u->from_kernel ||
+		     len > MIN(u->left, u->vecs->len - u->vec_done)))
 		return uio_copy(u, (void *)src, len, TO_USER);
 	missing = arch_copy_faultable((char *)u->vecs->base + u->vec_done, src, len);
 	uio_advance(u, len - missing);

@@ -1,7 +1,8 @@
 /*
- * Unpacking an initial archive into the tree, as cpio would: folders, files, symbolic and hard links,
- * device files, with mode, owner and time. A member that cannot be made is logged and left out; a
- * damaged archive is used up to the damage. Folders that the archive does not name are made on the way.
+ * Unpacking an initial archive into the tree, as cpio would: folders, files, symbolic and hard
+ * links, device files, with mode, owner and time. A member that cannot be made is logged and left
+ * out; a damaged archive is used up to the damage. Folders that the archive does not name are made
+ * on the way.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -84,7 +85,8 @@ static int set_attributes(const struct cpio_entry *e)
 	if (error)
 		return error;
 	error = vfs_change(&p, &a);
-	a = (struct attr_change){ .mask = ATTR_MODE, .mode = e->mode }; /* last: an owner's change clears bits */
+	/* last: an owner's change clears bits */
+	a = (struct attr_change){ .mask = ATTR_MODE, .mode = e->mode };
 	if (!error && (e->mode & S_IFMT) != S_IFLNK)
 		error = vfs_change(&p, &a);
 	path_put(&p);
@@ -109,7 +111,9 @@ static bool link_to_earlier(struct unpacking *u, const struct cpio_entry *e)
 	}
 	s = kmalloc(sizeof(*s));
 	if (s) {
-		*s = (struct several){ .ino = e->ino, .major = e->major, .minor = e->minor, .name = e->name };
+		*s = (struct several){
+			.ino = e->ino, .major = e->major, .minor = e->minor, .name = e->name
+		};
 		list_push_back(&u->several, &s->link);
 	}
 	return false;
@@ -136,7 +140,8 @@ static int make_member(struct unpacking *u, const struct cpio_entry *e)
 		error = make_link(e);
 		break;
 	default:
-		error = vfs_create(NULL, e->name, e->mode & (S_IFMT | 0777), e->rmajor << 8 | e->rminor, NULL);
+		error = vfs_create(NULL, e->name, e->mode & (S_IFMT | 0777),
+				   e->rmajor << 8 | e->rminor, NULL);
 	}
 	return error ? error : set_attributes(e);
 }
@@ -161,7 +166,8 @@ int rootfs_unpack(const void *bytes, size_t size)
 	while ((link = list_pop_front(&u.several)))
 		kfree(list_entry(link, struct several, link));
 	if (ret < 0)
-		log_warn("initrd: not a cpio archive (newc form) from byte %lu on", (unsigned long)a.at);
+		log_warn("initrd: not a cpio archive (newc form) from byte %lu on",
+			 (unsigned long)a.at);
 	else if (size)
 		log_info("initrd: %u members in %lu bytes", u.made, (unsigned long)size);
 	return ret < 0 ? ret : u.failed ? -EIO : 0;

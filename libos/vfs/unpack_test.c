@@ -19,13 +19,15 @@ static void pad(struct archive *a)
 		a->bytes[a->size++] = 0;
 }
 
-static void add(struct archive *a, const char *name, unsigned mode, unsigned ino, unsigned links, const char *data)
+static void add(struct archive *a, const char *name, unsigned mode, unsigned ino, unsigned links,
+		const char *data)
 {
 	size_t name_bytes = str_length(name) + 1, len = str_length(data);
 
 	a->size += fmt_print((char *)a->bytes + a->size, 111,
-			     "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", ino, mode, 5, 6,
-			     links, 1234, (unsigned)len, 0, 0, 1, 3, (unsigned)name_bytes, 0);
+			     "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", ino,
+			     mode, 5, 6, links, 1234, (unsigned)len, 0, 0, 1, 3,
+			     (unsigned)name_bytes, 0);
 	memcpy(a->bytes + a->size, name, name_bytes);
 	a->size += name_bytes;
 	pad(a);
@@ -105,7 +107,8 @@ TEST(unpack_survives_archives_that_are_not_well)
 	for (int round = 0; round < 300; round++) {
 		a = sound;
 		for (uint64_t n = test_random_below(5); n; n--)
-			a.bytes[test_random_below(a.size)] = (uint8_t)"0fF8\0\xff/."[test_random_below(8)];
+			a.bytes[test_random_below(a.size)] =
+				(uint8_t) "0fF8\0\xff/."[test_random_below(8)];
 		CHECK(begin());
 		rootfs_unpack(a.bytes, test_random_below(4) ? a.size : test_random_below(a.size));
 		CHECK(end());

@@ -23,10 +23,16 @@ int block_open_number(uint64_t rdev, uint32_t flags, struct file **out);
 /* A block device by its path, as above; -EROFS to write to one that cannot be written to. */
 int block_open(const char *path, uint32_t flags, struct file **out);
 
-/* A file of the initial archive: 0 and *out, -ENOENT, -EISDIR, -EROFS, -ELOOP (a symbolic link), -ENOMEM. */
+/*
+ * A file of the initial archive: 0 and *out, -ENOENT, -EISDIR, -EROFS, -ELOOP (a symbolic link),
+ * -ENOMEM.
+ */
 int initrd_open(const char *path, uint32_t flags, struct file **out);
 
-/* The pipe of a special file; waits for the other end as fifo.c says: 0 and *out, -ENXIO, -ERESTARTSYS, -ENOMEM. */
+/*
+ * The pipe of a special file; waits for the other end as fifo.c says: 0 and *out, -ENXIO,
+ * -ERESTARTSYS, -ENOMEM.
+ */
 struct inode;
 int fifo_open(struct inode *inode, uint32_t flags, struct file **out);
 

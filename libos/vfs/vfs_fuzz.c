@@ -1,7 +1,8 @@
 /*
- * Fuzzing the tree of files (clang's libFuzzer): a sequence of operations on a tmpfs and on a model (vfs_model.c),
- * whose answers must be the same: errnos, contents, names, numbers of links. Each run has a file system of its own, which
- * asserts at its end that no inode is left. Watches come and go meanwhile; they only must not be in the way.
+ * Fuzzing the tree of files (clang's libFuzzer): a sequence of operations on a tmpfs and on a model
+ * (vfs_model.c), whose answers must be the same: errnos, contents, names, numbers of links. Each
+ * run has a file system of its own, which asserts at its end that no inode is left. Watches come
+ * and go meanwhile; they only must not be in the way.
  *
  * One thread, and memory from malloc(), so that the address sanitizer sees every dentry and inode.
  */
@@ -159,7 +160,9 @@ static void expect(const char *what, const char *path, long real, long expected)
 
 static void compare_node(const char *path, bool follow)
 {
-	static const uint32_t kinds[] = { [MODEL_DIR] = S_IFDIR, [MODEL_FILE] = S_IFREG, [MODEL_LINK] = S_IFLNK };
+	static const uint32_t kinds[] = {
+		[MODEL_DIR] = S_IFDIR, [MODEL_FILE] = S_IFREG, [MODEL_LINK] = S_IFLNK
+	};
 	int n = model_walk(path, follow);
 	struct kstat st;
 	struct path p;
@@ -182,7 +185,8 @@ struct names {
 	unsigned seen, step;
 };
 
-static bool see_name(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode, uint64_t next)
+static bool see_name(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode,
+		     uint64_t next)
 {
 	struct names *names = container_of(s, struct names, sink);
 
@@ -226,7 +230,9 @@ static struct { struct file *file; int node; } handles[HANDLES];
 static kssize_t transfer(struct file *f, void *buf, size_t len, int64_t offset, bool reading)
 {
 	struct uio_vec vec = { buf, len };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true };
+	struct uio u = {
+		.vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true
+	};
 
 	return reading ? f->ops->read(f, &u) : f->ops->write(f, &u);
 }
@@ -234,7 +240,8 @@ static kssize_t transfer(struct file *f, void *buf, size_t len, int64_t offset, 
 static void act_open(unsigned h, const char *path)
 {
 	unsigned flags = take();
-	uint32_t o = O_RDWR | (flags & 1 ? O_CREAT : 0) | ((flags & 3) == 3 ? O_EXCL : 0) | (flags & 4 ? O_TRUNC : 0);
+	uint32_t o = O_RDWR | (flags & 1 ? O_CREAT : 0) | ((flags & 3) == 3 ? O_EXCL : 0) |
+		     (flags & 4 ? O_TRUNC : 0);
 	int error, node;
 
 	if (handles[h].file)
@@ -266,7 +273,8 @@ static void act_transfer(unsigned h, bool reading)
 		return;
 	if (reading) {
 		expected = MAX(0, MIN(len, model[n].size - offset));
-		expect("read", "", transfer(handles[h].file, bytes, (size_t)len, offset, true), expected);
+		expect("read", "", transfer(handles[h].file, bytes, (size_t)len, offset, true),
+		       expected);
 		if (memcmp(bytes, model[n].bytes + (expected ? offset : 0), (size_t)expected))
 			expect("contents", "", 1, 0);
 		return;
@@ -310,7 +318,8 @@ static void act_allocate(unsigned h)
 static struct watch *watches[WATCHES];
 static unsigned told;
 
-static bool watch_tell(struct watch *w, uint32_t event, uint32_t cookie, const char *name, size_t len)
+static bool watch_tell(struct watch *w, uint32_t event, uint32_t cookie, const char *name,
+		       size_t len)
 {
 	(void)w, (void)event, (void)cookie, (void)name, (void)len;
 	return ++told % 8;
@@ -342,7 +351,9 @@ static void act_watch(unsigned i, const char *path)
 		watches[i] = NULL;
 	} else {
 		watches[i] = calloc(1, sizeof(*watches[i]));
-		*watches[i] = (struct watch){ .events = ~0u, .tell = watch_tell, .ended = watch_ended, .free = watch_free };
+		*watches[i] = (struct watch){
+			.events = ~0u, .tell = watch_tell, .ended = watch_ended, .free = watch_free
+		};
 		watch_add_locked(watches[i], path_inode(&p));
 	}
 	spin_unlock(&watch_lock);
@@ -370,14 +381,17 @@ static void act_names(unsigned what, const char *one, const char *two)
 
 	switch (what) {
 	case 0:
-		expect("mkdir", one, vfs_create(NULL, one, S_IFDIR | 0755, 0, NULL), model_mkdir(one));
+		expect("mkdir", one, vfs_create(NULL, one, S_IFDIR | 0755, 0, NULL),
+		       model_mkdir(one));
 		break;
 	case 1:
-		expect("symlink", one, vfs_create(NULL, one, S_IFLNK | 0777, 0, two), model_symlink(two, one));
+		expect("symlink", one, vfs_create(NULL, one, S_IFLNK | 0777, 0, two),
+		       model_symlink(two, one));
 		break;
 	case 2:
 	case 3:
-		expect("unlink", one, vfs_unlink(NULL, one, what == 3), model_unlink(one, what == 3));
+		expect("unlink", one, vfs_unlink(NULL, one, what == 3),
+		       model_unlink(one, what == 3));
 		break;
 	case 4:
 		expect("link", one, link_paths(one, two), model_link(one, two));

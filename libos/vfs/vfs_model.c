@@ -47,7 +47,9 @@ static void free_if_unused(int n)
 
 /* ---- walking ---- */
 
-/* The component at *path, which moves behind it and its slash: 0 to MODEL_NAMES-1, or one of these. */
+/*
+ * The component at *path, which moves behind it and its slash: 0 to MODEL_NAMES-1, or one of these.
+ */
 enum { DOT = 100, DOTS };
 
 static int next_component(const char **path)

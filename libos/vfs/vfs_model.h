@@ -1,6 +1,6 @@
 /*
- * A model of a tree of files, as simple as can be, for vfs_fuzz.c: what Linux would answer, for root, on a tmpfs.
- * Paths have components of NAMES, "." and ".."; errors are negative errnos.
+ * A model of a tree of files, as simple as can be, for vfs_fuzz.c: what Linux would answer, for
+ * root, on a tmpfs. Paths have components of NAMES, "." and ".."; errors are negative errnos.
  */
 #ifndef VFS_MODEL_H
 #define VFS_MODEL_H
@@ -35,7 +35,8 @@ int model_symlink(const char *target, const char *path);
 int model_unlink(const char *path, bool directory);
 int model_link(const char *from, const char *to);
 int model_rename(const char *from, const char *to, bool no_replace, bool exchange);
-int model_open(const char *path, bool create, bool exclusive, bool truncate); /* a node, counted as open */
+/* a node, counted as open */
+int model_open(const char *path, bool create, bool exclusive, bool truncate);
 void model_close(int node);
 void model_resize(int node, int size);
 void model_write(int node, int offset, const uint8_t *bytes, int len);

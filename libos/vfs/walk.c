@@ -123,7 +123,10 @@ static int jump(struct walker *w, struct inode *link)
 	return error;
 }
 
-/* The rest of the walk becomes the link's target and then what was left. The link is in the directory w->at. */
+/*
+ * The rest of the walk becomes the link's target and then what was left. The link is in the
+ * directory w->at.
+ */
 static int follow(struct walker *w, struct inode *link)
 {
 	size_t left = str_length(w->rest);
@@ -220,8 +223,8 @@ int vfs_walk(const struct path *base, const char *text, unsigned flags, struct p
 	return 0;
 }
 
-int vfs_walk_parent(const struct path *base, const char *text, struct path *parent, struct vfs_name *last,
-		    bool *slash, char **memory)
+int vfs_walk_parent(const struct path *base, const char *text, struct path *parent,
+		    struct vfs_name *last, bool *slash, char **memory)
 {
 	struct walker w;
 	int error = walker_begin(&w, base, text);
@@ -283,7 +286,8 @@ kssize_t vfs_get_path(const struct path *p, char *buf, size_t size)
 			continue;
 		}
 		gone = gone || !list_is_linked(&at.dentry->hash);
-		fits = prepend(buf, &from, at.dentry->name, at.dentry->len) && prepend(buf, &from, "/", 1);
+		fits = prepend(buf, &from, at.dentry->name, at.dentry->len) &&
+		       prepend(buf, &from, "/", 1);
 		at.dentry = at.dentry->parent;
 		if (!at.dentry) { /* it was moved out of what the mount shows */
 			gone = true;

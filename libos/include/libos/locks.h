@@ -1,10 +1,10 @@
 /*
  * Locks on files: ranges of bytes (fcntl) and whole files (flock).
  *
- * A lock belongs to an open file (OFD locks, flock) or to the process (POSIX locks). Locks of one owner
- * never conflict: a later one replaces the earlier where they meet. Ranges and whole-file locks do not see
- * each other. They go when the open file ends; those of the process when it closes any descriptor of the
- * file, as POSIX has it.
+ * A lock belongs to an open file (OFD locks, flock) or to the process (POSIX locks). Locks of one
+ * owner never conflict: a later one replaces the earlier where they meet. Ranges and whole-file
+ * locks do not see each other. They go when the open file ends; those of the process when it closes
+ * any descriptor of the file, as POSIX has it.
  *
  * Threads. Locks: a spinlock for all, a leaf.
  */
@@ -24,9 +24,9 @@ struct lock_range {
 };
 
 /*
- * Takes, changes or (unlock) gives back. 0; -EAGAIN when another owner is in the way and `wait` is not set;
- * -EINTR when a signal came while waiting; -ENOMEM. Who changes a whole-file lock and fails, or
- * waits, has none meanwhile.
+ * Takes, changes or (unlock) gives back. 0; -EAGAIN when another owner is in the way and `wait` is
+ * not set; -EINTR when a signal came while waiting; -ENOMEM. Who changes a whole-file lock and
+ * fails, or waits, has none meanwhile.
  */
 int lock_set(struct inode *inode, const struct lock_range *l, bool unlock, bool wait);
 /* The first lock of another owner that is in the way: true and *found. */

@@ -1,7 +1,7 @@
 /*
- * Calls on files at the edge of what they take: descriptors that only name a place, empty paths, flags that do not go
- * together, which of two errors is told, ranges that wrap, buffers that cannot be written to. Runs as root in an empty
- * folder of a tmpfs, named by TREE (else /tmp).
+ * Calls on files at the edge of what they take: descriptors that only name a place, empty paths,
+ * flags that do not go together, which of two errors is told, ranges that wrap, buffers that cannot
+ * be written to. Runs as root in an empty folder of a tmpfs, named by TREE (else /tmp).
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -90,7 +90,8 @@ static void statx_flags(void)
 
 static void times(void)
 {
-	struct timespec omit[2] = { { 0, UTIME_OMIT }, { 0, UTIME_OMIT } }, bad[2] = { { 0, UTIME_OMIT }, { 0, -1 } };
+	struct timespec omit[2] = { { 0, UTIME_OMIT }, { 0, UTIME_OMIT } },
+			bad[2] = { { 0, UTIME_OMIT }, { 0, -1 } };
 	int fd = open("target", O_RDONLY);
 
 	SHOW(utimensat(AT_FDCWD, "missing", omit, 0));
@@ -116,7 +117,8 @@ static void sizes(void)
 	SHOW(syscall(SYS_fallocate, ends[1], 0, 0L, 1L));
 	SHOW(syscall(SYS_fallocate, dir, 0, 0L, 1L));
 	SHOW(syscall(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE, 0L, 1L));
-	SHOW(syscall(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE | ZERO_RANGE, 0L, 1L));
+	SHOW(syscall(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE | ZERO_RANGE, 0L,
+		     1L));
 	SHOW(ioctl(fd, FIONREAD, &left));
 	printf("%d left\n", left);
 	SHOW(lseek(fd, 4, SEEK_SET) + ioctl(fd, FIONREAD, &left));
@@ -169,8 +171,10 @@ static void folder_to_nowhere(void)
 
 static void status_flags(void)
 {
-	const int shown = O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECTORY | O_NOFOLLOW | O_ACCMODE | O_PATH;
-	int fd = open("target", O_RDWR | O_NOFOLLOW | O_TRUNC), dir = open(".", O_RDONLY | O_DIRECTORY);
+	const int shown = O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECTORY | O_NOFOLLOW | O_ACCMODE |
+			  O_PATH;
+	int fd = open("target", O_RDWR | O_NOFOLLOW | O_TRUNC),
+	    dir = open(".", O_RDONLY | O_DIRECTORY);
 
 	printf("flags %x\n", fcntl(fd, F_GETFL) & shown);
 	SHOW(fcntl(fd, F_SETFL, O_APPEND | O_NOATIME));
@@ -203,7 +207,8 @@ static void sending(void)
 	SHOW(syscall(SYS_sendfile, to, from, BAD, 4L));
 	SHOW(sendfile(ends[1], from, NULL, 100));
 	SHOW(lseek(from, 0, SEEK_CUR));
-	SHOW(close(from) + close(to) + close(append) + close(dir) + close(ends[0]) + close(ends[1]));
+	SHOW(close(from) + close(to) + close(append) + close(dir) + close(ends[0]) +
+	     close(ends[1]));
 	SHOW(unlink("copy"));
 }
 

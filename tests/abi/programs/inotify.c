@@ -1,6 +1,7 @@
 /*
- * inotify: which events come of which call, in which order, with which names and numbers; flags of watches,
- * coalescing, overflow, readiness. Runs in an empty folder of a tmpfs, named by TREE (else /tmp).
+ * inotify: which events come of which call, in which order, with which names and numbers; flags of
+ * watches, coalescing, overflow, readiness. Runs in an empty folder of a tmpfs, named by TREE (else
+ * /tmp).
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -26,11 +27,11 @@ static void show_mask(uint32_t mask)
 {
 	static const struct { uint32_t bit; const char *name; } bits[] = {
 		{ IN_ACCESS, "ACCESS" }, { IN_MODIFY, "MODIFY" }, { IN_ATTRIB, "ATTRIB" },
-		{ IN_CLOSE_WRITE, "CLOSE_WRITE" }, { IN_CLOSE_NOWRITE, "CLOSE_NOWRITE" }, { IN_OPEN, "OPEN" },
-		{ IN_MOVED_FROM, "MOVED_FROM" }, { IN_MOVED_TO, "MOVED_TO" }, { IN_CREATE, "CREATE" },
-		{ IN_DELETE, "DELETE" }, { IN_DELETE_SELF, "DELETE_SELF" }, { IN_MOVE_SELF, "MOVE_SELF" },
-		{ IN_UNMOUNT, "UNMOUNT" }, { IN_Q_OVERFLOW, "Q_OVERFLOW" }, { IN_IGNORED, "IGNORED" },
-		{ IN_ISDIR, "ISDIR" },
+		{ IN_CLOSE_WRITE, "CLOSE_WRITE" }, { IN_CLOSE_NOWRITE, "CLOSE_NOWRITE" },
+		{ IN_OPEN, "OPEN" }, { IN_MOVED_FROM, "MOVED_FROM" }, { IN_MOVED_TO, "MOVED_TO" },
+		{ IN_CREATE, "CREATE" }, { IN_DELETE, "DELETE" }, { IN_DELETE_SELF, "DELETE_SELF" },
+		{ IN_MOVE_SELF, "MOVE_SELF" }, { IN_UNMOUNT, "UNMOUNT" },
+		{ IN_Q_OVERFLOW, "Q_OVERFLOW" }, { IN_IGNORED, "IGNORED" }, { IN_ISDIR, "ISDIR" },
 	};
 
 	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
@@ -61,7 +62,8 @@ static void events(const char *after)
 
 			if (e->cookie && !first_cookie)
 				first_cookie = e->cookie;
-			printf("  %d %s (%u bytes)", e->wd, name_of(e), e->name[0] == '#' ? 0 : e->len);
+			printf("  %d %s (%u bytes)", e->wd, name_of(e),
+			       e->name[0] == '#' ? 0 : e->len);
 			show_mask(e->mask);
 			printf(e->cookie ? ", cookie %u\n" : "\n", e->cookie - first_cookie);
 			p += sizeof(*e) + e->len;
@@ -144,7 +146,8 @@ static void a_file(void)
 	SHOW(close(open("f", O_RDONLY)) + close(open("f", O_PATH)));
 	SHOW(access("f", R_OK));
 	events("looking");
-	inotify_add_watch(ino, ".", IN_MODIFY); /* whether OPEN comes before or after it differs between versions */
+	/* whether OPEN comes before or after it differs between versions */
+	inotify_add_watch(ino, ".", IN_MODIFY);
 	inotify_add_watch(ino, "f", IN_MODIFY);
 	SHOW(close(open("f", O_WRONLY | O_TRUNC)));
 	events("open with O_TRUNC");
@@ -237,7 +240,8 @@ static void flags(void)
 	close(open("f", O_RDONLY));
 	events("one shot");
 	wd = inotify_add_watch(ino, "f", IN_OPEN);
-	printf("added: %s\n", inotify_add_watch(ino, "f", IN_CLOSE | IN_MASK_ADD) == wd ? "same" : "other");
+	printf("added: %s\n",
+	       inotify_add_watch(ino, "f", IN_CLOSE | IN_MASK_ADD) == wd ? "same" : "other");
 	close(open("f", O_RDONLY));
 	events("IN_MASK_ADD");
 	printf("replaced: %s\n", inotify_add_watch(ino, "f", IN_CLOSE) == wd ? "same" : "other");
@@ -293,7 +297,8 @@ static void queue(void)
 static void overflow(void)
 {
 	static char buf[1 << 20] __attribute__((aligned(8)));
-	int fd = open("f", O_CREAT | O_RDWR, 0644), wd = inotify_add_watch(ino, "f", IN_MODIFY | IN_ATTRIB);
+	int fd = open("f", O_CREAT | O_RDWR, 0644),
+	    wd = inotify_add_watch(ino, "f", IN_MODIFY | IN_ATTRIB);
 	struct inotify_event *e = (void *)buf;
 	int count = 0;
 	ssize_t n;
@@ -307,7 +312,8 @@ static void overflow(void)
 			count++;
 		}
 	}
-	YES("the last of many events says that more were lost", e->wd == -1 && e->mask == IN_Q_OVERFLOW && count > 1000);
+	YES("the last of many events says that more were lost",
+	    e->wd == -1 && e->mask == IN_Q_OVERFLOW && count > 1000);
 	SHOW(pwrite(fd, "x", 1, 0));
 	n = read(ino, buf, sizeof(buf));
 	YES("the queue goes on", n == sizeof(*e) && ((struct inotify_event *)buf)->wd == wd);

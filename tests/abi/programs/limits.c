@@ -1,6 +1,6 @@
 /*
- * Input that is too long, too deep, too much, or beyond the end: the errno of each. Runs in an empty folder of a
- * tmpfs, named by TREE (else /tmp).
+ * Input that is too long, too deep, too much, or beyond the end: the errno of each. Runs in an
+ * empty folder of a tmpfs, named by TREE (else /tmp).
  */
 #define _GNU_SOURCE
 #include "check.h"

@@ -1,4 +1,7 @@
-/* Locks on files: flock, record locks of the process and of open files, waiting, what a close gives back. */
+/*
+ * Locks on files: flock, record locks of the process and of open files, waiting, what a close gives
+ * back.
+ */
 #define _GNU_SOURCE
 #include "check.h"
 #include <fcntl.h>
@@ -25,7 +28,8 @@ static void test(int fd, int command, short type, off_t start, off_t len)
 		printf("free\n");
 	else
 		printf("%s at %lld for %lld, %s\n", l.l_type == F_WRLCK ? "exclusive" : "shared",
-		       (long long)l.l_start, (long long)l.l_len, l.l_pid == -1 ? "an open file's" : "a process's");
+		       (long long)l.l_start, (long long)l.l_len,
+		       l.l_pid == -1 ? "an open file's" : "a process's");
 }
 
 static int shared_fd;
@@ -39,7 +43,10 @@ static void *waits(void *unused)
 	return NULL;
 }
 
-/* flock: a change gives back what there was before it takes what is wanted, so a change that fails loses both. */
+/*
+ * flock: a change gives back what there was before it takes what is wanted, so a change that fails
+ * loses both.
+ */
 static void changing(void)
 {
 	int a = open("locked", O_RDWR), b = open("locked", O_RDWR);

@@ -1,7 +1,7 @@
 /*
- * Mounting: file systems over folders, the same files at two places, moves, also out of what a mount shows, detaching,
- * flags, other flags later; and the errnos. Needs the right to mount (its test gives it a namespace of its own) and an
- * empty folder, named by TREE (else /tmp).
+ * Mounting: file systems over folders, the same files at two places, moves, also out of what a
+ * mount shows, detaching, flags, other flags later; and the errnos. Needs the right to mount (its
+ * test gives it a namespace of its own) and an empty folder, named by TREE (else /tmp).
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -127,7 +127,9 @@ static void bound_below_itself(void)
 
 #define DEPTH 300
 
-/* Mounts within mounts, on a small stack: shown twice, taken out, held from within until the end. */
+/*
+ * Mounts within mounts, on a small stack: shown twice, taken out, held from within until the end.
+ */
 static void *nested(void *unused)
 {
 	int top = open(".", O_RDONLY), bad = 0, deepest;
@@ -251,7 +253,8 @@ static void escaped(void)
 	char text[256];
 	int top = open(".", O_RDONLY);
 
-	SHOW(over("d", 0) + mkdir("d/sub", 0755) + mkdir("d/sub/x", 0755) + mkdir("d/sub/x/in", 0755) + make("d/f"));
+	SHOW(over("d", 0) + mkdir("d/sub", 0755) + mkdir("d/sub/x", 0755) +
+	     mkdir("d/sub/x/in", 0755) + make("d/f"));
 	SHOW(bind_to("d/sub", "e", 0));
 	SHOW(chdir("e/x/in"));
 	YES("it has a path", getcwd(text, sizeof(text)) && strstr(text, "/e/x/in"));
@@ -276,7 +279,8 @@ static void flags(void)
 	char byte;
 	int fd;
 
-	SHOW(over("d", 0) + make("d/f") + symlink("f", "d/link") + mkdir("d/sub", 0755) + mkfifo("d/fifo", 0644));
+	SHOW(over("d", 0) + make("d/f") + symlink("f", "d/link") + mkdir("d/sub", 0755) +
+	     mkfifo("d/fifo", 0644));
 	printf("flags %x\n", flags_of("d"));
 	fd = open("d/f", O_RDWR);
 	SHOW(write(fd, "x", 1));
@@ -316,14 +320,16 @@ static void flags(void)
 	printf("flags %x\n", flags_of("d"));
 	fd = open("d/f", O_RDONLY);
 	SHOW(stat("d/f", &before) + (int)read(fd, &byte, 1) + stat("d/f", &after));
-	YES("the time of access stays", !memcmp(&before.st_atim, &after.st_atim, sizeof(before.st_atim)));
+	YES("the time of access stays",
+	    !memcmp(&before.st_atim, &after.st_atim, sizeof(before.st_atim)));
 	SHOW(close(fd));
 	SHOW(mount(NULL, "d", NULL, MS_REMOUNT | MS_STRICTATIME | MS_NODIRATIME, NULL));
 	printf("flags %x\n", flags_of("d"));
 	fd = open("d/f", O_RDONLY);
 	sleep_ms(20);
 	SHOW(read(fd, &byte, 1) + stat("d/f", &after));
-	YES("the time of access moves", memcmp(&before.st_atim, &after.st_atim, sizeof(before.st_atim)));
+	YES("the time of access moves",
+	    memcmp(&before.st_atim, &after.st_atim, sizeof(before.st_atim)));
 	SHOW(close(fd));
 	SHOW(umount("d"));
 }
@@ -339,7 +345,10 @@ static int turns(void)
 	return remount(MS_RDONLY) < 0 ? -1 : remount(0);
 }
 
-/* What has no name any more is deleted when nobody has it open, for which its file system must be writable. */
+/*
+ * What has no name any more is deleted when nobody has it open, for which its file system must be
+ * writable.
+ */
 static void nameless(void)
 {
 	int fd;

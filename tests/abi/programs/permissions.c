@@ -1,7 +1,8 @@
 /*
- * Who may do what: every call's answer by mode, owner, group and supplementary group, for root and for others;
- * sticky folders, set-id bits, times, extended attributes, descriptors that only name a place. Must be started as root
- * in an empty folder of a tmpfs, named by TREE (else /tmp), which others can search.
+ * Who may do what: every call's answer by mode, owner, group and supplementary group, for root and
+ * for others; sticky folders, set-id bits, times, extended attributes, descriptors that only name a
+ * place. Must be started as root in an empty folder of a tmpfs, named by TREE (else /tmp), which
+ * others can search.
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -31,7 +32,8 @@ static int make(const char *path, mode_t mode, unsigned uid, unsigned gid)
 {
 	int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0600);
 
-	return fd < 0 || close(fd) < 0 || chown(path, uid, gid) < 0 || chmod(path, mode) < 0 ? -1 : 0;
+	return fd < 0 || close(fd) < 0 || chown(path, uid, gid) < 0 || chmod(path, mode) < 0 ? -1
+											     : 0;
 }
 
 static int opens(const char *path, int flags)
@@ -48,7 +50,8 @@ static void result(const char *name, int ret)
 
 static void file_calls(const char *path)
 {
-	struct timespec times[2] = { { 1, 0 }, { 2, 0 } }, mixed[2] = { { 0, UTIME_NOW }, { 0, UTIME_OMIT } };
+	struct timespec times[2] = { { 1, 0 }, { 2, 0 } },
+			mixed[2] = { { 0, UTIME_NOW }, { 0, UTIME_OMIT } };
 
 	result("r", opens(path, O_RDONLY));
 	result("w", opens(path, O_WRONLY));
@@ -98,14 +101,17 @@ static void dir_calls(const char *path)
 static void matrix(void)
 {
 	static const struct { const char *name; unsigned uid, gid, shift; } as[] = {
-		{ "owner", ME, OTHER, 6 }, { "group", OTHER, GROUP, 3 }, { "supplementary", OTHER, EXTRA, 3 },
-		{ "other", OTHER, OTHER, 0 },
+		{ "owner", ME, OTHER, 6 }, { "group", OTHER, GROUP, 3 },
+		{ "supplementary", OTHER, EXTRA, 3 }, { "other", OTHER, OTHER, 0 },
 	};
 
 	for (unsigned who = 0; who < 4; who++) {
 		for (unsigned bits = 0; bits < 8; bits++) {
-			/* The other classes have the opposite bits, so that a wrong class is seen. */
-			unsigned mode = (0777 & ~(7u << as[who].shift) & (bits & 4 ? 0 : 0777)) | bits << as[who].shift;
+			/*
+			 * The other classes have the opposite bits, so that a wrong class is seen.
+			 */
+			unsigned mode = (0777 & ~(7u << as[who].shift) & (bits & 4 ? 0 : 0777)) |
+					bits << as[who].shift;
 
 			make("f", mode, as[who].uid, as[who].gid);
 			be(ME);
@@ -328,7 +334,8 @@ static void for_root_alone(void)
 	struct stat st;
 	int fd;
 
-	SHOW(mkdir("p", 0777) + make("f", 0600, OTHER, OTHER) + make("writable", 0666, OTHER, OTHER));
+	SHOW(mkdir("p", 0777) + make("f", 0600, OTHER, OTHER) +
+	     make("writable", 0666, OTHER, OTHER));
 	SHOW(truncate("f", 5));
 	be(ME);
 	SHOW(mknod("p/null", S_IFCHR | 0666, 1 << 8 | 3));
@@ -395,7 +402,8 @@ static void empty_write(void)
 
 static void tmpfiles(void)
 {
-	int fd = open(".", O_TMPFILE | O_RDWR, 0644), excl = open(".", O_TMPFILE | O_EXCL | O_RDWR, 0644);
+	int fd = open(".", O_TMPFILE | O_RDWR, 0644),
+	    excl = open(".", O_TMPFILE | O_EXCL | O_RDWR, 0644);
 
 	SHOW(linkat(fd, "", AT_FDCWD, "named", AT_EMPTY_PATH));
 	SHOW(linkat(fd, "", AT_FDCWD, "named", AT_EMPTY_PATH));

@@ -1,7 +1,7 @@
 /*
- * Threads that meet in the same names: what is renamed is always there under one name or the other, what
- * is replaced always there, what goes is there as a whole or not at all; and nothing else comes of it. Runs
- * in an empty folder of a tmpfs, named by TREE (else /tmp).
+ * Threads that meet in the same names: what is renamed is always there under one name or the other,
+ * what is replaced always there, what goes is there as a whole or not at all; and nothing else
+ * comes of it. Runs in an empty folder of a tmpfs, named by TREE (else /tmp).
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -222,7 +222,8 @@ int main(void)
 	meet("a folder that moves", moves_a_folder, walks_through_it);
 	meet("the working directory", changes_directory, asks_where);
 	meet("names without end", renames_much, asks_for_nothing);
-	unlink("other"), unlink("a/f"), unlink("p"), unlink("q"), unlink("a/sub/in/f"), unlink("a/sub/in/g");
+	unlink("other"), unlink("a/f"), unlink("p"), unlink("q"), unlink("a/sub/in/f"),
+		unlink("a/sub/in/g");
 	SHOW(rmdir("a/sub/in") + rmdir("a/sub") + rmdir("a") + rmdir("b"));
 	return 0;
 }
