@@ -71,8 +71,17 @@ menuconfig nconfig oldconfig savedefconfig: $(setup)
 # Goals that read no configuration: nothing is built, fetched or set up for them.
 unconfigured := help clean doctor setup unit crash kiln-fs interchange fsck.kiln fuzz-fsck native test-programs fuzz fuzz-text fuzz-binary fuzz-udp fuzz-tls fuzz-jbd2 fuzz-vfs fuzz-ext4 build/native/% test check fresh \
 	land-check stop trace profile bench bench-% soak menuconfig nconfig oldconfig savedefconfig %_defconfig
-ifneq ($(filter-out $(unconfigured),$(goals)),)
+# Two makes would write the same files of an image, so it is built by a make of its own, for which a second one waits.
+of_image := $(sort $(patsubst run,image,$(patsubst debug,image,$(filter-out $(unconfigured),$(goals)))))
+ifeq ($(ALONE),$(IMAGE))
 include tools/build/image.mk
+else ifneq ($(of_image),)
+alone_in := $(O)
+alone_as := IMAGE=$(IMAGE) ALONE=$(IMAGE)
+.PHONY: alone $(of_image)
+$(of_image): alone
+alone: $(setup)
+	+$(Q)tools/build/alone $(alone_in) $(MAKE) $(alone_as) $(of_image)
 endif
 ifneq ($(filter unit crash kiln-fs interchange fsck.kiln fuzz-fsck,$(goals)),)
 include tools/build/unit.mk

@@ -1,4 +1,10 @@
-"""What is built again, and what is not."""
+"""What is built again, what is not, and who waits for whom."""
+
+import fcntl
+import shutil
+import subprocess
+
+from tree import environment
 
 
 def test_nothing_changed_nothing_is_compiled(minimal):
@@ -64,3 +70,27 @@ def test_savedefconfig_writes_a_short_list(minimal):
 def test_an_image_that_does_not_exist_is_one_sentence(minimal):
     done = minimal.make("IMAGE=nothing")
     assert done.returncode != 0 and "There is no image 'nothing'" in done.stderr and "minimal" in done.stderr
+
+
+def test_a_second_make_of_an_image_waits_for_the_first_and_says_so(minimal):
+    (minimal.root / "core/lib/tree.c").touch()
+    with open(minimal.root / "build/minimal/.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)          # as the first make does
+        with subprocess.Popen(["make", "IMAGE=minimal"], cwd=minimal.root, env=environment(), text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as second:
+            assert second.stderr.readline() == "Another make builds build/minimal: this one waits for it.\n"
+            assert second.poll() is None
+            other = minimal.make("IMAGE=minimal", "size", "ALONE=minimal")     # in the first's name
+            assert other.returncode == 0 and "core/lib/tree.o" in other.stdout, other.stderr
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert second.stdout.read() == "" and second.wait(600) == 0, "it found something to do"
+
+
+def test_two_makes_at_once_both_succeed(minimal):
+    shutil.rmtree(minimal.root / "build/minimal/obj/core/lib")
+    both = [subprocess.Popen(["make", "-s", "IMAGE=minimal", goal], cwd=minimal.root, env=environment(), text=True,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            for goal in ("image", "images/minimal.elf")]
+    for one in both:
+        out, _ = one.communicate(timeout=600)
+        assert one.returncode == 0, out

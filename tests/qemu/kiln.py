@@ -9,7 +9,6 @@ a free port of 127.0.0.1, waits for replies instead of connects, and is ended by
 the block is left. What it printed is kept for the report of a failed test (conftest.py).
 """
 
-import fcntl
 import os
 import shutil
 import socket
@@ -44,11 +43,8 @@ _built = {}
 def build_image(name, root=ROOT):
     """Builds an image once a session through the makefile; the path of its ELF."""
     if (root, name) not in _built:
-        (root / "build").mkdir(exist_ok=True)
-        with open(root / "build" / f".{name}.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)      # other tests may want it, too
-            _built[root, name] = subprocess.run(["make", "-s", f"IMAGE={name}", "image"], cwd=root, capture_output=True,
-                                                text=True, timeout=900, env=quiet_make())
+        _built[root, name] = subprocess.run(["make", "-s", f"IMAGE={name}", "image"], cwd=root, capture_output=True, text=True,
+                                            timeout=900, env=quiet_make())
     done = _built[root, name]
     assert done.returncode == 0, f"make IMAGE={name} failed:\n{done.stdout}{done.stderr}"
     return root / "images" / f"{name}.elf"
