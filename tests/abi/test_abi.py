@@ -58,7 +58,7 @@ def run_on_kiln(name, harts, options=(), **machine):
     """What it prints in an image, behind the marker that the image prints first, and the status."""
     with Image("abitest", net="none", args=[name], options=["loglevel=error", *options], harts=harts, mem="64M",
                **machine) as image:
-        status = image.wait_exit(timeout=60)
+        status = image.wait_exit(timeout=240)
         console = image.console.replace("\r", "")
     assert MARKER in console, console
     return console.split(MARKER + "\n", 1)[1], status

@@ -33,7 +33,7 @@ def test_no_instruction_figure_has_grown():
 def copy_with_a_slow_lookup(folder):
     """The tree as it is, with a loop in the function that finds an item by its key."""
     tracked = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
-                             capture_output=True, text=True, check=True, timeout=20).stdout.splitlines()
+                             capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
     for name in tracked:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

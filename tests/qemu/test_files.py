@@ -74,7 +74,7 @@ def test_disks_are_found_by_their_order_and_serial(tmp_path):
     ("README.md,serial=a/b", "is neither ro nor serial")])
 def test_wrong_disks_are_told_in_a_sentence(text, sentence):
     done = subprocess.run(["/usr/bin/python3", "tools/run/run.py", "abitest", f"DISK={text}"], cwd=ROOT, text=True,
-                          capture_output=True, timeout=30, stdin=subprocess.DEVNULL)
+                          capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 1
     assert sentence in done.stderr and done.stderr.count("\n") == 1
 

@@ -27,9 +27,9 @@ def link_local(mac="525400123456"):
     return str(ipaddress.IPv6Address(bytes.fromhex("fe80000000000000") + bytes(b[:3]) + b"\xff\xfe" + bytes(b[3:])))
 
 
-def ask6(image, wire, address, request=b"version\r\n", scope=0):
+def ask6(image, wire, address, request=b"version\r\n", scope=0, timeout=60):
     with wire.socket(socket.AF_INET6) as s:
-        s.settimeout(10)
+        s.settimeout(timeout)
         s.connect((address, image.port, 0, scope))
         s.sendall(request)
         return read_until(s, b"\r\n")
@@ -102,7 +102,7 @@ def test_ipv6_makes_an_address_from_a_routers_prefix(wire):
 
         def answers():
             try:
-                return ask6(image, wire, address).startswith(b"VERSION ")
+                return ask6(image, wire, address, timeout=10).startswith(b"VERSION ")
             except OSError:
                 return False
         assert eventually(answers)
@@ -113,7 +113,7 @@ def test_without_ipv4_only_ipv6_answers(wire):
                wait=False) as image:
         def answers():
             try:
-                return ask6(image, wire, netns.GUEST_IP6).startswith(b"VERSION ")
+                return ask6(image, wire, netns.GUEST_IP6, timeout=10).startswith(b"VERSION ")
             except OSError:
                 return False
         assert eventually(answers)

@@ -30,7 +30,7 @@ def test_nonsense_at_the_door_does_no_harm(memcached):
     for line in ("", " ", "\t\t", "x" * 5000, "stats " + "y" * 3000, "\x01\x02\xff"):
         try:
             memcached.door(line, timeout=2)
-        except machine.Trouble:
+        except (machine.Trouble, OSError):        # the latter when QEMU has no time for us
             pass
     assert memcached.door("help")
     assert memcached.ask(b"version\r\n").startswith(b"VERSION ")
@@ -40,7 +40,7 @@ def test_a_client_of_the_door_may_leave_in_the_middle(memcached):
     import door
     for _ in range(20):
         for _ in range(10):
-            with door.connect(f"{memcached.folder}/door", 5) as s:
+            with door.connect(f"{memcached.folder}/door", 60) as s:
                 s.sendall(b"stats\nstats\nhe")
         assert any("stop" in line for line in memcached.door("help"))
 
