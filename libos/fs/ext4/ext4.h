@@ -71,6 +71,7 @@ struct ext4_super {
 	bool torn;                       /* [I] its checksum was wrong before the journal was replayed */
 	uint32_t damaged;                /* [a] nothing is written any more */
 	struct mutex super_lock;
+	struct mutex sharing_lock;       /* of blocks of attributes, for their counts of references (xattr_change.c) */
 
 	struct mutex handles_lock;       /* without a journal: who writes buffers home waits for all handles */
 	struct waitq handles_wait;

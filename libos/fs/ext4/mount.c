@@ -62,6 +62,7 @@ static int hold_super(struct ext4_super *s, const struct ext4_disk_super *d)
 static void locks_init(struct ext4_super *s)
 {
 	mutex_init(&s->super_lock);
+	mutex_init(&s->sharing_lock);
 	mutex_init(&s->handles_lock);
 	mutex_init(&s->write_lock);
 	waitq_init(&s->handles_wait);

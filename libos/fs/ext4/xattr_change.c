@@ -2,8 +2,11 @@
  * Changing extended attributes: a set of them (of the inode, or of its block) is built anew beside the old one, with one
  * attribute put in, replaced or left out, and takes its place when everything fits. The inode's own room comes first.
  *
- * A block that other inodes share is not changed: it loses a reference, and the inode gets a block of its own. Entries are
- * sorted and have the hashes by which Linux finds blocks to share (attributes.rst).
+ * A block that other inodes share is not changed: it loses a reference, and the inode gets a block of its own. New ones
+ * are never shared, so who sees a single reference has the block for himself. Entries are sorted and have the hashes by
+ * which Linux finds blocks to share (attributes.rst).
+ *
+ * Locks: the inode's; sharing_lock, in a handle and before a group's, for how many inodes have a block.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -111,51 +114,63 @@ static int damaged(struct ext4_inode *i, const char *fault)
 
 /* ---- in the inode ---- */
 
-static int replace_in_inode(struct ext4_handle *h, struct ext4_inode *i, struct ext4_disk_inode *raw, struct buffer *raw_buffer,
-			    const struct setting *set)
-{
-	struct ext4_super *s = h->super;
-	uint32_t from = EXT4_INODE_BYTES_OLD + i->extra_isize + 4, magic = EXT4_XATTR_MAGIC;
-	struct builder b = { .size = s->inode_bytes - from, .values = s->inode_bytes - from };
-	bool has = false;
-	const char *fault = NULL;
-	struct xattr_area old;
-	int error;
+/* The inode's new set, built and touched. */
+struct in_inode {
+	struct buffer *buffer;           /* NULL: nothing changes there */
+	uint8_t *at;                     /* in it */
+	struct builder built;
+};
 
-	b.bytes = kzalloc(b.size);
-	if (!b.bytes)
-		return -ENOMEM;
-	has = !xattr_in_inode(s, raw, &old);
-	error = build(&b, has ? &old : NULL, set, &fault);
+static void drop_in_inode(struct in_inode *p)
+{
+	kfree(p->built.bytes);
+	buffer_put(p->buffer);
+}
+
+static int build_in_inode(struct ext4_handle *h, struct ext4_inode *i, const struct ext4_disk_inode *raw,
+			  const struct setting *set, struct in_inode *p)
+{
+	struct xattr_area old;
+	bool has = !xattr_in_inode(h->super, raw, &old);
+	const char *fault = NULL;
+	int error = -ENOMEM;
+
+	p->built.bytes = kzalloc(p->built.size);
+	if (p->built.bytes)
+		error = build(&p->built, has ? &old : NULL, set, &fault);
 	if (fault)
 		error = damaged(i, fault);
-	if (!error)
-		error = ext4_touch(h, raw_buffer);
-	if (!error) {
-		mutex_lock(&i->raw_lock);
-		memcpy((uint8_t *)raw + from - 4, &magic, 4);
-		memcpy((uint8_t *)raw + from, b.bytes, b.size);
-		mutex_unlock(&i->raw_lock);
-	}
-	kfree(b.bytes);
+	return error ? error : ext4_touch(h, p->buffer);
+}
+
+/* All that may fail: 0 and *p, for change_in_inode() and drop_in_inode(); -ENOSPC, it does not fit; or another error. */
+static int prepare_in_inode(struct ext4_handle *h, struct ext4_inode *i, const struct setting *set, struct in_inode *p)
+{
+	uint32_t from = EXT4_INODE_BYTES_OLD + i->extra_isize + 4, end = h->super->inode_bytes;
+	struct ext4_disk_inode *raw;
+	int error;
+
+	if (from + 4 > end)
+		return -ENOSPC;
+	error = ext4_inode_raw(h->super, (uint32_t)i->inode.ino, &p->buffer, &raw);
+	if (error)
+		return error;
+	p->at = (uint8_t *)raw + from;
+	p->built = (struct builder){ .size = end - from, .values = end - from };
+	error = build_in_inode(h, i, raw, set, p);
+	if (error)
+		drop_in_inode(p);
 	return error;
 }
 
-static int set_in_inode(struct ext4_handle *h, struct ext4_inode *i, const struct setting *set)
+static void change_in_inode(struct ext4_inode *i, const struct in_inode *p)
 {
-	struct ext4_super *s = h->super;
-	struct ext4_disk_inode *raw;
-	struct buffer *b;
-	int error;
+	const uint32_t magic = EXT4_XATTR_MAGIC;
 
-	if (EXT4_INODE_BYTES_OLD + i->extra_isize + 8 > s->inode_bytes)
-		return -ENOSPC;
-	error = ext4_inode_raw(s, (uint32_t)i->inode.ino, &b, &raw);
-	if (error)
-		return error;
-	error = replace_in_inode(h, i, raw, b, set);
-	buffer_put(b);
-	return error;
+	mutex_lock(&i->raw_lock);
+	memcpy(p->at - 4, &magic, 4);
+	memcpy(p->at, p->built.bytes, p->built.size);
+	mutex_unlock(&i->raw_lock);
 }
 
 /* ---- in a block ---- */
@@ -171,21 +186,30 @@ static void block_csum_set(struct ext4_super *s, struct buffer *b)
 		header_of(b)->checksum = xattr_block_csum(s, b->block, header_of(b));
 }
 
+/* [sharing_lock] One inode less has the block. */
+static int drop_reference(struct ext4_handle *h, struct ext4_inode *i, struct buffer *b)
+{
+	int error;
+
+	if (header_of(b)->refcount <= 1)
+		return ext4_bfree(h, i, b->block, 1, true);
+	error = ext4_touch(h, b);
+	if (error)
+		return error;
+	header_of(b)->refcount--;
+	block_csum_set(h->super, b);
+	return 0;
+}
+
 /* The inode has this block no longer. */
 static int block_release(struct ext4_handle *h, struct ext4_inode *i, struct buffer *b)
 {
 	struct ext4_super *s = h->super;
 	int error;
 
-	if (header_of(b)->refcount > 1) {
-		error = ext4_touch(h, b);
-		if (!error) {
-			header_of(b)->refcount--;
-			block_csum_set(s, b);
-		}
-	} else {
-		error = ext4_bfree(h, i, b->block, 1, true);
-	}
+	mutex_lock(&s->sharing_lock);
+	error = drop_reference(h, i, b);
+	mutex_unlock(&s->sharing_lock);
 	if (error)
 		return error;
 	if (i->inode.blocks >= s->block_bytes / 512)
@@ -331,6 +355,30 @@ static int look(struct ext4_inode *i, const struct xattr_name *n, struct presenc
 	return fault ? damaged(i, fault) : 0;
 }
 
+/* The settings of both places, or nothing; NULL: that place stays as it is. -ENOSPC: there is no room for one of them. */
+static int set_both(struct ext4_handle *h, struct ext4_inode *i, const struct setting *in_inode,
+		    const struct setting *in_block)
+{
+	struct in_inode fresh = { 0 };
+	bool half = h->half;
+	int error = in_inode ? prepare_in_inode(h, i, in_inode, &fresh) : 0;
+
+	if (!error && in_block) {
+		error = set_in_block(h, i, in_block);
+		if (error)
+			drop_in_inode(&fresh);
+	}
+	if (error) {
+		h->half = half;
+		return error;
+	}
+	if (in_inode) {
+		change_in_inode(i, &fresh);
+		drop_in_inode(&fresh);
+	}
+	return 0;
+}
+
 /* Where it fits; whatever there was elsewhere goes. */
 static int set_in(struct ext4_handle *h, struct ext4_inode *i, const struct setting *set, const struct presence *was)
 {
@@ -338,14 +386,9 @@ static int set_in(struct ext4_handle *h, struct ext4_inode *i, const struct sett
 	int error;
 
 	if (!set->value)
-		return was->in_inode ? set_in_inode(h, i, set) : set_in_block(h, i, set);
-	error = set_in_inode(h, i, set);
-	if (!error)
-		return was->in_block ? set_in_block(h, i, &none) : 0;
-	if (error != -ENOSPC)
-		return error;
-	error = set_in_block(h, i, set);
-	return error || !was->in_inode ? error : set_in_inode(h, i, &none);
+		return was->in_inode ? set_both(h, i, set, NULL) : set_both(h, i, NULL, set);
+	error = set_both(h, i, set, was->in_block ? &none : NULL);
+	return error != -ENOSPC ? error : set_both(h, i, was->in_inode ? &none : NULL, set);
 }
 
 static int set_once(struct ext4_inode *i, const struct setting *set, const struct presence *was)
