@@ -13,6 +13,8 @@
 #include "bits.h"
 #include "space.h"
 
+#define TRIES_FOR_ROOM 3u
+
 /* ---- freed blocks come back ---- */
 
 void balloc_freed_is_ready(struct freed *f)
@@ -174,8 +176,14 @@ int ext4_bfree(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint
 	return error ? error : for_each_group(h, block, count, free_in_group);
 }
 
-bool ext4_is_freeing(struct ext4_super *s)
+/* Of others' blocks: those whose freeing is not durable, and those that are promised. */
+static bool is_freeing(struct ext4_super *s)
 {
 	ext4_discards_wait(s);
 	return __atomic_load_n(&s->freeing, __ATOMIC_RELAXED) || __atomic_load_n(&s->delayed, __ATOMIC_RELAXED);
+}
+
+bool ext4_room_may_come(struct ext4_super *s, int error, unsigned *tries)
+{
+	return error == -ENOSPC && ++*tries < TRIES_FOR_ROOM && s->journal && is_freeing(s) && !journal_commit(s->journal);
 }

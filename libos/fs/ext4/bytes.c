@@ -27,7 +27,6 @@
 #include "map.h"
 
 #define TIME_GRAIN_NS (4 * NSEC_PER_MSEC)
-#define TRIES_FOR_ROOM 3
 #define LAST_TRIES     12 /* of a second each, or of five if blocks are wanting */
 
 static struct ext4_inode *inode_of(struct cache *c)
@@ -149,19 +148,13 @@ static int start_and_make(struct ext4_inode *i, struct ext4_handle *h, struct ma
 	return ext4_stop_with(h, map_write_inode(h, i, error)); /* the blocks that it got are the file's */
 }
 
-/* Blocks that were freed lately may be had after a commit. */
-static bool may_retry(struct ext4_super *s, int error, int tries)
-{
-	return error == -ENOSPC && tries < TRIES_FOR_ROOM && s->journal && ext4_is_freeing(s) &&
-	       !journal_commit(s->journal);
-}
-
 static int bytes_prepare(struct cache *c, int64_t offset, int64_t len, void **token)
 {
 	struct ext4_inode *i = inode_of(c);
 	struct map_blocks b = map_blocks_of(i, offset, len);
-	int error, tries = 0;
+	unsigned tries = 0;
 	bool mapped;
+	int error;
 
 	*token = NULL;
 	error = is_mapped(i, b, &mapped);
@@ -169,7 +162,7 @@ static int bytes_prepare(struct cache *c, int64_t offset, int64_t len, void **to
 		return error;
 	do
 		error = start_and_make(i, &i->writing, b);
-	while (error && may_retry(extent_super(i), error, ++tries));
+	while (ext4_room_may_come(extent_super(i), error, &tries));
 	if (!error)
 		*token = &i->writing;
 	return error;

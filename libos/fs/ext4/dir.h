@@ -139,23 +139,31 @@ static inline void dx_count_set(struct ext4_disk_dx_entry *entries, uint32_t lim
 
 /* ---- dir_change.c, htree_insert.c ---- */
 
-/* Adds a name that is not there: 0, -ENOSPC, ... or nothing, but perhaps room for more. dir_add_credits(). */
-int dir_add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino, uint32_t mode);
-/* Removes what dir_find() found. */
-int dir_remove(struct ext4_handle *h, struct ext4_inode *dir, struct dir_spot *spot);
-/* The entry leads to another inode from now on. */
-int dir_redirect(struct ext4_handle *h, struct ext4_inode *dir, struct dir_spot *spot, uint32_t ino, uint32_t mode);
+/* A name to come, and what it leads to. */
+struct dir_name {
+	const struct vfs_name *name;
+	uint32_t ino, mode;
+};
+
+/*
+ * Adds a name that is not there: 0, -ENOSPC, ... or nothing, but perhaps room for more. *spot, unless it is NULL, is where
+ * it stands then: to be put, and good for dir_remove() alone. dir_add_credits().
+ */
+int dir_add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n, struct dir_spot *spot);
+/* Removes what dir_find() found, whose buffer was touched. */
+void dir_remove(struct ext4_inode *dir, struct dir_spot *spot);
+/* The entry leads to another inode from now on; its buffer was touched. */
+void dir_redirect(struct ext4_inode *dir, struct dir_spot *spot, const struct ext4_inode *to);
 /* A new directory's first block. */
 int dir_init(struct ext4_handle *h, struct ext4_inode *dir, uint32_t parent);
-int dir_set_parent(struct ext4_handle *h, struct ext4_inode *dir, uint32_t parent);
 /* Puts the entry into this leaf: 0, -ENOSPC (nothing has changed), -EUCLEAN, an error of the journal. One credit. */
-int dir_leaf_add(struct ext4_handle *h, struct ext4_inode *dir, uint32_t at, struct buffer *leaf, const struct vfs_name *n,
-		 uint32_t ino, uint32_t mode);
+int dir_leaf_add(struct ext4_handle *h, struct ext4_inode *dir, uint32_t at, struct buffer *leaf,
+		 const struct dir_name *n, struct dir_spot *spot);
 /* A block more, or nothing: *at its place, the buffer new and part of the handle. */
 int dir_append(struct ext4_handle *h, struct ext4_inode *dir, uint32_t *at, struct buffer **out);
 /* An empty leaf's tail. */
 void dir_leaf_init(struct ext4_inode *dir, struct buffer *b);
-int dx_add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino, uint32_t mode);
+int dx_add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n, struct dir_spot *spot);
 /* A directory of one full block gets an index. */
 int dx_make(struct ext4_handle *h, struct ext4_inode *dir);
 

@@ -12,13 +12,12 @@
 
 /* ---- entries ---- */
 
-static void write_entry(const struct ext4_super *s, struct ext4_disk_dirent *e, const struct vfs_name *n, uint32_t ino,
-			uint32_t mode)
+static void write_entry(const struct ext4_super *s, struct ext4_disk_dirent *e, const struct dir_name *n)
 {
-	e->inode = ino;
-	e->name_len = (uint8_t)n->len;
-	e->file_type = dirent_type(s, mode);
-	memcpy(e->name, n->text, n->len);
+	e->inode = n->ino;
+	e->name_len = (uint8_t)n->name->len;
+	e->file_type = dirent_type(s, n->mode);
+	memcpy(e->name, n->name->text, n->name->len);
 }
 
 /* Bytes of an entry that its name does not leave to others. */
@@ -40,9 +39,9 @@ static struct ext4_disk_dirent *find_room(const struct ext4_super *s, const stru
 	return NULL;
 }
 
-/* The entry gives what it does not need to a new one. */
-static void put_behind(const struct ext4_super *s, struct ext4_disk_dirent *e, const struct vfs_name *n, uint32_t ino,
-		       uint32_t mode)
+/* The entry gives what it does not need to a new one, or becomes it. */
+static struct ext4_disk_dirent *put_behind(const struct ext4_super *s, struct ext4_disk_dirent *e,
+					   const struct dir_name *n)
 {
 	unsigned used = used_bytes(e);
 
@@ -53,15 +52,17 @@ static void put_behind(const struct ext4_super *s, struct ext4_disk_dirent *e, c
 		e->rec_len = (uint16_t)used;
 		e = rest;
 	}
-	write_entry(s, e, n, ino, mode);
+	write_entry(s, e, n);
+	return e;
 }
 
-int dir_leaf_add(struct ext4_handle *h, struct ext4_inode *dir, uint32_t at, struct buffer *leaf, const struct vfs_name *n,
-		 uint32_t ino, uint32_t mode)
+int dir_leaf_add(struct ext4_handle *h, struct ext4_inode *dir, uint32_t at, struct buffer *leaf,
+		 const struct dir_name *n, struct dir_spot *spot)
 {
 	struct dir_bytes d = dir_bytes_of(h->super, leaf);
+	unsigned need = dirent_bytes(n->name->len);
 	const char *fault = NULL;
-	struct ext4_disk_dirent *e = find_room(h->super, &d, dirent_bytes(n->len), &fault);
+	struct ext4_disk_dirent *e = find_room(h->super, &d, need, &fault);
 	int error;
 
 	if (!e)
@@ -69,52 +70,33 @@ int dir_leaf_add(struct ext4_handle *h, struct ext4_inode *dir, uint32_t at, str
 	error = ext4_touch(h, leaf);
 	if (error)
 		return error;
-	struct dir_edit edit = dir_edit_begin(dir, at, leaf, e, used_bytes(e) + dirent_bytes(n->len));
-	put_behind(h->super, e, n, ino, mode);
+	struct dir_edit edit = dir_edit_begin(dir, at, leaf, e, used_bytes(e) + need);
+	e = put_behind(h->super, e, n);
 	dir_edit_end(&edit);
+	if (spot)
+		*spot = (struct dir_spot){ .b = buffer_hold(leaf), .at = at, .e = e };
 	return 0;
 }
 
-int dir_remove(struct ext4_handle *h, struct ext4_inode *dir, struct dir_spot *spot)
+void dir_remove(struct ext4_inode *dir, struct dir_spot *spot)
 {
-	int error = ext4_touch(h, spot->b);
+	struct ext4_disk_dirent *changes = spot->before ? spot->before : spot->e;
+	struct dir_edit edit = dir_edit_begin(dir, spot->at, spot->b, changes, EXT4_DIRENT_BYTES);
 
-	if (error)
-		return error;
-	struct dir_edit edit = dir_edit_begin(dir, spot->at, spot->b, spot->before ? spot->before : spot->e, EXT4_DIRENT_BYTES);
 	if (spot->before)
 		spot->before->rec_len = (uint16_t)(spot->before->rec_len + spot->e->rec_len);
 	else
 		spot->e->inode = 0;
 	dir_edit_end(&edit);
-	return 0;
 }
 
-int dir_redirect(struct ext4_handle *h, struct ext4_inode *dir, struct dir_spot *spot, uint32_t ino, uint32_t mode)
+void dir_redirect(struct ext4_inode *dir, struct dir_spot *spot, const struct ext4_inode *to)
 {
-	int error = ext4_touch(h, spot->b);
-
-	if (error)
-		return error;
 	struct dir_edit edit = dir_edit_begin(dir, spot->at, spot->b, spot->e, EXT4_DIRENT_BYTES);
-	spot->e->inode = ino;
-	spot->e->file_type = dirent_type(h->super, mode);
+
+	spot->e->inode = (uint32_t)to->inode.ino;
+	spot->e->file_type = dirent_type(ext4_super_of(&dir->inode), to->inode.mode);
 	dir_edit_end(&edit);
-	return 0;
-}
-
-int dir_set_parent(struct ext4_handle *h, struct ext4_inode *dir, uint32_t parent)
-{
-	static const struct vfs_name dots = { "..", 2 };
-	struct dir_spot spot;
-	int error = dir_find(dir, &dots, &spot);
-
-	if (error)
-		return error == -ENOENT ? dir_damaged(dir, 0, "it has no \"..\"") : error;
-	error = dir_redirect(h, dir, &spot, parent, S_IFDIR);
-	buffer_put(spot.b);
-	dir->parent_ino = parent;
-	return error;
 }
 
 /* ---- blocks ---- */
@@ -166,16 +148,17 @@ int dir_append(struct ext4_handle *h, struct ext4_inode *dir, uint32_t *at, stru
 
 int dir_init(struct ext4_handle *h, struct ext4_inode *dir, uint32_t parent)
 {
-	static const struct vfs_name dot = { ".", 1 }, dots = { "..", 2 };
+	const struct dir_name dot = { &(struct vfs_name){ ".", 1 }, (uint32_t)dir->inode.ino, S_IFDIR };
+	const struct dir_name dots = { &(struct vfs_name){ "..", 2 }, parent, S_IFDIR };
 	struct buffer *b;
 	uint32_t at;
 	int error = dir_append(h, dir, &at, &b);
 
 	if (error)
 		return error;
-	error = dir_leaf_add(h, dir, at, b, &dot, (uint32_t)dir->inode.ino, S_IFDIR);
+	error = dir_leaf_add(h, dir, at, b, &dot, NULL);
 	if (!error)
-		error = dir_leaf_add(h, dir, at, b, &dots, parent, S_IFDIR);
+		error = dir_leaf_add(h, dir, at, b, &dots, NULL);
 	buffer_put(b);
 	dir->parent_ino = parent;
 	return error;
@@ -184,8 +167,8 @@ int dir_init(struct ext4_handle *h, struct ext4_inode *dir, uint32_t parent)
 /* ---- adding a name to a directory without an index ---- */
 
 /* -ENOSPC: no block has room. */
-static int add_somewhere(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino,
-			 uint32_t mode)
+static int add_somewhere(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n,
+			 struct dir_spot *spot)
 {
 	int error = -ENOSPC;
 
@@ -195,13 +178,13 @@ static int add_somewhere(struct ext4_handle *h, struct ext4_inode *dir, const st
 		error = dir_read(dir, at, &b);
 		if (error)
 			return error;
-		error = dir_leaf_add(h, dir, at, b, n, ino, mode);
+		error = dir_leaf_add(h, dir, at, b, n, spot);
 		buffer_put(b);
 	}
 	return error;
 }
 
-static int add_behind(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino, uint32_t mode)
+static int add_behind(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n, struct dir_spot *spot)
 {
 	struct buffer *b;
 	uint32_t at;
@@ -209,31 +192,31 @@ static int add_behind(struct ext4_handle *h, struct ext4_inode *dir, const struc
 
 	if (error)
 		return error;
-	error = dir_leaf_add(h, dir, at, b, n, ino, mode);
+	error = dir_leaf_add(h, dir, at, b, n, spot);
 	buffer_put(b);
 	return error;
 }
 
-static int add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino, uint32_t mode)
+static int add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n, struct dir_spot *spot)
 {
 	int error;
 
 	if (dir_is_indexed(dir))
-		return dx_add(h, dir, n, ino, mode);
-	error = add_somewhere(h, dir, n, ino, mode);
+		return dx_add(h, dir, n, spot);
+	error = add_somewhere(h, dir, n, spot);
 	if (error != -ENOSPC)
 		return error;
 	if (dir_blocks(dir) > 1 || !ext4_has_compat(h->super, EXT4_COMPAT_DIR_INDEX))
-		return add_behind(h, dir, n, ino, mode);
+		return add_behind(h, dir, n, spot);
 	error = dx_make(h, dir);
-	return error ? error : dx_add(h, dir, n, ino, mode);
+	return error ? error : dx_add(h, dir, n, spot);
 }
 
 /* Each step, a split for example, leaves a whole directory, if not a larger one. */
-int dir_add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino, uint32_t mode)
+int dir_add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n, struct dir_spot *spot)
 {
 	bool half = h->half;
-	int error = add(h, dir, n, ino, mode);
+	int error = add(h, dir, n, spot);
 
 	if (error)
 		h->half = half;

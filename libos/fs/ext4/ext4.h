@@ -3,7 +3,7 @@
  *
  *   mount.c super.c ... mounting, features, options, damage          trans.c     handles, with a journal or without
  *   inode.c icache.c    inodes: in memory, on the disk               ialloc.c    inode numbers
- *   dir.c htree.c ...   directories                                  namei.c     operations on names
+ *   dir.c htree.c ...   directories                                  namei.c rename.c  operations on names
  *   symlink.c xattr.c   short texts of inodes                        inline.c    data in inodes
  *   group.c balloc.c    group descriptors, bitmaps, blocks           map.c ...   where a file's blocks lie
  *   truncate.c orphan.c files that shrink and go                     file.c ...   open files, their bytes
@@ -250,6 +250,8 @@ static inline bool ext4_inode_has_extents(const struct ext4_inode *i) { return i
 int ext4_ialloc(struct ext4_handle *h, struct ext4_inode *dir, uint32_t mode, uint32_t *ino);
 /* The number is free; the inode on the disk says when that was. EXT4_CREDITS_IALLOC. */
 int ext4_ifree(struct ext4_handle *h, struct ext4_inode *i);
+/* Before that: it finds what it needs then. Takes the credits for it, and changes nothing. */
+int ext4_ifree_announce(struct ext4_handle *h, struct ext4_inode *i);
 int ext4_ifree_number(struct ext4_handle *h, uint32_t ino, bool dir); /* of one that never became an inode; or nothing */
 
 /* ---- group.c (descriptors and bitmaps) ---- */
@@ -308,8 +310,11 @@ int ext4_bfree(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint
 /* Before that, and before what leads to the blocks is changed: what is not metadata can be freed then. Changes nothing. */
 int ext4_bfree_announce(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint32_t count);
 uint64_t ext4_inode_goal(const struct ext4_inode *i);       /* where a file's first block should be */
-/* After -ENOSPC, without a handle: are there blocks that a commit would make free for others, or that are promised? Waits for discards. */
-bool ext4_is_freeing(struct ext4_super *s);
+/*
+ * An operation has ended with `error`, and its handle too: should it be tried once more? After -ENOSPC, if blocks were
+ * freed and that is not durable yet, or are promised: then all is committed first. *tries, 0 at first, bounds it.
+ */
+bool ext4_room_may_come(struct ext4_super *s, int error, unsigned *tries);
 
 /* ---- discard.c ---- */
 

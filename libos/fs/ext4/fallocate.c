@@ -19,8 +19,6 @@
 #define PUNCH_HOLE 2
 #define ZERO_RANGE 16
 
-#define TRIES_FOR_ROOM 3
-
 /* One step from block `at` on: *len of at most `max` blocks are done. */
 typedef int (*step_t)(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, uint32_t *len);
 
@@ -70,15 +68,13 @@ static int run_steps(struct ext4_inode *i, struct range *r, step_t step, unsigne
 
 static int in_steps(struct ext4_inode *i, struct range r, step_t step)
 {
-	struct ext4_super *s = extent_super(i);
 	unsigned credits = MAX(map_remove_credits(i), ext4_map_credits(i, 1)) + 2 * extent_credits(i);
-	int error = 0;
+	unsigned tries = 0;
+	int error;
 
-	for (int tries = 0; tries < TRIES_FOR_ROOM && r.at < r.end; tries++) {
+	do
 		error = run_steps(i, &r, step, credits);
-		if (error != -ENOSPC || !s->journal || !ext4_is_freeing(s) || journal_commit(s->journal))
-			break;
-	}
+	while (ext4_room_may_come(extent_super(i), error, &tries));
 	return error;
 }
 

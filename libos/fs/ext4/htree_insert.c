@@ -247,8 +247,8 @@ static int split_leaf(struct ext4_handle *h, struct ext4_inode *dir, struct dx_p
 }
 
 /* 0: it is there. 1: something was split; once more. */
-static int try_add(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path *p, const struct vfs_name *n, uint32_t ino,
-		   uint32_t mode)
+static int try_add(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path *p, const struct dir_name *n,
+		   struct dir_spot *spot)
 {
 	struct buffer *leaf;
 	int ret = dir_read(dir, p->leaf, &leaf);
@@ -258,7 +258,7 @@ static int try_add(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path
 	if (h->super->has_csum && dx_block_is_node(h->super, leaf))
 		ret = dir_damaged(dir, p->leaf, "it should be a leaf");
 	if (!ret)
-		ret = dir_leaf_add(h, dir, p->leaf, leaf, n, ino, mode);
+		ret = dir_leaf_add(h, dir, p->leaf, leaf, n, spot);
 	if (ret == -ENOSPC) {
 		ret = make_room(h, dir, p);
 		if (!ret) {
@@ -272,17 +272,17 @@ static int try_add(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path
 
 #define TRIES_MAX 8 /* a node at each level, a level, the leaf, and the leaf of names of one hash once more */
 
-int dx_add(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, uint32_t ino, uint32_t mode)
+int dx_add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n, struct dir_spot *spot)
 {
 	struct dir_hash hash;
 	struct dx_path p;
-	int ret = dx_hash(dir, n, &hash);
+	int ret = dx_hash(dir, n->name, &hash);
 
 	for (unsigned tries = 0; !ret && tries < TRIES_MAX; tries++) {
 		ret = dx_walk(dir, hash.major, &p);
 		if (ret)
 			return ret;
-		ret = try_add(h, dir, &p, n, ino, mode);
+		ret = try_add(h, dir, &p, n, spot);
 		dx_release(&p);
 		if (ret <= 0)
 			return ret;

@@ -189,32 +189,44 @@ int ext4_ialloc(struct ext4_handle *h, struct ext4_inode *dir, uint32_t mode, ui
 
 /* ---- giving one back ---- */
 
+/* The group's bitmap, to be put, in which the bit is set; it and the descriptor are touched. The lock is held. */
+static int touch_for(struct ext4_handle *h, uint32_t group, uint32_t index, struct buffer **out)
+{
+	struct ext4_super *s = h->super;
+	struct ext4_group *g = &s->group[group];
+	int error = ext4_inode_bitmap(s, group, out);
+
+	if (error)
+		return error;
+	if (!bit_is_set((*out)->data, index))
+		error = ext4_damaged(s, "group", group * s->inodes_per_group + index + 1, g->inode_bitmap,
+				     "an inode in use is free in its bitmap");
+	if (!error)
+		error = ext4_touch(h, *out);
+	if (!error)
+		error = ext4_touch(h, g->buffer);
+	if (error)
+		buffer_put(*out);
+	return error;
+}
+
 static int clear_bit(struct ext4_handle *h, uint32_t group, uint32_t index, bool dir)
 {
 	struct ext4_super *s = h->super;
 	struct ext4_group *g = &s->group[group];
 	struct buffer *bitmap;
-	int error = ext4_inode_bitmap(s, group, &bitmap);
+	int error = touch_for(h, group, index, &bitmap);
 
 	if (error)
 		return error;
-	if (!bit_is_set(bitmap->data, index))
-		error = ext4_damaged(s, "group", group * s->inodes_per_group + index + 1, g->inode_bitmap,
-				     "an inode in use is free in its bitmap");
-	if (!error)
-		error = ext4_touch(h, bitmap);
-	if (!error)
-		error = ext4_touch(h, g->buffer);
-	if (!error) {
-		bits_clear(bitmap->data, index, 1);
-		g->free_inodes++;
-		g->dirs -= dir && g->dirs;
-		__atomic_fetch_add(&s->free_inodes, 1, __ATOMIC_RELAXED);
-		inode_bitmap_csum_flip(s, group, bitmap, index);
-		ext4_group_write(s, group);
-	}
+	bits_clear(bitmap->data, index, 1);
+	g->free_inodes++;
+	g->dirs -= dir && g->dirs;
+	__atomic_fetch_add(&s->free_inodes, 1, __ATOMIC_RELAXED);
+	inode_bitmap_csum_flip(s, group, bitmap, index);
+	ext4_group_write(s, group);
 	buffer_put(bitmap);
-	return error;
+	return 0;
 }
 
 int ext4_ifree_number(struct ext4_handle *h, uint32_t ino, bool dir)
@@ -228,6 +240,25 @@ int ext4_ifree_number(struct ext4_handle *h, uint32_t ino, bool dir)
 	mutex_unlock(&h->super->group[group].lock);
 	if (error)
 		h->half = half;
+	return error;
+}
+
+int ext4_ifree_announce(struct ext4_handle *h, struct ext4_inode *i)
+{
+	struct ext4_super *s = h->super;
+	uint32_t group = group_of(s, i->inode.ino);
+	bool half = h->half;
+	struct buffer *bitmap;
+	int error = ext4_inode_announce(h, i);
+
+	if (error)
+		return error;
+	mutex_lock(&s->group[group].lock);
+	error = touch_for(h, group, ((uint32_t)i->inode.ino - 1) % s->inodes_per_group, &bitmap);
+	mutex_unlock(&s->group[group].lock);
+	if (!error)
+		buffer_put(bitmap);
+	h->half = half;
 	return error;
 }
 

@@ -232,15 +232,20 @@ static int delete_contents(struct ext4_inode *i)
 	return error ? error : ext4_xattr_drop(i);
 }
 
-/* The number becomes free with the inode out of the hash, so that whoever gets it next makes a new one. */
+/*
+ * The number becomes free with the inode out of the hash, so that whoever gets it next makes a new one. What fails does
+ * so while the inode is still on the orphan list, where the next mount finds it.
+ */
 static void delete(struct ext4_super *s, struct ext4_inode *i)
 {
 	struct ext4_handle h;
 	int error = delete_contents(i);
 
 	if (error || ext4_start(s, EXT4_CREDITS_IALLOC + EXT4_CREDITS_ORPHAN, &h))
-		return; /* it stays on the orphan list, for the next mount */
-	error = ext4_orphan_remove(&h, i);
+		return;
+	error = ext4_ifree_announce(&h, i);
+	if (!error)
+		error = ext4_orphan_remove(&h, i);
 	leave(s, i);
 	if (!error)
 		error = ext4_ifree(&h, i);

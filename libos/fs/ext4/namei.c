@@ -1,5 +1,6 @@
 /*
- * Operations on names: create, link, unlink, rename. Each is one handle, so a crash leaves all of it or nothing.
+ * Operations on names: create, link, unlink; rename.c renames. Each is one handle, so a crash leaves all of it or
+ * nothing.
  *
  * An inode without names is on the orphan list from the handle that took the last one away; its file is deleted when
  * nobody has it open any more (icache.c). An operation that fails half-way turns a new inode into such an orphan,
@@ -11,34 +12,29 @@
 #include <core/errno.h>
 #include <core/string.h>
 
-#include "dir.h"
+#include "balloc.h"
 #include "map.h"
+#include "namei.h"
 
 #define LINKS_MAX 65000u
 #define INHERITED (EXT4_FL_SYNC | EXT4_FL_NODUMP | EXT4_FL_NOATIME | EXT4_FL_JOURNAL_DATA)
 
-/* Blocks freed in a transaction that is not durable yet may be what is missing. */
-static bool may_retry(struct ext4_super *s, int error, unsigned *tries)
-{
-	return error == -ENOSPC && ++*tries < 3 && s->journal && ext4_is_freeing(s) && !journal_commit(s->journal);
-}
-
 /* ---- links of directories: beyond LINKS_MAX they count as 1, which means "many" (feature dir_nlink) ---- */
 
-static bool has_link_room(const struct ext4_inode *dir)
+bool links_have_room(const struct ext4_inode *dir)
 {
 	return dir->inode.nlink < LINKS_MAX ||
 	       (ext4_has_ro(ext4_super_of(&dir->inode), EXT4_RO_DIR_NLINK) && dir_is_indexed(dir));
 }
 
-static void gain_subdir(struct ext4_inode *dir)
+void links_gain_subdir(struct ext4_inode *dir)
 {
 	if (dir->inode.nlink == 1)
 		return;
 	dir->inode.nlink = dir->inode.nlink >= LINKS_MAX ? 1 : dir->inode.nlink + 1;
 }
 
-static void lose_subdir(struct ext4_inode *dir)
+void links_lose_subdir(struct ext4_inode *dir)
 {
 	if (dir->inode.nlink > 2)
 		dir->inode.nlink--;
@@ -120,7 +116,7 @@ static int make_in(struct ext4_handle *h, struct ext4_inode *dir, const struct m
 	*out = i;
 	error = fill_new(h, i, dir, m->rdev, m->target);
 	if (!error && m->name)
-		error = dir_add(h, dir, m->name, (uint32_t)i->inode.ino, m->mode);
+		error = dir_add(h, dir, &(struct dir_name){ m->name, (uint32_t)i->inode.ino, m->mode }, NULL);
 	if (error || !m->name) {
 		make_orphan(h, i, half);
 		return error;
@@ -129,7 +125,7 @@ static int make_in(struct ext4_handle *h, struct ext4_inode *dir, const struct m
 	if (error)
 		return error;
 	if (is_dir)
-		gain_subdir(dir);
+		links_gain_subdir(dir);
 	inode_touch(&dir->inode, TOUCH_M | TOUCH_C);
 	return ext4_inode_write(h, dir);
 }
@@ -166,13 +162,13 @@ static int make(struct inode *inode, const struct making *m, struct inode **out)
 	unsigned tries = 0;
 	int error;
 
-	if ((m->mode & S_IFMT) == S_IFDIR && !has_link_room(dir))
+	if ((m->mode & S_IFMT) == S_IFDIR && !links_have_room(dir))
 		return -EMLINK;
 	if (m->target && str_length(m->target) >= ext4_super_of(inode)->block_bytes)
 		return -ENAMETOOLONG;
 	do {
 		error = make_once(dir, m, out);
-	} while (may_retry(ext4_super_of(inode), error, &tries));
+	} while (ext4_room_may_come(ext4_super_of(inode), error, &tries));
 	return error;
 }
 
@@ -189,6 +185,26 @@ static int ext4_make(struct inode *dir, uint32_t mode, uint64_t rdev, const char
 
 /* ---- more names ---- */
 
+/* A file without names comes off the orphan list; if it does not, the name is taken back. */
+static int add_link(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, struct ext4_inode *i)
+{
+	const struct dir_name name = { n, (uint32_t)i->inode.ino, i->inode.mode };
+	bool half = h->half;
+	struct dir_spot spot;
+	int error = dir_add(h, dir, &name, &spot);
+
+	if (error)
+		return error;
+	if (!i->inode.nlink)
+		error = ext4_orphan_remove(h, i);
+	if (error) {
+		dir_remove(dir, &spot);
+		h->half = half;
+	}
+	buffer_put(spot.b);
+	return error;
+}
+
 static int link_in(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, struct ext4_inode *i)
 {
 	int error = ext4_inode_announce(h, i);
@@ -196,9 +212,7 @@ static int link_in(struct ext4_handle *h, struct ext4_inode *dir, const struct v
 	if (!error)
 		error = ext4_inode_announce(h, dir);
 	if (!error)
-		error = dir_add(h, dir, n, (uint32_t)i->inode.ino, i->inode.mode);
-	if (!error && !i->inode.nlink)
-		error = ext4_orphan_remove(h, i);
+		error = add_link(h, dir, n, i);
 	if (error)
 		return error;
 	i->inode.nlink++;
@@ -225,15 +239,14 @@ static int ext4_link(struct inode *dir, const struct vfs_name *n, struct inode *
 	mutex_lock(&inode->lock);
 	do {
 		error = inode->nlink < LINKS_MAX ? link_once(ext4_of(dir), n, ext4_of(inode)) : -EMLINK;
-	} while (may_retry(ext4_super_of(dir), error, &tries));
+	} while (ext4_room_may_come(ext4_super_of(dir), error, &tries));
 	mutex_unlock(&inode->lock);
 	return error;
 }
 
 /* ---- fewer ---- */
 
-/* The inode loses a name, or nothing happens; a directory, both of its own. */
-static int lose_link(struct ext4_handle *h, struct ext4_inode *i)
+int name_lose_link(struct ext4_handle *h, struct ext4_inode *i)
 {
 	uint32_t left = inode_is_dir(&i->inode) || !i->inode.nlink ? 0 : i->inode.nlink - 1;
 	int error;
@@ -248,200 +261,66 @@ static int lose_link(struct ext4_handle *h, struct ext4_inode *i)
 	return ext4_inode_write(h, i);
 }
 
-/* The name where the VFS says it is. */
-static int find_expected(struct ext4_inode *dir, const struct vfs_name *n, const struct inode *inode, struct dir_spot *spot)
+static int find_expected(struct ext4_inode *dir, const struct vfs_name *n, const struct ext4_inode *inode,
+			 struct dir_spot *spot)
 {
 	int error = dir_find(dir, n, spot);
 
 	if (error)
 		return error == -ENOENT ? dir_damaged(dir, 0, "a name that was there is gone") : error;
-	if (spot->e->inode == inode->ino)
+	if (spot->e->inode == inode->inode.ino)
 		return 0;
 	buffer_put(spot->b);
 	return dir_damaged(dir, spot->at, "a name leads elsewhere than it did");
 }
 
-static int unlink_in(struct ext4_handle *h, struct ext4_inode *dir, struct dir_spot *spot, struct ext4_inode *i)
+int name_hold(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, const struct ext4_inode *inode,
+	      struct dir_spot *spot)
+{
+	int error = find_expected(dir, n, inode, spot);
+
+	if (!error) {
+		error = ext4_touch(h, spot->b);
+		if (error)
+			buffer_put(spot->b);
+	}
+	if (error)
+		spot->b = NULL;
+	return error;
+}
+
+static int unlink_in(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, struct ext4_inode *i)
 {
 	bool half = h->half;
-	int error = ext4_inode_announce(h, dir);
+	struct dir_spot spot;
+	int error = name_hold(h, dir, n, i, &spot);
 
 	if (!error)
-		error = ext4_touch(h, spot->b);
+		error = ext4_inode_announce(h, dir);
 	if (!error)
-		error = lose_link(h, i);
-	if (error) {
+		error = name_lose_link(h, i);
+	if (!error) {
+		dir_remove(dir, &spot);
+		if (inode_is_dir(&i->inode))
+			links_lose_subdir(dir);
+		inode_touch(&dir->inode, TOUCH_M | TOUCH_C);
+		error = ext4_inode_write(h, dir);
+	} else {
 		h->half = half;
-		return error;
 	}
-	error = dir_remove(h, dir, spot);
-	if (error)
-		return error;
-	if (inode_is_dir(&i->inode))
-		lose_subdir(dir);
-	inode_touch(&dir->inode, TOUCH_M | TOUCH_C);
-	return ext4_inode_write(h, dir);
+	buffer_put(spot.b);
+	return error;
 }
 
 static int ext4_unlink(struct inode *dir, const struct vfs_name *n, struct inode *inode)
 {
-	struct ext4_inode *i = ext4_of(inode);
 	struct ext4_handle h;
-	struct dir_spot spot;
-	int error = find_expected(ext4_of(dir), n, inode, &spot);
+	int error;
 
-	if (error)
-		return error;
 	mutex_lock(&inode->lock);
 	error = ext4_start(ext4_super_of(dir), 1 + 2 * EXT4_CREDITS_INODE + EXT4_CREDITS_ORPHAN, &h);
 	if (!error)
-		error = ext4_stop_with(&h, unlink_in(&h, ext4_of(dir), &spot, i));
-	mutex_unlock(&inode->lock);
-	buffer_put(spot.b);
-	return error;
-}
-
-/* ---- renaming ---- */
-
-struct renaming {
-	struct ext4_inode *from, *to;            /* directories */
-	const struct vfs_name *n, *m;
-	struct ext4_inode *inode, *replaced;     /* the latter may be NULL */
-};
-
-static int redirect(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, struct ext4_inode *was,
-		    struct ext4_inode *is)
-{
-	struct dir_spot spot;
-	int error = find_expected(dir, n, &was->inode, &spot);
-
-	if (error)
-		return error;
-	error = dir_redirect(h, dir, &spot, (uint32_t)is->inode.ino, is->inode.mode);
-	buffer_put(spot.b);
-	return error;
-}
-
-static int remove_name(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, struct ext4_inode *i)
-{
-	struct dir_spot spot;
-	int error = find_expected(dir, n, &i->inode, &spot);
-
-	if (error)
-		return error;
-	error = dir_remove(h, dir, &spot);
-	buffer_put(spot.b);
-	return error;
-}
-
-/* A directory that changes its parent: first all that leave, since there may be no room for one link more. */
-static void leave_parent(struct ext4_inode *i, struct ext4_inode *from, struct ext4_inode *to)
-{
-	if (inode_is_dir(&i->inode) && from != to)
-		lose_subdir(from);
-}
-
-static int enter_parent(struct ext4_handle *h, struct ext4_inode *i, struct ext4_inode *from, struct ext4_inode *to)
-{
-	if (!inode_is_dir(&i->inode) || from == to)
-		return 0;
-	gain_subdir(to);
-	return dir_set_parent(h, i, (uint32_t)to->inode.ino);
-}
-
-static int write_changed(struct ext4_handle *h, const struct renaming *r)
-{
-	int error;
-
-	inode_touch(&r->inode->inode, TOUCH_C);
-	inode_touch(&r->from->inode, TOUCH_M | TOUCH_C);
-	inode_touch(&r->to->inode, TOUCH_M | TOUCH_C);
-	error = ext4_inode_write(h, r->inode);
-	if (!error)
-		error = ext4_inode_write(h, r->from);
-	return error ? error : ext4_inode_write(h, r->to);
-}
-
-/* The new name comes first: adding it is what may fail for lack of room. */
-static int rename_in(struct ext4_handle *h, const struct renaming *r)
-{
-	int error = r->replaced ? redirect(h, r->to, r->m, r->replaced, r->inode)
-				: dir_add(h, r->to, r->m, (uint32_t)r->inode->inode.ino, r->inode->inode.mode);
-
-	if (!error)
-		error = remove_name(h, r->from, r->n, r->inode);
-	if (!error && r->replaced) {
-		error = lose_link(h, r->replaced);
-		if (inode_is_dir(&r->replaced->inode))
-			lose_subdir(r->to);
-	}
-	if (error)
-		return error;
-	leave_parent(r->inode, r->from, r->to);
-	error = enter_parent(h, r->inode, r->from, r->to);
-	return error ? error : write_changed(h, r);
-}
-
-static int exchange_in(struct ext4_handle *h, const struct renaming *r)
-{
-	int error = redirect(h, r->from, r->n, r->inode, r->replaced);
-
-	if (!error)
-		error = redirect(h, r->to, r->m, r->replaced, r->inode);
-	if (error)
-		return error;
-	leave_parent(r->inode, r->from, r->to);
-	leave_parent(r->replaced, r->to, r->from);
-	error = enter_parent(h, r->inode, r->from, r->to);
-	if (!error)
-		error = enter_parent(h, r->replaced, r->to, r->from);
-	if (error)
-		return error;
-	inode_touch(&r->replaced->inode, TOUCH_C);
-	error = ext4_inode_write(h, r->replaced);
-	return error ? error : write_changed(h, r);
-}
-
-static int rename_once(const struct renaming *r, bool exchange)
-{
-	struct ext4_handle h;
-	int error = ext4_start(ext4_super_of(&r->from->inode),
-			       dir_add_credits(r->to) + 4 * EXT4_CREDITS_INODE + EXT4_CREDITS_ORPHAN + 4, &h);
-
-	if (error)
-		return error;
-	return ext4_stop_with(&h, exchange ? exchange_in(&h, r) : rename_in(&h, r));
-}
-
-/* A directory that takes the place of another adds no link to their parent. */
-static int rename_checks(const struct renaming *r, bool exchange)
-{
-	bool comes = inode_is_dir(&r->inode->inode), goes = r->replaced && inode_is_dir(&r->replaced->inode);
-
-	if (r->from == r->to || comes == goes)
-		return 0;
-	if (comes && !has_link_room(r->to))
-		return -EMLINK;
-	return exchange && goes && !has_link_room(r->from) ? -EMLINK : 0;
-}
-
-static int ext4_rename(struct inode *from, const struct vfs_name *n, struct inode *inode, struct inode *to,
-		       const struct vfs_name *m, struct inode *replaced, bool exchange)
-{
-	struct renaming r = { ext4_of(from), ext4_of(to), n, m, ext4_of(inode), replaced ? ext4_of(replaced) : NULL };
-	unsigned tries = 0;
-	int error = rename_checks(&r, exchange);
-
-	if (error)
-		return error;
-	mutex_lock(&inode->lock);
-	if (replaced)
-		mutex_lock(&replaced->lock);
-	do {
-		error = rename_once(&r, exchange);
-	} while (may_retry(ext4_super_of(from), error, &tries));
-	if (replaced)
-		mutex_unlock(&replaced->lock);
+		error = ext4_stop_with(&h, unlink_in(&h, ext4_of(dir), n, ext4_of(inode)));
 	mutex_unlock(&inode->lock);
 	return error;
 }
