@@ -351,6 +351,8 @@ int ext4_truncate(struct ext4_inode *i, int64_t size);
 int ext4_orphans_open(struct ext4_super *s);
 void ext4_orphans_close(struct ext4_super *s);
 int ext4_orphan_add(struct ext4_handle *h, struct ext4_inode *i);    /* or nothing; harmless when it is listed; EXT4_CREDITS_ORPHAN */
+/* Before that: what is announced itself can be added then. Changes nothing, and takes one of those credits. */
+int ext4_orphan_announce(struct ext4_handle *h);
 int ext4_orphan_remove(struct ext4_handle *h, struct ext4_inode *i); /* or nothing; harmless when it is not */
 /*
  * It was forgotten, and could not be taken off the list: true when the list keeps it, for the next mount to see to; the

@@ -87,11 +87,15 @@ static int inode_create(struct ext4_handle *h, struct ext4_inode *dir, uint32_t 
 }
 
 /* What went wrong after the inode came into being: it goes as an orphan does, and that is whole. */
-static void make_orphan(struct ext4_handle *h, struct ext4_inode *i, bool half)
+static int make_orphan(struct ext4_handle *h, struct ext4_inode *i, bool half)
 {
+	int error;
+
 	i->inode.nlink = 0;
-	if (!ext4_orphan_add(h, i))
+	error = ext4_orphan_add(h, i);
+	if (!error)
 		h->half = half;
+	return error;
 }
 
 struct making {
@@ -110,6 +114,8 @@ static int make_in(struct ext4_handle *h, struct ext4_inode *dir, const struct m
 	*out = NULL;
 	error = ext4_inode_announce(h, dir);
 	if (!error)
+		error = ext4_orphan_announce(h);
+	if (!error)
 		error = inode_create(h, dir, m->mode, is_dir ? 2 : 1, &i);
 	if (error)
 		return error;
@@ -118,8 +124,9 @@ static int make_in(struct ext4_handle *h, struct ext4_inode *dir, const struct m
 	if (!error && m->name)
 		error = dir_add(h, dir, &(struct dir_name){ m->name, (uint32_t)i->inode.ino, m->mode }, NULL);
 	if (error || !m->name) {
-		make_orphan(h, i, half);
-		return error;
+		int orphaned = make_orphan(h, i, half);
+
+		return error ? error : orphaned;
 	}
 	error = ext4_inode_write(h, i);
 	if (error)

@@ -45,6 +45,19 @@ static int write_head(struct ext4_handle *h, uint32_t ino)
 	return error;
 }
 
+int ext4_orphan_announce(struct ext4_handle *h)
+{
+	struct ext4_super *s = h->super;
+	bool half = h->half;
+	int error;
+
+	mutex_lock(&s->super_lock);
+	error = ext4_touch(h, s->super_buffer);
+	mutex_unlock(&s->super_lock);
+	h->half = half;
+	return error;
+}
+
 static int add_locked(struct ext4_handle *h, struct ext4_inode *i)
 {
 	struct ext4_orphans *o = h->super->orphans;

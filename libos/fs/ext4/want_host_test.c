@@ -24,6 +24,7 @@ struct operation {
 	const char *name;
 	int (*act)(void);
 	int (*undo)(void);
+	int (*needs)(void);              /* before the first, or NULL */
 };
 
 static struct file *nameless, *before_it; /* on the list of orphans */
@@ -42,7 +43,8 @@ static struct super *super_of_disk(void)
 
 /* ---- what is tried ---- */
 
-#define LONGER "/t/d/a-new-name-that-may-ask-for-another-leaf"
+#define LONG   "a-new-name-that-may-ask-for-another-leaf"
+#define LONGER "/t/d/" LONG
 
 static int rename_file(void) { return vfs_rename(NULL, "/t/d/f", NULL, LONGER, 0); }
 static int rename_file_back(void) { return vfs_rename(NULL, LONGER, NULL, "/t/d/f", 0); }
@@ -82,15 +84,37 @@ static int delete_file_back(void)
 	return error ? error : shrink_label();
 }
 
+static int make_file(void) { return vfs_create(NULL, "/t/d/" LONG, S_IFREG | 0644, 0, NULL); }
+static int make_folder(void) { return vfs_create(NULL, "/t/d/" LONG, S_IFDIR | 0755, 0, NULL); }
+static int make_link(void) { return vfs_create(NULL, "/t/d/" LONG, S_IFLNK | 0777, 0, LONG "/" LONG); }
+static int remove_made(void) { return vfs_unlink(NULL, "/t/d/" LONG, false); }
+static int remove_folder(void) { return vfs_unlink(NULL, "/t/d/" LONG, true); }
+
+static int make_nameless(void)
+{
+	struct file *f;
+	int error = vfs_open(NULL, "/t", O_TMPFILE | O_RDWR, 0600, &f);
+
+	if (!error)
+		file_put(f);
+	return error;
+}
+
+static int nothing(void) { return 0; }
+
 static const struct operation operations[] = {
-	{ "rename in a directory", rename_file, rename_file_back },
-	{ "rename of a directory", move_folder, move_folder_back },
-	{ "rename over a file", replace_file, replace_file_back },
-	{ "exchange", exchange, exchange },
-	{ "link of a file without names", link_nameless, unlink_linked },
-	{ "attribute that moves to a block", grow_label, shrink_label },
-	{ "attribute that moves to the inode", shrink_label, grow_label },
-	{ "deletion", delete_file, delete_file_back },
+	{ "creation", make_file, remove_made, NULL },
+	{ "mkdir", make_folder, remove_folder, NULL },
+	{ "symlink", make_link, remove_made, NULL },
+	{ "a file without names", make_nameless, nothing, NULL },
+	{ "rename in a directory", rename_file, rename_file_back, NULL },
+	{ "rename of a directory", move_folder, move_folder_back, NULL },
+	{ "rename over a file", replace_file, replace_file_back, NULL },
+	{ "exchange", exchange, exchange, NULL },
+	{ "link of a file without names", link_nameless, unlink_linked, NULL },
+	{ "attribute that moves to a block", grow_label, shrink_label, NULL },
+	{ "attribute that moves to the inode", shrink_label, grow_label, grow_label },
+	{ "deletion", delete_file, delete_file_back, NULL },
 };
 
 /* ---- trying it ---- */
@@ -130,7 +154,9 @@ static int open_disk(void)
 
 	if (!error)
 		error = vfs_open(NULL, "/t", O_TMPFILE | O_RDWR, 0600, &nameless);
-	return error ? error : vfs_open(NULL, "/t", O_TMPFILE | O_RDWR, 0600, &before_it);
+	if (!error)
+		error = vfs_open(NULL, "/t", O_TMPFILE | O_RDWR, 0600, &before_it);
+	return error;
 }
 
 static int close_disk(void)
@@ -147,6 +173,13 @@ static bool complain(const struct operation *o, uint64_t place, const char *what
 	return false;
 }
 
+/* What was done before is in its place, and no block is in memory or known to the journal. */
+static void forget_blocks(struct ext4_super *s)
+{
+	journal_checkpoint(s->journal);
+	buffers_reclaim(&s->buffers, SIZE_MAX);
+}
+
 /* *done: there was no want of memory. */
 static bool try_place(const struct operation *o, uint64_t place, bool *done)
 {
@@ -155,7 +188,7 @@ static bool try_place(const struct operation *o, uint64_t place, bool *done)
 
 	if (error)
 		return complain(o, place, "mount", error);
-	buffers_reclaim(&((struct ext4_super *)super_of_disk()->own)->buffers, SIZE_MAX);
+	forget_blocks(super_of_disk()->own);
 	error = act_in_need(o, place, &allocations);
 	*done = allocations < place;
 	if (error != 0 && (error != -ENOMEM || *done))
@@ -175,10 +208,12 @@ static bool try_operation(const struct operation *o)
 {
 	bool well = true, done = false;
 
-	if (o->act == shrink_label)
-		well = open_disk() == 0 && grow_label() == 0 && close_disk() == 0;
+	if (o->needs)
+		well = open_disk() == 0 && o->needs() == 0 && close_disk() == 0;
 	for (uint64_t place = 1; well && !done; place++)
 		well = try_place(o, place, &done);
+	if (well && o->needs)
+		well = open_disk() == 0 && o->act() == 0 && close_disk() == 0;
 	if (well && testdisk_judge() != 0)
 		well = complain(o, 0, "e2fsck is not content", 0);
 	return well;
