@@ -23,9 +23,9 @@ objs-$(CONFIG_VFS) += rename.o open_name.o attributes.o
 host-y += rename.o open_name.o attributes.o
 
 # Changing mounts.
-objs-$(CONFIG_VFS) += mount_change.o
+objs-$(CONFIG_VFS) += mount_change.o mount_option.o
 tests-$(CONFIG_VFS) += mount_test.o
-host-y += mount_change.o mount_test.o
+host-y += mount_change.o mount_option.o mount_test.o
 
 # The page cache, and what it needs where there are disks.
 cache-parts := cache_direct.o cache_ahead.o cache_fill.o cache_write.o cache_back.o cache_daemon.o cache_reclaim.o block_pages.o

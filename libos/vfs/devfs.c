@@ -99,7 +99,7 @@ int devfs_mount(void)
 	error = vfs_walk(NULL, "/dev", WALK_DIR, &dev);
 	if (!error)
 		error = vfs_mount("tmpfs", "devfs", &dev, MS_RELATIME | MS_NOSUID | MS_NOEXEC,
-				  "size=64k");
+				  "size=64k,mode=755");
 	path_put(&dev);
 	if (!error)
 		error = vfs_walk(NULL, "/dev", WALK_DIR, &dev);

@@ -1,8 +1,8 @@
 # Fuzzing the tree of files against a model (clang's libFuzzer).
 
-vfs_fuzz_sources := $(addprefix libos/vfs/,vfs_fuzz.c vfs_model.c dentry.c mount.c mount_change.c inode.c walk.c change.c rename.c \
+vfs_fuzz_sources := $(addprefix libos/vfs/,vfs_fuzz.c vfs_model.c dentry.c mount.c mount_change.c mount_option.c inode.c walk.c change.c rename.c \
 	open_name.c attributes.c open_file.c locks.c file.c poll.c uio.c notify.c cache.c cache_index.c) \
-	$(addprefix libos/fs/tmpfs/,tmpfs.c tmpfs_dir.c tmpfs_xattr.c) core/lib/tree.c core/lib/fmt.c core/lib/string.c core/lib/bits.c
+	$(addprefix libos/fs/tmpfs/,tmpfs.c options.c tmpfs_dir.c tmpfs_xattr.c) core/lib/tree.c core/lib/fmt.c core/lib/string.c core/lib/bits.c
 vfs_fuzz_flags   := -std=gnu11 -O1 -g -Wall -Wextra -DKILN_HOST -DCONFIG_HARTS_MAX=1 -DCONFIG_POSIX_INOTIFY=1 \
 	-Icore/include -Icore/host/include -Ilibos/include -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all

@@ -31,7 +31,7 @@ static int rootfs_init(void)
 {
 	size_t size = 0;
 	const void *archive;
-	int error = vfs_mount("tmpfs", "rootfs", NULL, MS_RELATIME, NULL);
+	int error = vfs_mount("tmpfs", "rootfs", NULL, MS_RELATIME, "mode=755");
 
 	if (error)
 		return error;

@@ -1,7 +1,7 @@
 # Fuzzing ext4 with damaged disks (clang's libFuzzer).
 
 ext4_fuzz         := $(NATIVE)/ext4_fuzz_disks
-ext4_fuzz_sources := $(filter-out %_test.c,$(wildcard libos/fs/ext4/*.c)) $(addprefix libos/vfs/,inode.c uio.c) \
+ext4_fuzz_sources := $(filter-out %_test.c,$(wildcard libos/fs/ext4/*.c)) $(addprefix libos/vfs/,inode.c mount_option.c uio.c) \
 	$(addprefix core/lib/,tree.c crc.c string.c fmt.c)
 ext4_fuzz_flags   := -std=gnu11 -O1 -g -Wall -Wextra -DKILN_HOST -DCONFIG_HARTS_MAX=1 -Icore/include \
 	-Icore/host/include -Ilibos/include -I$(NATIVE) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all

@@ -76,15 +76,11 @@ static int parse_one(struct ext4_options *o, const char *text, size_t len)
 
 int ext4_options_parse(struct ext4_options *o, const char *text)
 {
+	const char *option;
+	size_t len;
 	int error = 0;
 
-	while (text && *text && !error) {
-		const char *comma = str_find(text, ',');
-		size_t len = comma ? (size_t)(comma - text) : str_length(text);
-
-		if (len)
-			error = parse_one(o, text, len);
-		text = comma ? comma + 1 : NULL;
-	}
+	while (!error && (option = mount_option_next(&text, &len)))
+		error = parse_one(o, option, len);
 	return error;
 }

@@ -2,15 +2,15 @@
  * tmpfs: files that live in memory and go with the machine.
  *
  * A regular file is its cache (libos/cache.h), whose pages have no disk behind them; a directory is
- * two trees (tmpfs_dir.c); a symbolic link is its text. All pages of one file system share a budget,
- * half of the memory unless the option size= says otherwise; beyond it writes are ENOSPC.
+ * two trees (tmpfs_dir.c); a symbolic link is its text. All pages of one file system share a
+ * budget, half of the memory unless an option says otherwise (options.c); beyond it writes are
+ * ENOSPC.
  *
  * Locks: the inode's, which the VFS takes for directories and attributes; writes take it here.
  */
 #include <core/assert.h>
 #include <core/errno.h>
 #include <core/kmem.h>
-#include <core/page.h>
 #include <core/string.h>
 
 #include "tmpfs.h"
@@ -94,8 +94,8 @@ static struct cache *file_pages(struct file *f)
 }
 
 static const struct file_ops tmpfs_file_ops = {
-	.kind = "file", .read = file_read, .write = file_write, .seek = file_seek_tmpfs, .poll = file_poll,
-	.sync = file_sync, .pages = file_pages,
+	.kind = "file", .read = file_read, .write = file_write, .seek = file_seek_tmpfs,
+	.poll = file_poll, .sync = file_sync, .pages = file_pages,
 };
 
 static int tmpfs_change(struct inode *inode, const struct attr_change *a)
@@ -105,7 +105,10 @@ static int tmpfs_change(struct inode *inode, const struct attr_change *a)
 	if (a->mask & ATTR_SIZE) {
 		int64_t was = inode->size;
 
-		/* The size goes first: who misses a page looks at it again, and takes no hole for the file's bytes. */
+		/*
+		 * The size goes first: who misses a page looks at it again, and takes no hole for
+		 * the file's bytes.
+		 */
 		__atomic_store_n(&inode->size, a->size, __ATOMIC_RELEASE);
 		if (a->size < was)
 			cache_cut(&t->bytes, a->size, INT64_MAX);
@@ -179,37 +182,56 @@ static int prepare(struct tmpfs_inode *t, const char *target)
 
 static const struct inode_ops tmpfs_inode_ops;
 
+static bool count_inode(struct tmpfs_super *ts)
+{
+	uint64_t max = __atomic_load_n(&ts->inodes_max, __ATOMIC_RELAXED);
+
+	if (__atomic_fetch_add(&ts->inodes, 1, __ATOMIC_RELAXED) < max)
+		return true;
+	__atomic_fetch_sub(&ts->inodes, 1, __ATOMIC_RELAXED);
+	return false;
+}
+
+/* The inode, counted already, is not made. */
+static int give_up(struct tmpfs_super *ts, struct tmpfs_inode *t, int error)
+{
+	__atomic_fetch_sub(&ts->inodes, 1, __ATOMIC_RELAXED);
+	kfree(t);
+	return error;
+}
+
 static int inode_create(struct super *s, const struct inode *dir, uint32_t mode, uint64_t rdev,
 			const char *target, struct inode **out)
 {
 	struct tmpfs_super *ts = super_of(s);
-	struct tmpfs_inode *t = kzalloc(sizeof(*t));
+	struct tmpfs_inode *t;
 	int error;
 
+	if (!count_inode(ts))
+		return -ENOSPC;
+	t = kzalloc(sizeof(*t));
 	if (!t)
-		return -ENOMEM;
+		return give_up(ts, NULL, -ENOMEM);
 	inode_init(&t->inode, s, dir, mode);
 	t->inode.ops = &tmpfs_inode_ops;
 	t->inode.ino = __atomic_fetch_add(&ts->next_ino, 1, __ATOMIC_RELAXED);
 	t->inode.rdev = rdev;
 	list_init(&t->xattrs);
 	error = prepare(t, target);
-	if (error) {
-		kfree(t);
-		return error;
-	}
-	__atomic_fetch_add(&ts->inodes, 1, __ATOMIC_RELAXED);
+	if (error)
+		return give_up(ts, t, error);
 	*out = &t->inode;
 	return 0;
 }
 
-static int tmpfs_make(struct inode *dir, uint32_t mode, uint64_t rdev, const char *target, struct inode **out)
+static int tmpfs_make(struct inode *dir, uint32_t mode, uint64_t rdev, const char *target,
+		      struct inode **out)
 {
 	return inode_create(dir->super, dir, mode, rdev, target, out);
 }
 
-static int tmpfs_create(struct inode *dir, const struct vfs_name *n, uint32_t mode, uint64_t rdev, const char *target,
-			struct inode **out)
+static int tmpfs_create(struct inode *dir, const struct vfs_name *n, uint32_t mode, uint64_t rdev,
+			const char *target, struct inode **out)
 {
 	int error = tmpfs_make(dir, mode, rdev, target, out);
 
@@ -236,18 +258,22 @@ static void tmpfs_forget(struct inode *inode)
 	kfree(t);
 }
 
-/* When the last reference to the root goes, so does the tree, whose entries hold references of their own. */
+/*
+ * When the last reference to the root goes, so does the tree, whose entries hold references of
+ * their own.
+ */
 static void root_forget(struct inode *inode)
 {
 	tmpfs_dir_empty(inode);
 	tmpfs_forget(inode);
 }
 
-#define TMPFS_OPS                                                                                   \
-	.lookup = tmpfs_lookup, .create = tmpfs_create, .make = tmpfs_make, .link = tmpfs_link, .unlink = tmpfs_unlink,     \
-	.is_empty = tmpfs_is_empty, .rename = tmpfs_rename, .iterate = tmpfs_iterate,               \
-	.change = tmpfs_change, .read_link = tmpfs_read_link, .allocate = tmpfs_allocate,           \
-	.xattr_get = tmpfs_xattr_get, .xattr_set = tmpfs_xattr_set, .xattr_list = tmpfs_xattr_list
+#define TMPFS_OPS                                                                                  \
+	.lookup = tmpfs_lookup, .create = tmpfs_create, .make = tmpfs_make, .link = tmpfs_link,    \
+	.unlink = tmpfs_unlink, .is_empty = tmpfs_is_empty, .rename = tmpfs_rename,                \
+	.iterate = tmpfs_iterate, .change = tmpfs_change, .read_link = tmpfs_read_link,            \
+	.allocate = tmpfs_allocate, .xattr_get = tmpfs_xattr_get, .xattr_set = tmpfs_xattr_set,    \
+	.xattr_list = tmpfs_xattr_list
 
 static const struct inode_ops tmpfs_inode_ops = { TMPFS_OPS, .forget = tmpfs_forget };
 static const struct inode_ops tmpfs_root_ops = { TMPFS_OPS, .forget = root_forget };
@@ -260,9 +286,10 @@ static void tmpfs_statfs(struct super *s, struct abi_statfs *st)
 
 	st->type = TMPFS_MAGIC;
 	st->blocks = ts->budget.max;
-	st->blocks_free = st->blocks_available = ts->budget.max - MIN(ts->budget.max, ts->budget.used);
-	st->files = UINT32_MAX;
-	st->files_free = UINT32_MAX - ts->inodes;
+	st->blocks_free = st->blocks_available = ts->budget.max -
+						 MIN(ts->budget.max, ts->budget.used);
+	st->files = ts->inodes_max;
+	st->files_free = ts->inodes_max - MIN(ts->inodes_max, ts->inodes);
 }
 
 static void tmpfs_unmount(struct super *s)
@@ -271,26 +298,20 @@ static void tmpfs_unmount(struct super *s)
 	kfree(s->own);
 }
 
-static uint64_t budget_of(const char *options)
-{
-	struct page_stats pages;
-	uint64_t bytes;
-
-	if (options && str_starts_with(options, "size=") && str_parse_size(options + 5, &bytes))
-		return DIV_ROUND_UP(bytes, PAGE_SIZE);
-	page_stats(&pages);
-	return pages.total_pages / 2;
-}
-
+/* What is not said stays; who owns the root, and its mode, are said at mounting only. */
 static int tmpfs_remount(struct super *s, uint32_t flags, const char *options)
 {
 	struct tmpfs_super *ts = super_of(s);
-	uint64_t pages = *options ? budget_of(options) : ts->budget.max;
+	struct tmpfs_options o = { .pages = ts->budget.max, .inodes = ts->inodes_max };
+	int error = tmpfs_options_parse(&o, options);
 
 	(void)flags;
-	if (pages < ts->budget.used)
+	if (error)
+		return error;
+	if (o.pages < ts->budget.used || o.inodes < __atomic_load_n(&ts->inodes, __ATOMIC_RELAXED))
 		return -EINVAL;
-	ts->budget.max = pages;
+	ts->budget.max = o.pages;
+	__atomic_store_n(&ts->inodes_max, o.inodes, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -298,26 +319,42 @@ static const struct super_ops tmpfs_super_ops = {
 	.statfs = tmpfs_statfs, .remount = tmpfs_remount, .unmount = tmpfs_unmount,
 };
 
+static int make_root(struct super *s, const struct tmpfs_options *o)
+{
+	int error = inode_create(s, NULL, S_IFDIR | o->mode, 0, NULL, &s->root);
+
+	if (error)
+		return error;
+	s->root->ops = &tmpfs_root_ops;
+	s->root->nlink = 2;
+	s->root->uid = o->uid;
+	s->root->gid = o->gid;
+	return 0;
+}
+
 static int tmpfs_mount(struct super *s, const char *source, const char *options)
 {
-	struct tmpfs_super *ts = kzalloc(sizeof(*ts));
+	struct tmpfs_super *ts;
+	struct tmpfs_options o;
 	int error;
 
 	(void)source;
+	tmpfs_options_default(&o);
+	error = tmpfs_options_parse(&o, options);
+	if (error)
+		return error;
+	ts = kzalloc(sizeof(*ts));
 	if (!ts)
 		return -ENOMEM;
-	ts->budget.max = budget_of(options);
+	ts->budget.max = o.pages;
+	ts->inodes_max = o.inodes;
 	ts->next_ino = 1;
 	s->own = ts;
 	s->ops = &tmpfs_super_ops;
-	error = inode_create(s, NULL, S_IFDIR | 0755, 0, NULL, &s->root);
-	if (error) {
+	error = make_root(s, &o);
+	if (error)
 		kfree(ts);
-		return error;
-	}
-	s->root->ops = &tmpfs_root_ops;
-	s->root->nlink = 2;
-	return 0;
+	return error;
 }
 
 static const struct fs_type tmpfs_type = { .name = "tmpfs", .mount = tmpfs_mount };

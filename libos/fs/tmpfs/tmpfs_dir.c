@@ -1,13 +1,14 @@
 /*
- * Directories of tmpfs: names with inodes, in two trees, by name for lookups and by place for reading.
+ * Directories of tmpfs: names with inodes, in two trees, by name for lookups and by place for
+ * reading.
  *
  * A place is given once and never again, so reading goes on behind the last entry that was seen
  * whatever is created and removed meanwhile: what was there all the time is seen exactly once.
  *
  * An entry holds a reference to its inode, which is what keeps a file that nobody has open.
  *
- * Locks: the VFS holds those of the directories. Those of the inodes that get or lose names are taken here, since another
- * name of one may be coming or going in another directory.
+ * Locks: the VFS holds those of the directories. Those of the inodes that get or lose names are
+ * taken here, since another name of one may be coming or going in another directory.
  */
 #include <core/assert.h>
 #include <core/errno.h>
@@ -43,21 +44,24 @@ static int name_compare(const void *key, const struct tree_node *node)
 
 static bool name_less(const struct tree_node *a, const struct tree_node *b)
 {
-	const struct entry *x = tree_entry(a, struct entry, by_name), *y = tree_entry(b, struct entry, by_name);
+	const struct entry *x = tree_entry(a, struct entry, by_name),
+			   *y = tree_entry(b, struct entry, by_name);
 
 	return compare_text(x->name, x->len, y->name, y->len) < 0;
 }
 
 static int place_compare(const void *key, const struct tree_node *node)
 {
-	uint64_t place = *(const uint64_t *)key, at = tree_entry(node, struct entry, by_place)->place;
+	uint64_t place = *(const uint64_t *)key,
+		 at = tree_entry(node, struct entry, by_place)->place;
 
 	return place < at ? -1 : place > at;
 }
 
 static bool place_less(const struct tree_node *a, const struct tree_node *b)
 {
-	return tree_entry(a, struct entry, by_place)->place < tree_entry(b, struct entry, by_place)->place;
+	return tree_entry(a, struct entry, by_place)->place <
+	       tree_entry(b, struct entry, by_place)->place;
 }
 
 static struct entry *entry_find(struct inode *dir, const struct vfs_name *n)
@@ -173,8 +177,8 @@ static void swap_entries(struct inode *from, struct entry *a, struct inode *to, 
 	inode_touch(to, TOUCH_M | TOUCH_C);
 }
 
-int tmpfs_rename(struct inode *from, const struct vfs_name *n, struct inode *inode, struct inode *to,
-		 const struct vfs_name *m, struct inode *replaced, bool exchange)
+int tmpfs_rename(struct inode *from, const struct vfs_name *n, struct inode *inode,
+		 struct inode *to, const struct vfs_name *m, struct inode *replaced, bool exchange)
 {
 	struct entry *source = entry_find(from, n);
 	int error;

@@ -1,6 +1,6 @@
 /*
- * tmpfs and the tree above it: what tests/abi cannot see. Threads that meet in the same names leave a
- * sound tree; nothing is left behind when it goes; the budget; permission of others than root.
+ * tmpfs and the tree above it: what tests/abi cannot see. Threads that meet in the same names leave
+ * a sound tree; nothing is left behind when it goes; the budget; permission of others than root.
  */
 #include <core/errno.h>
 #include <core/fmt.h>
@@ -36,7 +36,9 @@ static bool end(void)
 static kssize_t transfer(struct file *f, void *buf, size_t len, int64_t offset, bool reading)
 {
 	struct uio_vec vec = { buf, len };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true };
+	struct uio u = {
+		.vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true
+	};
 
 	return reading ? f->ops->read(f, &u) : f->ops->write(f, &u);
 }
@@ -71,7 +73,10 @@ static uint64_t free_inodes(void)
 	return st.files_free;
 }
 
-/* What is remembered of the names that a directory has not must not keep it, nor one over which another is renamed. */
+/*
+ * What is remembered of the names that a directory has not must not keep it, nor one over which
+ * another is renamed.
+ */
 TEST(tmpfs_removed_directories_go_at_once)
 {
 	struct path p;
@@ -101,7 +106,8 @@ TEST(tmpfs_takes_no_more_than_its_budget)
 
 	CHECK(begin("size=64k"));
 	CHECK_EQ(vfs_open(NULL, "/t/f", O_CREAT | O_RDWR, 0644, &f), 0);
-	while (transfer(f, block, sizeof(block), written * (int64_t)sizeof(block), false) > 0 && written < 100)
+	while (transfer(f, block, sizeof(block), written * (int64_t)sizeof(block), false) > 0 &&
+	       written < 100)
 		written++;
 	CHECK_EQ(written, 16);
 	CHECK_EQ(transfer(f, block, 1, KIB(64), false), -ENOSPC);
@@ -126,7 +132,8 @@ TEST(tmpfs_read_only_mounts_refuse_changes)
 	struct path at;
 
 	CHECK(begin(NULL));
-	CHECK(!vfs_create(NULL, "/t/m", S_IFDIR | 0755, 0, NULL) && !vfs_walk(NULL, "/t/m", WALK_DIR, &at));
+	CHECK(!vfs_create(NULL, "/t/m", S_IFDIR | 0755, 0, NULL) &&
+	      !vfs_walk(NULL, "/t/m", WALK_DIR, &at));
 	CHECK_EQ(vfs_mount("tmpfs", "", &at, MS_RDONLY, NULL), 0);
 	path_put(&at);
 	CHECK_EQ(vfs_create(NULL, "/t/m/x", S_IFDIR | 0755, 0, NULL), -EROFS);
@@ -148,7 +155,7 @@ TEST(tmpfs_permissions_hold_for_others_than_root)
 {
 	struct file *f;
 
-	CHECK(begin(NULL));
+	CHECK(begin("mode=755"));
 	vfs_context()->umask = 0;
 	CHECK_EQ(vfs_create(NULL, "/t/mine", S_IFDIR | 0700, 0, NULL), 0);
 	CHECK_EQ(vfs_create(NULL, "/t/all", S_IFDIR | 01777, 0, NULL), 0);
@@ -161,7 +168,8 @@ TEST(tmpfs_permissions_hold_for_others_than_root)
 	CHECK_EQ(vfs_rename(NULL, "/t/all/of_root", NULL, "/t/all/y", 0), -EPERM);
 	CHECK_EQ(vfs_create(NULL, "/t/all/of_seven", S_IFREG | 0400, 0, NULL), 0);
 	CHECK_EQ(vfs_open(NULL, "/t/all/of_seven", O_WRONLY, 0, &f), -EACCES);
-	CHECK_EQ(vfs_open(NULL, "/t/all/new", O_CREAT | O_RDWR, 0, &f), 0); /* who creates has it open */
+	/* who creates has it open */
+	CHECK_EQ(vfs_open(NULL, "/t/all/new", O_CREAT | O_RDWR, 0, &f), 0);
 	file_put(f);
 	become(8);
 	CHECK_EQ(vfs_unlink(NULL, "/t/all/of_seven", false), -EPERM);
@@ -194,7 +202,13 @@ static void name(char *buf, uint64_t *seed)
 static bool is_expected(int error)
 {
 	switch (error) {
-	case 0: case -ENOENT: case -EEXIST: case -ENOTDIR: case -EISDIR: case -ENOTEMPTY: case -EINVAL:
+	case 0:
+	case -ENOENT:
+	case -EEXIST:
+	case -ENOTDIR:
+	case -EISDIR:
+	case -ENOTEMPTY:
+	case -EINVAL:
 	case -EPERM:
 		return true;
 	default:
@@ -256,7 +270,9 @@ static void meddle(void *arg)
 
 TEST(tmpfs_threads_that_meet_leave_a_sound_tree)
 {
-	static const struct thread_attr attr = { .name = "meddler", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "meddler", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 
 	CHECK(begin(NULL));
 	strange = 0;
@@ -284,7 +300,9 @@ static void link_and_unlink(void *arg)
 
 TEST(tmpfs_threads_count_the_links_of_one_file)
 {
-	static const struct thread_attr attr = { .name = "linker", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "linker", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	char folder[16];
 	struct path p;
 
@@ -318,7 +336,9 @@ TEST(cache_lends_pages_that_outlive_the_file)
 	struct cache c;
 	cache_init(&c, &(int64_t){ 2 * PAGE_SIZE }, NULL);
 	struct uio_vec vec = { "lent", 4 };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = 4, .offset = PAGE_SIZE, .from_kernel = true };
+	struct uio u = {
+		.vecs = &vec, .vec_count = 1, .left = 4, .offset = PAGE_SIZE, .from_kernel = true
+	};
 	CHECK_EQ(cache_write(&c, &u), 4);
 	CHECK_EQ(cache_page_get(&c, 0, NULL, &p), 0);
 	CHECK(!p);
@@ -337,15 +357,56 @@ TEST(cache_cuts_within_the_last_page_that_there_can_be)
 	int64_t size = INT64_MAX;
 	char bytes[200];
 	struct uio_vec vec = { bytes, sizeof(bytes) };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = sizeof(bytes), .offset = at, .from_kernel = true };
+	struct uio u = { .vecs = &vec,
+			 .vec_count = 1,
+			 .left = sizeof(bytes),
+			 .offset = at,
+			 .from_kernel = true };
 	struct cache c;
 
 	memset(bytes, 'x', sizeof(bytes));
 	cache_init(&c, &size, NULL);
 	CHECK_EQ(cache_write(&c, &u), 200);
 	cache_cut(&c, at + 100, INT64_MAX);
-	u = (struct uio){ .vecs = &vec, .vec_count = 1, .left = sizeof(bytes), .offset = at, .from_kernel = true };
+	u = (struct uio){ .vecs = &vec,
+			  .vec_count = 1,
+			  .left = sizeof(bytes),
+			  .offset = at,
+			  .from_kernel = true };
 	CHECK_EQ(cache_read(&c, &u, NULL), 200);
 	CHECK(bytes[99] == 'x' && !bytes[100] && !bytes[199]);
 	cache_destroy(&c);
+}
+
+/* What the options of /t say, by statfs(): pages and inodes; 0 where they are refused. */
+static uint64_t limit_by(const char *options, bool inodes)
+{
+	struct abi_statfs st = { 0 };
+	struct path at;
+
+	if (!begin(options))
+		return 0;
+	if (!vfs_walk(NULL, "/t", WALK_DIR, &at)) {
+		vfs_statfs(&at, &st);
+		path_put(&at);
+	}
+	return end() ? inodes ? st.files : st.blocks : 0;
+}
+
+TEST(tmpfs_options_are_all_heeded_or_refused)
+{
+	uint64_t whole = limit_by("size=100%", false);
+
+	CHECK_EQ(limit_by("mode=700,size=1m,uid=1", false), 256);
+	CHECK_EQ(limit_by("size=1m,nr_blocks=3", false), 3);
+	CHECK_EQ(limit_by("size=5000", false), 2);
+	CHECK_EQ(limit_by("size=50%", false), whole / 2);
+	CHECK_EQ(limit_by("size=0", false), whole);
+	CHECK_EQ(limit_by("size=0xffffffffffffffff", false), (UINT64_MAX >> PAGE_SHIFT) + 1);
+	CHECK_EQ(limit_by("nr_inodes=1k", true), 1024);
+	CHECK_EQ(limit_by("size=101%", false), 0);
+	CHECK_EQ(limit_by("size=1m,size=18446744073709551616", false), 0);
+	CHECK_EQ(limit_by("mode=17777", false), 0);
+	CHECK_EQ(limit_by("uid=4294967295", false), 0);
+	CHECK_EQ(limit_by("size=1000000000000000000000000000", false), 0);
 }

@@ -61,7 +61,8 @@ static int add(struct tmpfs_inode *t, const char *name, char *value, size_t size
 }
 
 /* `value` NULL removes. */
-int tmpfs_xattr_set(struct inode *inode, const char *name, const void *value, size_t size, int flags)
+int tmpfs_xattr_set(struct inode *inode, const char *name, const void *value, size_t size,
+		    int flags)
 {
 	struct tmpfs_inode *t = tmpfs_of(inode);
 	struct xattr *old = find(t, name);

@@ -197,6 +197,13 @@ struct super {
 	void *own;                      /* [I] the file system's */
 };
 
+/*
+ * For mount(): the next of the options in *list, which stand between commas; NULL when there is
+ * none. It has *len bytes, more than none, and no end of its own. Moves *list behind it; *list may
+ * be NULL.
+ */
+const char *mount_option_next(const char **list, size_t *len);
+
 /* File systems join by linker set: FS_TYPE(tmpfs_type). */
 #define FS_TYPE(symbol)                                                       \
 	static const struct fs_type *const fs_type_##symbol                   \

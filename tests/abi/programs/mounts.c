@@ -382,6 +382,47 @@ static void nameless(void)
 	SHOW(umount("d"));
 }
 
+static void show_root(void)
+{
+	struct stat st;
+	struct statfs fs;
+
+	SHOW(stat("d", &st) + statfs("d", &fs));
+	printf("root %o of %u:%u, %llu bytes, %llu files\n", st.st_mode, st.st_uid, st.st_gid,
+	       (unsigned long long)fs.f_blocks * (unsigned long long)fs.f_bsize,
+	       (unsigned long long)fs.f_files);
+}
+
+static int with(const char *options)
+{
+	return mount("none", "d", "tmpfs", 0, options);
+}
+
+static void options(void)
+{
+	static const char *const wrong[] = {
+		"bogus", "size=", "size=1x", "mode=9", "mode=", "uid=x", "gid=-1", "nr_inodes=many",
+		"size=1m,mode=7x5", "size=1m,unknown=1", "nr_blocks=1m1",
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		SHOW(with(wrong[i]));
+	SHOW(with("size=1m,mode=1750,uid=0,gid=0,nr_inodes=4"));
+	show_root();
+	SHOW(make("d/1") + make("d/2") + make("d/3"));
+	SHOW(make("d/4"));
+	SHOW(unlink("d/1") + make("d/4"));
+	SHOW(mount(NULL, "d", NULL, MS_REMOUNT, "size=2m"));
+	show_root();
+	SHOW(mount(NULL, "d", NULL, MS_REMOUNT, "nr_inodes=2"));
+	SHOW(mount(NULL, "d", NULL, MS_REMOUNT, "size=3m,bogus"));
+	show_root();
+	SHOW(umount("d"));
+	SHOW(with(",size=64k,,nr_inodes=9,nr_blocks=3,"));
+	show_root();
+	SHOW(umount("d"));
+}
+
 int main(void)
 {
 	if (enter_tree() < 0)
@@ -398,6 +439,7 @@ int main(void)
 	flags();
 	nameless();
 	escaped();
+	options();
 	SHOW(rmdir("d") + rmdir("e"));
 	return 0;
 }
