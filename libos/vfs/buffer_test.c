@@ -210,6 +210,21 @@ TEST(buffer_that_is_dirty_stays_until_it_is_written)
 	buffers_destroy(&cache);
 }
 
+/* Somebody else, who believes that the block is his, has freed it meanwhile. */
+TEST(buffer_that_is_discarded_takes_no_change)
+{
+	struct buffer *b;
+
+	CHECK(set_up());
+	CHECK_EQ(buffer_read(&cache, 11, &b), 0);
+	buffer_discard(b);
+	CHECK_EQ(buffer_mark_dirty(b), -EIO);
+	buffer_put(b);
+	CHECK_EQ(buffers_write(&cache), 0);
+	CHECK_EQ(disk->writes, 0);
+	buffers_destroy(&cache);
+}
+
 TEST(buffers_write_many_and_merge_neighbours)
 {
 	struct buffer *b;

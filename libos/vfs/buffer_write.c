@@ -5,7 +5,7 @@
  * The mark BUFFER_DIRTY goes with a place on the cache's list and a reference; all three change
  * under the cache's lock.
  */
-#include <core/assert.h>
+#include <core/errno.h>
 #include <libos/blkbatch.h>
 
 #include "buffer_parts.h"
@@ -14,22 +14,25 @@
  * A writer takes the mark off before it starts. So a mark that is seen here is taken off later, and
  * the writer then finds what the caller has changed.
  */
-void buffer_mark_dirty(struct buffer *b)
+int buffer_mark_dirty(struct buffer *b)
 {
 	struct buffer_cache *c = b->cache;
+	int error = 0;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	assert(buffer_flags(b) & BUFFER_VALID);
 	if (buffer_flags(b) & BUFFER_DIRTY)
-		return;
+		return 0;
 	spin_lock(&c->lock);
-	if (!(buffer_flags(b) & BUFFER_DIRTY)) {
+	if (!(buffer_flags(b) & BUFFER_VALID)) {
+		error = -EIO;
+	} else if (!(buffer_flags(b) & BUFFER_DIRTY)) {
 		buffer_flags_set(b, BUFFER_DIRTY);
 		buffer_hold_locked(b);
 		list_push_back(&c->dirty, &b->link);
 		c->dirty_count++;
 	}
 	spin_unlock(&c->lock);
+	return error;
 }
 
 /*

@@ -123,7 +123,7 @@ int ext4_touch(struct ext4_handle *h, struct buffer *b)
 	int error = 0;
 
 	if (!h->journal)
-		buffer_mark_dirty(b);
+		error = buffer_mark_dirty(b);
 	else
 		do
 			error = journal_write(h->journal, b);

@@ -324,9 +324,9 @@ void buffers_read_ahead(struct buffer_cache *c, uint64_t block, unsigned count)
 	(void)c, (void)block, (void)count;
 }
 
-void buffer_mark_dirty(struct buffer *b)
+int buffer_mark_dirty(struct buffer *b)
 {
-	(void)b;
+	return b->flags & BUFFER_VALID ? 0 : -EIO;
 }
 
 void buffer_discard(struct buffer *b)

@@ -82,8 +82,11 @@ void buffers_read_ahead(struct buffer_cache *c, uint64_t block, unsigned count);
 struct buffer *buffer_hold(struct buffer *b);
 void buffer_put(struct buffer *b); /* NULL is harmless */
 
-/* No journal: the change may go home from now on. */
-void buffer_mark_dirty(struct buffer *b);
+/*
+ * No journal: the change may go home from now on. 0; -EIO: the contents are gone, since the block
+ * was freed after it was read, as on a damaged disk where two structures have it.
+ */
+int buffer_mark_dirty(struct buffer *b);
 /*
  * Forgets contents and changes: the block was freed. Its next reader finds what the disk has. Waits
  * for a transfer that is under way, so that what is written there next is not overwritten.
