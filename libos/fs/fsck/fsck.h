@@ -24,7 +24,8 @@ struct seen_inode {
 	uint32_t refs;                   /* entries that name it, "." and ".." with them */
 	uint16_t links;                  /* what it says itself */
 	uint8_t type;                    /* enum ext4_ft; EXT4_FT_UNKNOWN: its mode is none */
-	bool used : 1, broken : 1;       /* its blocks cannot be followed */
+	bool used : 1, indexed : 1;
+	bool broken : 1;                 /* its blocks cannot be followed */
 };
 
 struct seen_dir {

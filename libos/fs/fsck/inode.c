@@ -145,7 +145,8 @@ static const char *file_size_fault(const struct fsck *f, const struct walk *w, u
 
 	if (size >> 63)
 		return "its size is impossible";
-	if (w->written_end && size < (w->written_end - 1) << shift)
+	/* In a block map the block that begins at the end may be there. */
+	if (w->written_end && size + !(w->raw->flags & EXT4_FL_EXTENTS) <= (w->written_end - 1) << shift)
 		return "it has blocks behind its end";
 	if (w->raw->flags & EXT4_FL_EXTENTS ? size > (1ull << (32 + shift)) - 1 : size > mapped << shift)
 		return "its size is more than it can map";
@@ -283,6 +284,7 @@ static void check_inode(struct fsck *f, uint32_t ino, const struct ext4_disk_ino
 	seen_inode->used = raw->links_count || ino < f->s->first_ino;
 	seen_inode->links = raw->links_count;
 	seen_inode->type = type_of(raw->mode);
+	seen_inode->indexed = raw->flags & EXT4_FL_INDEX;
 	if (!empty && !inode_csum_is_right(f->s, ext4_inode_seed(f->s, ino, raw->generation), raw))
 		inode_fault(f, ino, "its checksum is wrong");
 	if (!raw->links_count && ino == EXT4_ROOT_INO)

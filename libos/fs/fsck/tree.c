@@ -62,7 +62,8 @@ static bool is_special(const struct fsck *f, uint32_t ino)
 
 static void check_links_of(struct fsck *f, uint32_t ino, const struct seen_inode *i)
 {
-	bool many = i->type == EXT4_FT_DIR && ext4_has_ro(f->s, EXT4_RO_DIR_NLINK) && i->refs > LINKS_MAX;
+	/* Links of a directory that has once had too many are not counted any more, however few it has now. */
+	bool many = i->type == EXT4_FT_DIR && ext4_has_ro(f->s, EXT4_RO_DIR_NLINK) && (i->indexed || i->refs > LINKS_MAX);
 
 	if (!i->refs)
 		damage(f, "Inode %u has no name.", ino);
