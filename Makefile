@@ -108,6 +108,7 @@ test-programs: native $(test_programs)
 
 check: $(setup) ## the quick checks of the sources
 	$(Q)tools/check/layers
+	$(Q)tools/check/columns
 
 land-check: check test-programs ## what must hold before a change lands: checks, unit tests, programs and images that build
 	+$(Q)$(MAKE) -s unit

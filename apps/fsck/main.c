@@ -1,6 +1,6 @@
 /*
- * fsck.kiln: checks a disk with ext4, as fsck(8) is asked to. What it knows is libos/fs/fsck; the machine, the disk and the verdict
- * (check.c) are kiln-fs's.
+ * fsck.kiln: checks a disk with ext4, as fsck(8) is asked to. What it knows is libos/fs/fsck; the
+ * machine, the disk and the verdict (check.c) are kiln-fs's.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /*
  * Checking a disk: what libos/fs/fsck finds, told in sentences and as an exit status.
  *
- * When nothing is to be written to the disk, the journal is replayed and orphans are deleted in memory, so what is judged is what
- * the disk would be after a mount.
+ * When nothing is to be written to the disk, the journal is replayed and orphans are deleted in
+ * memory, so what is judged is what the disk would be after a mount.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -32,11 +32,15 @@ static int failed(const char *path, int error)
 
 static int verdict(const char *path, const struct fsck_result *r, bool writes)
 {
-	bool wrong = r->damage || (r->counts && !r->repaired), changed = r->recovered || r->repaired;
+	bool wrong = r->damage || (r->counts && !r->repaired),
+	     changed = r->recovered || r->repaired;
 
 	printf("%s: %s: %u of %u inodes, %u directories, %llu of %llu blocks\n", path,
-	       wrong || (changed && !writes) ? "not clean" : changed ? "corrected" : "clean", r->inodes_used, r->inodes,
-	       r->directories, (unsigned long long)r->blocks_used, (unsigned long long)r->blocks);
+	       wrong || (changed && !writes) ? "not clean"
+	       : changed                     ? "corrected"
+					     : "clean",
+	       r->inodes_used, r->inodes, r->directories, (unsigned long long)r->blocks_used,
+	       (unsigned long long)r->blocks);
 	if (r->damage)
 		printf("%s: %llu faults are left to e2fsck\n", path, (unsigned long long)r->damage);
 	if (wrong || (changed && !writes))

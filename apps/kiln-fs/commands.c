@@ -1,6 +1,6 @@
 /*
- * The commands of kiln-fs. Paths are those of the disk, whose root is the root of all while a command runs: neither a link nor
- * ".." leads out of it.
+ * The commands of kiln-fs. Paths are those of the disk, whose root is the root of all while a
+ * command runs: neither a link nor ".." leads out of it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +18,8 @@ struct command {
 	const char *name, *arguments, *what;
 	int least, most;                 /* arguments */
 	bool writes;
-	int (*run)(int argc, char **argv); /* 0 or an errno; NULL: "check", of a disk that is not mounted */
+	int (*run)(int argc,
+		   char **argv); /* 0 or an errno; NULL: "check", of a disk that is not mounted */
 };
 
 const char *on_disk(const char *path, char *buf)
@@ -43,7 +44,8 @@ int disk_walk(const char *path, unsigned flags, struct path *out)
 
 /* ---- directories ---- */
 
-static bool add(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode, uint64_t next)
+static bool add(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode,
+		uint64_t next)
 {
 	struct listing *l = container_of(s, struct listing, sink);
 
@@ -119,8 +121,8 @@ static int print_entry(const char *path, const char *shown)
 	path_put(&p);
 	if (n < 0)
 		return complain(path, (int)n);
-	printf("%c%04o %4u %5u %5u %12lld %s%s%.*s\n", kind_of(st.mode), st.mode & 07777, st.nlink, st.uid, st.gid,
-	       (long long)st.size, shown, n ? " -> " : "", (int)n, target);
+	printf("%c%04o %4u %5u %5u %12lld %s%s%.*s\n", kind_of(st.mode), st.mode & 07777, st.nlink,
+	       st.uid, st.gid, (long long)st.size, shown, n ? " -> " : "", (int)n, target);
 	return 0;
 }
 
@@ -132,7 +134,8 @@ static int each_entry(const char *path, int (*act)(const char *path, const char 
 	for (size_t i = 0; i < l.count; i++) {
 		char below[PATH_ROOM];
 
-		if (snprintf(below, sizeof(below), "%s/%s", strcmp(path, "/") ? path : "", l.entries[i].name) >= (int)VFS_PATH_MAX)
+		if (snprintf(below, sizeof(below), "%s/%s", strcmp(path, "/") ? path : "",
+			     l.entries[i].name) >= (int)VFS_PATH_MAX)
 			one = complain(path, -ENAMETOOLONG);
 		else
 			one = act(below, l.entries[i].name);
@@ -209,7 +212,9 @@ static bool is_recursive(int argc, char **argv)
 	return argc == 3 && !strcmp(argv[0], "-r");
 }
 
-/* A file that is there already is only emptied when there is something to take its place; so below. */
+/*
+ * A file that is there already is only emptied when there is something to take its place; so below.
+ */
 static int get_file(const char *path, const char *host)
 {
 	struct file *f;
@@ -271,7 +276,8 @@ static int do_mkdir(int argc, char **argv)
 	for (int i = 0; i < argc && !error; i++) {
 		char buf[PATH_ROOM];
 
-		error = complain(argv[i], vfs_create(NULL, on_disk(argv[i], buf), S_IFDIR | 0755, 0, NULL));
+		error = complain(argv[i],
+				 vfs_create(NULL, on_disk(argv[i], buf), S_IFDIR | 0755, 0, NULL));
 	}
 	return error;
 }
@@ -309,7 +315,8 @@ static int do_mv(int argc, char **argv)
 	char from[PATH_ROOM], to[PATH_ROOM];
 
 	(void)argc;
-	return complain(argv[0], vfs_rename(NULL, on_disk(argv[0], from), NULL, on_disk(argv[1], to), 0));
+	return complain(argv[0],
+			vfs_rename(NULL, on_disk(argv[0], from), NULL, on_disk(argv[1], to), 0));
 }
 
 static int do_ln(int argc, char **argv)
@@ -321,7 +328,8 @@ static int do_ln(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[0], "-s"))
 		return complain(argv[0], -EINVAL);
 	if (argc == 3)
-		return complain(argv[2], vfs_create(NULL, on_disk(argv[2], buf), S_IFLNK | 0777, 0, argv[1]));
+		return complain(argv[2], vfs_create(NULL, on_disk(argv[2], buf), S_IFLNK | 0777, 0,
+						    argv[1]));
 	error = disk_walk(argv[0], 0, &p);
 	if (error)
 		return error;
@@ -340,7 +348,8 @@ static void print_time(const char *name, const struct abi_timespec *t)
 static void print_xattrs(struct inode *inode)
 {
 	static char names[KIB(64)];
-	kssize_t n = inode->ops->xattr_list ? inode->ops->xattr_list(inode, names, sizeof(names)) : 0;
+	kssize_t n = inode->ops->xattr_list ? inode->ops->xattr_list(inode, names, sizeof(names))
+					    : 0;
 
 	for (kssize_t at = 0; at < n; at += (kssize_t)strlen(names + at) + 1)
 		printf("attribute %s\n", names + at);
@@ -358,8 +367,9 @@ static int do_stat(int argc, char **argv)
 		return error;
 	inode = path_inode(&p);
 	inode_stat(inode, &st);
-	printf("inode %llu\nmode %c%04o\nlinks %u\nowner %u:%u\nsize %lld\nblocks %lld\n", (unsigned long long)st.ino,
-	       kind_of(st.mode), st.mode & 07777, st.nlink, st.uid, st.gid, (long long)st.size, (long long)st.blocks);
+	printf("inode %llu\nmode %c%04o\nlinks %u\nowner %u:%u\nsize %lld\nblocks %lld\n",
+	       (unsigned long long)st.ino, kind_of(st.mode), st.mode & 07777, st.nlink, st.uid,
+	       st.gid, (long long)st.size, (long long)st.blocks);
 	if (st.rdev)
 		printf("device %llu:%llu\n", (unsigned long long)(st.rdev >> 8 & 0xfff),
 		       (unsigned long long)((st.rdev & 0xff) | (st.rdev >> 12 & 0xffffff00)));
@@ -384,8 +394,9 @@ static int do_df(int argc, char **argv)
 	vfs_statfs(&p, &st);
 	path_put(&p);
 	printf("block %lld\nblocks %llu\nfree %llu\navailable %llu\ninodes %llu\nfree inodes %llu\n",
-	       (long long)st.block_bytes, (unsigned long long)st.blocks, (unsigned long long)st.blocks_free,
-	       (unsigned long long)st.blocks_available, (unsigned long long)st.files, (unsigned long long)st.files_free);
+	       (long long)st.block_bytes, (unsigned long long)st.blocks,
+	       (unsigned long long)st.blocks_free, (unsigned long long)st.blocks_available,
+	       (unsigned long long)st.files, (unsigned long long)st.files_free);
 	return 0;
 }
 
@@ -400,12 +411,17 @@ static const struct command commands[] = {
 	{ "ls", "[PATH]", "list a directory", 0, 1, false, do_ls },
 	{ "tree", "[PATH]", "list everything below a directory", 0, 1, false, do_tree },
 	{ "cat", "PATH...", "print files", 1, 1000, false, do_cat },
-	{ "get", "[-r] PATH FILE", "copy a file of the disk to one of this machine, or a tree to a new folder", 2, 3, false, do_get },
-	{ "put", "[-r] FILE PATH", "copy a file of this machine (-: standard input) to the disk, or a folder", 2, 3, true, do_put },
+	{ "get", "[-r] PATH FILE",
+	  "copy a file of the disk to one of this machine, or a tree to a new folder", 2, 3, false,
+	  do_get },
+	{ "put", "[-r] FILE PATH",
+	  "copy a file of this machine (-: standard input) to the disk, or a folder", 2, 3, true,
+	  do_put },
 	{ "mkdir", "PATH...", "make directories", 1, 1000, true, do_mkdir },
 	{ "rm", "[-r] PATH...", "remove files, or whole trees", 1, 1000, true, do_rm },
 	{ "mv", "FROM TO", "rename", 2, 2, true, do_mv },
-	{ "ln", "[-s] FROM TO", "give a file another name, or make a symbolic link", 2, 3, true, do_ln },
+	{ "ln", "[-s] FROM TO", "give a file another name, or make a symbolic link", 2, 3, true,
+	  do_ln },
 	{ "stat", "PATH", "what is known of a file", 1, 1, false, do_stat },
 	{ "df", "", "how much room there is", 0, 0, false, do_df },
 	{ "check", "", "look for damage; nothing is written", 0, 0, false, NULL },
@@ -414,9 +430,11 @@ static const struct command commands[] = {
 
 static int usage(void)
 {
-	fprintf(stderr, "kiln-fs DISK COMMAND ...: a file with ext4 on it, through the code of Kiln's images\n");
+	fprintf(stderr,
+		"kiln-fs DISK COMMAND ...: a file with ext4 on it, through the code of Kiln's images\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(stderr, "  %-7s %-14s %s\n", commands[i].name, commands[i].arguments, commands[i].what);
+		fprintf(stderr, "  %-7s %-14s %s\n", commands[i].name, commands[i].arguments,
+			commands[i].what);
 	return 2;
 }
 
@@ -440,7 +458,8 @@ static int mount(const struct command *c, const struct blkdev *disk)
 	if (!error)
 		error = vfs_mount("ext4", disk->name, &at, c->writes ? 0 : MS_RDONLY, NULL);
 	if (error == -EROFS && !c->writes) {
-		fprintf(stderr, "kiln-fs: reading the disk without what its journal holds (\"replay\" brings it home)\n");
+		fprintf(stderr,
+			"kiln-fs: reading the disk without what its journal holds (\"replay\" brings it home)\n");
 		error = vfs_mount("ext4", disk->name, &at, MS_RDONLY, "noload");
 	}
 	path_put(&at);

@@ -1,9 +1,10 @@
 /*
  * Bytes between the disk and the machine that kiln-fs runs on: of a file, or of a whole tree.
  *
- * A tree takes with it folders, files, symbolic links, and permissions; what else there is is left out with a sentence. The
- * disk may be hostile: a name that would lead out of the folder is left out, too, and nothing is written that was there
- * before, so no link can lead astray what is copied after it.
+ * A tree takes with it folders, files, symbolic links, and permissions; what else there is is left
+ * out with a sentence. The disk may be hostile: a name that would lead out of the folder is left
+ * out, too, and nothing is written that was there before, so no link can lead astray what is copied
+ * after it.
  */
 #include <errno.h>
 #include <string.h>
@@ -21,7 +22,9 @@
 static kssize_t transfer(struct file *f, void *buf, size_t len, int64_t offset, bool reading)
 {
 	struct uio_vec vec = { buf, len };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true };
+	struct uio u = {
+		.vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true
+	};
 
 	if (reading)
 		return f->ops->read ? f->ops->read(f, &u) : -EINVAL;
@@ -41,7 +44,9 @@ int source_open(const char *path, struct file **out)
 	else if (inode_kind(path_inode(&p)) != S_IFREG)
 		error = -EINVAL;
 	path_put(&p);
-	return complain(path, error ? error : vfs_open(NULL, on_disk(path, name), O_RDONLY | O_NOATIME, 0, out));
+	return complain(path,
+			error ? error
+			      : vfs_open(NULL, on_disk(path, name), O_RDONLY | O_NOATIME, 0, out));
 }
 
 int copy_out(struct file *f, const char *path, FILE *to, const char *host)
@@ -147,7 +152,8 @@ static int link_in(void)
 
 	if (error)
 		return complain(here.text, error);
-	return complain(there.text, vfs_create(NULL, on_disk(there.text, name), S_IFLNK | 0777, 0, target));
+	return complain(there.text,
+			vfs_create(NULL, on_disk(there.text, name), S_IFLNK | 0777, 0, target));
 }
 
 static int file_in(uint32_t mode)
@@ -263,7 +269,8 @@ static int one_out(unsigned depth)
 	else if ((mode & S_IFMT) == S_IFREG)
 		error = file_out(mode & 07777);
 	else
-		error = (mode & S_IFMT) == S_IFLNK ? link_out(path_inode(&p)) : leave_out(there.text);
+		error = (mode & S_IFMT) == S_IFLNK ? link_out(path_inode(&p))
+						   : leave_out(there.text);
 	path_put(&p);
 	return error;
 }

@@ -1,6 +1,7 @@
 /*
- * kiln-fs: between commands.c and copy.c, which see the disk through the VFS. Functions give 0 or a negative errno, and
- * say what is wrong on stderr. (Not in kiln-fs.h: this machine's headers and the VFS's do not go together.)
+ * kiln-fs: between commands.c and copy.c, which see the disk through the VFS. Functions give 0 or a
+ * negative errno, and say what is wrong on stderr. (Not in kiln-fs.h: this machine's headers and
+ * the VFS's do not go together.)
  */
 #ifndef KILN_FS_DISK_H
 #define KILN_FS_DISK_H
@@ -36,10 +37,15 @@ void list_free(struct listing *l);
 
 /* A file of the disk, and nothing else. */
 int source_open(const char *path, struct file **out);
-/* `path` and `host` are what the two are called when something is wrong. Puts the file of the disk. */
+/*
+ * `path` and `host` are what the two are called when something is wrong. Puts the file of the disk.
+ */
 int copy_out(struct file *f, const char *path, FILE *to, const char *host);
 int copy_in(FILE *from, const char *path, uint32_t mode);
-/* A folder, which must not be there yet, becomes like the disk's directory; and the reverse, where it may be. */
+/*
+ * A folder, which must not be there yet, becomes like the disk's directory; and the reverse, where
+ * it may be.
+ */
 int copy_tree_out(const char *path, const char *folder);
 int copy_tree_in(const char *folder, const char *path);
 

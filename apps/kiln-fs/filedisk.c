@@ -1,5 +1,6 @@
 /*
- * A file of the build machine as a disk. Commands end in a task, as those of a driver do; a flush is fdatasync().
+ * A file of the build machine as a disk. Commands end in a task, as those of a driver do; a flush
+ * is fdatasync().
  */
 #define _GNU_SOURCE /* F_OFD_SETLK */
 #include <errno.h>
@@ -28,7 +29,10 @@ static struct filedisk {
 	char **changed;      /* FILEDISK_PRIVATE: chunks that were written; else NULL */
 } disk;
 
-/* The chunk's copy in memory, made from the file before its first change. NULL: there is none, or no memory. */
+/*
+ * The chunk's copy in memory, made from the file before its first change. NULL: there is none, or
+ * no memory.
+ */
 static char *chunk(uint64_t at, bool make)
 {
 	char **c = &disk.changed[at / CHUNK];
@@ -64,7 +68,8 @@ static int perform_private(const struct blk_command *c)
 	for (size_t i = 0; i < c->vec_count && !error; i++) {
 		for (size_t done = 0, n; done < c->vecs[i].len && !error; done += n, at += n) {
 			n = MIN(c->vecs[i].len - done, CHUNK - at % CHUNK);
-			error = transfer_private(c->op == BLK_READ, (char *)c->vecs[i].base + done, n, at);
+			error = transfer_private(c->op == BLK_READ, (char *)c->vecs[i].base + done,
+						 n, at);
 		}
 	}
 	return error;
@@ -132,7 +137,10 @@ static void kick(struct blkdev *d)
 	task_wake(&disk.task);
 }
 
-/* A lock that is refused, or there when it is asked for, is another's; where there are no locks nobody can tell. */
+/*
+ * A lock that is refused, or there when it is asked for, is another's; where there are no locks
+ * nobody can tell.
+ */
 static bool lock_is_refused(int command, short type, off_t from, off_t bytes)
 {
 	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = from, .l_len = bytes };
@@ -143,18 +151,23 @@ static bool lock_is_refused(int command, short type, off_t from, off_t bytes)
 }
 
 /*
- * Whether somebody else uses the file in a way that does not go with this one: two writers would spoil the disk, and who reads
- * while another writes sees damage where there is none. A writer locks all bytes. A reader does as QEMU does (block/file-posix.c): byte
- * 201 says that nobody else may write, and a lock of byte 101 that its owner writes.
+ * Whether somebody else uses the file in a way that does not go with this one: two writers would
+ * spoil the disk, and who reads while another writes sees damage where there is none. A writer
+ * locks all bytes. A reader does as QEMU does (block/file-posix.c): byte 201 says that nobody else
+ * may write, and a lock of byte 101 that its owner writes.
  */
 static bool is_in_use(enum filedisk_mode mode)
 {
 	if (mode == FILEDISK_WRITE)
 		return lock_is_refused(F_OFD_SETLK, F_WRLCK, 0, 0);
-	return lock_is_refused(F_OFD_SETLK, F_RDLCK, 201, 1) || lock_is_refused(F_OFD_GETLK, F_WRLCK, 101, 1);
+	return lock_is_refused(F_OFD_SETLK, F_RDLCK, 201, 1) ||
+	       lock_is_refused(F_OFD_GETLK, F_WRLCK, 101, 1);
 }
 
-/* How many bytes there are in the file or on the disk of that name; -1 with errno, EBUSY: another has it. */
+/*
+ * How many bytes there are in the file or on the disk of that name; -1 with errno, EBUSY: another
+ * has it.
+ */
 static off_t file_open(const char *path, enum filedisk_mode mode)
 {
 	struct stat st;
@@ -192,15 +205,19 @@ struct blkdev *filedisk_open(const char *path, enum filedisk_mode mode)
 	list_init(&disk.started);
 	task_init(&disk.task, "filedisk", run);
 	disk.dev = (struct blkdev){
-		.bytes = (uint64_t)bytes / SECTOR * SECTOR, .block_bytes = SECTOR, .read_only = mode == FILEDISK_READ,
-		.write_cache = true, .max_vecs = 64, .max_vec_bytes = MIB(1), .max_bytes = MIB(1), .depth = 8, .ops = &ops,
+		.bytes = (uint64_t)bytes / SECTOR * SECTOR, .block_bytes = SECTOR,
+		.read_only = mode == FILEDISK_READ, .write_cache = true, .max_vecs = 64,
+		.max_vec_bytes = MIB(1), .max_bytes = MIB(1), .depth = 8, .ops = &ops,
 	};
 	set_name(path);
 	if (!disk.dev.bytes) {
-		fprintf(stderr, "%s: %s is empty: a disk with ext4 was expected\n", program_name, path);
+		fprintf(stderr, "%s: %s is empty: a disk with ext4 was expected\n", program_name,
+			path);
 		return NULL;
 	}
 	if (mode == FILEDISK_PRIVATE)
 		disk.changed = calloc((size_t)(disk.dev.bytes / CHUNK + 1), sizeof(*disk.changed));
-	return mode == FILEDISK_PRIVATE && !disk.changed ? NULL : blkdev_register(&disk.dev) ? NULL : &disk.dev;
+	return mode == FILEDISK_PRIVATE && !disk.changed ? NULL
+	       : blkdev_register(&disk.dev)              ? NULL
+							 : &disk.dev;
 }

@@ -58,7 +58,8 @@ int host_each(const char *path, int (*each)(void *arg, const char *name), void *
 	if (!d)
 		return -errno;
 	while ((e = readdir(d))) {
-		int one = strcmp(e->d_name, ".") && strcmp(e->d_name, "..") ? each(arg, e->d_name) : 0;
+		int one = strcmp(e->d_name, ".") && strcmp(e->d_name, "..") ? each(arg, e->d_name)
+									    : 0;
 
 		error = error ? error : one;
 	}

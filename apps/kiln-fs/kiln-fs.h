@@ -1,4 +1,7 @@
-/* kiln-fs: between main.c (the machine that it is), filedisk.c (the disk), hostfile.c, and commands.c; disk.h has the rest. */
+/*
+ * kiln-fs: between main.c (the machine that it is), filedisk.c (the disk), hostfile.c, and
+ * commands.c; disk.h has the rest.
+ */
 #ifndef KILN_FS_H
 #define KILN_FS_H
 
@@ -10,7 +13,10 @@ struct blkdev;
 
 /* main.c: kiln-fs or fsck.kiln, as it was called. */
 extern const char *program_name;
-/* Whether the system has said in a sentence of its own (log_error()) what is wrong, so that an errno adds nothing. */
+/*
+ * Whether the system has said in a sentence of its own (log_error()) what is wrong, so that an
+ * errno adds nothing.
+ */
 bool log_has_told_an_error(void);
 /* Whether all that was printed has arrived; else a sentence says why not. */
 bool output_is_whole(void);
@@ -22,8 +28,9 @@ enum filedisk_mode { FILEDISK_READ, FILEDISK_WRITE, FILEDISK_PRIVATE };
 struct blkdev *filedisk_open(const char *path, enum filedisk_mode mode);
 
 /*
- * Says on standard output what is wrong with an ext4, and with `writes` repairs what a crash leaves. An exit status as fsck(8) has it: 0
- * clean, 1 corrected, 4 damage is left, 8 it could not be checked.
+ * Says on standard output what is wrong with an ext4, and with `writes` repairs what a crash
+ * leaves. An exit status as fsck(8) has it: 0 clean, 1 corrected, 4 damage is left, 8 it could not
+ * be checked.
  */
 int check_disk(const char *path, bool writes);
 

@@ -1,8 +1,8 @@
 /*
  * kiln-fs: disks with ext4, through exactly the code that an image has.
  *
- * The program is a machine with one hart, whose disk is a file (filedisk.c). It mounts the disk, does what the command line
- * asks (commands.c), and unmounts.
+ * The program is a machine with one hart, whose disk is a file (filedisk.c). It mounts the disk,
+ * does what the command line asks (commands.c), and unmounts.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -108,7 +108,9 @@ static void run(void *unused)
 
 int main(int argc, char **argv)
 {
-	static const struct thread_attr attr = { .name = "main", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "main", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	struct thread *t;
 
 	program_name = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];

@@ -2,12 +2,12 @@
  * The operator's door: the character port named kiln.ctl, and the thread that serves it.
  *
  * The thread exists once the port does. It reads lines, runs them one after the other, and writes
- * the answers. An operator who does not read is waited for PATIENCE_NS without progress; the rest of
- * that answer is then dropped, so a command always comes to its end. The unfinished line of one who
- * goes away is forgotten. Bytes and leaving come by different queues, so that the next one's first
- * bytes may be here before it is known that the last one has left: a program that wants to be sure
- * begins with LINE_KILL, and what follows that is not taken for the former's. For the same reason an
- * answer is not dropped because the peer is said to be gone.
+ * the answers. An operator who does not read is waited for PATIENCE_NS without progress; the rest
+ * of that answer is then dropped, so a command always comes to its end. The unfinished line of one
+ * who goes away is forgotten. Bytes and leaving come by different queues, so that the next one's
+ * first bytes may be here before it is known that the last one has left: a program that wants to be
+ * sure begins with LINE_KILL, and what follows that is not taken for the former's. For the same
+ * reason an answer is not dropped because the peer is said to be gone.
  */
 #include <core/errno.h>
 #include <core/init.h>
@@ -31,7 +31,8 @@ static struct door {
 	struct waitq changed;
 	uint32_t readable, writable, left; /* atomic */
 	bool dropping;                  /* the rest of this answer is not wanted */
-	bool cleared;                   /* by LINE_KILL, after which nobody's leaving was told yet */
+	/* by LINE_KILL, after which nobody's leaving was told yet */
+	bool cleared;
 	struct operator_line line;
 } door = { .changed = WAITQ_INIT(door.changed) };
 

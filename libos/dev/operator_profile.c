@@ -54,4 +54,6 @@ static int run_profile(struct operator_reply *r, const char *arguments)
 		return start(arguments + str_length("start"));
 	return str_equal(arguments, "stop") ? stop(r) : -EINVAL;
 }
-OPERATOR_COMMAND(profile, "profile start [HZ], profile stop: counts stacks, and prints them by address", run_profile);
+OPERATOR_COMMAND(profile,
+		 "profile start [HZ], profile stop: counts stacks, and prints them by address",
+		 run_profile);

@@ -33,4 +33,5 @@ static int run_trace(struct operator_reply *r, const char *arguments)
 	trace_enable(str_equal(arguments, "on"));
 	return 0;
 }
-OPERATOR_COMMAND(trace, "trace on|off|dump: dump ends it and prints JSON for a trace viewer", run_trace);
+OPERATOR_COMMAND(trace, "trace on|off|dump: dump ends it and prints JSON for a trace viewer",
+		 run_trace);

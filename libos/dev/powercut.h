@@ -1,9 +1,10 @@
 /*
  * Power cuts: every disk that a recorded history (recdev.h) could have left.
  *
- * A walk goes through the history event by event. At each place it knows what is durable for certain
- * and which writes might be on the disk: those that have begun since, whole, torn at 512 bytes, or not
- * at all, in any combination. A write that is younger than another one of the same sector wins.
+ * A walk goes through the history event by event. At each place it knows what is durable for
+ * certain and which writes might be on the disk: those that have begun since, whole, torn at 512
+ * bytes, or not at all, in any combination. A write that is younger than another one of the same
+ * sector wins.
  */
 #ifndef DEV_POWERCUT_H
 #define DEV_POWERCUT_H
@@ -16,7 +17,8 @@ struct powercut {
 	const struct recdev *recorded;
 	size_t at;             /* events that have happened */
 	uint8_t *durable;      /* the disk without anything that is not certain */
-	uint64_t *durable_by;  /* for each sector: the write it is from, by its event's number + 1 */
+	/* for each sector: the write it is from, by its event's number + 1 */
+	uint64_t *durable_by;
 	size_t *pending;       /* events: writes that may be lost, oldest first */
 	size_t pending_count, pending_capacity;
 };

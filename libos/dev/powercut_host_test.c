@@ -1,4 +1,7 @@
-/* Power cuts; see powercut.h. Their memory is the build machine's: the tests' own has no room for so many disks. */
+/*
+ * Power cuts; see powercut.h. Their memory is the build machine's: the tests' own has no room for
+ * so many disks.
+ */
 #include <stdlib.h>
 
 #include "powercut.h"
@@ -163,7 +166,10 @@ static void keep_torn(const struct powercut *p, size_t number, uint64_t *state, 
 	}
 }
 
-/* How much is kept differs from seed to seed, or samples of many writes would all keep about half of them. */
+/*
+ * How much is kept differs from seed to seed, or samples of many writes would all keep about half
+ * of them.
+ */
 void powercut_sample(const struct powercut *p, uint64_t seed, uint8_t *out)
 {
 	uint64_t state = seed * 0x2545f4914f6cdd1dull + p->at, share = random_next(&state) % 17;
@@ -203,7 +209,8 @@ uint64_t powercut_hash(const uint8_t *image, size_t bytes)
 	for (size_t at = 0, len; at < bytes; at += len) {
 		len = MIN(bytes - at, sizeof(zeroes));
 		if (memcmp(image + at, zeroes, len))
-			hash = hash_piece(hash_piece(hash, (const uint8_t *)&at, sizeof(at)), image + at, len);
+			hash = hash_piece(hash_piece(hash, (const uint8_t *)&at, sizeof(at)),
+					  image + at, len);
 	}
 	return hash;
 }

@@ -6,10 +6,10 @@
  * nothing about bytes given out before. A long request draws a key of its own and streams from it
  * outside the lock.
  *
- * Entropy is mixed in: 32 bytes at a time are added (exclusive or) to the key, which is then replaced
- * by its own stream. A source that knows or chooses what it delivers cannot steer the key without
- * knowing it; so sources are never trusted, only counted. Seeded means that sources have claimed 128
- * bits. The clock at each delivery is mixed in too and counts for nothing.
+ * Entropy is mixed in: 32 bytes at a time are added (exclusive or) to the key, which is then
+ * replaced by its own stream. A source that knows or chooses what it delivers cannot steer the key
+ * without knowing it; so sources are never trusted, only counted. Seeded means that sources have
+ * claimed 128 bits. The clock at each delivery is mixed in too and counts for nothing.
  *
  * Sources are asked for more at boot and, when there is use, every five minutes; nothing ticks.
  *

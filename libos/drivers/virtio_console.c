@@ -13,9 +13,9 @@
  * resets the device, which then announces its ports again.
  *
  * So does a device that keeps what it was sent. QEMU 7.2 never gives back the buffer it was
- * busy with when a peer left, so that a port would fall silent after PORT_TX_SLOTS peers who did not
- * read to the end. Nothing is lost by this reset: it waits until nothing else is on its way out, and
- * what had come in is kept (console_port_reclaim()).
+ * busy with when a peer left, so that a port would fall silent after PORT_TX_SLOTS peers who did
+ * not read to the end. Nothing is lost by this reset: it waits until nothing else is on its way
+ * out, and what had come in is kept (console_port_reclaim()).
  */
 #include <core/arch.h>
 #include <core/errno.h>

@@ -17,7 +17,8 @@
 #define PORT_TX_SLOTS     4u
 #define PORT_TX_BYTES     256u
 #define CONTROL_OUT       4u
-#define CONTROL_IN        32u   /* QEMU drops messages that find no buffer; peers come and go fast */
+/* QEMU drops messages that find no buffer; peers come and go fast */
+#define CONTROL_IN        32u
 #define CONTROL_BYTES     (8u + CHARPORT_NAME_MAX)
 
 struct port_buffer {
@@ -33,11 +34,13 @@ struct console_port {
 	struct virtio_console *console;  /* [I] */
 	struct virtqueue rx, tx;         /* [m] */
 	uint8_t *memory;                 /* [m] NULL: the device has never added this port */
-	struct port_buffer *received;    /* [m] taken from the device; the first may be partly read */
+	/* [m] taken from the device; the first may be partly read */
+	struct port_buffer *received;
 	struct port_buffer *tx_free;     /* [m] */
 	struct port_buffer *tx_newest;   /* [m] the last that was sent; NULL: it came back */
 	bool usable;                     /* [m] queues are set up */
-	bool added;                      /* [m] and the device has announced the port since its reset */
+	/* [m] and the device has announced the port since its reset */
+	bool added;
 	bool owner_waits;                /* [m] a write found no room */
 	bool open;                       /* [m] as the device last said */
 	bool closed;                     /* [m] it said so since the owner was told */
@@ -50,7 +53,8 @@ struct virtio_console {
 	struct mutex lock;
 	struct task task;
 	struct virtqueue control_rx, control_tx; /* [m] */
-	uint8_t *control_in, *control_out;       /* [I] CONTROL_IN, CONTROL_OUT of CONTROL_BYTES each */
+	/* [I] CONTROL_IN, CONTROL_OUT of CONTROL_BYTES each */
+	uint8_t *control_in, *control_out;
 	unsigned control_out_next;               /* [m] */
 	bool dead;                               /* [m] */
 	struct console_port ports[CONSOLE_PORTS];

@@ -4,8 +4,9 @@
  * Order of memory accesses. Descriptors and the ring entry are written before avail->idx (release);
  * used->idx is read before the entries it covers (acquire). Two places need a store to be seen
  * before a later load and so a full fence: publishing avail->idx before reading avail_event, and
- * writing used_event before re-reading used->idx. Without them both sides may fall asleep. The full fence is dear on
- * emulators (arch_device_fence()), so kicks of frames do without and look once more before the stack rests.
+ * writing used_event before re-reading used->idx. Without them both sides may fall asleep. The full
+ * fence is dear on emulators (arch_device_fence()), so kicks of frames do without and look once
+ * more before the stack rests.
  */
 #include "virtqueue.h"
 

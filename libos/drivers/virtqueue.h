@@ -10,7 +10,8 @@
  * What the device can write is never believed. The links of free and outstanding chains live in
  * `chains`, which it is not told of, so that a table it scribbles over (loops included) is without
  * effect; a used entry counts only if it names an outstanding chain, no more bytes than that chain
- * has room for, and an index that is not ahead of what was offered. Anything else breaks the device.
+ * has room for, and an index that is not ahead of what was offered. Anything else breaks the
+ * device.
  *
  * A chain of several segments takes one descriptor when the queue has indirect tables [2.7.5.3].
  *
@@ -74,9 +75,11 @@ struct virtqueue {
 	struct virtio_device *dev;
 	uint16_t index, size, mask; /* mask: size - 1 */
 	uint16_t free_head, free_count;
-	uint16_t avail_next; /* where the next chain goes; runs ahead of avail->idx until the kick */
+	/* where the next chain goes; runs ahead of avail->idx until the kick */
+	uint16_t avail_next;
 	uint16_t avail_published;
-	uint16_t kick_from;        /* chains from here on may have been published without the device's knowing */
+	/* chains from here on may have been published without the device's knowing */
+	uint16_t kick_from;
 	uint16_t used_next;        /* the next entry to take */
 	uint16_t used_seen;        /* the device's index when last looked at */
 	uint16_t indirect_max;     /* segments of one indirect table; 0: no tables */
@@ -130,9 +133,9 @@ static inline int virtq_add_one(struct virtqueue *q, paddr_t addr, uint32_t len,
 }
 
 /*
- * A queue whose descriptors name one piece each for good, made for receive buffers: they are filled once after
- * virtq_setup(), and from then on only offered and taken, which touches the ring and nothing else. Such a queue
- * uses neither virtq_add() nor virtq_take(). `id` is below q->size.
+ * A queue whose descriptors name one piece each for good, made for receive buffers: they are filled
+ * once after virtq_setup(), and from then on only offered and taken, which touches the ring and
+ * nothing else. Such a queue uses neither virtq_add() nor virtq_take(). `id` is below q->size.
  */
 static inline void virtq_prepare(struct virtqueue *q, uint16_t id, paddr_t addr, uint32_t len,
 				 uint16_t flags, void *cookie)
@@ -150,9 +153,9 @@ static inline void virtq_offer(struct virtqueue *q, uint16_t id)
 /* Publishes what was added since the last kick; true if the device had to be notified. */
 bool virtq_kick(struct virtqueue *q);
 /*
- * The same for paths that kick often: cheaper, but it may take the device for awake when that has just gone to
- * sleep. The next kick notices, and so does virtq_settle(), which the caller owes before it rests, behind a
- * virtq_full_fence().
+ * The same for paths that kick often: cheaper, but it may take the device for awake when that has
+ * just gone to sleep. The next kick notices, and so does virtq_settle(), which the caller owes
+ * before it rests, behind a virtq_full_fence().
  */
 bool virtq_kick_early(struct virtqueue *q);
 void virtq_settle(struct virtqueue *q);
@@ -163,8 +166,8 @@ static inline bool virtq_is_unsettled(const struct virtqueue *q)
 }
 
 /*
- * The next used chain's cookie and how many bytes the device says it wrote; NULL when there is none,
- * or when the device is broken.
+ * The next used chain's cookie and how many bytes the device says it wrote; NULL when there is
+ * none, or when the device is broken.
  */
 void *virtq_take(struct virtqueue *q, uint32_t *written);
 

@@ -302,7 +302,8 @@ TEST(virtq_does_not_read_a_table_that_the_device_scribbled_over)
 	CHECK_EQ(offer(3, 1, 2), 0);
 	virtq_kick(queue);
 	CHECK(model_pop(model, 0, &c[0]) && model_pop(model, 0, &c[1]));
-	for (unsigned i = 0; i < 16; i++) /* every chain a loop, every link out of range or to itself */
+	/* every chain a loop, every link out of range or to itself */
+	for (unsigned i = 0; i < 16; i++)
 		queue->desc[i] = (struct virtq_desc){ UINT64_MAX, UINT32_MAX, 0xffff,
 						      (uint16_t)(i & 1 ? i : 0xffff) };
 	memset(queue->avail, 0xff, 6 + 16 * 2);

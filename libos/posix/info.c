@@ -44,7 +44,8 @@ struct abi_utsname {
 
 long sys_uname(void *name)
 {
-	struct abi_utsname u = { SYSTEM_NAME, "kiln", SYSTEM_RELEASE, SYSTEM_VERSION, "riscv64", "(none)" };
+	struct abi_utsname u = { SYSTEM_NAME,    "kiln",    SYSTEM_RELEASE,
+				 SYSTEM_VERSION, "riscv64", "(none)" };
 
 	return user_write(name, &u, sizeof(u));
 }

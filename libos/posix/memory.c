@@ -65,7 +65,8 @@ static int file_load(struct file *f, vaddr_t at, size_t len, long offset)
 	return n < 0 ? (int)n : 0;
 }
 
-static intptr_t file_map(struct file *f, vaddr_t hint, size_t len, unsigned prot, bool fixed, long offset)
+static intptr_t file_map(struct file *f, vaddr_t hint, size_t len, unsigned prot, bool fixed,
+			 long offset)
 {
 	intptr_t at;
 	int error;
@@ -86,8 +87,8 @@ static intptr_t file_map(struct file *f, vaddr_t hint, size_t len, unsigned prot
 }
 
 /*
- * A private mapping of a file is a copy, made at once: nothing may wait for a disk where a fault is taken. Shared
- * ones would have to be the cache's own pages, and are refused (ENODEV).
+ * A private mapping of a file is a copy, made at once: nothing may wait for a disk where a fault is
+ * taken. Shared ones would have to be the cache's own pages, and are refused (ENODEV).
  */
 static intptr_t fd_map(int fd, vaddr_t hint, size_t len, unsigned prot, int flags, long offset)
 {
@@ -96,8 +97,10 @@ static intptr_t fd_map(int fd, vaddr_t hint, size_t len, unsigned prot, int flag
 
 	if (!f)
 		return -EBADF;
-	at = (flags & MAP_TYPE) == MAP_PRIVATE ?
-		     file_map(f, hint, len, prot, flags & (MAP_FIXED | MAP_FIXED_NOREPLACE), offset) : -ENODEV;
+	at = (flags & MAP_TYPE) == MAP_PRIVATE
+		     ? file_map(f, hint, len, prot, flags & (MAP_FIXED | MAP_FIXED_NOREPLACE),
+				offset)
+		     : -ENODEV;
 	file_put(f);
 	return at;
 }

@@ -30,11 +30,13 @@
 
 /* Where there is only one, the compiler sees through this. */
 static const struct socket_class socket_inet = {
-	.bind = socket_bind, .listen = socket_listen, .accept = socket_accept, .connect = socket_connect,
-	.send = socket_send, .receive = socket_receive, .shutdown = socket_shutdown, .set_option = socket_set_option,
-	.get_option = socket_get_option, .local_name = socket_local_name, .peer_name = socket_peer_name,
-	.bytes_ready = socket_bytes_ready, .is_listening = socket_is_listening,
-	.receive_timeout_ns = socket_receive_timeout_ns, .send_timeout_ns = socket_send_timeout_ns, .poll = socket_poll,
+	.bind = socket_bind, .listen = socket_listen, .accept = socket_accept,
+	.connect = socket_connect, .send = socket_send, .receive = socket_receive,
+	.shutdown = socket_shutdown, .set_option = socket_set_option,
+	.get_option = socket_get_option, .local_name = socket_local_name,
+	.peer_name = socket_peer_name, .bytes_ready = socket_bytes_ready,
+	.is_listening = socket_is_listening, .receive_timeout_ns = socket_receive_timeout_ns,
+	.send_timeout_ns = socket_send_timeout_ns, .poll = socket_poll,
 	.poll_queue = socket_poll_queue, .release = socket_release,
 };
 
@@ -74,7 +76,8 @@ static struct poll_queue *socket_file_queue(struct file *f)
 
 static uint64_t socket_file_timeout(struct file *f, bool reading)
 {
-	return reading ? class_of(f)->receive_timeout_ns(f->object) : class_of(f)->send_timeout_ns(f->object);
+	return reading ? class_of(f)->receive_timeout_ns(f->object)
+		       : class_of(f)->send_timeout_ns(f->object);
 }
 
 static int socket_file_ioctl(struct file *f, unsigned long request, uintptr_t arg)
@@ -102,10 +105,13 @@ static void socket_file_release(struct file *f)
 	kfree(f);
 }
 
-#define SOCKET_FILE_OPS                                                                           \
-	{ .kind = "socket", .read = socket_file_read, .write = socket_file_write,                     \
-	  .poll = socket_file_poll, .poll_queue = socket_file_queue, .timeout_ns = socket_file_timeout, \
-	  .ioctl = socket_file_ioctl, .stat = socket_file_stat, .release = socket_file_release }
+#define SOCKET_FILE_OPS                                                                            \
+	{                                                                                          \
+		.kind = "socket", .read = socket_file_read, .write = socket_file_write,            \
+		.poll = socket_file_poll, .poll_queue = socket_file_queue,                         \
+		.timeout_ns = socket_file_timeout, .ioctl = socket_file_ioctl,                     \
+		.stat = socket_file_stat, .release = socket_file_release                           \
+	}
 
 static const struct file_ops inet_file_ops = SOCKET_FILE_OPS;
 static const struct file_ops unix_file_ops = SOCKET_FILE_OPS;
@@ -211,7 +217,8 @@ long sys_socketpair(int domain, int type, int protocol, int *ends)
 	if (type & ~(SOCK_TYPE_MASK | SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return -EINVAL;
 	if (!IS_ENABLED(CONFIG_POSIX_UNIX) || domain != AF_UNIX)
-		return domain == SOCKET_AF_INET || domain == SOCKET_AF_INET6 ? -EOPNOTSUPP : -EAFNOSUPPORT;
+		return domain == SOCKET_AF_INET || domain == SOCKET_AF_INET6 ? -EOPNOTSUPP
+									     : -EAFNOSUPPORT;
 	ret = unix_pair(type & SOCK_TYPE_MASK, protocol, pair);
 	return ret ? ret : install_pair(pair, type, ends);
 }
@@ -369,7 +376,8 @@ long sys_setsockopt(int fd, int level, int option, const void *value, uint32_t l
 	else
 		ret = user_read(copy, value, MIN(len, sizeof(copy)));
 	if (ret == 0)
-		ret = class_of(f)->set_option(f->object, level, option, copy, MIN(len, sizeof(copy)));
+		ret = class_of(f)->set_option(f->object, level, option, copy,
+					      MIN(len, sizeof(copy)));
 	file_put(f);
 	return ret;
 }

@@ -1,12 +1,15 @@
 /*
- * Sockets of AF_UNIX: streams between threads of the program, met by a path, an abstract name, or made in pairs.
+ * Sockets of AF_UNIX: streams between threads of the program, met by a path, an abstract name, or
+ * made in pairs.
  *
- * Life of a socket: NEW -> (bound) -> LISTENING, or NEW -> CONNECTED. connect() makes the other end at once and hangs it
- * on the listener's queue, where accept() finds it; bytes can be sent meanwhile. Each end has a ring of what it has
- * received; who sends writes into the peer's. When an end goes, the other one reads what is left, and then the end,
- * or ECONNRESET when bytes it had sent were never read.
+ * Life of a socket: NEW -> (bound) -> LISTENING, or NEW -> CONNECTED. connect() makes the other end
+ * at once and hangs it on the listener's queue, where accept() finds it; bytes can be sent
+ * meanwhile. Each end has a ring of what it has received; who sends writes into the peer's. When an
+ * end goes, the other one reads what is left, and then the end, or ECONNRESET when bytes it had
+ * sent were never read.
  *
- * A path names a special file; the socket that is bound to it is found by the inode. Rules: unix(7).
+ * A path names a special file; the socket that is bound to it is found by the inode. Rules:
+ * unix(7).
  *
  * Locks: unix_lock, a mutex, for all of them, since bytes are copied under it and copies may fault.
  */
@@ -45,7 +48,8 @@ struct unix_socket {
 	struct list hopefuls;          /* [u] of a listener: who found the queue full */
 	enum unix_state state;         /* [u; read without it] */
 	struct unix_socket *peer;      /* [u] NULL: gone */
-	struct inode *inode;           /* [u] of its path, with a reference; NULL: an abstract name, or none */
+	/* [u] of its path, with a reference; NULL: an abstract name, or none */
+	struct inode *inode;
 	struct socket_name name;       /* [u] */
 	struct socket_name peer_name;  /* [u] of a connected one: it outlives the peer */
 	unsigned backlog, queued;      /* [u] */
@@ -218,7 +222,8 @@ static struct unix_socket *find_locked(const struct inode *inode, const uint8_t 
 	struct unix_socket *s;
 
 	list_for_each(s, &names, bound) {
-		if (inode ? s->inode == inode : !s->inode && s->name.len == len && !memcmp(s->name.bytes, addr, len))
+		if (inode ? s->inode == inode
+			  : !s->inode && s->name.len == len && !memcmp(s->name.bytes, addr, len))
 			return s;
 	}
 	return NULL;
@@ -417,7 +422,8 @@ static kssize_t give(struct unix_socket *to, struct uio *u)
 	return done;
 }
 
-static kssize_t unix_send(struct socket *socket, struct uio *u, const void *addr, size_t len, int flags)
+static kssize_t unix_send(struct socket *socket, struct uio *u, const void *addr, size_t len,
+			  int flags)
 {
 	struct unix_socket *s = of(socket), *p;
 	kssize_t n;
@@ -447,7 +453,8 @@ static kssize_t take(struct unix_socket *s, struct uio *u, bool peek)
 	kssize_t done = 0, n;
 
 	while (u->left && at != s->written_at) {
-		n = uio_copy_out(u, s->ring + at % RING_BYTES, run(at, MIN(u->left, (size_t)(s->written_at - at))));
+		n = uio_copy_out(u, s->ring + at % RING_BYTES,
+				 run(at, MIN(u->left, (size_t)(s->written_at - at))));
 		if (n <= 0)
 			return done ? done : n;
 		at += (uint64_t)n;
@@ -468,7 +475,8 @@ static kssize_t nothing_left(struct unix_socket *s)
 	return !s->peer || s->read_shut || s->peer->write_shut ? 0 : -EAGAIN;
 }
 
-static kssize_t unix_receive(struct socket *socket, struct uio *u, int flags, struct socket_name *from, int *out_flags)
+static kssize_t unix_receive(struct socket *socket, struct uio *u, int flags,
+			     struct socket_name *from, int *out_flags)
 {
 	struct unix_socket *s = of(socket);
 	kssize_t n;
@@ -515,10 +523,12 @@ static bool can_read(const struct unix_socket *s)
 static uint32_t connected_events(const struct unix_socket *s)
 {
 	const struct unix_socket *p = s->peer;
-	bool no_more = !p || p->write_shut || s->read_shut, ended = !p || s->write_shut || p->read_shut;
+	bool no_more = !p || p->write_shut || s->read_shut,
+	     ended = !p || s->write_shut || p->read_shut;
 
-	return (can_read(s) ? POLL_IN : 0) | (no_more ? POLL_RDHUP : 0) | (no_more && ended ? POLL_HUP : 0) |
-	       (s->error ? POLL_ERR : 0) | (!p || filled(p) < RING_BYTES / 2 ? POLL_OUT : 0);
+	return (can_read(s) ? POLL_IN : 0) | (no_more ? POLL_RDHUP : 0) |
+	       (no_more && ended ? POLL_HUP : 0) | (s->error ? POLL_ERR : 0) |
+	       (!p || filled(p) < RING_BYTES / 2 ? POLL_OUT : 0);
 }
 
 static uint32_t unix_poll(struct socket *socket)
@@ -564,7 +574,8 @@ static uint64_t unix_send_timeout_ns(const struct socket *socket)
 	return of(socket)->timeouts_ns[0];
 }
 
-static int unix_set_option(struct socket *socket, int level, int option, const void *value, size_t len)
+static int unix_set_option(struct socket *socket, int level, int option, const void *value,
+			   size_t len)
 {
 	const struct abi_timeval *t = value;
 
@@ -578,7 +589,8 @@ static int unix_set_option(struct socket *socket, int level, int option, const v
 	case SO_SNDTIMEO:
 		if (len < sizeof(*t) || t->usec < 0 || t->usec >= 1000000)
 			return len < sizeof(*t) ? -EINVAL : -EDOM;
-		of(socket)->timeouts_ns[option == SO_RCVTIMEO] = (uint64_t)t->sec * 1000000000 + (uint64_t)t->usec * 1000;
+		of(socket)->timeouts_ns[option == SO_RCVTIMEO] = (uint64_t)t->sec * 1000000000 +
+								 (uint64_t)t->usec * 1000;
 		return 0;
 	default:
 		return -ENOPROTOOPT;
@@ -612,7 +624,8 @@ static int number_option(struct unix_socket *s, int option)
 static int unix_get_option(struct socket *socket, int level, int option, void *value, size_t *len)
 {
 	struct unix_socket *s = of(socket);
-	int number, credentials[3] = { s->peer ? PROCESS_ID : 0, (int)s->peer_uid, (int)s->peer_gid };
+	int number,
+		credentials[3] = { s->peer ? PROCESS_ID : 0, (int)s->peer_uid, (int)s->peer_gid };
 	const void *from = &number;
 	size_t size = sizeof(number);
 
@@ -631,10 +644,11 @@ static int unix_get_option(struct socket *socket, int level, int option, void *v
 }
 
 const struct socket_class socket_unix = {
-	.bind = unix_bind, .listen = unix_listen, .accept = unix_accept, .connect = unix_connect, .send = unix_send,
-	.receive = unix_receive, .shutdown = unix_shutdown, .set_option = unix_set_option,
-	.get_option = unix_get_option, .local_name = unix_local_name, .peer_name = unix_peer_name,
-	.bytes_ready = unix_bytes_ready, .is_listening = unix_is_listening,
-	.receive_timeout_ns = unix_receive_timeout_ns, .send_timeout_ns = unix_send_timeout_ns, .poll = unix_poll,
-	.poll_queue = unix_poll_queue, .release = unix_release,
+	.bind = unix_bind, .listen = unix_listen, .accept = unix_accept, .connect = unix_connect,
+	.send = unix_send, .receive = unix_receive, .shutdown = unix_shutdown,
+	.set_option = unix_set_option, .get_option = unix_get_option, .local_name = unix_local_name,
+	.peer_name = unix_peer_name, .bytes_ready = unix_bytes_ready,
+	.is_listening = unix_is_listening, .receive_timeout_ns = unix_receive_timeout_ns,
+	.send_timeout_ns = unix_send_timeout_ns, .poll = unix_poll, .poll_queue = unix_poll_queue,
+	.release = unix_release,
 };

@@ -6,14 +6,18 @@
 
 #define AF_UNIX 1
 
-/* The functions of libos/socket.h, for the network's sockets and for those of unix.c, with the same promises. */
+/*
+ * The functions of libos/socket.h, for the network's sockets and for those of unix.c, with the same
+ * promises.
+ */
 struct socket_class {
 	int (*bind)(struct socket *s, const void *addr, size_t len);
 	int (*listen)(struct socket *s, int backlog);
 	int (*accept)(struct socket *s, struct socket **out, struct socket_name *peer);
 	int (*connect)(struct socket *s, const void *addr, size_t len);
 	kssize_t (*send)(struct socket *s, struct uio *u, const void *addr, size_t len, int flags);
-	kssize_t (*receive)(struct socket *s, struct uio *u, int flags, struct socket_name *from, int *out_flags);
+	kssize_t (*receive)(struct socket *s, struct uio *u, int flags, struct socket_name *from,
+			    int *out_flags);
 	int (*shutdown)(struct socket *s, int how);
 	int (*set_option)(struct socket *s, int level, int option, const void *value, size_t len);
 	int (*get_option)(struct socket *s, int level, int option, void *value, size_t *len);

@@ -12,8 +12,9 @@
 #include <core/types.h>
 
 /*
- * What a handler may use of its caller's stack (a call that reaches a disk's file system uses more), and the smallest
- * stack that clone accepts. tests/abi/stack_depth.py adds up the deepest chain of an image and holds it to the former.
+ * What a handler may use of its caller's stack (a call that reaches a disk's file system uses
+ * more), and the smallest stack that clone accepts. tests/abi/stack_depth.py adds up the deepest
+ * chain of an image and holds it to the former.
  */
 #define DOOR_STACK_BYTES (IS_ENABLED(CONFIG_VFS) ? KIB(16) : KIB(8))
 #define THREAD_STACK_MIN (DOOR_STACK_BYTES + KIB(4))

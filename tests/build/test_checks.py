@@ -38,6 +38,18 @@ def test_an_application_that_looks_inside_is_named(tree):
     assert done.returncode == 1 and "apps/hello/main.c" in done.stderr
 
 
+def test_no_line_goes_past_the_last_column(tree):
+    done = tree.run("tools/check/columns")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_line_that_goes_past_the_last_column_is_named(tree):
+    tree.append("core/mm/page.c", "/* " + "a" * 95 + " */\n" + 'static const char text[] = "' + "b" * 100 + '";\n')
+    done = tree.run("tools/check/columns")
+    lines = (ROOT / "core/mm/page.c").read_text().count("\n")
+    assert done.returncode == 1 and done.stderr == f"core/mm/page.c:{lines + 1}: goes past column 100\n"
+
+
 def test_an_unknown_option_in_a_defconfig_is_an_error(tree):
     done = defconfig(tree, "CONFIG_APP_NONE=y", "CONFIG_NO_SUCH_THING=y")
     assert done.returncode != 0

@@ -1,12 +1,12 @@
 /*
  * Blocks: finding free ones, and taking them.
  *
- * A search looks at what is taken in memory (space.c): what the disk says is in use, what was freed a moment ago (bfree.c), and
- * what is set aside for others (reserve.c).
+ * A search looks at what is taken in memory (space.c): what the disk says is in use, what was freed
+ * a moment ago (bfree.c), and what is set aside for others (reserve.c).
  *
  * It begins at the goal, so that a file goes on where it ends, takes the first run there that is
- * long enough, then looks in the groups behind, and is content with ever shorter runs before it gives up. A
- * group whose longest run is known to be too short is not looked at.
+ * long enough, then looks in the groups behind, and is content with ever shorter runs before it
+ * gives up. A group whose longest run is known to be too short is not looked at.
  *
  * Locks: a group's lock.
  */
@@ -70,7 +70,8 @@ static struct run first_run(const struct ext4_group *g, uint32_t from, uint32_t 
 	return (struct run){ 0 };
 }
 
-static bool find_in_group(struct ext4_super *s, uint32_t group, uint32_t from, uint32_t want, struct run *r)
+static bool find_in_group(struct ext4_super *s, uint32_t group, uint32_t from, uint32_t want,
+			  struct run *r)
 {
 	struct ext4_group *g = &s->group[group];
 	uint32_t end = ext4_group_blocks(s, group);
@@ -103,7 +104,8 @@ static int take(struct ext4_handle *h, uint32_t group, const struct run *r, uint
 struct search {
 	struct ext4_handle *handle;
 	uint64_t goal;
-	uint32_t want, use;  /* so many blocks would be good, and so many of them are used at once */
+	/* so many blocks would be good, and so many of them are used at once */
+	uint32_t want, use;
 	uint64_t block;
 	uint32_t len;
 };
@@ -154,7 +156,9 @@ static int search_goal(struct search *q, uint32_t group, uint32_t from)
 	if (!error && bit_is_set(g->taken, from))
 		error = -ENOSPC;
 	if (!error) {
-		r.len = bits_next(g->taken, from, MIN(ext4_group_blocks(s, group), from + q->want), true) - from;
+		r.len = bits_next(g->taken, from, MIN(ext4_group_blocks(s, group), from + q->want),
+				  true) -
+			from;
 		error = take_found(q, group, &r);
 	}
 	mutex_unlock(&g->lock);
@@ -170,13 +174,15 @@ static uint32_t shorter(uint32_t run)
 static int search_all(struct search *q)
 {
 	struct ext4_super *s = q->handle->super;
-	uint32_t group = space_group_of(s, q->goal), from = (uint32_t)(q->goal - ext4_group_first_block(s, group));
+	uint32_t group = space_group_of(s, q->goal),
+		 from = (uint32_t)(q->goal - ext4_group_first_block(s, group));
 	int error = search_goal(q, group, from);
 
 	for (uint32_t least = q->want; error == -ENOSPC && least; least = shorter(least)) {
 		error = search_group(q, group, from, least);
 		for (uint32_t n = 1; error == -ENOSPC && n < s->groups; n++)
-			error = search_group(q, (uint32_t)(((uint64_t)group + n) % s->groups), 0, least);
+			error = search_group(q, (uint32_t)(((uint64_t)group + n) % s->groups), 0,
+					     least);
 	}
 	return error;
 }
@@ -192,7 +198,9 @@ uint64_t balloc_kept_for_root(const struct ext4_super *s)
 	return kept;
 }
 
-/* Root may use the last blocks; so may metadata of files that exist, and who was promised blocks. */
+/*
+ * Root may use the last blocks; so may metadata of files that exist, and who was promised blocks.
+ */
 static bool is_for_others(const struct ext4_handle *h, const struct ext4_inode *i, uint32_t count)
 {
 	const struct ext4_super *s = h->super;
@@ -209,10 +217,12 @@ uint64_t ext4_inode_goal(const struct ext4_inode *i)
 
 	if (group >= s->groups)
 		return s->first_data_block;
-	return ext4_group_first_block(s, group) + MIN(s->group[group].next, ext4_group_blocks(s, group) - 1);
+	return ext4_group_first_block(s, group) +
+	       MIN(s->group[group].next, ext4_group_blocks(s, group) - 1);
 }
 
-static int find_and_use(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint64_t *block, uint32_t *count)
+static int find_and_use(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint64_t *block,
+			uint32_t *count)
 {
 	struct ext4_super *s = h->super;
 	struct search q = { .handle = h, .goal = goal, .use = MIN(*count, s->blocks_per_group) };
@@ -239,7 +249,8 @@ static int find_and_use(struct ext4_handle *h, struct ext4_inode *i, uint64_t go
 	return 0;
 }
 
-int ext4_balloc(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint64_t *block, uint32_t *count)
+int ext4_balloc(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint64_t *block,
+		uint32_t *count)
 {
 	uint32_t wanted = *count;
 	int error;
@@ -262,7 +273,8 @@ int ext4_block_make(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, 
 	if (error)
 		return error;
 	error = ext4_buffer_make(h, block, out);
-	if (error && !ext4_bfree(h, i, block, 1, false)) /* nobody has changed it: there is nothing to revoke */
+	/* nobody has changed it: there is nothing to revoke */
+	if (error && !ext4_bfree(h, i, block, 1, false))
 		h->half = half;
 	return error;
 }

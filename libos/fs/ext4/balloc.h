@@ -1,4 +1,7 @@
-/* Blocks, for the files of this directory that map them: see balloc.c. space.h has what its parts share. */
+/*
+ * Blocks, for the files of this directory that map them: see balloc.c. space.h has what its parts
+ * share.
+ */
 #ifndef EXT4_BALLOC_H
 #define EXT4_BALLOC_H
 
@@ -19,14 +22,18 @@ struct freed {
 	bool durable;
 	struct blkreq *discard;            /* or NULL */
 };
-/* From now on others may take them, by whoever looks for blocks next. Any context that may take a spinlock. */
+/*
+ * From now on others may take them, by whoever looks for blocks next. Any context that may take a
+ * spinlock.
+ */
 void balloc_freed_is_ready(struct freed *f);
 /* Tells the device that the blocks hold nothing, and then the above. */
 void discard_freed(struct freed *f);
 
 /*
- * Free blocks of a group in a row, at least `least`, the first at or behind *from: set aside, so that nobody takes them until
- * balloc_put_run(). How many, 0 (there are no more), or an error. *from: the first of them, in the group.
+ * Free blocks of a group in a row, at least `least`, the first at or behind *from: set aside, so
+ * that nobody takes them until balloc_put_run(). How many, 0 (there are no more), or an error.
+ * *from: the first of them, in the group.
  */
 int balloc_take_run(struct ext4_super *s, uint32_t group, uint32_t least, uint32_t *from);
 void balloc_put_run(struct ext4_super *s, uint32_t group, uint32_t from, uint32_t count);

@@ -1,9 +1,10 @@
 /*
  * Blocks: giving them back.
  *
- * What is freed is free on the disk with its transaction; others may take it only when that is durable, since after a crash
- * the blocks would be their old file's again. A callback of the journal puts it on a list then, and no more: the commit
- * thread must not wait for a group's lock. Who allocates next takes it from there. Without a journal freed blocks are free at once.
+ * What is freed is free on the disk with its transaction; others may take it only when that is
+ * durable, since after a crash the blocks would be their old file's again. A callback of the
+ * journal puts it on a list then, and no more: the commit thread must not wait for a group's lock.
+ * Who allocates next takes it from there. Without a journal freed blocks are free at once.
  *
  * Locks: a group's lock; s->space_lock, a spinlock, for that list.
  */
@@ -48,7 +49,9 @@ static struct freed *freed_next(struct ext4_super *s)
 	spin_lock(&s->space_lock);
 	link = list_pop_front(&s->freed);
 	spin_unlock(&s->space_lock);
-	return link ? container_of(list_entry(link, struct journal_callback, link), struct freed, callback) : NULL;
+	return link ? container_of(list_entry(link, struct journal_callback, link), struct freed,
+				   callback)
+		    : NULL;
 }
 
 void freed_collect(struct ext4_super *s)
@@ -75,8 +78,8 @@ void freed_close(struct ext4_super *s)
 /* ---- freeing ---- */
 
 /*
- * Without a journal they are free at once; the group's lock is held. Without memory nobody gets them until the next mount,
- * though the disk says that they are free.
+ * Without a journal they are free at once; the group's lock is held. Without memory nobody gets
+ * them until the next mount, though the disk says that they are free.
  */
 static void free_later(struct ext4_handle *h, uint32_t group, uint32_t from, uint32_t count)
 {
@@ -129,13 +132,15 @@ static int forget_blocks(struct ext4_handle *h, uint64_t block, uint32_t count)
 
 /* Does `what` with each part of a range that lies in one group, under the group's lock. */
 static int for_each_group(struct ext4_handle *h, uint64_t block, uint32_t count,
-			  int (*what)(struct ext4_handle *h, uint32_t group, uint32_t from, uint32_t count))
+			  int (*what)(struct ext4_handle *h, uint32_t group, uint32_t from,
+				      uint32_t count))
 {
 	struct ext4_super *s = h->super;
 	int error = 0;
 
 	while (!error && count) {
-		uint32_t group = space_group_of(s, block), from = (uint32_t)(block - ext4_group_first_block(s, group));
+		uint32_t group = space_group_of(s, block),
+			 from = (uint32_t)(block - ext4_group_first_block(s, group));
 		uint32_t n = MIN(count, ext4_group_blocks(s, group) - from);
 
 		mutex_lock(&s->group[group].lock);
@@ -159,15 +164,18 @@ int ext4_bfree_announce(struct ext4_handle *h, struct ext4_inode *i, uint64_t bl
 	bool half = h->half;
 	int error;
 
-	if (i ? !ext4_blocks_may_be_files(i, block, count) : !ext4_blocks_are_valid(s, block, count))
-		return ext4_damaged(s, "group", i ? (uint32_t)i->inode.ino : 0, block,
-				    "blocks to be freed do not exist, or are the file system's own");
+	if (i ? !ext4_blocks_may_be_files(i, block, count)
+	      : !ext4_blocks_are_valid(s, block, count))
+		return ext4_damaged(
+			s, "group", i ? (uint32_t)i->inode.ino : 0, block,
+			"blocks to be freed do not exist, or are the file system's own");
 	error = for_each_group(h, block, count, touch_group);
 	h->half = half;
 	return error;
 }
 
-int ext4_bfree(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint32_t count, bool metadata)
+int ext4_bfree(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint32_t count,
+	       bool metadata)
 {
 	int error = ext4_bfree_announce(h, i, block, count);
 
@@ -180,10 +188,12 @@ int ext4_bfree(struct ext4_handle *h, struct ext4_inode *i, uint64_t block, uint
 static bool is_freeing(struct ext4_super *s)
 {
 	ext4_discards_wait(s);
-	return __atomic_load_n(&s->freeing, __ATOMIC_RELAXED) || __atomic_load_n(&s->delayed, __ATOMIC_RELAXED);
+	return __atomic_load_n(&s->freeing, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&s->delayed, __ATOMIC_RELAXED);
 }
 
 bool ext4_room_may_come(struct ext4_super *s, int error, unsigned *tries)
 {
-	return error == -ENOSPC && ++*tries < TRIES_FOR_ROOM && s->journal && is_freeing(s) && !journal_commit(s->journal);
+	return error == -ENOSPC && ++*tries < TRIES_FOR_ROOM && s->journal && is_freeing(s) &&
+	       !journal_commit(s->journal);
 }

@@ -1,10 +1,10 @@
 /*
- * The bitmaps of a group: which blocks and which inodes are in use. A bitmap is one block; what lies
- * behind the group's end is marked as used.
+ * The bitmaps of a group: which blocks and which inodes are in use. A bitmap is one block; what
+ * lies behind the group's end is marked as used.
  *
- * A bitmap that the descriptor calls uninitialised is computed: no inode is used, and of the blocks only
- * those that hold the group's own metadata. It becomes a real one with the first change, when its user
- * clears the flag in the descriptor.
+ * A bitmap that the descriptor calls uninitialised is computed: no inode is used, and of the blocks
+ * only those that hold the group's own metadata. It becomes a real one with the first change, when
+ * its user clears the flag in the descriptor.
  *
  * The format: Linux, Documentation/filesystems/ext4/bitmaps.rst, checksums.rst.
  */
@@ -19,9 +19,11 @@
 /* ---- bitmaps that are not there ---- */
 
 /* The part of [block, block + count) that lies in the group is used. */
-static void mark(const struct ext4_super *s, uint32_t group, uint8_t *map, uint64_t block, uint64_t count)
+static void mark(const struct ext4_super *s, uint32_t group, uint8_t *map, uint64_t block,
+		 uint64_t count)
 {
-	uint64_t first = ext4_group_first_block(s, group), end = first + ext4_group_blocks(s, group);
+	uint64_t first = ext4_group_first_block(s, group),
+		 end = first + ext4_group_blocks(s, group);
 	uint64_t from = MAX(block, first), to = MIN(block + count, end);
 
 	if (from < to)
@@ -54,7 +56,8 @@ static void set_verified(struct buffer *b)
 	__atomic_or_fetch(&b->flags, BUFFER_VERIFIED, __ATOMIC_RELEASE);
 }
 
-static const char *block_bitmap_fault(const struct ext4_super *s, uint32_t group, const struct buffer *b)
+static const char *block_bitmap_fault(const struct ext4_super *s, uint32_t group,
+				      const struct buffer *b)
 {
 	uint32_t blocks = ext4_group_blocks(s, group);
 
@@ -86,7 +89,8 @@ int ext4_block_bitmap(struct ext4_super *s, uint32_t group, struct buffer **out)
 		fault = uninit ? NULL : block_bitmap_fault(s, group, b);
 		if (fault) {
 			buffer_put(b);
-			return ext4_damaged(s, "group", 0, g->block_bitmap, "group %u: %s", group, fault);
+			return ext4_damaged(s, "group", 0, g->block_bitmap, "group %u: %s", group,
+					    fault);
 		}
 		set_verified(b);
 	}
@@ -111,8 +115,8 @@ int ext4_inode_bitmap(struct ext4_super *s, uint32_t group, struct buffer **out)
 			make_inode_bitmap(s, b->data);
 		if (!uninit && !inode_bitmap_csum_is_right(s, group, b)) {
 			buffer_put(b);
-			return ext4_damaged(s, "group", 0, g->inode_bitmap, "group %u: checksum of the inode bitmap",
-					    group);
+			return ext4_damaged(s, "group", 0, g->inode_bitmap,
+					    "group %u: checksum of the inode bitmap", group);
 		}
 		set_verified(b);
 	}

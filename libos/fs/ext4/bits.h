@@ -13,7 +13,10 @@ void bits_set(uint8_t *map, uint32_t from, uint32_t count);
 void bits_clear(uint8_t *map, uint32_t from, uint32_t count);
 /* Are all of them set, or clear? */
 bool bits_are(const uint8_t *map, uint32_t from, uint32_t count, bool set);
-/* The first bit from `from` on that is set (or clear); `end` when there is none before it. The map is aligned to 8. */
+/*
+ * The first bit from `from` on that is set (or clear); `end` when there is none before it. The map
+ * is aligned to 8.
+ */
 uint32_t bits_next(const uint8_t *map, uint32_t from, uint32_t end, bool set);
 uint32_t bits_count_clear(const uint8_t *map, uint32_t end);
 

@@ -31,7 +31,8 @@ TEST(ext4_bits_agree_with_a_map_of_bytes)
 	memset(map, 0, sizeof(map));
 	memset(model, 0, sizeof(model));
 	for (int round = 0; round < 3000; round++) {
-		uint32_t from = (uint32_t)test_random_below(BITS), end = from + (uint32_t)test_random_below(BITS - from + 1);
+		uint32_t from = (uint32_t)test_random_below(BITS),
+			 end = from + (uint32_t)test_random_below(BITS - from + 1);
 		uint32_t clear = 0;
 		bool set = test_random_below(2);
 

@@ -1,17 +1,18 @@
 /*
  * Bytes of regular files: between the page cache (libos/cache.h) and the map of blocks.
  *
- * A write makes blocks before its bytes are copied into pages, as unwritten ones, and turns them into written
- * ones afterwards, together with the file's new size, in the same handle. The inode is on that
- * transaction's list of ordered data, so the pages are on the disk before the commit: after a crash the blocks
- * have these bytes, or read as zeroes, or are not the file's. A copy that faults half-way leaves blocks that
- * read as zeroes, too. Writes to blocks that the file has need a handle only for the time of the change, at most
- * one in TIME_GRAIN_NS.
+ * A write makes blocks before its bytes are copied into pages, as unwritten ones, and turns them
+ * into written ones afterwards, together with the file's new size, in the same handle. The inode is
+ * on that transaction's list of ordered data, so the pages are on the disk before the commit: after
+ * a crash the blocks have these bytes, or read as zeroes, or are not the file's. A copy that faults
+ * half-way leaves blocks that read as zeroes, too. Writes to blocks that the file has need a handle
+ * only for the time of the change, at most one in TIME_GRAIN_NS.
  *
- * At a file's end blocks may be found later (delayed.c); then they are written ones from the first, and the size on the disk
- * follows when they are.
+ * At a file's end blocks may be found later (delayed.c); then they are written ones from the first,
+ * and the size on the disk follows when they are.
  *
- * Behind the file's end the last block holds zeroes, on the disk as in memory: who shortens the file sees to that.
+ * Behind the file's end the last block holds zeroes, on the disk as in memory: who shortens the
+ * file sees to that.
  *
  * Locks: the inode's for writers; map_lock is taken inside.
  */
@@ -50,7 +51,9 @@ static int find_bytes(struct ext4_inode *i, int64_t offset, int64_t len, struct 
 	error = ext4_map(i, b.first, b.count, &m);
 	if (error)
 		return error;
-	e->kind = m.kind == EXT4_MAPPED ? CACHE_MAPPED : m.kind == EXT4_UNWRITTEN ? CACHE_UNWRITTEN : CACHE_HOLE;
+	e->kind = m.kind == EXT4_MAPPED      ? CACHE_MAPPED
+		  : m.kind == EXT4_UNWRITTEN ? CACHE_UNWRITTEN
+					     : CACHE_HOLE;
 	e->disk = m.block << shift;
 	e->len = (int64_t)m.len << shift;
 	return m.kind == EXT4_DELAYED ? -EAGAIN : 0;
@@ -89,12 +92,16 @@ static int bytes_settle(struct cache *c, bool wait)
 static bool times_are_old(const struct inode *inode)
 {
 	struct abi_timespec now = vfs_now();
-	int64_t ns = (now.sec - inode->mtime.sec) * (int64_t)NSEC_PER_SEC + now.nsec - inode->mtime.nsec;
+	int64_t ns = (now.sec - inode->mtime.sec) * (int64_t)NSEC_PER_SEC + now.nsec -
+		     inode->mtime.nsec;
 
 	return ns < 0 || ns >= (int64_t)TIME_GRAIN_NS;
 }
 
-/* All of it has blocks with bytes, or is promised some, so a write is nothing but a change of pages. */
+/*
+ * All of it has blocks with bytes, or is promised some, so a write is nothing but a change of
+ * pages.
+ */
 static int is_mapped(struct ext4_inode *i, struct map_blocks b, bool *yes)
 {
 	struct ext4_mapping m;
@@ -114,7 +121,10 @@ static unsigned piece_credits(const struct ext4_inode *i)
 	return ext4_map_credits(i, 1) + extent_credits(i);
 }
 
-/* With what it takes to turn them into written ones: nobody hears of it when that fails (bytes_finish()). */
+/*
+ * With what it takes to turn them into written ones: nobody hears of it when that fails
+ * (bytes_finish()).
+ */
 static int make_blocks(struct ext4_handle *h, struct ext4_inode *i, struct map_blocks b)
 {
 	const uint32_t first = b.first;
@@ -145,7 +155,8 @@ static int start_and_make(struct ext4_inode *i, struct ext4_handle *h, struct ma
 		error = make_blocks(h, i, b);
 	if (!error)
 		return 0;
-	return ext4_stop_with(h, map_write_inode(h, i, error)); /* the blocks that it got are the file's */
+	/* the blocks that it got are the file's */
+	return ext4_stop_with(h, map_write_inode(h, i, error));
 }
 
 static int bytes_prepare(struct cache *c, int64_t offset, int64_t len, void **token)
@@ -185,13 +196,15 @@ static int set_written(struct ext4_handle *h, struct ext4_inode *i, struct map_b
 
 void ext4_order_bytes(struct ext4_handle *h, struct ext4_inode *i)
 {
-	if (h->journal && h->super->options.data != EXT4_DATA_WRITEBACK && !journaled_is(i) && !planted(EXT4_ORDERED))
+	if (h->journal && h->super->options.data != EXT4_DATA_WRITEBACK && !journaled_is(i) &&
+	    !planted(EXT4_ORDERED))
 		journal_add_ordered(h->journal, &i->ordered);
 }
 
 /*
- * The write has succeeded as far as its caller knows, so what cannot be kept of it ends the file system. The handle may be
- * restarted in the end: the transaction before shows all of the write then.
+ * The write has succeeded as far as its caller knows, so what cannot be kept of it ends the file
+ * system. The handle may be restarted in the end: the transaction before shows all of the write
+ * then.
  */
 static void bytes_finish(struct cache *c, int64_t offset, int64_t done, void *token)
 {
@@ -220,7 +233,8 @@ static void bytes_finish(struct cache *c, int64_t offset, int64_t done, void *to
 }
 
 static const struct cache_backing_ops bytes_ops = {
-	.map = bytes_map, .prepare = bytes_prepare, .finish = bytes_finish, .settle = bytes_settle, .place = bytes_place,
+	.map = bytes_map, .prepare = bytes_prepare, .finish = bytes_finish, .settle = bytes_settle,
+	.place = bytes_place,
 };
 
 /* ---- files whose bytes lie in the inode: only read ---- */
@@ -315,11 +329,15 @@ static int write_last(struct ext4_inode *i)
 	int error = write_patiently(i);
 
 	if (delayed_may_pass(error))
-		log_error("ext4: bytes of inode %llu are lost, error %d", (unsigned long long)i->inode.ino, error);
+		log_error("ext4: bytes of inode %llu are lost, error %d",
+			  (unsigned long long)i->inode.ino, error);
 	return error;
 }
 
-/* What waits for the journal comes first: write-back may put the file on its list again, until the cache is gone. */
+/*
+ * What waits for the journal comes first: write-back may put the file on its list again, until the
+ * cache is gone.
+ */
 int ext4_bytes_forget(struct ext4_inode *i, bool drop)
 {
 	struct ext4_super *s = extent_super(i);

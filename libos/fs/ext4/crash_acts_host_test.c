@@ -1,6 +1,6 @@
 /*
- * File workloads for power cuts: what files hold, by their numbers, and the calls of the VFS, by path. Which of them a
- * worker makes is in crash_work_host_test.c.
+ * File workloads for power cuts: what files hold, by their numbers, and the calls of the VFS, by
+ * path. Which of them a worker makes is in crash_work_host_test.c.
  */
 #include <core/errno.h>
 #include <core/fmt.h>
@@ -38,7 +38,8 @@ size_t crash_target(unsigned worker, unsigned file, char *out)
 /* Half of the names lie in a folder below. */
 const char *crash_slot_path(char *out, unsigned worker, unsigned slot)
 {
-	fmt_print(out, CRASH_PATH_MAX, slot % 2 ? "/t/w%u/s/a-rather-long-n%u" : "/t/w%u/f%u", worker, slot);
+	fmt_print(out, CRASH_PATH_MAX, slot % 2 ? "/t/w%u/s/a-rather-long-n%u" : "/t/w%u/f%u",
+		  worker, slot);
 	return out;
 }
 
@@ -73,7 +74,9 @@ int crash_write_bytes(struct file *f, unsigned worker, unsigned file, unsigned f
 {
 	uint8_t *bytes = kmalloc(CRASH_FILE_MAX);
 	struct uio_vec vec = { bytes, to - from };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = to - from, .offset = from, .from_kernel = true };
+	struct uio u = {
+		.vecs = &vec, .vec_count = 1, .left = to - from, .offset = from, .from_kernel = true
+	};
 	kssize_t n = -ENOMEM;
 
 	for (unsigned at = from; bytes && at < to; at++)

@@ -11,7 +11,8 @@ struct crash_kind {
 	const char *name, *make, *mount;      /* options of mke2fs, of the mount */
 	unsigned mib, block_bytes;
 	enum crash_bytes bytes;
-	uint64_t journal_from, journal_to;    /* where the journal's blocks lie, in bytes; 0: not known yet */
+	/* where the journal's blocks lie, in bytes; 0: not known yet */
+	uint64_t journal_from, journal_to;
 };
 
 /* What a failure is repeated by. */
@@ -33,7 +34,8 @@ enum crash_question {
 	CRASH_CLEAN,      /* e2fsck -fn finds nothing */
 	CRASH_REPLAY,     /* e2fsck -fy replays the journal, and then it holds `tree` */
 };
-bool crash_show(const struct crash_case *c, enum crash_question q, const uint8_t *bytes, const struct crash_tree *tree);
+bool crash_show(const struct crash_case *c, enum crash_question q, const uint8_t *bytes,
+		const struct crash_tree *tree);
 bool crash_has_room(unsigned disks); /* for more of them before crash_answers() */
 /* All disks that still wait. `spare` is for what e2fsck has written. */
 bool crash_answers(struct recdev *spare);

@@ -19,8 +19,9 @@
 
 bool crash_complain(const struct crash_case *c, const char *what)
 {
-	test_print("%s: %s, event %zu, cut %llx; CRASH_SEED=%llu%s repeats it\n", what, c->kind->name, c->event,
-		   (unsigned long long)c->cut, (unsigned long long)c->seed, getenv("CRASH_CUTS") ? " CRASH_CUTS=1" : "");
+	test_print("%s: %s, event %zu, cut %llx; CRASH_SEED=%llu%s repeats it\n", what,
+		   c->kind->name, c->event, (unsigned long long)c->cut, (unsigned long long)c->seed,
+		   getenv("CRASH_CUTS") ? " CRASH_CUTS=1" : "");
 	return false;
 }
 
@@ -43,7 +44,8 @@ static void set_put(struct crash_set *s, uint64_t hash)
 
 static void set_grow(struct crash_set *s)
 {
-	struct crash_set larger = { calloc(2 * s->room + 1023, sizeof(*s->hashes)), s->count, 2 * s->room + 1023 };
+	struct crash_set larger = { calloc(2 * s->room + 1023, sizeof(*s->hashes)), s->count,
+				    2 * s->room + 1023 };
 
 	assert(larger.hashes);
 	for (size_t i = 0; i < s->room; i++) {
@@ -144,8 +146,9 @@ static FILE *open_disk(unsigned number, const char *mode)
 }
 
 /*
- * A superblock of which a cut has left one sector old and one new has a wrong checksum, and e2fsck then wants a backup, which
- * disks of one group do not have. Its fields are right, each an old or a new one: the checksum is made so, too.
+ * A superblock of which a cut has left one sector old and one new has a wrong checksum, and e2fsck
+ * then wants a backup, which disks of one group do not have. Its fields are right, each an old or a
+ * new one: the checksum is made so, too.
  */
 static bool mend_super(FILE *f, const uint8_t *bytes)
 {
@@ -154,7 +157,8 @@ static bool mend_super(FILE *f, const uint8_t *bytes)
 
 	if (!(d->feature_ro_compat & EXT4_RO_METADATA_CSUM))
 		return true;
-	return pwrite(fileno(f), &sum, sizeof(sum), 1024 + offsetof(struct ext4_disk_super, checksum)) == sizeof(sum);
+	return pwrite(fileno(f), &sum, sizeof(sum),
+		      1024 + offsetof(struct ext4_disk_super, checksum)) == sizeof(sum);
 }
 
 /* Where it is zeroes, the file has holes. */
@@ -189,14 +193,18 @@ static bool load(unsigned number, struct recdev *r)
 	return ok;
 }
 
-bool crash_show(const struct crash_case *c, enum crash_question q, const uint8_t *bytes, const struct crash_tree *tree)
+bool crash_show(const struct crash_case *c, enum crash_question q, const uint8_t *bytes,
+		const struct crash_tree *tree)
 {
 	assert(waiting_count < BATCH);
 	waiting[waiting_count] = (struct waiting){ *c, q, *tree };
 	return store(waiting_count++, bytes);
 }
 
-/* What e2fsck has replayed holds the same tree. Disks that are the same but for journal and times were looked at. */
+/*
+ * What e2fsck has replayed holds the same tree. Disks that are the same but for journal and times
+ * were looked at.
+ */
 static bool compare(const struct waiting *w, unsigned number, struct recdev *spare)
 {
 	struct crash_tree theirs;
@@ -204,7 +212,8 @@ static bool compare(const struct waiting *w, unsigned number, struct recdev *spa
 
 	if (!load(number, spare))
 		return crash_complain(&w->what, "what e2fsck replayed cannot be read");
-	if (!crash_is_new(&replays, crash_disk_hash(w->what.kind, spare->bytes) ^ tree_hash(&w->tree)))
+	if (!crash_is_new(&replays,
+			  crash_disk_hash(w->what.kind, spare->bytes) ^ tree_hash(&w->tree)))
 		return true;
 	if (crash_mount(w->what.kind, spare) != 0)
 		return crash_complain(&w->what, "what e2fsck replayed cannot be mounted");
@@ -218,7 +227,8 @@ static bool is_named(const char *said, const struct waiting *w, unsigned number)
 {
 	char name[32];
 
-	snprintf(name, sizeof(name), "%s.%u\n", w->question == CRASH_CLEAN ? "clean" : "replay", number);
+	snprintf(name, sizeof(name), "%s.%u\n", w->question == CRASH_CLEAN ? "clean" : "replay",
+		 number);
 	for (const char *at = said; *at; at++) {
 		if (str_starts_with(at, name))
 			return true;
@@ -235,7 +245,8 @@ bool crash_answers(struct recdev *spare)
 	testdisk_output("for d in clean.*; do test -f $d || continue; e2fsck -fn $d > said 2>&1 || "
 			"{ echo $d; head -c 1500 said; }; done; "
 			"for d in replay.*; do test -f $d || continue; e2fsck -fy $d > said 2>&1; "
-			"test $? -le 1 || { echo $d; head -c 1500 said; }; done", said, sizeof(said));
+			"test $? -le 1 || { echo $d; head -c 1500 said; }; done",
+			said, sizeof(said));
 	for (unsigned i = 0; i < waiting_count; i++) {
 		if (is_named(said, &waiting[i], i))
 			well = crash_complain(&waiting[i].what, "e2fsck is not content");

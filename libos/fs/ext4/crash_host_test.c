@@ -1,18 +1,21 @@
 /*
- * ext4 and the power: random work in several threads on a recorded disk, and every disk that a cut could have left.
+ * ext4 and the power: random work in several threads on a recorded disk, and every disk that a cut
+ * could have left.
  *
- * The places of a history that matter are those just before less is pending: before a flush, and before the end of
- * a write with FUA. What a cut may leave anywhere between two such places, it may leave at the second. At each, every
- * subset of the pending writes is tried if there are few, else a sample; and some with writes torn at 512 bytes.
+ * The places of a history that matter are those just before less is pending: before a flush, and
+ * before the end of a write with FUA. What a cut may leave anywhere between two such places, it may
+ * leave at the second. At each, every subset of the pending writes is tried if there are few, else
+ * a sample; and some with writes torn at 512 bytes.
  *
- * Each of these disks is mounted (which replays and clears orphans), compared with what the workers may see
- * (crash_model.h), unmounted, and judged by our own checker and e2fsck -fn. Copies are replayed by e2fsck -fy instead, and
- * must then hold the same trees. Mounts are recorded and cut as well. Disks that look the same apart from their journals
- * and times are shown to e2fsck -fn once.
+ * Each of these disks is mounted (which replays and clears orphans), compared with what the workers
+ * may see (crash_model.h), unmounted, and judged by our own checker and e2fsck -fn. Copies are
+ * replayed by e2fsck -fy instead, and must then hold the same trees. Mounts are recorded and cut as
+ * well. Disks that look the same apart from their journals and times are shown to e2fsck -fn once.
  *
- * CRASH_CUTS=n asks for n distinct disks, and for more at each place than a test run has; CRASH_SEED=n begins with that
- * history. What is tried depends on the history's seed and the place alone, so CRASH_SEED repeats a failure, with
- * CRASH_CUTS=1 if it came with CRASH_CUTS. CRASH_HASHES=file gets a line for each distinct disk.
+ * CRASH_CUTS=n asks for n distinct disks, and for more at each place than a test run has;
+ * CRASH_SEED=n begins with that history. What is tried depends on the history's seed and the place
+ * alone, so CRASH_SEED repeats a failure, with CRASH_CUTS=1 if it came with CRASH_CUTS.
+ * CRASH_HASHES=file gets a line for each distinct disk.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,25 +36,62 @@
 #define TORN       (1ull << 33)
 
 /* Nothing by chance, so that a seed repeats all. */
-#define SAME "-N 128 -U 6b696c6e-0000-4000-8000-000000000001 -E hash_seed=6b696c6e-0000-4000-8000-000000000002 "
+#define SAME                                                                                       \
+	"-N 128 -U 6b696c6e-0000-4000-8000-000000000001 -E hash_seed=6b696c6e-0000-4000-8000-000000000002 "
 #define ONE  "-b 1024 -J size=1 " SAME
 #define TWO  "-b 2048 -J size=2 " SAME
 #define FOUR "-b 4096 -J size=4 " SAME
 
 static struct crash_kind kinds[] = {
-	{ .name = "as Debian 13", .make = ONE DEBIAN_13, .mount = "", .mib = 3, .block_bytes = 1024 },
-	{ .name = "as Debian 12", .make = ONE DEBIAN_12, .mount = "", .mib = 3, .block_bytes = 1024 },
+	{ .name = "as Debian 13",
+	  .make = ONE DEBIAN_13,
+	  .mount = "",
+	  .mib = 3,
+	  .block_bytes = 1024 },
+	{ .name = "as Debian 12",
+	  .make = ONE DEBIAN_12,
+	  .mount = "",
+	  .mib = 3,
+	  .block_bytes = 1024 },
 	{ .name = "no checksums", .make = ONE PLAIN, .mount = "", .mib = 3, .block_bytes = 1024 },
-	{ .name = "data=journal", .make = ONE DEBIAN_13, .mount = "data=journal", .bytes = CRASH_ZEROES, .mib = 3,
+	{ .name = "data=journal",
+	  .make = ONE DEBIAN_13,
+	  .mount = "data=journal",
+	  .bytes = CRASH_ZEROES,
+	  .mib = 3,
 	  .block_bytes = 1024 },
-	{ .name = "data=writeback", .make = ONE DEBIAN_13, .mount = "data=writeback", .bytes = CRASH_ANY_BYTES, .mib = 3,
+	{ .name = "data=writeback",
+	  .make = ONE DEBIAN_13,
+	  .mount = "data=writeback",
+	  .bytes = CRASH_ANY_BYTES,
+	  .mib = 3,
 	  .block_bytes = 1024 },
-	{ .name = "delalloc", .make = ONE DEBIAN_13, .mount = "delalloc", .mib = 3, .block_bytes = 1024 },
-	{ .name = "blocks of 4 KiB", .make = FOUR DEBIAN_13, .mount = "", .mib = 9, .block_bytes = 4096 },
-	{ .name = "blocks of 2 KiB", .make = TWO DEBIAN_12, .mount = "", .mib = 5, .block_bytes = 2048 },
-	{ .name = "2 KiB, data=journal, no checksums", .make = TWO PLAIN, .mount = "data=journal",
-	  .bytes = CRASH_ZEROES, .mib = 5, .block_bytes = 2048 },
-	{ .name = "4 KiB, delalloc", .make = FOUR DEBIAN_12, .mount = "delalloc", .mib = 9, .block_bytes = 4096 },
+	{ .name = "delalloc",
+	  .make = ONE DEBIAN_13,
+	  .mount = "delalloc",
+	  .mib = 3,
+	  .block_bytes = 1024 },
+	{ .name = "blocks of 4 KiB",
+	  .make = FOUR DEBIAN_13,
+	  .mount = "",
+	  .mib = 9,
+	  .block_bytes = 4096 },
+	{ .name = "blocks of 2 KiB",
+	  .make = TWO DEBIAN_12,
+	  .mount = "",
+	  .mib = 5,
+	  .block_bytes = 2048 },
+	{ .name = "2 KiB, data=journal, no checksums",
+	  .make = TWO PLAIN,
+	  .mount = "data=journal",
+	  .bytes = CRASH_ZEROES,
+	  .mib = 5,
+	  .block_bytes = 2048 },
+	{ .name = "4 KiB, delalloc",
+	  .make = FOUR DEBIAN_12,
+	  .mount = "delalloc",
+	  .mib = 9,
+	  .block_bytes = 4096 },
 };
 
 /* How thorough a run is. */
@@ -123,7 +163,8 @@ static const char *look(struct crash *c, struct recdev *r, struct crash_tree *tr
 	return wrong ? wrong : seen ? NULL : "its tree cannot be walked";
 }
 
-static bool judge_disk(struct crash *c, struct recdev *r, const uint8_t *bytes, struct crash_tree *tree)
+static bool judge_disk(struct crash *c, struct recdev *r, const uint8_t *bytes,
+		       struct crash_tree *tree)
 {
 	const char *wrong;
 
@@ -149,7 +190,10 @@ static bool is_chosen(const struct crash *c, unsigned share)
 	return (powercut_hash((const uint8_t *)of, sizeof(of)) >> 20) % share == 0;
 }
 
-/* The mount that `spare` has recorded is cut too. In the end there is what there would have been without. */
+/*
+ * The mount that `spare` has recorded is cut too. In the end there is what there would have been
+ * without.
+ */
 static bool cut_the_mount(struct crash *c, const struct crash_tree *tree)
 {
 	struct powercut p;
@@ -167,7 +211,8 @@ static bool cut_the_mount(struct crash *c, const struct crash_tree *tree)
 		return crash_complain(&c->what, "no memory for cuts of its replay");
 	if (!judge_disk(c, again, cut, &theirs))
 		return false;
-	return crash_trees_equal(tree, &theirs) || crash_complain(&c->what, "a replay that was cut leaves another tree");
+	return crash_trees_equal(tree, &theirs) ||
+	       crash_complain(&c->what, "a replay that was cut leaves another tree");
 }
 
 /* The same disk may come of several cuts, and is judged once, but anew when more was promised. */
@@ -242,7 +287,8 @@ static bool cut_history(struct crash *c)
 	const struct rec_event *e;
 	struct powercut p;
 	uint64_t place = c->what.seed;
-	bool well = powercut_begin(&p, c->disk, image) || crash_complain(&c->what, "no memory for its cuts");
+	bool well = powercut_begin(&p, c->disk, image) ||
+		    crash_complain(&c->what, "no memory for its cuts");
 
 	memset(c->promises, 0, sizeof(c->promises));
 	do {
@@ -262,20 +308,25 @@ static bool find_journal(struct crash_kind *k)
 {
 	char text[64], *rest;
 
-	testdisk_output("debugfs -R 'blocks <8>' disk 2>/dev/null | tr -s ' ' '\\n' | grep . | sed -n '1p;$p' | tr '\\n' ' '",
-			text, sizeof(text));
+	testdisk_output(
+		"debugfs -R 'blocks <8>' disk 2>/dev/null | tr -s ' ' '\\n' | grep . | sed -n '1p;$p' | tr '\\n' ' '",
+		text, sizeof(text));
 	k->journal_from = strtoull(text, &rest, 10) * k->block_bytes;
 	k->journal_to = (strtoull(rest, NULL, 10) + 1) * k->block_bytes;
-	return k->journal_from > 2048 && k->journal_to > k->journal_from && k->journal_to < MIB(k->mib);
+	return k->journal_from > 2048 && k->journal_to > k->journal_from &&
+	       k->journal_to < MIB(k->mib);
 }
 
-/* A kind's disk is made once and copied. The workers' folders are there before the history begins. */
+/*
+ * A kind's disk is made once and copied. The workers' folders are there before the history begins.
+ */
 static bool prepare(struct crash *c)
 {
 	char copy[64];
 	bool known = c->kind->journal_to;
 
-	snprintf(copy, sizeof(copy), known ? "cp kind.%zu disk" : "cp disk kind.%zu", (size_t)(c->kind - kinds));
+	snprintf(copy, sizeof(copy), known ? "cp kind.%zu disk" : "cp disk kind.%zu",
+		 (size_t)(c->kind - kinds));
 	if (!known && (!testdisk_make(c->kind->make, c->kind->mib, NULL) || !find_journal(c->kind)))
 		return false;
 	if (testdisk_shell(copy) != 0 || !testdisk_load(c->kind->mib))
@@ -299,7 +350,8 @@ static bool record(struct crash *c)
 		return crash_complain(&c->what, "it cannot be mounted");
 	error = crash_work(c->workers, c->disk, c->what.seed);
 	if (error)
-		test_print("history CRASH_SEED=%llu: error %d\n", (unsigned long long)c->what.seed, error);
+		test_print("history CRASH_SEED=%llu: error %d\n", (unsigned long long)c->what.seed,
+			   error);
 	for (unsigned i = 0; i < CRASH_WORKERS && !wrong; i++) {
 		c->promises[i] = (struct crash_promise){ .state = (uint16_t)c->workers[i].last };
 		c->promises[i].all = c->promises[i].state;
@@ -357,15 +409,18 @@ static void tear_down(struct crash *c)
 TEST(ext4_survives_power_cuts)
 {
 	static struct crash c;
-	uint64_t wanted = number_of("CRASH_CUTS", CUTS), first = number_of("CRASH_SEED", 1), seed = first;
+	uint64_t wanted = number_of("CRASH_CUTS", CUTS), first = number_of("CRASH_SEED", 1),
+		 seed = first;
 
 	CHECK(set_up(&c));
 	while (c.distinct.count < wanted)
 		CHECK(judge_history(&c, seed++));
 	if (getenv("CRASH_CUTS"))
-		test_print("%llu histories, %llu places, %llu cuts tried, %zu distinct, %zu outcomes judged by e2fsck, "
-			   "%llu replayed by it, %llu mounts cut\n", (unsigned long long)(seed - first),
-			   (unsigned long long)c.places, (unsigned long long)c.tried, c.distinct.count, c.outcomes.count,
-			   (unsigned long long)c.replayed, (unsigned long long)c.mounts_cut);
+		test_print(
+			"%llu histories, %llu places, %llu cuts tried, %zu distinct, %zu outcomes judged by e2fsck, "
+			"%llu replayed by it, %llu mounts cut\n",
+			(unsigned long long)(seed - first), (unsigned long long)c.places,
+			(unsigned long long)c.tried, c.distinct.count, c.outcomes.count,
+			(unsigned long long)c.replayed, (unsigned long long)c.mounts_cut);
 	tear_down(&c);
 }

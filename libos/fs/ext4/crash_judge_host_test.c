@@ -1,17 +1,19 @@
 /*
  * File workloads for power cuts: the judge.
  *
- * A worker's operations follow each other, so what a cut leaves of them must be one of its states: not one that
- * is older than what it was promised by fsync or sync, and with all its files as they were then. So
+ * A worker's operations follow each other, so what a cut leaves of them must be one of its states:
+ * not one that is older than what it was promised by fsync or sync, and with all its files as they
+ * were then. So
  *
  *   - everything synced is there;
- *   - a rename shows the old or the new name, never both or none, and replacing a file by one that was
- *     just written never leaves it empty or half;
+ *   - a rename shows the old or the new name, never both or none, and replacing a file by one that
+ *     was just written never leaves it empty or half;
  *   - no file has bytes of another.
  *
- * A write of several pages may be seen in part: its state tells between which sizes. Where a file was cut short or
- * got a hole, zeroes may be seen before its new size or map is, as on Linux: bytes are no part of transactions. Bytes
- * that were not synced may be anything with data=writeback, and zeroes with data=journal.
+ * A write of several pages may be seen in part: its state tells between which sizes. Where a file
+ * was cut short or got a hole, zeroes may be seen before its new size or map is, as on Linux: bytes
+ * are no part of transactions. Bytes that were not synced may be anything with data=writeback, and
+ * zeroes with data=journal.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -36,7 +38,9 @@ struct seen {
 static kssize_t read_file(const char *path, uint8_t *bytes)
 {
 	struct uio_vec vec = { bytes, CRASH_FILE_MAX };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = CRASH_FILE_MAX, .from_kernel = true };
+	struct uio u = {
+		.vecs = &vec, .vec_count = 1, .left = CRASH_FILE_MAX, .from_kernel = true
+	};
 	struct file *f;
 	kssize_t n = vfs_open(NULL, path, O_RDONLY, 0, &f);
 
@@ -117,7 +121,8 @@ static struct leeway leeway_later(const struct crash_worker *w, unsigned state, 
 }
 
 /* How many of the file's bytes were synced, and not cut off since. */
-static unsigned synced_bytes(const struct crash_worker *w, const struct crash_promise *p, unsigned file)
+static unsigned synced_bytes(const struct crash_worker *w, const struct crash_promise *p,
+			     unsigned file)
 {
 	unsigned from = MAX(p->all, p->of[file]), synced = CRASH_FILE_MAX;
 
@@ -132,17 +137,19 @@ static unsigned synced_bytes(const struct crash_worker *w, const struct crash_pr
 	return synced;
 }
 
-static bool byte_fits(const struct crash_slot *s, const struct leeway *l, uint8_t byte, uint8_t right, unsigned at)
+static bool byte_fits(const struct crash_slot *s, const struct leeway *l, uint8_t byte,
+		      uint8_t right, unsigned at)
 {
 	bool in_hole = at >= s->hole_from && at < s->hole_to;
 
 	if (!byte)
-		return in_hole || at >= MIN(l->kept, l->sure) || (at >= l->zero_from && at < l->zero_to);
+		return in_hole || at >= MIN(l->kept, l->sure) ||
+		       (at >= l->zero_from && at < l->zero_to);
 	return byte == right;
 }
 
-static bool bytes_fit(const struct crash_worker *w, const struct crash_slot *s, const struct leeway *l,
-		      const struct seen *seen)
+static bool bytes_fit(const struct crash_worker *w, const struct crash_slot *s,
+		      const struct leeway *l, const struct seen *seen)
 {
 	unsigned end = (unsigned)seen->size;
 
@@ -219,8 +226,9 @@ static unsigned file_of(const struct judge *j, const struct seen *seen)
 	for (unsigned file = 1; seen->size > 0 && file <= j->w->files; file++) {
 		kssize_t at = 0;
 
-		while (at < seen->size && (!seen->bytes[at] ||
-					   seen->bytes[at] == crash_byte(j->w->number, file, (unsigned)at)))
+		while (at < seen->size &&
+		       (!seen->bytes[at] ||
+			seen->bytes[at] == crash_byte(j->w->number, file, (unsigned)at)))
 			at++;
 		if (at == seen->size)
 			return file;
@@ -243,8 +251,9 @@ static void print_state(const struct judge *j, unsigned n)
 
 	test_print("state %u:", n);
 	for (unsigned i = 0; i < CRASH_SLOTS; i++)
-		test_print(" %s%o-%u:%u(%u-%u)%u", slot_fits(j, n, i) ? "" : "!", s->slot[i].kind >> 12, s->slot[i].file,
-			   s->slot[i].size, s->slot[i].hole_from, s->slot[i].hole_to, s->slot[i].label);
+		test_print(" %s%o-%u:%u(%u-%u)%u", slot_fits(j, n, i) ? "" : "!",
+			   s->slot[i].kind >> 12, s->slot[i].file, s->slot[i].size,
+			   s->slot[i].hole_from, s->slot[i].hole_to, s->slot[i].label);
 	if (s->growing >= 0)
 		test_print(" %d grows from %u", s->growing, s->from);
 	test_print("\n");
@@ -255,11 +264,11 @@ static void explain(const struct judge *j)
 {
 	unsigned least = CRASH_SLOTS;
 
-	test_print("worker %u, promised %u of %u, kind-file:size(hole)label by name\nseen:", j->w->number, j->promise->state,
-		   j->w->last);
+	test_print("worker %u, promised %u of %u, kind-file:size(hole)label by name\nseen:",
+		   j->w->number, j->promise->state, j->w->last);
 	for (unsigned i = 0; i < CRASH_SLOTS; i++)
-		test_print(" %o-%u:%ld()%u", j->seen[i].kind >> 12, file_of(j, &j->seen[i]), (long)j->seen[i].size,
-			   j->seen[i].label);
+		test_print(" %o-%u:%ld()%u", j->seen[i].kind >> 12, file_of(j, &j->seen[i]),
+			   (long)j->seen[i].size, j->seen[i].label);
 	test_print("\n");
 	for (unsigned n = 0; n <= j->w->last; n++)
 		least = MIN(least, misfits(j, n));
@@ -283,7 +292,8 @@ static const char *judge_seen(const struct judge *j)
 	return "names and files are as they never were";
 }
 
-const char *crash_judge(const struct crash_worker *w, const struct crash_promise *promise, enum crash_bytes mode)
+const char *crash_judge(const struct crash_worker *w, const struct crash_promise *promise,
+			enum crash_bytes mode)
 {
 	struct judge j = { .w = w, .promise = promise, .mode = mode };
 	const char *wrong = NULL;

@@ -1,6 +1,7 @@
 /*
- * File workloads for power cuts, and what may be seen of them afterwards. See crash_{work,acts}_host_test.c for the
- * workers, crash_judge_host_test.c for the judge, crash_tree_host_test.c for what two disks are compared by.
+ * File workloads for power cuts, and what may be seen of them afterwards. See
+ * crash_{work,acts}_host_test.c for the workers, crash_judge_host_test.c for the judge,
+ * crash_tree_host_test.c for what two disks are compared by.
  */
 #ifndef EXT4_CRASH_MODEL_H
 #define EXT4_CRASH_MODEL_H
@@ -30,7 +31,8 @@ struct crash_slot {
 /* All names of a worker after one of its operations. */
 struct crash_state {
 	struct crash_slot slot[CRASH_SLOTS];
-	int growing;       /* the slot whose size may be anything from `from` on, while it is written to; -1: none */
+	/* the slot whose size may be anything from `from` on, while it is written to; -1: none */
+	int growing;
 	uint16_t from;
 };
 
@@ -59,24 +61,32 @@ enum crash_bytes { CRASH_OWN_BYTES, CRASH_ZEROES, CRASH_ANY_BYTES };
 
 /* The workers' folders, on what is mounted at /t. */
 int crash_prepare(void);
-/* All workers' operations on what is mounted at /t, each in a thread of its own: 0, or the first error. */
+/*
+ * All workers' operations on what is mounted at /t, each in a thread of its own: 0, or the first
+ * error.
+ */
 int crash_work(struct crash_worker *workers, struct recdev *disk, uint64_t seed);
 /* A mark that a worker left in the history, added to the promises of all. */
 void crash_promised(struct crash_promise *promises, uint64_t mark);
 /*
- * What is mounted at /t, against all that may be there when a worker was promised so much. NULL: it is well; else what
- * is wrong.
+ * What is mounted at /t, against all that may be there when a worker was promised so much. NULL: it
+ * is well; else what is wrong.
  */
-const char *crash_judge(const struct crash_worker *w, const struct crash_promise *promise, enum crash_bytes mode);
+const char *crash_judge(const struct crash_worker *w, const struct crash_promise *promise,
+			enum crash_bytes mode);
 
 /* Parts of the model that workers and judge share. */
 const char *crash_slot_path(char *out, unsigned worker, unsigned slot);  /* CRASH_PATH_MAX bytes */
 uint8_t crash_byte(unsigned worker, unsigned file, unsigned at);
 #define CRASH_LABEL_MAX 400u
-size_t crash_label(unsigned label, uint8_t *value);                      /* an attribute's value: its length */
-size_t crash_target(unsigned worker, unsigned file, char *out);          /* where a symbolic link leads: CRASH_FILE_MAX */
+/* an attribute's value: its length */
+size_t crash_label(unsigned label, uint8_t *value);
+/* where a symbolic link leads: CRASH_FILE_MAX */
+size_t crash_target(unsigned worker, unsigned file, char *out);
 
-/* Everything on the disk at /t, to compare two disks by: each name with its attributes and bytes. */
+/*
+ * Everything on the disk at /t, to compare two disks by: each name with its attributes and bytes.
+ */
 #define CRASH_NAMES 64u
 struct crash_tree {
 	unsigned count;
@@ -86,11 +96,14 @@ struct crash_tree {
 		uint64_t attributes;  /* 0: it has none */
 	} name[CRASH_NAMES];
 };
-bool crash_look(struct crash_tree *out); /* false: it cannot be read, or has more names than there can be */
-bool crash_trees_equal(const struct crash_tree *a, const struct crash_tree *b); /* prints where they are not */
+/* false: it cannot be read, or has more names than there can be */
+bool crash_look(struct crash_tree *out);
+/* prints where they are not */
+bool crash_trees_equal(const struct crash_tree *a, const struct crash_tree *b);
 /*
- * The same for what e2fsck has replayed: when it ends a truncation that the cut has left, it also drops the file's block of
- * attributes (e2fsck/super.c, release_inode_blocks(), up to 1.47). So one of the two may have none; the model has looked at ours.
+ * The same for what e2fsck has replayed: when it ends a truncation that the cut has left, it also
+ * drops the file's block of attributes (e2fsck/super.c, release_inode_blocks(), up to 1.47). So one
+ * of the two may have none; the model has looked at ours.
  */
 bool crash_trees_equal_to_e2fsck(const struct crash_tree *ours, const struct crash_tree *theirs);
 

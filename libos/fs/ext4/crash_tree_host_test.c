@@ -1,6 +1,7 @@
 /*
- * Power cuts: everything that can be seen of a disk, so that two replays of one journal can be compared. Times are
- * left out, and so is how many blocks a file has: what clears orphans may have its own clock, and keep room.
+ * Power cuts: everything that can be seen of a disk, so that two replays of one journal can be
+ * compared. Times are left out, and so is how many blocks a file has: what clears orphans may have
+ * its own clock, and keep room.
  */
 #include <core/errno.h>
 #include <core/fmt.h>
@@ -67,7 +68,8 @@ static uint64_t attributes_of(struct inode *inode, uint8_t *value)
 
 static uint64_t hash_of(const char *path, struct inode *inode, uint8_t *bytes)
 {
-	int64_t is[] = { inode->mode, inode->nlink, inode->uid, inode->gid, inode->size, (int64_t)inode->ino };
+	int64_t is[] = { inode->mode, inode->nlink, inode->uid,
+			 inode->gid,  inode->size,  (int64_t)inode->ino };
 	uint64_t hash = mix(HASH_BEGIN, is, sizeof(is));
 	kssize_t n;
 
@@ -109,7 +111,8 @@ struct names {
 	char text[1024];
 };
 
-static bool add_name(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode, uint64_t next)
+static bool add_name(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode,
+		     uint64_t next)
 {
 	struct names *n = container_of(s, struct names, sink);
 
@@ -184,13 +187,15 @@ static bool fit_if_dropped(const struct crash_name *a, const struct crash_name *
 static bool has(const struct crash_tree *t, const struct crash_name *name, attributes_fit fit)
 {
 	for (unsigned i = 0; i < t->count; i++) {
-		if (t->name[i].hash == name->hash && str_equal(t->name[i].path, name->path) && fit(&t->name[i], name))
+		if (t->name[i].hash == name->hash && str_equal(t->name[i].path, name->path) &&
+		    fit(&t->name[i], name))
 			return true;
 	}
 	return false;
 }
 
-static bool contains(const struct crash_tree *a, const struct crash_tree *b, attributes_fit fit, const char *who)
+static bool contains(const struct crash_tree *a, const struct crash_tree *b, attributes_fit fit,
+		     const char *who)
 {
 	bool all = true;
 

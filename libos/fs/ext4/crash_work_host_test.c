@@ -1,7 +1,8 @@
 /*
- * File workloads for power cuts: the workers. Each has a folder with a few names, a folder below it, and files whose
- * bytes tell which file they are of. It notes the state of all its names after each operation, and in the disk's
- * history what it was promised. What may be seen after a cut is the judge's matter.
+ * File workloads for power cuts: the workers. Each has a folder with a few names, a folder below
+ * it, and files whose bytes tell which file they are of. It notes the state of all its names after
+ * each operation, and in the disk's history what it was promised. What may be seen after a cut is
+ * the judge's matter.
  */
 #include <core/errno.h>
 #include <core/fmt.h>
@@ -95,7 +96,8 @@ static int grow(struct crash_worker *w, struct file *f, unsigned slot)
 {
 	struct crash_state *s = state_next(w);
 	unsigned file = s->slot[slot].file, from = s->slot[slot].size;
-	unsigned more = 1 + (pick(w, 3) ? pick(w, 1500) : pick(w, 6000)), to = MIN(from + more, CRASH_FILE_MAX);
+	unsigned more = 1 + (pick(w, 3) ? pick(w, 1500) : pick(w, 6000)),
+		 to = MIN(from + more, CRASH_FILE_MAX);
 	int error;
 
 	if (from == to)
@@ -148,7 +150,9 @@ static int make_nameless(struct crash_worker *w, unsigned slot)
 	if (!error && pick(w, 4)) {
 		at = *file_path(f);
 		s = state_next(w);
-		s->slot[slot] = (struct crash_slot){ .file = (uint16_t)file, .size = (uint16_t)size, .kind = S_IFREG };
+		s->slot[slot] = (struct crash_slot){
+			.file = (uint16_t)file, .size = (uint16_t)size, .kind = S_IFREG
+		};
 		error = vfs_link(&at, NULL, crash_slot_path(path, w->number, slot));
 		state_done(w, file);
 	}
@@ -165,7 +169,8 @@ static int make_other(struct crash_worker *w, unsigned slot, uint32_t kind)
 
 	s->slot[slot] = (struct crash_slot){ .file = (uint16_t)file, .kind = kind };
 	crash_target(w->number, file, target);
-	error = vfs_create(NULL, crash_slot_path(path, w->number, slot), kind | 0755, 0, kind == S_IFLNK ? target : NULL);
+	error = vfs_create(NULL, crash_slot_path(path, w->number, slot), kind | 0755, 0,
+			   kind == S_IFLNK ? target : NULL);
 	state_done(w, file);
 	return error;
 }
@@ -301,7 +306,8 @@ static int remove_file(struct crash_worker *w, unsigned slot)
 
 	s->slot[slot] = (struct crash_slot){ 0 };
 	if (!error)
-		error = vfs_unlink(NULL, crash_slot_path(path, w->number, slot), was.kind == S_IFDIR);
+		error = vfs_unlink(NULL, crash_slot_path(path, w->number, slot),
+				   was.kind == S_IFDIR);
 	state_done(w, was.file);
 	if (f && !error && !has_name(w, was.file))
 		error = crash_write_bytes(f, w->number, was.file, 0, 700);
@@ -323,8 +329,8 @@ static int rename_file(struct crash_worker *w, unsigned from, unsigned to, bool 
 		return 0;
 	s->slot[to] = moved;
 	s->slot[from] = exchange ? other : (struct crash_slot){ 0 };
-	error = vfs_rename(NULL, crash_slot_path(old, w->number, from), NULL, crash_slot_path(new, w->number, to),
-			   exchange ? RENAME_EXCHANGE : 0);
+	error = vfs_rename(NULL, crash_slot_path(old, w->number, from), NULL,
+			   crash_slot_path(new, w->number, to), exchange ? RENAME_EXCHANGE : 0);
 	state_done(w, moved.file);
 	return error;
 }
@@ -344,7 +350,8 @@ static int link_to(struct crash_worker *w, unsigned from, unsigned to)
 	int error;
 
 	s->slot[to] = s->slot[from];
-	error = crash_link_file(crash_slot_path(old, w->number, from), crash_slot_path(new, w->number, to));
+	error = crash_link_file(crash_slot_path(old, w->number, from),
+				crash_slot_path(new, w->number, to));
 	state_done(w, s->slot[to].file);
 	return error;
 }
@@ -439,11 +446,15 @@ static void run(void *arg)
 
 int crash_work(struct crash_worker *workers, struct recdev *disk, uint64_t seed)
 {
-	static const struct thread_attr attr = { .name = "worker", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "worker", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	int error = 0;
 
 	for (unsigned i = 0; i < CRASH_WORKERS; i++) {
-		workers[i] = (struct crash_worker){ .number = i, .random = seed * 37 + i, .disk = disk };
+		workers[i] = (struct crash_worker){
+			.number = i, .random = seed * 37 + i, .disk = disk
+		};
 		workers[i].states[0].growing = -1;
 		if (thread_create(&attr, run, &workers[i], 0, &workers[i].thread) != 0)
 			return -ENOMEM;

@@ -1,24 +1,30 @@
 /*
- * Delayed allocation: a write to a file's end only promises blocks, and they are found when its pages are written back, all
- * together. So they lie in a row, however many files grow at once, and a file that is gone by then has cost nothing.
+ * Delayed allocation: a write to a file's end only promises blocks, and they are found when its
+ * pages are written back, all together. So they lie in a row, however many files grow at once, and
+ * a file that is gone by then has cost nothing.
  *
- * A file has one range of such blocks, with nothing mapped behind it. A write that goes on at its end makes it
- * longer; any other one that needs blocks first has those of the range found. The range ends as soon as the first of
+ * A file has one range of such blocks, with nothing mapped behind it. A write that goes on at its
+ * end makes it longer; any other one that needs blocks first has those of the range found. The
+ * range ends as soon as the first of
  *
  *   - write-back, by age, pressure or fsync, in a handle of its own before it takes the pages;
- *   - the commit of the transaction in which a write was: when its other handles have ended, with credits that were
- *     kept for one run of blocks, and for more while the log has room. So a commit shows a file with all that was written
- *     to it before, as without delay, and a file that was written and renamed has its bytes. What finds no memory then, or
- *     is in too many pieces for the log, is shown by a later commit.
+ *   - the commit of the transaction in which a write was: when its other handles have ended, with
+ *     credits that were kept for one run of blocks, and for more while the log has room. So a
+ *     commit shows a file with all that was written to it before, as without delay, and a file that
+ *     was written and renamed has its bytes. What finds no memory then, or is in too many pieces
+ *     for the log, is shown by a later commit.
  *
- * The size on the disk never goes beyond what has blocks. While a writer copies bytes into pages, the blocks it has just been
- * promised are `pending`: they get no place, since the copy may fail and leave them without bytes.
+ * The size on the disk never goes beyond what has blocks. While a writer copies bytes into pages,
+ * the blocks it has just been promised are `pending`: they get no place, since the copy may fail
+ * and leave them without bytes.
  *
- * A promise is kept by counting. It is only given where there is plenty; when there is not, blocks are found at once as if
- * there were no such thing. Then others must leave what was promised, an eighth for its extents, and a margin. Who
- * takes blocks claims them first: a claim and a promise at the same time see one another, as each is counted before it looks.
+ * A promise is kept by counting. It is only given where there is plenty; when there is not, blocks
+ * are found at once as if there were no such thing. Then others must leave what was promised, an
+ * eighth for its extents, and a margin. Who takes blocks claims them first: a claim and a promise
+ * at the same time see one another, as each is counted before it looks.
  *
- * Locks: map_lock [m], without a handle or in one. raw_lock inside it, for what an inode's number of blocks is made of.
+ * Locks: map_lock [m], without a handle or in one. raw_lock inside it, for what an inode's number
+ * of blocks is made of.
  */
 #include "delayed.h"
 
@@ -75,7 +81,8 @@ bool delayed_claim(const struct ext4_handle *h, const struct ext4_inode *i, uint
 	claimed = __atomic_add_fetch(&s->claimed, count, __ATOMIC_SEQ_CST);
 	promised = __atomic_load_n(&s->delayed, __ATOMIC_SEQ_CST);
 	promised += promised / 8;
-	if (!promised || free_besides(s, claimed) >= promised + (inode_kind(&i->inode) == S_IFREG ? MARGIN_BLOCKS : 0))
+	if (!promised || free_besides(s, claimed) >=
+				 promised + (inode_kind(&i->inode) == S_IFREG ? MARGIN_BLOCKS : 0))
 		return true;
 	delayed_unclaim(h, i, count);
 	return false;
@@ -87,7 +94,10 @@ void delayed_unclaim(const struct ext4_handle *h, const struct ext4_inode *i, ui
 		__atomic_sub_fetch(&h->super->claimed, count, __ATOMIC_SEQ_CST);
 }
 
-/* [m] The range is so much longer, or shorter; stat() counts its blocks, and the inode on the disk does not. */
+/*
+ * [m] The range is so much longer, or shorter; stat() counts its blocks, and the inode on the disk
+ * does not.
+ */
 static void change_count(struct ext4_inode *i, int64_t by)
 {
 	mutex_lock(&i->raw_lock);
@@ -116,11 +126,14 @@ static bool is_offered(const struct ext4_inode *i)
 {
 	const struct ext4_super *s = extent_super(i);
 
-	return s->options.delays && s->journal && s->options.data == EXT4_DATA_ORDERED && !journaled_is(i) &&
-	       ext4_inode_has_extents(i);
+	return s->options.delays && s->journal && s->options.data == EXT4_DATA_ORDERED &&
+	       !journaled_is(i) && ext4_inode_has_extents(i);
 }
 
-/* [m] Blocks of [first, end) before *at are written ones, and nothing behind is mapped. False: it is not so, or not known. */
+/*
+ * [m] Blocks of [first, end) before *at are written ones, and nothing behind is mapped. False: it
+ * is not so, or not known.
+ */
 static bool find_end(struct ext4_inode *i, uint32_t first, uint32_t end, uint32_t *at)
 {
 	struct ext4_mapping m = { .len = 0 };
@@ -195,7 +208,8 @@ unsigned delayed_credits(const struct ext4_inode *i)
 /* [m] */
 static void follow_size(struct ext4_inode *i)
 {
-	int64_t size = i->inode.size, mapped = (int64_t)i->delayed.first << extent_super(i)->block_shift;
+	int64_t size = i->inode.size,
+		mapped = (int64_t)i->delayed.first << extent_super(i)->block_shift;
 
 	i->disk_size = MAX(i->disk_size, i->delayed.count ? MIN(size, mapped) : size);
 }
@@ -228,7 +242,10 @@ static uint32_t confirmed_end(struct ext4_inode *i)
 	return end;
 }
 
-/* One run of blocks for the range's beginning, unless that is at `end` already: then *more is false. */
+/*
+ * One run of blocks for the range's beginning, unless that is at `end` already: then *more is
+ * false.
+ */
 static int place_run(struct ext4_handle *h, struct ext4_inode *i, uint32_t end, bool *more)
 {
 	struct ext4_mapping m = { .len = 0 };
@@ -257,12 +274,13 @@ static bool has_credits(struct ext4_handle *h, unsigned wanted)
 }
 
 /*
- * All up to `end`: a writer may go on behind it. In a commit the handle is not restarted, and has credits that are kept
- * for other files.
+ * All up to `end`: a writer may go on behind it. In a commit the handle is not restarted, and has
+ * credits that are kept for other files.
  */
 static int place_all(struct ext4_handle *h, struct ext4_inode *i, uint32_t end, bool in_commit)
 {
-	unsigned credits = delayed_credits(i), of_others = ext4_credits(h) - MIN(ext4_credits(h), credits);
+	unsigned credits = delayed_credits(i),
+		 of_others = ext4_credits(h) - MIN(ext4_credits(h), credits);
 	int error = ext4_inode_announce(h, i);
 	bool more = end;
 

@@ -1,6 +1,6 @@
 /*
- * Delayed allocation: files that grow side by side lie in one piece each, promises count as used, and what is
- * gone before it is written costs no block.
+ * Delayed allocation: files that grow side by side lie in one piece each, promises count as used,
+ * and what is gone before it is written costs no block.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,14 +32,16 @@ static bool is_in_one_piece(const char *path)
 {
 	char command[128], out[64];
 
-	snprintf(command, sizeof(command), "debugfs -R 'ex %s' disk 2>/dev/null | tail -n +2 | wc -l", path);
+	snprintf(command, sizeof(command),
+		 "debugfs -R 'ex %s' disk 2>/dev/null | tail -n +2 | wc -l", path);
 	testdisk_output(command, out, sizeof(out));
 	return strtoul(out, NULL, 10) == 1;
 }
 
 static bool open_both(struct file **f, struct file **g)
 {
-	return !vfs_open(NULL, "/t/f", O_RDWR | O_CREAT, 0644, f) && !vfs_open(NULL, "/t/g", O_RDWR | O_CREAT, 0644, g);
+	return !vfs_open(NULL, "/t/f", O_RDWR | O_CREAT, 0644, f) &&
+	       !vfs_open(NULL, "/t/g", O_RDWR | O_CREAT, 0644, g);
 }
 
 TEST(ext4_delayed_blocks_lie_together)
@@ -113,7 +115,10 @@ TEST(ext4_delayed_blocks_of_a_full_disk)
 
 /* ---- what was accepted is there ---- */
 
-/* Is the file, as the disk has it after a new mount, as append() and then a cut or a growth to `size` have made it? */
+/*
+ * Is the file, as the disk has it after a new mount, as append() and then a cut or a growth to
+ * `size` have made it?
+ */
 static bool has_its_bytes(const char *path, size_t written, size_t size)
 {
 	static uint8_t bytes[DISK_MIB << 20];
@@ -188,7 +193,9 @@ static void take_all(void *arg)
 
 static bool run_takers(struct taker *takers)
 {
-	static const struct thread_attr attr = { .name = "taker", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "taker", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 
 	for (unsigned n = 0; n < TAKERS; n++) {
 		char path[] = { '/', 't', '/', (char)('0' + n), 0 };
@@ -221,7 +228,12 @@ TEST(ext4_delayed_blocks_are_left_by_others)
 		CHECK_EQ(testdisk_mount(0, ""), 0);
 		CHECK(has_its_bytes("/t/0", takers[0].size, takers[0].size));
 		for (unsigned n = 0; n < TAKERS; n++)
-			CHECK_EQ(vfs_unlink(NULL, n == 0 ? "/t/0" : n == 1 ? "/t/1" : "/t/2", false), 0);
+			CHECK_EQ(vfs_unlink(NULL,
+					    n == 0   ? "/t/0"
+					    : n == 1 ? "/t/1"
+						     : "/t/2",
+					    false),
+				 0);
 		CHECK_EQ(testdisk_unmount(), 0);
 	}
 	CHECK_EQ(testdisk_judge(), 0);

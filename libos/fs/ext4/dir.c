@@ -1,7 +1,8 @@
 /*
- * Directories: blocks of entries (directory.rst, "Linear Directories"). Each entry says how far it is to the next one,
- * so that the last reaches to the block's end; with metadata_csum the last twelve bytes are a checksum in the shape of
- * an unused entry. An index (htree.c) hides in such blocks, so that who knows nothing of it still finds every name.
+ * Directories: blocks of entries (directory.rst, "Linear Directories"). Each entry says how far it
+ * is to the next one, so that the last reaches to the block's end; with metadata_csum the last
+ * twelve bytes are a checksum in the shape of an unused entry. An index (htree.c) hides in such
+ * blocks, so that who knows nothing of it still finds every name.
  */
 #include <core/errno.h>
 #include <core/string.h>
@@ -18,11 +19,13 @@ int dir_damaged(struct ext4_inode *dir, uint32_t at, const char *what)
 
 const char *dirent_fault(const struct ext4_disk_dirent *e, uint32_t left)
 {
-	if (left < dirent_bytes(1) || e->rec_len > left || e->rec_len % 4 || e->rec_len < dirent_bytes(1))
+	if (left < dirent_bytes(1) || e->rec_len > left || e->rec_len % 4 ||
+	    e->rec_len < dirent_bytes(1))
 		return "an entry's length is impossible";
 	if (dirent_bytes(e->name_len) > e->rec_len)
 		return "a name is longer than its entry";
-	return e->inode && !e->name_len ? "an entry has no name" : "an entry has a number that no inode has";
+	return e->inode && !e->name_len ? "an entry has no name"
+					: "an entry has a number that no inode has";
 }
 
 /* Names of one length that differ tend to differ at their ends, as numbered ones do. */
@@ -32,8 +35,9 @@ static bool is_named(const struct ext4_disk_dirent *e, const struct vfs_name *n)
 	       !memcmp(e->name, n->text, n->len);
 }
 
-struct ext4_disk_dirent *dirent_find(const struct ext4_super *s, const struct dir_bytes *d, const struct vfs_name *n,
-				     struct ext4_disk_dirent **before, const char **fault)
+struct ext4_disk_dirent *dirent_find(const struct ext4_super *s, const struct dir_bytes *d,
+				     const struct vfs_name *n, struct ext4_disk_dirent **before,
+				     const char **fault)
 {
 	struct ext4_disk_dirent *e = NULL;
 
@@ -59,7 +63,8 @@ uint8_t dirent_type(const struct ext4_super *s, uint32_t mode)
 
 bool dir_is_indexed(const struct ext4_inode *dir)
 {
-	return dir->flags & EXT4_FL_INDEX && ext4_has_compat(ext4_super_of(&dir->inode), EXT4_COMPAT_DIR_INDEX);
+	return dir->flags & EXT4_FL_INDEX &&
+	       ext4_has_compat(ext4_super_of(&dir->inode), EXT4_COMPAT_DIR_INDEX);
 }
 
 uint32_t dir_blocks(const struct ext4_inode *dir)
@@ -69,14 +74,18 @@ uint32_t dir_blocks(const struct ext4_inode *dir)
 
 struct dir_bytes dir_bytes_of(const struct ext4_super *s, struct buffer *b)
 {
-	return (struct dir_bytes){ b->data, s->block_bytes - (s->has_csum ? (uint32_t)sizeof(struct ext4_disk_dir_tail) : 0) };
+	return (struct dir_bytes){
+		b->data,
+		s->block_bytes - (s->has_csum ? (uint32_t)sizeof(struct ext4_disk_dir_tail) : 0)
+	};
 }
 
 int dir_read(struct ext4_inode *dir, uint32_t at, struct buffer **out)
 {
 	struct ext4_super *s = ext4_super_of(&dir->inode);
 	struct ext4_mapping m;
-	int error = at < dir_blocks(dir) ? ext4_map(dir, at, 1, &m) : dir_damaged(dir, at, "it lies behind the end");
+	int error = at < dir_blocks(dir) ? ext4_map(dir, at, 1, &m)
+					 : dir_damaged(dir, at, "it lies behind the end");
 
 	if (!error && m.kind != EXT4_MAPPED)
 		error = dir_damaged(dir, at, "it has no place on the disk");
@@ -105,7 +114,9 @@ static int linear_find(struct ext4_inode *dir, const struct vfs_name *n, struct 
 		if (error)
 			return error;
 		struct dir_bytes d = dir_bytes_of(s, out->b);
-		if (dx_entries_offset(dir, out->at, out->b)) /* "." and ".." reach over the index to the very end */
+		if (dx_entries_offset(
+			    dir, out->at,
+			    out->b)) /* "." and ".." reach over the index to the very end */
 			d.len = s->block_bytes;
 		out->e = dirent_find(s, &d, n, &out->before, &fault);
 		if (out->e)

@@ -1,6 +1,7 @@
 /*
- * Changing directories: names are put where there is room, a block is added where there is none, and an entry that goes
- * leaves its room to the one before it. Directories of one full block get an index when the file system has them.
+ * Changing directories: names are put where there is room, a block is added where there is none,
+ * and an entry that goes leaves its room to the one before it. Directories of one full block get an
+ * index when the file system has them.
  *
  * Each change of a block takes its checksum with it (dir_csum.c).
  */
@@ -12,7 +13,8 @@
 
 /* ---- entries ---- */
 
-static void write_entry(const struct ext4_super *s, struct ext4_disk_dirent *e, const struct dir_name *n)
+static void write_entry(const struct ext4_super *s, struct ext4_disk_dirent *e,
+			const struct dir_name *n)
 {
 	e->inode = n->ino;
 	e->name_len = (uint8_t)n->name->len;
@@ -27,8 +29,8 @@ static unsigned used_bytes(const struct ext4_disk_dirent *e)
 }
 
 /* The first entry that has `need` bytes behind its own; NULL: none. */
-static struct ext4_disk_dirent *find_room(const struct ext4_super *s, const struct dir_bytes *d, unsigned need,
-					  const char **fault)
+static struct ext4_disk_dirent *find_room(const struct ext4_super *s, const struct dir_bytes *d,
+					  unsigned need, const char **fault)
 {
 	struct ext4_disk_dirent *e = NULL;
 
@@ -46,7 +48,8 @@ static struct ext4_disk_dirent *put_behind(const struct ext4_super *s, struct ex
 	unsigned used = used_bytes(e);
 
 	if (used) {
-		struct ext4_disk_dirent *rest = (struct ext4_disk_dirent *)(void *)((uint8_t *)e + used);
+		struct ext4_disk_dirent *rest = (struct ext4_disk_dirent *)(void *)((uint8_t *)e +
+										    used);
 
 		rest->rec_len = (uint16_t)(e->rec_len - used);
 		e->rec_len = (uint16_t)used;
@@ -148,7 +151,8 @@ int dir_append(struct ext4_handle *h, struct ext4_inode *dir, uint32_t *at, stru
 
 int dir_init(struct ext4_handle *h, struct ext4_inode *dir, uint32_t parent)
 {
-	const struct dir_name dot = { &(struct vfs_name){ ".", 1 }, (uint32_t)dir->inode.ino, S_IFDIR };
+	const struct dir_name dot = { &(struct vfs_name){ ".", 1 }, (uint32_t)dir->inode.ino,
+				      S_IFDIR };
 	const struct dir_name dots = { &(struct vfs_name){ "..", 2 }, parent, S_IFDIR };
 	struct buffer *b;
 	uint32_t at;
@@ -184,7 +188,8 @@ static int add_somewhere(struct ext4_handle *h, struct ext4_inode *dir, const st
 	return error;
 }
 
-static int add_behind(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n, struct dir_spot *spot)
+static int add_behind(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n,
+		      struct dir_spot *spot)
 {
 	struct buffer *b;
 	uint32_t at;
@@ -197,7 +202,8 @@ static int add_behind(struct ext4_handle *h, struct ext4_inode *dir, const struc
 	return error;
 }
 
-static int add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n, struct dir_spot *spot)
+static int add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n,
+	       struct dir_spot *spot)
 {
 	int error;
 
@@ -213,7 +219,8 @@ static int add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_n
 }
 
 /* Each step, a split for example, leaves a whole directory, if not a larger one. */
-int dir_add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n, struct dir_spot *spot)
+int dir_add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n,
+	    struct dir_spot *spot)
 {
 	bool half = h->half;
 	int error = add(h, dir, n, spot);
@@ -223,8 +230,12 @@ int dir_add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name
 	return error;
 }
 
-/* A block may be new for the leaf, at each level below the root, and for a level more; what they are split from; the inode. */
+/*
+ * A block may be new for the leaf, at each level below the root, and for a level more; what they
+ * are split from; the inode.
+ */
 unsigned dir_add_credits(const struct ext4_inode *dir)
 {
-	return (dx_depth_max(ext4_super_of(&dir->inode)) + 1) * (ext4_map_credits(dir, 1) + 1) + DX_DEPTH_MAX + 2;
+	return (dx_depth_max(ext4_super_of(&dir->inode)) + 1) * (ext4_map_credits(dir, 1) + 1) +
+	       DX_DEPTH_MAX + 2;
 }

@@ -1,10 +1,11 @@
 /*
- * Reading directories. A position must survive changes between two calls: entries that stay are seen exactly once.
+ * Reading directories. A position must survive changes between two calls: entries that stay are
+ * seen exactly once.
  *
- * Where the file system has dir_index, positions are made of the name's hash, whether or not this directory has an index
- * yet, so that it may get one meanwhile: entries come in the order of hashes, and a split of a leaf moves none of
- * them. Names with the same hash are numbered in the order they lie in. Elsewhere entries never move, and a position
- * is the offset in the directory.
+ * Where the file system has dir_index, positions are made of the name's hash, whether or not this
+ * directory has an index yet, so that it may get one meanwhile: entries come in the order of
+ * hashes, and a split of a leaf moves none of them. Names with the same hash are numbered in the
+ * order they lie in. Elsewhere entries never move, and a position is the offset in the directory.
  *
  * Positions 0 and 1 are "." and ".."; what follows begins at 2.
  */
@@ -45,8 +46,8 @@ static int emit_dots(struct inode *dir, struct dir_sink *s, uint64_t *position)
 
 /* ---- by offset ---- */
 
-static int iterate_bytes(struct ext4_inode *dir, const struct dir_bytes *d, uint64_t base, struct dir_sink *s,
-			 uint64_t *position, bool *full)
+static int iterate_bytes(struct ext4_inode *dir, const struct dir_bytes *d, uint64_t base,
+			 struct dir_sink *s, uint64_t *position, bool *full)
 {
 	struct ext4_disk_dirent *e = NULL;
 	const char *fault = NULL;
@@ -60,7 +61,9 @@ static int iterate_bytes(struct ext4_inode *dir, const struct dir_bytes *d, uint
 		if (!*full)
 			*position = place + 1;
 	}
-	return fault ? dir_damaged(dir, (uint32_t)(base >> ext4_super_of(&dir->inode)->block_shift), fault) : 0;
+	return fault ? dir_damaged(dir, (uint32_t)(base >> ext4_super_of(&dir->inode)->block_shift),
+				   fault)
+		     : 0;
 }
 
 static int iterate_offsets(struct ext4_inode *dir, struct dir_sink *s, uint64_t *position)
@@ -141,7 +144,8 @@ static int make_room(struct gathering *g)
 
 static uint64_t position_of(const struct dir_hash *h)
 {
-	return FIRST_PLACE + ((uint64_t)(h->major >> 1) << 32 | (uint64_t)(h->minor >> 8) << MINOR_SHIFT);
+	return FIRST_PLACE +
+	       ((uint64_t)(h->major >> 1) << 32 | (uint64_t)(h->minor >> 8) << MINOR_SHIFT);
 }
 
 static int gather_leaf(struct ext4_inode *dir, uint32_t at, uint8_t version, struct gathering *g)
@@ -159,7 +163,8 @@ static int gather_leaf(struct ext4_inode *dir, uint32_t at, uint8_t version, str
 	while (!error && dirent_next(super, &d, &e, &fault)) {
 		if (!e->inode || (!at && is_dots(e)))
 			continue;
-		struct dir_hash h = ext4_hash(super->hash_seed, version, super->hash_unsigned, e->name, e->name_len);
+		struct dir_hash h = ext4_hash(super->hash_seed, version, super->hash_unsigned,
+					      e->name, e->name_len);
 		error = make_room(g);
 		if (!error)
 			g->places[g->count++] = (struct place){ position_of(&h), e };
@@ -218,7 +223,10 @@ static bool emit_gathered(const struct gathering *g, struct dir_sink *s, uint64_
 	return false;
 }
 
-/* A leaf, and those behind it that go on with its last hash. 1 and *first: the next begins there; 0: the end. */
+/*
+ * A leaf, and those behind it that go on with its last hash. 1 and *first: the next begins there;
+ * 0: the end.
+ */
 static int gather(struct ext4_inode *dir, struct dx_path *p, struct gathering *g, uint32_t *first)
 {
 	int ret;
@@ -234,10 +242,12 @@ static int gather(struct ext4_inode *dir, struct dx_path *p, struct gathering *g
 /* As gather(), of a directory that is one block without an index. */
 static int gather_single(struct ext4_inode *dir, struct gathering *g)
 {
-	return dir_blocks(dir) ? gather_leaf(dir, 0, ext4_super_of(&dir->inode)->hash_version, g) : 0;
+	return dir_blocks(dir) ? gather_leaf(dir, 0, ext4_super_of(&dir->inode)->hash_version, g)
+			       : 0;
 }
 
-static int iterate_leaves(struct ext4_inode *dir, struct dx_path *p, struct dir_sink *s, uint64_t *position)
+static int iterate_leaves(struct ext4_inode *dir, struct dx_path *p, struct dir_sink *s,
+			  uint64_t *position)
 {
 	uint32_t first;
 	int ret;

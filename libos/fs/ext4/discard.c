@@ -1,10 +1,11 @@
 /*
  * Telling the disk which blocks hold nothing.
  *
- * With the mount option "discard" blocks that were freed are discarded when their freeing is durable, since until then a
- * crash would give them back to their file; others may take them when the device has answered. A device's error
- * means nothing: what free blocks hold does not matter. Or FITRIM (fstrim(8)) discards all that is free at that time, for which
- * files give back what was set aside for them; what is being discarded is taken out of the allocator's sight meanwhile.
+ * With the mount option "discard" blocks that were freed are discarded when their freeing is
+ * durable, since until then a crash would give them back to their file; others may take them when
+ * the device has answered. A device's error means nothing: what free blocks hold does not matter.
+ * Or FITRIM (fstrim(8)) discards all that is free at that time, for which files give back what was
+ * set aside for them; what is being discarded is taken out of the allocator's sight meanwhile.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -51,7 +52,8 @@ void discard_freed(struct freed *f)
 
 void ext4_discards_wait(struct ext4_super *s)
 {
-	waitq_wait(&s->discards_wait, !__atomic_load_n(&s->discards, __ATOMIC_ACQUIRE), DEADLINE_NEVER, false);
+	waitq_wait(&s->discards_wait, !__atomic_load_n(&s->discards, __ATOMIC_ACQUIRE),
+		   DEADLINE_NEVER, false);
 	spin_lock(&s->space_lock);
 	spin_unlock(&s->space_lock);
 }
@@ -101,7 +103,8 @@ static int trim_blocks(struct trim *t, uint64_t first, uint64_t end)
 
 		if (base >= end || base + size <= first)
 			continue;
-		error = trim_group(t, g, (uint32_t)(MAX(first, base) - base), (uint32_t)(MIN(end, base + size) - base));
+		error = trim_group(t, g, (uint32_t)(MAX(first, base) - base),
+				   (uint32_t)(MIN(end, base + size) - base));
 	}
 	return error;
 }

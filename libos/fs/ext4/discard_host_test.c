@@ -51,7 +51,8 @@ static int trim(uint64_t from, uint64_t len, uint64_t least, uint64_t *trimmed)
 
 	if (error)
 		return error;
-	error = path_inode(&at)->super->ops->trim(path_inode(&at)->super, from, len, least, trimmed);
+	error = path_inode(&at)->super->ops->trim(path_inode(&at)->super, from, len, least,
+						  trimmed);
 	path_put(&at);
 	return error;
 }
@@ -166,7 +167,9 @@ static void trim_on_and_on(void *arg)
 
 TEST(ext4_trim_leaves_writers_alone)
 {
-	static const struct thread_attr attr = { .name = "trim", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "trim", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	struct thread *t;
 	char name[32];
 	int error = 0;

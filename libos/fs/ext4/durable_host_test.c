@@ -1,6 +1,6 @@
 /*
- * What fsync() and fdatasync() cost: commands of the disk, counted. And that they keep their promise for
- * inodes that have left memory since they were changed.
+ * What fsync() and fdatasync() cost: commands of the disk, counted. And that they keep their
+ * promise for inodes that have left memory since they were changed.
  */
 #include <core/errno.h>
 #include <core/fmt.h>
@@ -24,7 +24,9 @@ static bool write_blocks(struct file *f, int64_t at, unsigned count)
 {
 	static uint8_t bytes[4 * BLOCK];
 	struct uio_vec vec = { bytes, (size_t)count * BLOCK };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = vec.len, .offset = at, .from_kernel = true };
+	struct uio u = {
+		.vecs = &vec, .vec_count = 1, .left = vec.len, .offset = at, .from_kernel = true
+	};
 
 	memset(bytes, (int)(1 + at % 251), sizeof(bytes));
 	return f->ops->write(f, &u) == (kssize_t)vec.len;
@@ -61,11 +63,13 @@ TEST(ext4_fsync_flushes_once)
 		CHECK_EQ(f->ops->sync(f, true), 0);
 		CHECK(took(1, 1, 1));
 		count_from_here();
-		CHECK(write_blocks(f, ((struct inode *)f->object)->size, 2)); /* the map and the size */
+		/* the map and the size */
+		CHECK(write_blocks(f, ((struct inode *)f->object)->size, 2));
 		CHECK_EQ(f->ops->sync(f, true), 0);
 		CHECK(took(4, 9, 1));
 		count_from_here();
-		CHECK_EQ(f->ops->sync(f, false), 0); /* nothing, but the disk may have bytes of others */
+		/* nothing, but the disk may have bytes of others */
+		CHECK_EQ(f->ops->sync(f, false), 0);
 		CHECK(took(0, 0, 1));
 	}
 	file_put(f);

@@ -1,6 +1,7 @@
 /*
- * Disks and histories that are seldom met: what other systems leave behind, what a full disk does in the middle of an
- * operation, structures that lead to one another. Each was a way to lose something.
+ * Disks and histories that are seldom met: what other systems leave behind, what a full disk does
+ * in the middle of an operation, structures that lead to one another. Each was a way to lose
+ * something.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,8 @@ static size_t fill_disk(const char *path)
 		for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
 			words[i] = (uint32_t)(done / 4 + i);
 		done += sizeof(words);
-	} while (testdisk_transfer(f, words, sizeof(words), (int64_t)(done - sizeof(words)), false) == sizeof(words));
+	} while (testdisk_transfer(f, words, sizeof(words), (int64_t)(done - sizeof(words)),
+				   false) == sizeof(words));
 	f->ops->sync(f, false);
 	file_put(f);
 	return done - sizeof(words);
@@ -141,14 +143,17 @@ TEST(ext4_a_name_of_an_inode_without_links_deletes_nothing)
 	CHECK_EQ(testdisk_shell("debugfs -R 'cat f' disk 2>/dev/null | grep -q hello"), 0);
 }
 
-/* Mounts the disk with a link of the directory `of`: what a walk to `first` and then one to `second` say. */
+/*
+ * Mounts the disk with a link of the directory `of`: what a walk to `first` and then one to
+ * `second` say.
+ */
 static bool walks_say(const char *link, const char *first, int error, const char *second, int then)
 {
 	struct path p;
 	bool ok;
 
-	if (!testdisk_make(DEBIAN_12, 8, "mkdir -p a/b/d c; touch a/f") || testdisk_shell(link) || !testdisk_load(8) ||
-	    testdisk_mount(0, NULL))
+	if (!testdisk_make(DEBIAN_12, 8, "mkdir -p a/b/d c; touch a/f") || testdisk_shell(link) ||
+	    !testdisk_load(8) || testdisk_mount(0, NULL))
 		return false;
 	ok = vfs_walk(NULL, first, 0, &p) == error;
 	if (!error)
@@ -206,12 +211,15 @@ static bool make_shared_block(void)
 {
 	uint64_t block;
 
-	if (!testdisk_make("-b 1024 -I 128 -O none,extent," FEATURES, 8, "touch a b; head -c 500 /dev/zero | tr '\\0' v > ../value") ||
+	if (!testdisk_make("-b 1024 -I 128 -O none,extent," FEATURES, 8,
+			   "touch a b; head -c 500 /dev/zero | tr '\\0' v > ../value") ||
 	    testdisk_shell("debugfs -w -R 'ea_set -f value a user.large' disk"))
 		return false;
 	block = number_from(XATTR_BLOCK);
-	if (!block || testdisk_shell("n=$(" XATTR_BLOCK "); debugfs -w -R \"sif b file_acl $n\" disk && "
-				     "debugfs -w -R 'sif b blocks 2' disk") || !testdisk_load(8))
+	if (!block ||
+	    testdisk_shell("n=$(" XATTR_BLOCK "); debugfs -w -R \"sif b file_acl $n\" disk && "
+			   "debugfs -w -R 'sif b blocks 2' disk") ||
+	    !testdisk_load(8))
 		return false;
 	testdisk_bytes()[block * 1024 + 4] = 2; /* references */
 	return !testdisk_judge();
@@ -271,7 +279,8 @@ TEST(ext4_room_that_was_promised_can_be_written_on_a_full_disk)
 	blocks = (unsigned)(size / 1024);
 	for (unsigned n = 1; n < blocks; n += 2) {
 		memset(bytes, (int)(n % 251 + 1), sizeof(bytes));
-		if (testdisk_transfer(f, bytes, sizeof(bytes), (int64_t)n * 1024, false) != sizeof(bytes))
+		if (testdisk_transfer(f, bytes, sizeof(bytes), (int64_t)n * 1024, false) !=
+		    sizeof(bytes))
 			refused = refused ? refused : n;
 	}
 	f->ops->sync(f, false);
@@ -280,7 +289,8 @@ TEST(ext4_room_that_was_promised_can_be_written_on_a_full_disk)
 	CHECK_EQ(vfs_open(NULL, "/t/f", O_RDONLY, 0, &f), 0);
 	CHECK_EQ(((struct inode *)f->object)->size, size);
 	for (unsigned n = 1; n < (refused ? refused : blocks); n += 2) {
-		CHECK_EQ(testdisk_transfer(f, bytes, sizeof(bytes), (int64_t)n * 1024, true), sizeof(bytes));
+		CHECK_EQ(testdisk_transfer(f, bytes, sizeof(bytes), (int64_t)n * 1024, true),
+			 sizeof(bytes));
 		CHECK_EQ(bytes[0], n % 251 + 1);
 	}
 	file_put(f);
@@ -357,7 +367,8 @@ static bool keeps_time(const char *kind, int64_t set, int64_t got)
 	struct path p;
 	int64_t now, later;
 
-	if (!testdisk_make(kind, 8, "touch f") || testdisk_mount(0, NULL) || vfs_walk(NULL, "/t/f", 0, &p))
+	if (!testdisk_make(kind, 8, "touch f") || testdisk_mount(0, NULL) ||
+	    vfs_walk(NULL, "/t/f", 0, &p))
 		return false;
 	now = vfs_change(&p, &a) ? 0 : path_inode(&p)->mtime.sec;
 	path_put(&p);
@@ -366,7 +377,8 @@ static bool keeps_time(const char *kind, int64_t set, int64_t got)
 	later = path_inode(&p)->mtime.sec;
 	path_put(&p);
 	if (now != got || later != got)
-		test_print("%lld became %lld, and %lld later\n", (long long)set, (long long)now, (long long)later);
+		test_print("%lld became %lld, and %lld later\n", (long long)set, (long long)now,
+			   (long long)later);
 	return !testdisk_unmount() && now == got && later == got;
 }
 

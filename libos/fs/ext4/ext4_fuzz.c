@@ -1,11 +1,12 @@
 /*
  * Fuzzing damaged disks (clang's libFuzzer): mounting, names, reading, writing, deleting.
  *
- * An input chooses a disk that mke2fs made (ext4_fuzz_disks.h), damages it, and tells what is then done to it. Damage
- * is aimed: it lands in the lines of the disk that are not zero, which are few and nearly all metadata, and the
- * disks but one have no checksums, so that it is looked at. Some inputs are plain instead: their bytes overwrite the
- * disk from some line on. Whatever is done afterwards may fail, but must
- * end, stay within what it has, and give back what it took; a mount that fails, too.
+ * An input chooses a disk that mke2fs made (ext4_fuzz_disks.h), damages it, and tells what is then
+ * done to it. Damage is aimed: it lands in the lines of the disk that are not zero, which are few
+ * and nearly all metadata, and the disks but one have no checksums, so that it is looked at. Some
+ * inputs are plain instead: their bytes overwrite the disk from some line on. Whatever is done
+ * afterwards may fail, but must end, stay within what it has, and give back what it took; a mount
+ * that fails, too.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +80,8 @@ static uint32_t take(struct input *in, unsigned bytes)
 /* One, two or four bytes become another number, near what was there or any. */
 static void damage(struct input *in, const struct image *m)
 {
-	uint32_t line = m->lines[take(in, 2) % m->line_count], kind = take(in, 1), value = take(in, 4), was = 0;
+	uint32_t line = m->lines[take(in, 2) % m->line_count], kind = take(in, 1),
+		 value = take(in, 4), was = 0;
 	unsigned bytes = 1u << kind % 3;
 	uint8_t *at = world_disk + line * LINE + (kind >> 4) / bytes * bytes;
 
@@ -111,7 +113,8 @@ struct found {
 	unsigned skip;
 };
 
-static bool see(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode, uint64_t next)
+static bool see(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode,
+		uint64_t next)
 {
 	struct found *f = container_of(s, struct found, sink);
 
@@ -131,7 +134,8 @@ static struct inode *pick(struct inode *dir, unsigned which, struct found *f)
 
 	*f = (struct found){ .sink = { see }, .skip = which % 16 };
 	dir->ops->iterate(dir, &f->sink, &position);
-	if (!f->len || f->name[0] == '.' || f->name[0] == '/' || dir->ops->lookup(dir, &(struct vfs_name){ f->name, f->len }, &inode))
+	if (!f->len || f->name[0] == '.' || f->name[0] == '/' ||
+	    dir->ops->lookup(dir, &(struct vfs_name){ f->name, f->len }, &inode))
 		return NULL;
 	return inode;
 }
@@ -140,7 +144,11 @@ static void read_file(struct inode *inode, int64_t offset)
 {
 	static uint8_t buf[20000];
 	struct uio_vec vec = { buf, sizeof(buf) };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = sizeof(buf), .offset = offset, .from_kernel = true };
+	struct uio u = { .vecs = &vec,
+			 .vec_count = 1,
+			 .left = sizeof(buf),
+			 .offset = offset,
+			 .from_kernel = true };
 	struct file f = { .ops = inode->file, .object = inode, .flags = O_RDWR };
 
 	inode->file->read(&f, &u);
@@ -152,7 +160,9 @@ static void write_file(struct inode *inode, int64_t offset, size_t len)
 {
 	static uint8_t buf[20000];
 	struct uio_vec vec = { buf, MIN(len, sizeof(buf)) };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = vec.len, .offset = offset, .from_kernel = true };
+	struct uio u = {
+		.vecs = &vec, .vec_count = 1, .left = vec.len, .offset = offset, .from_kernel = true
+	};
 	struct file f = { .ops = inode->file, .object = inode, .flags = O_RDWR };
 
 	inode->file->write(&f, &u);
@@ -204,7 +214,8 @@ static void work_on_file(struct inode *inode, uint32_t what, int64_t offset, uin
 static void work_on_names(struct inode *dir, struct found *f, struct inode *inode, uint32_t what)
 {
 	struct vfs_name name = { f->name, f->len }, fresh = { "fresh name", 1 + what % 10 };
-	bool is_dir = inode_is_dir(inode), may_go = !is_dir || (dir->ops->is_empty && dir->ops->is_empty(inode));
+	bool is_dir = inode_is_dir(inode),
+	     may_go = !is_dir || (dir->ops->is_empty && dir->ops->is_empty(inode));
 	struct inode *made = NULL;
 
 	if (dir->super->flags & MS_RDONLY || inode == dir)
@@ -212,7 +223,8 @@ static void work_on_names(struct inode *dir, struct found *f, struct inode *inod
 	mutex_lock(&dir->lock);
 	if (what & 1 && dir->ops->unlink && may_go)
 		dir->ops->unlink(dir, &name, inode);
-	else if (dir->ops->make && dir->ops->link && !dir->ops->make(dir, (what & 2 ? S_IFDIR : S_IFREG) | 0755, 0, NULL, &made)) {
+	else if (dir->ops->make && dir->ops->link &&
+		 !dir->ops->make(dir, (what & 2 ? S_IFDIR : S_IFREG) | 0755, 0, NULL, &made)) {
 		struct inode *there;
 
 		if (!dir->ops->lookup(dir, &fresh, &there))

@@ -1,13 +1,15 @@
 /*
  * Extent trees: finding.
  *
- * A tree's root is in the inode, with four slots; the other nodes are blocks. Leaves hold extents, inner
- * nodes hold the first block and the place of each node below. Both are sorted, and nothing overlaps.
+ * A tree's root is in the inode, with four slots; the other nodes are blocks. Leaves hold extents,
+ * inner nodes hold the first block and the place of each node below. Both are sorted, and nothing
+ * overlaps.
  *
- * The disk is hostile. A node's header is checked at each visit, so whatever the block holds, no slot
- * outside it is looked at, and depths fall by one each step, so a walk ends. Checksum and order of a
- * node's entries are checked once after it was read. The extent that is found is checked against the file
- * system's size and its own blocks at each visit, too: a block that another owner has verified may be named as a node.
+ * The disk is hostile. A node's header is checked at each visit, so whatever the block holds, no
+ * slot outside it is looked at, and depths fall by one each step, so a walk ends. Checksum and
+ * order of a node's entries are checked once after it was read. The extent that is found is checked
+ * against the file system's size and its own blocks at each visit, too: a block that another owner
+ * has verified may be named as a node.
  */
 #include "extent.h"
 
@@ -32,7 +34,8 @@ struct extent_run extent_unpack(const struct ext4_disk_extent *e)
 struct ext4_disk_extent extent_pack(const struct extent_run *r)
 {
 	return (struct ext4_disk_extent){
-		.block = r->first, .len = (uint16_t)(r->len + (r->unwritten ? EXT4_EXTENT_LEN_MAX : 0)),
+		.block = r->first,
+		.len = (uint16_t)(r->len + (r->unwritten ? EXT4_EXTENT_LEN_MAX : 0)),
 		.start_hi = (uint16_t)(r->block >> 32), .start_lo = (uint32_t)r->block,
 	};
 }
@@ -53,17 +56,19 @@ struct ext4_disk_extent_index extent_index_pack(uint32_t first, uint64_t block)
 
 static int damaged(struct ext4_inode *i, uint64_t block, const char *what)
 {
-	return ext4_damaged(extent_super(i), "extent tree", (uint32_t)i->inode.ino, block, "%s", what);
+	return ext4_damaged(extent_super(i), "extent tree", (uint32_t)i->inode.ino, block, "%s",
+			    what);
 }
 
 static bool extent_is_sane(const struct ext4_inode *i, const struct extent_run *r)
 {
-	return r->len && r->first + (uint64_t)r->len <= EXTENT_LBLK_END && ext4_blocks_may_be_files(i, r->block, r->len);
+	return r->len && r->first + (uint64_t)r->len <= EXTENT_LBLK_END &&
+	       ext4_blocks_may_be_files(i, r->block, r->len);
 }
 
 /* Entries in order, within [low, high), naming blocks that exist. NULL, or what is wrong. */
-static const char *leaf_fault(const struct ext4_inode *i, struct ext4_disk_extent_header *h, uint64_t low,
-			      uint64_t high)
+static const char *leaf_fault(const struct ext4_inode *i, struct ext4_disk_extent_header *h,
+			      uint64_t low, uint64_t high)
 {
 	for (int k = 0; k < h->entries; k++) {
 		struct extent_run r = extent_unpack(extent_slot(h, k));
@@ -77,8 +82,8 @@ static const char *leaf_fault(const struct ext4_inode *i, struct ext4_disk_exten
 	return NULL;
 }
 
-static const char *index_fault(const struct ext4_inode *i, struct ext4_disk_extent_header *h, uint64_t low,
-			      uint64_t high)
+static const char *index_fault(const struct ext4_inode *i, struct ext4_disk_extent_header *h,
+			       uint64_t low, uint64_t high)
 {
 	for (int k = 0; k < h->entries; k++) {
 		const struct ext4_disk_extent_index *e = extent_index_slot(h, k);
@@ -117,7 +122,8 @@ void extent_checksum_set(struct ext4_inode *i, struct buffer *b)
 		*checksum_at(h) = checksum_of(i, h);
 }
 
-static const char *node_fault(struct ext4_inode *i, struct ext4_disk_extent_header *h, uint64_t low, uint64_t high)
+static const char *node_fault(struct ext4_inode *i, struct ext4_disk_extent_header *h, uint64_t low,
+			      uint64_t high)
 {
 	if (h->depth)
 		return h->entries ? index_fault(i, h, low, high) : "empty extent node";
@@ -141,10 +147,13 @@ static int check_root(struct ext4_inode *i, struct ext4_disk_extent_header *h)
 
 unsigned extent_block_slots(const struct ext4_super *s)
 {
-	return (unsigned)((s->block_bytes - sizeof(struct ext4_disk_extent_header) - sizeof(uint32_t)) / EXTENT_SLOT_BYTES);
+	return (unsigned)((s->block_bytes - sizeof(struct ext4_disk_extent_header) -
+			   sizeof(uint32_t)) /
+			  EXTENT_SLOT_BYTES);
 }
 
-static int check_block(struct ext4_inode *i, struct buffer *b, unsigned depth, uint64_t low, uint64_t high)
+static int check_block(struct ext4_inode *i, struct buffer *b, unsigned depth, uint64_t low,
+		       uint64_t high)
 {
 	struct ext4_super *s = extent_super(i);
 	struct ext4_disk_extent_header *h = (struct ext4_disk_extent_header *)b->data;
@@ -166,7 +175,10 @@ static int check_block(struct ext4_inode *i, struct buffer *b, unsigned depth, u
 
 /* ---- finding ---- */
 
-/* The last entry at or before `first`; -1: all are behind it. Both kinds of entry begin with their block. */
+/*
+ * The last entry at or before `first`; -1: all are behind it. Both kinds of entry begin with their
+ * block.
+ */
 static int search(struct ext4_disk_extent_header *h, uint32_t first)
 {
 	int low = 0, high = h->entries;
@@ -190,8 +202,8 @@ void extent_path_put(struct extent_path *p)
 }
 
 /* One level down: reads and checks the node that level d's entry names. */
-static int descend(struct ext4_inode *i, struct extent_path *p, unsigned d, unsigned depth, uint64_t *low,
-		   uint64_t *high)
+static int descend(struct ext4_inode *i, struct extent_path *p, unsigned d, unsigned depth,
+		   uint64_t *low, uint64_t *high)
 {
 	struct extent_level *l = &p->level[d], *below = l + 1;
 	const struct ext4_disk_extent_index *e = extent_index_slot(l->head, l->at);
@@ -211,7 +223,9 @@ static int descend(struct ext4_inode *i, struct extent_path *p, unsigned d, unsi
 		buffer_put(b);
 		return error;
 	}
-	*below = (struct extent_level){ .buffer = b, .head = (struct ext4_disk_extent_header *)b->data };
+	*below = (struct extent_level){
+		.buffer = b, .head = (struct ext4_disk_extent_header *)b->data
+	};
 	p->depth = d + 1;
 	return 0;
 }
@@ -251,7 +265,8 @@ uint64_t extent_next_first(struct extent_path *p)
 	return EXTENT_LBLK_END;
 }
 
-int extent_mapping(struct ext4_inode *i, struct extent_path *p, uint32_t at, uint32_t max, struct ext4_mapping *m)
+int extent_mapping(struct ext4_inode *i, struct extent_path *p, uint32_t at, uint32_t max,
+		   struct ext4_mapping *m)
 {
 	struct extent_level *leaf = extent_leaf(p);
 	struct extent_run r;
@@ -260,11 +275,13 @@ int extent_mapping(struct ext4_inode *i, struct extent_path *p, uint32_t at, uin
 	if (leaf->at >= 0) {
 		r = extent_unpack(extent_slot(leaf->head, leaf->at));
 		if (!extent_is_sane(i, &r))
-			return damaged(i, 0, "extent outside the file system, or in its own blocks");
+			return damaged(i, 0,
+				       "extent outside the file system, or in its own blocks");
 		if (at - r.first < r.len) {
 			*m = (struct ext4_mapping){
 				.kind = r.unwritten ? EXT4_UNWRITTEN : EXT4_MAPPED,
-				.block = r.block + (at - r.first), .len = MIN(max, r.len - (at - r.first)),
+				.block = r.block + (at - r.first),
+				.len = MIN(max, r.len - (at - r.first)),
 			};
 			return 0;
 		}

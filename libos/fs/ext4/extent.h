@@ -1,4 +1,7 @@
-/* Extent trees: see extent.c. The format: Linux, Documentation/filesystems/ext4/ifork.rst, "Extent Tree". */
+/*
+ * Extent trees: see extent.c. The format: Linux, Documentation/filesystems/ext4/ifork.rst, "Extent
+ * Tree".
+ */
 #ifndef EXT4_EXTENT_H
 #define EXT4_EXTENT_H
 
@@ -6,7 +9,8 @@
 
 #define EXTENT_UNWRITTEN_MAX (EXT4_EXTENT_LEN_MAX - 1)
 #define EXTENT_LBLK_END      (1ull << 32) /* behind the last block that a file can have */
-#define EXTENT_SLOT_BYTES    12u          /* both kinds of entry, which begin with their block of the file */
+/* both kinds of entry, which begin with their block of the file */
+#define EXTENT_SLOT_BYTES    12u
 
 /* An extent in the processor's form. */
 struct extent_run {
@@ -18,7 +22,8 @@ struct extent_run {
 struct extent_level {
 	struct buffer *buffer;       /* NULL: the root, in the inode */
 	struct ext4_disk_extent_header *head;
-	int at;                      /* the last entry at or before what was looked for; -1: there is none */
+	/* the last entry at or before what was looked for; -1: there is none */
+	int at;
 };
 
 /* From the root, level[0], to the leaf, level[depth]. Holds references until extent_path_put(). */
@@ -37,7 +42,8 @@ static inline struct ext4_disk_extent *extent_slot(struct ext4_disk_extent_heade
 	return (struct ext4_disk_extent *)(h + 1) + at;
 }
 
-static inline struct ext4_disk_extent_index *extent_index_slot(struct ext4_disk_extent_header *h, int at)
+static inline struct ext4_disk_extent_index *extent_index_slot(struct ext4_disk_extent_header *h,
+							       int at)
 {
 	return (struct ext4_disk_extent_index *)(h + 1) + at;
 }
@@ -69,7 +75,8 @@ void extent_path_put(struct extent_path *p);
 /* The first block of the file that has an extent behind the leaf's entry; EXTENT_LBLK_END: none. */
 uint64_t extent_next_first(struct extent_path *p);
 /* What the path found for `at`, as far as `max`. 0, -EUCLEAN. */
-int extent_mapping(struct ext4_inode *i, struct extent_path *p, uint32_t at, uint32_t max, struct ext4_mapping *m);
+int extent_mapping(struct ext4_inode *i, struct extent_path *p, uint32_t at, uint32_t max,
+		   struct ext4_mapping *m);
 
 /* As ext4_map(), of an inode with extents; map_lock is held. */
 int extent_map(struct ext4_inode *i, uint32_t at, uint32_t max, struct ext4_mapping *m);

@@ -1,14 +1,15 @@
 /*
  * Extent trees: changing.
  *
- * All changes are one: blocks of the file that lie in one extent, or in one hole, become something else.
- * The extent found gives way to what is left of it on both sides and the new one between; neighbours in
- * the same leaf that go on into one another become one. When the leaf has no room for the result, a node is split
- * (or the tree grows) and everything starts anew from the root, so nothing has changed yet when the disk is full.
+ * All changes are one: blocks of the file that lie in one extent, or in one hole, become something
+ * else. The extent found gives way to what is left of it on both sides and the new one between;
+ * neighbours in the same leaf that go on into one another become one. When the leaf has no room for
+ * the result, a node is split (or the tree grows) and everything starts anew from the root, so
+ * nothing has changed yet when the disk is full.
  *
- * A node splits in the middle; when what comes belongs behind its last entry, only that one moves, so files
- * that grow at their end fill their nodes. No node but the root is ever empty: it goes with its last entry.
- * A node's key in its parent is the first key in it, always (e2fsck insists).
+ * A node splits in the middle; when what comes belongs behind its last entry, only that one moves,
+ * so files that grow at their end fill their nodes. No node but the root is ever empty: it goes
+ * with its last entry. A node's key in its parent is the first key in it, always (e2fsck insists).
  *
  * map_lock is held throughout. The root is in the inode: the caller writes that afterwards.
  */
@@ -51,7 +52,8 @@ static uint64_t node_goal(struct ext4_inode *i, const struct extent_path *p, uns
 }
 
 /* A block for a node, without entries yet: 0 and *out, to be put. */
-static int node_new(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, unsigned depth, struct buffer **out)
+static int node_new(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, unsigned depth,
+		    struct buffer **out)
 {
 	struct ext4_super *s = extent_super(i);
 	struct ext4_disk_extent_header *head;
@@ -62,7 +64,8 @@ static int node_new(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, 
 	memset((*out)->data, 0, s->block_bytes);
 	head = (struct ext4_disk_extent_header *)(*out)->data;
 	*head = (struct ext4_disk_extent_header){
-		.magic = EXT4_EXTENT_MAGIC, .max = (uint16_t)extent_block_slots(s), .depth = (uint16_t)depth,
+		.magic = EXT4_EXTENT_MAGIC, .max = (uint16_t)extent_block_slots(s),
+		.depth = (uint16_t)depth,
 	};
 	__atomic_or_fetch(&(*out)->flags, BUFFER_VERIFIED, __ATOMIC_RELEASE);
 	map_count_blocks(i, 1);
@@ -92,7 +95,10 @@ static int grow(struct ext4_handle *h, struct ext4_inode *i, const struct extent
 	return 0;
 }
 
-/* The upper entries of the node at level d move into a new one; the level above has room for its name. */
+/*
+ * The upper entries of the node at level d move into a new one; the level above has room for its
+ * name.
+ */
 static int split(struct ext4_handle *h, struct ext4_inode *i, struct extent_path *p, unsigned d)
 {
 	struct extent_level *l = &p->level[d], *above = l - 1;
@@ -115,7 +121,8 @@ static int split(struct ext4_handle *h, struct ext4_inode *i, struct extent_path
 	checksum(i, l);
 	memmove(extent_slot(above->head, above->at + 2), extent_slot(above->head, above->at + 1),
 		(size_t)(above->head->entries - above->at - 1) * EXTENT_SLOT_BYTES);
-	*extent_index_slot(above->head, above->at + 1) = extent_index_pack(extent_slot(head, 0)->block, b->block);
+	*extent_index_slot(above->head, above->at + 1) = extent_index_pack(
+		extent_slot(head, 0)->block, b->block);
 	above->head->entries++;
 	checksum(i, above);
 	buffer_put(b);
@@ -140,7 +147,8 @@ static void fix_keys(struct ext4_inode *i, struct extent_path *p, unsigned d)
 	for (; d > 0; d--) {
 		struct extent_level *above = &p->level[d - 1];
 
-		extent_index_slot(above->head, above->at)->block = extent_slot(p->level[d].head, 0)->block;
+		extent_index_slot(above->head, above->at)->block = extent_slot(p->level[d].head, 0)
+									   ->block;
 		checksum(i, above);
 		if (above->at > 0)
 			break;
@@ -188,8 +196,8 @@ static bool goes_on(const struct extent_run *a, const struct extent_run *b)
 {
 	uint32_t max = a->unwritten ? EXTENT_UNWRITTEN_MAX : EXT4_EXTENT_LEN_MAX;
 
-	return a->unwritten == b->unwritten && a->first + (uint64_t)a->len == b->first && a->block + a->len == b->block &&
-	       a->len + b->len <= max;
+	return a->unwritten == b->unwritten && a->first + (uint64_t)a->len == b->first &&
+	       a->block + a->len == b->block && a->len + b->len <= max;
 }
 
 static void merge_left(struct splice *sp, struct extent_level *leaf)
@@ -220,8 +228,11 @@ static void merge_right(struct splice *sp, struct extent_level *leaf)
 	sp->old++;
 }
 
-/* [first, first + len) lies in one extent or one hole, as the caller has seen under the same lock. */
-static void plan(struct splice *sp, struct extent_level *leaf, uint32_t first, uint32_t len, const struct extent_run *with)
+/*
+ * [first, first + len) lies in one extent or one hole, as the caller has seen under the same lock.
+ */
+static void plan(struct splice *sp, struct extent_level *leaf, uint32_t first, uint32_t len,
+		 const struct extent_run *with)
 {
 	uint64_t end = first + (uint64_t)len;
 	struct extent_run r = { 0 };
@@ -236,12 +247,14 @@ static void plan(struct splice *sp, struct extent_level *leaf, uint32_t first, u
 		r.len = 0;
 	}
 	if (r.len && first > r.first)
-		sp->part[sp->parts++] = (struct extent_run){ r.first, first - r.first, r.block, r.unwritten };
+		sp->part[sp->parts++] = (struct extent_run){ r.first, first - r.first, r.block,
+							     r.unwritten };
 	if (with)
 		sp->part[sp->parts++] = *with;
 	if (r.len && end < r.first + (uint64_t)r.len)
 		sp->part[sp->parts++] = (struct extent_run){
-			(uint32_t)end, (uint32_t)(r.first + r.len - end), r.block + (end - r.first), r.unwritten,
+			(uint32_t)end, (uint32_t)(r.first + r.len - end), r.block + (end - r.first),
+			r.unwritten,
 		};
 	merge_left(sp, leaf);
 	merge_right(sp, leaf);
@@ -265,7 +278,8 @@ static int touch_path(struct ext4_handle *h, struct extent_path *p, const struct
 	return error;
 }
 
-static int apply(struct ext4_handle *h, struct ext4_inode *i, struct extent_path *p, const struct splice *sp)
+static int apply(struct ext4_handle *h, struct ext4_inode *i, struct extent_path *p,
+		 const struct splice *sp)
 {
 	struct extent_level *leaf = extent_leaf(p);
 	bool new_key = changes_key(leaf, sp);
@@ -300,7 +314,8 @@ int extent_replace(struct ext4_handle *h, struct ext4_inode *i, uint32_t first, 
 		if (error)
 			break;
 		plan(&sp, extent_leaf(&p), first, len, with);
-		has_room = extent_leaf(&p)->head->entries + sp.parts - sp.old <= extent_leaf(&p)->head->max;
+		has_room = extent_leaf(&p)->head->entries + sp.parts - sp.old <=
+			   extent_leaf(&p)->head->max;
 		error = has_room ? touch_path(h, &p, &sp) : make_room(h, i, &p);
 		if (!error && has_room) {
 			error = apply(h, i, &p, &sp);
@@ -344,7 +359,8 @@ int extent_make_room(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, u
 		error = extent_find(i, at, &p);
 		if (error)
 			break;
-		has_room = extent_leaf(&p)->head->entries + entries_for_written(&p, at) + (int)spare <=
+		has_room = extent_leaf(&p)->head->entries + entries_for_written(&p, at) +
+				   (int)spare <=
 			   extent_leaf(&p)->head->max;
 		error = has_room ? 0 : make_room(h, i, &p);
 		extent_path_put(&p);
@@ -357,7 +373,8 @@ int extent_make_room(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, u
 
 unsigned extent_credits(const struct ext4_inode *i)
 {
-	const struct ext4_disk_extent_header *root = (const struct ext4_disk_extent_header *)i->block;
+	const struct ext4_disk_extent_header *root = (const struct ext4_disk_extent_header *)
+							     i->block;
 	unsigned nodes = MIN(root->depth, EXT4_EXTENT_DEPTH_MAX) + 1;
 
 	/* Each level's node and a new one beside it, which needs a bitmap and a descriptor. */

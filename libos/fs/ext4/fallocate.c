@@ -1,12 +1,12 @@
 /*
  * fallocate(): room that is promised, holes, ranges that become zeroes.
  *
- * Room is unwritten extents, which read as zeroes and cost no writing. A hole frees the blocks that lie in it
- * as a whole; of a block at its edge the bytes are zeroed. A range of zeroes is a hole whose blocks stay, unwritten,
- * and that is filled up.
+ * Room is unwritten extents, which read as zeroes and cost no writing. A hole frees the blocks that
+ * lie in it as a whole; of a block at its edge the bytes are zeroed. A range of zeroes is a hole
+ * whose blocks stay, unwritten, and that is filled up.
  *
- * Each works in steps, in as many handles as it takes: a crash, or a full disk, leaves the steps that were done. The
- * inode's lock is held.
+ * Each works in steps, in as many handles as it takes: a crash, or a full disk, leaves the steps
+ * that were done. The inode's lock is held.
  */
 #include <core/errno.h>
 
@@ -20,19 +20,23 @@
 #define ZERO_RANGE 16
 
 /* One step from block `at` on: *len of at most `max` blocks are done. */
-typedef int (*step_t)(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, uint32_t *len);
+typedef int (*step_t)(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max,
+		      uint32_t *len);
 
-static int step_hole(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, uint32_t *len)
+static int step_hole(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max,
+		     uint32_t *len)
 {
 	return map_remove(h, i, at, max, len);
 }
 
-static int step_unwritten(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, uint32_t *len)
+static int step_unwritten(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max,
+			  uint32_t *len)
 {
 	return map_set_written(h, i, at, max, false, len);
 }
 
-static int step_room(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, uint32_t *len)
+static int step_room(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max,
+		     uint32_t *len)
 {
 	struct ext4_mapping m = { 0 };
 	int error = map_make(h, i, at, max, EXT4_MAKE_UNWRITTEN, &m);
@@ -68,7 +72,8 @@ static int run_steps(struct ext4_inode *i, struct range *r, step_t step, unsigne
 
 static int in_steps(struct ext4_inode *i, struct range r, step_t step)
 {
-	unsigned credits = MAX(map_remove_credits(i), ext4_map_credits(i, 1)) + 2 * extent_credits(i);
+	unsigned credits = MAX(map_remove_credits(i), ext4_map_credits(i, 1)) +
+			   2 * extent_credits(i);
 	unsigned tries = 0;
 	int error;
 
@@ -96,7 +101,8 @@ static int zero_part(struct ext4_inode *i, int64_t from, int64_t to)
 /* The bytes of blocks that are not covered as a whole become zeroes; *r is what is. */
 static int zero_edges(struct ext4_inode *i, int64_t from, int64_t to, struct range *r)
 {
-	int64_t block = (int64_t)extent_super(i)->block_bytes, first = ALIGN_UP(from, block), end = ALIGN_DOWN(to, block);
+	int64_t block = (int64_t)extent_super(i)->block_bytes, first = ALIGN_UP(from, block),
+		end = ALIGN_DOWN(to, block);
 	unsigned shift = extent_super(i)->block_shift;
 	int error = zero_part(i, from, MIN(first, to));
 
@@ -107,8 +113,8 @@ static int zero_edges(struct ext4_inode *i, int64_t from, int64_t to, struct ran
 }
 
 /*
- * Whole blocks of pages go, and no page comes back, while their blocks change. What is dirty is written before: the
- * transaction that made its blocks may commit before the one that takes them.
+ * Whole blocks of pages go, and no page comes back, while their blocks change. What is dirty is
+ * written before: the transaction that made its blocks may commit before the one that takes them.
  */
 static int change_blocks(struct ext4_inode *i, int64_t from, int64_t to, step_t step)
 {
@@ -132,7 +138,8 @@ static int change_blocks(struct ext4_inode *i, int64_t from, int64_t to, step_t 
 static int make_room(struct ext4_inode *i, int64_t offset, int64_t end)
 {
 	unsigned shift = extent_super(i)->block_shift;
-	struct range r = { (uint32_t)(offset >> shift), ((uint64_t)end + extent_super(i)->block_bytes - 1) >> shift };
+	struct range r = { (uint32_t)(offset >> shift),
+			   ((uint64_t)end + extent_super(i)->block_bytes - 1) >> shift };
 
 	return in_steps(i, r, step_room);
 }
@@ -173,7 +180,8 @@ int ext4_allocate(struct inode *inode, int mode, int64_t offset, int64_t len)
 	if (error)
 		return error;
 	if (mode & PUNCH_HOLE) {
-		error = change_blocks(i, offset, MIN(end, ALIGN_UP(inode->size, (int64_t)PAGE_SIZE)), step_hole);
+		error = change_blocks(
+			i, offset, MIN(end, ALIGN_UP(inode->size, (int64_t)PAGE_SIZE)), step_hole);
 	} else {
 		if (mode & ZERO_RANGE)
 			error = change_blocks(i, offset, end, step_unwritten);

@@ -1,13 +1,14 @@
 /*
  * ext4 on a disk that fails: each read, write and flush of a history in turn, once or from then on.
  *
- * Several threads work (crash_model.h), each until something fails. Then the file system must still be unmounted, what the
- * disk has kept must mount again, hold all that was promised by fsync() and sync(), and please e2fsck -fn; and memory
- * is as it was before. What was written and not promised may be there or not, and where a file's bytes could not be
- * written its blocks hold any: only the journal is aborted by its own errors.
+ * Several threads work (crash_model.h), each until something fails. Then the file system must still
+ * be unmounted, what the disk has kept must mount again, hold all that was promised by fsync() and
+ * sync(), and please e2fsck -fn; and memory is as it was before. What was written and not promised
+ * may be there or not, and where a file's bytes could not be written its blocks hold any: only the
+ * journal is aborted by its own errors.
  *
- * A test run takes a sample of the commands; FAULTS=n asks for n places of each kind (0: all), FAULT_SEED=n
- * for another sample, FAULT_AT=n for that place alone.
+ * A test run takes a sample of the commands; FAULTS=n asks for n places of each kind (0: all),
+ * FAULT_SEED=n for another sample, FAULT_AT=n for that place alone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,8 @@
 #define DISK_BYTES MIB(DISK_MIB)
 #define BATCH      40u
 #define PLACES     2u
-#define SPARE_MEMORY 40u /* objects and pages: many runs lose more than what is kept in one or two places */
+/* objects and pages: many runs lose more than what is kept in one or two places */
+#define SPARE_MEMORY 40u
 
 enum command { READS, WRITES, FLUSHES, COMMANDS };
 
@@ -51,8 +53,9 @@ static unsigned waiting_count;
 
 static bool complain(const struct fault *f, const char *what)
 {
-	test_print("%s: %s, %s %llu fails %s, FAULT_SEED=%llu\n", what, f->mode, command_names[f->command],
-		   (unsigned long long)f->number, f->for_ever ? "and all after it" : "once", (unsigned long long)f->seed);
+	test_print("%s: %s, %s %llu fails %s, FAULT_SEED=%llu\n", what, f->mode,
+		   command_names[f->command], (unsigned long long)f->number,
+		   f->for_ever ? "and all after it" : "once", (unsigned long long)f->seed);
 	return false;
 }
 
@@ -127,7 +130,8 @@ static void arm(const struct fault *f)
 	recdev_load(disk, image);
 	disk->shuffle = f->seed * 2 + 1;
 	disk->faults = (struct rec_faults){
-		.read = f->command == READS ? f->number : 0, .write = f->command == WRITES ? f->number : 0,
+		.read = f->command == READS ? f->number : 0,
+		.write = f->command == WRITES ? f->number : 0,
 		.flush = f->command == FLUSHES ? f->number : 0, .for_ever = f->for_ever,
 	};
 }
@@ -138,8 +142,9 @@ static bool is_struck(const struct fault *f)
 }
 
 /*
- * Writes that fail for good make the file system read-only once somebody has waited for one. The first sync() may still
- * go well, if what fails is the way home of what it made durable; who waits may hear of it before the file system does.
+ * Writes that fail for good make the file system read-only once somebody has waited for one. The
+ * first sync() may still go well, if what fails is the way home of what it made durable; who waits
+ * may hear of it before the file system does.
  */
 static bool is_read_only_now(const struct fault *f)
 {
@@ -175,8 +180,8 @@ static bool work_and_fail(const struct fault *f)
 }
 
 /*
- * sync() tells of what fails while it writes, not of bytes that write-back has lost before: those are told by the fsync() of
- * their file, so only of that they are promised.
+ * sync() tells of what fails while it writes, not of bytes that write-back has lost before: those
+ * are told by the fsync() of their file, so only of that they are promised.
  */
 static const char *judge_worker(const struct fault *f, const struct crash_worker *w)
 {

@@ -1,6 +1,7 @@
 /*
- * Features: what a disk uses that not every ext4 has (super.rst, s_feature_*). Unknown incompatible ones refuse the
- * mount; ones that only writers must know leave it read-only. Each is named in the log.
+ * Features: what a disk uses that not every ext4 has (super.rst, s_feature_*). Unknown incompatible
+ * ones refuse the mount; ones that only writers must know leave it read-only. Each is named in the
+ * log.
  */
 #include <core/errno.h>
 #include <core/fmt.h>
@@ -9,19 +10,22 @@
 
 #include "super.h"
 
-#define INCOMPAT_WRITE (EXT4_INCOMPAT_FILETYPE | EXT4_INCOMPAT_RECOVER | EXT4_INCOMPAT_META_BG | \
-			EXT4_INCOMPAT_EXTENTS | EXT4_INCOMPAT_64BIT | EXT4_INCOMPAT_FLEX_BG | EXT4_INCOMPAT_CSUM_SEED | \
-			EXT4_INCOMPAT_LARGEDIR)
+#define INCOMPAT_WRITE                                                                             \
+	(EXT4_INCOMPAT_FILETYPE | EXT4_INCOMPAT_RECOVER | EXT4_INCOMPAT_META_BG |                  \
+	 EXT4_INCOMPAT_EXTENTS | EXT4_INCOMPAT_64BIT | EXT4_INCOMPAT_FLEX_BG |                     \
+	 EXT4_INCOMPAT_CSUM_SEED | EXT4_INCOMPAT_LARGEDIR)
 #define INCOMPAT_READ  (INCOMPAT_WRITE | EXT4_INCOMPAT_INLINE_DATA | EXT4_INCOMPAT_EA_INODE)
-#define RO_WRITE       (EXT4_RO_SPARSE_SUPER | EXT4_RO_LARGE_FILE | EXT4_RO_HUGE_FILE | EXT4_RO_GDT_CSUM | \
-			EXT4_RO_DIR_NLINK | EXT4_RO_EXTRA_ISIZE | EXT4_RO_METADATA_CSUM | EXT4_RO_ORPHAN_PRESENT)
+#define RO_WRITE                                                                                   \
+	(EXT4_RO_SPARSE_SUPER | EXT4_RO_LARGE_FILE | EXT4_RO_HUGE_FILE | EXT4_RO_GDT_CSUM |        \
+	 EXT4_RO_DIR_NLINK | EXT4_RO_EXTRA_ISIZE | EXT4_RO_METADATA_CSUM | EXT4_RO_ORPHAN_PRESENT)
 
 struct name {
 	uint32_t bit;
 	const char *text;
 };
 
-static const struct name compat_names[] = { { 0, NULL } }; /* whoever knows them not may ignore them */
+/* whoever knows them not may ignore them */
+static const struct name compat_names[] = { { 0, NULL } };
 
 static const struct name incompat_names[] = {
 	{ EXT4_INCOMPAT_COMPRESSION, "compression" }, { EXT4_INCOMPAT_MMP, "mmp" },
@@ -32,14 +36,16 @@ static const struct name incompat_names[] = {
 };
 
 static const struct name ro_names[] = {
-	{ EXT4_RO_BTREE_DIR, "btree_dir" }, { EXT4_RO_HAS_SNAPSHOT, "has_snapshot" }, { EXT4_RO_QUOTA, "quota" },
-	{ EXT4_RO_BIGALLOC, "bigalloc" }, { EXT4_RO_REPLICA, "replica" }, { EXT4_RO_READONLY, "read-only" },
-	{ EXT4_RO_PROJECT, "project" }, { EXT4_RO_SHARED_BLOCKS, "shared_blocks" }, { EXT4_RO_VERITY, "verity" },
-	{ 0, NULL },
+	{ EXT4_RO_BTREE_DIR, "btree_dir" }, { EXT4_RO_HAS_SNAPSHOT, "has_snapshot" },
+	{ EXT4_RO_QUOTA, "quota" }, { EXT4_RO_BIGALLOC, "bigalloc" },
+	{ EXT4_RO_REPLICA, "replica" }, { EXT4_RO_READONLY, "read-only" },
+	{ EXT4_RO_PROJECT, "project" }, { EXT4_RO_SHARED_BLOCKS, "shared_blocks" },
+	{ EXT4_RO_VERITY, "verity" }, { 0, NULL },
 };
 
 /* Adds the bits' names to what `buf` holds, a space between any two. */
-static void name_features(char *buf, size_t size, uint32_t bits, const struct name *names, const char *unknown)
+static void name_features(char *buf, size_t size, uint32_t bits, const struct name *names,
+			  const char *unknown)
 {
 	for (uint32_t bit = 1; bit; bit <<= 1) {
 		size_t used = str_length(buf);
@@ -52,11 +58,13 @@ static void name_features(char *buf, size_t size, uint32_t bits, const struct na
 		if (n->text)
 			fmt_print(buf + used, size - used, "%s%s", used ? " " : "", n->text);
 		else
-			fmt_print(buf + used, size - used, "%s%s_%x", used ? " " : "", unknown, bit);
+			fmt_print(buf + used, size - used, "%s%s_%x", used ? " " : "", unknown,
+				  bit);
 	}
 }
 
-void ext4_features_name(char *buf, size_t size, uint32_t compat, uint32_t incompat, uint32_t ro_compat)
+void ext4_features_name(char *buf, size_t size, uint32_t compat, uint32_t incompat,
+			uint32_t ro_compat)
 {
 	buf[0] = '\0';
 	name_features(buf, size, compat, compat_names, "compat");
@@ -77,8 +85,9 @@ int ext4_features_check(const struct blkdev *dev, const struct ext4_disk_super *
 		return -EOPNOTSUPP;
 	}
 	if (!(d->feature_incompat & EXT4_INCOMPAT_EXTENTS) && !*read_only) {
-		log_warn("ext4: %s is only read, since its files have no extents (tune2fs -O extent gives new ones theirs)",
-			 dev->name);
+		log_warn(
+			"ext4: %s is only read, since its files have no extents (tune2fs -O extent gives new ones theirs)",
+			dev->name);
 		*read_only = true;
 	}
 	if (!reading && !foreign)

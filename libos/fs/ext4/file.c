@@ -1,5 +1,6 @@
 /*
- * Open regular files: reading, writing, seeking, and what makes their bytes durable. The bytes themselves are bytes.c's.
+ * Open regular files: reading, writing, seeking, and what makes their bytes durable. The bytes
+ * themselves are bytes.c's.
  *
  * Locks: the inode's for writers; readers need none.
  */
@@ -37,7 +38,8 @@ int ext4_sync_inode(struct inode *inode, bool data_only)
 static int file_sync(struct file *f, bool data_only)
 {
 	struct ext4_inode *i = ext4_of(f->object);
-	int error = ext4_sync_inode(f->object, data_only), before = cache_error_check(&i->bytes, &f->view);
+	int error = ext4_sync_inode(f->object, data_only),
+	    before = cache_error_check(&i->bytes, &f->view);
 
 	return error ? error : before;
 }
@@ -167,6 +169,6 @@ static struct cache *file_pages(struct file *f)
 }
 
 const struct file_ops ext4_file_ops = {
-	.kind = "file", .read = file_read, .write = file_write, .seek = file_seek_ext4, .poll = file_poll,
-	.sync = file_sync, .opened = file_opened, .pages = file_pages,
+	.kind = "file", .read = file_read, .write = file_write, .seek = file_seek_ext4,
+	.poll = file_poll, .sync = file_sync, .opened = file_opened, .pages = file_pages,
 };

@@ -1,6 +1,7 @@
 /*
- * Bytes of files against a model in memory: random writes, truncations, holes and reservations on disks of every
- * kind, read back through the page cache, from the disk after a new mount, and by debugfs; e2fsck judges the disk.
+ * Bytes of files against a model in memory: random writes, truncations, holes and reservations on
+ * disks of every kind, read back through the page cache, from the disk after a new mount, and by
+ * debugfs; e2fsck judges the disk.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,9 @@
 #include "testdisk.h"
 
 static const char *const kinds[] = {
-	DEBIAN_12 " -b 4096", DEBIAN_13 " -b 4096", DEBIAN_12 " -b 1024", DEBIAN_12 " -b 2048", PLAIN " -b 1024",
-	DEBIAN_12 ",^has_journal -b 1024 -g 1024", DEBIAN_12 ",^flex_bg,^resize_inode,meta_bg -b 1024 -g 2048",
+	DEBIAN_12 " -b 4096", DEBIAN_13 " -b 4096", DEBIAN_12 " -b 1024", DEBIAN_12 " -b 2048",
+	PLAIN " -b 1024", DEBIAN_12 ",^has_journal -b 1024 -g 1024",
+	DEBIAN_12 ",^flex_bg,^resize_inode,meta_bg -b 1024 -g 2048",
 	DEBIAN_13 ",sparse_super2,^sparse_super,^resize_inode -b 1024",
 };
 
@@ -22,7 +24,8 @@ static const char *const kinds[] = {
 
 #define MODEL_BYTES (3u << 20)
 
-static uint8_t model[MODEL_BYTES] __attribute__((aligned(512))), seen[MODEL_BYTES] __attribute__((aligned(512)));
+static uint8_t model[MODEL_BYTES] __attribute__((aligned(512))),
+	seen[MODEL_BYTES] __attribute__((aligned(512)));
 static size_t model_size;
 
 static struct inode *inode_of(struct file *f)
@@ -41,7 +44,8 @@ static bool is_as_in_model(struct file *f)
 {
 	if (inode_of(f)->size != (int64_t)model_size)
 		return false;
-	return testdisk_transfer(f, seen, sizeof(seen), 0, true) == (kssize_t)model_size && !memcmp(seen, model, model_size);
+	return testdisk_transfer(f, seen, sizeof(seen), 0, true) == (kssize_t)model_size &&
+	       !memcmp(seen, model, model_size);
 }
 
 /* ---- operations ---- */
@@ -56,7 +60,10 @@ static bool write_somewhere(struct file *f, size_t at, size_t len)
 	return testdisk_transfer(f, model + at, len, (int64_t)at, false) == (kssize_t)len;
 }
 
-/* With O_DIRECT: whole blocks of the disk, from and to memory of whole blocks; no page of them stays. */
+/*
+ * With O_DIRECT: whole blocks of the disk, from and to memory of whole blocks; no page of them
+ * stays.
+ */
 static bool write_directly(struct file *f, size_t at, size_t len)
 {
 	bool ok;
@@ -65,8 +72,10 @@ static bool write_directly(struct file *f, size_t at, size_t len)
 	len = MIN(ALIGN_UP(len, 512ul), MODEL_BYTES - at);
 	f->flags |= O_DIRECT;
 	ok = write_somewhere(f, at, len) && !cache_has_page(f->ops->pages(f), at / PAGE_SIZE) &&
-	     testdisk_transfer(f, seen, len, (int64_t)at, true) == (kssize_t)len && !memcmp(seen, model + at, len) &&
-	     testdisk_transfer(f, seen, 511, (int64_t)at, true) == -EINVAL && testdisk_transfer(f, model + 1, 512, 0, false) == -EINVAL &&
+	     testdisk_transfer(f, seen, len, (int64_t)at, true) == (kssize_t)len &&
+	     !memcmp(seen, model + at, len) &&
+	     testdisk_transfer(f, seen, 511, (int64_t)at, true) == -EINVAL &&
+	     testdisk_transfer(f, model + 1, 512, 0, false) == -EINVAL &&
 	     testdisk_transfer(f, seen, 512, (int64_t)at + 1, true) == -EINVAL;
 	f->flags &= ~(uint32_t)O_DIRECT;
 	return ok;
@@ -84,7 +93,8 @@ static bool allocate_somewhere(struct file *f, int mode, size_t at, size_t len)
 
 static bool step(struct file *f)
 {
-	size_t at = test_random_below(MODEL_BYTES - 1), len = 1 + test_random_below(test_random_below(3) ? 5000 : 200000);
+	size_t at = test_random_below(MODEL_BYTES - 1),
+	       len = 1 + test_random_below(test_random_below(3) ? 5000 : 200000);
 
 	switch (test_random_below(13)) {
 	case 0: case 1:
@@ -96,7 +106,10 @@ static bool step(struct file *f)
 	case 5: return allocate_somewhere(f, 0, at, len);
 	case 6: return allocate_somewhere(f, 1, at, len);
 	case 7: return !f->ops->sync(f, true);
-	case 8: case 9: return write_somewhere(f, model_size, MIN(len, MODEL_BYTES - model_size)); /* appends */
+	case 8:
+	case 9:
+		return write_somewhere(f, model_size,
+				       MIN(len, MODEL_BYTES - model_size)); /* appends */
 	case 10: return write_directly(f, at, len);
 	default: return write_somewhere(f, at, len);
 	}
@@ -106,7 +119,8 @@ static bool debugfs_agrees(const char *path)
 {
 	char command[256];
 
-	snprintf(command, sizeof(command), "debugfs -R 'cat %s' disk 2>/dev/null | cmp - model", path);
+	snprintf(command, sizeof(command), "debugfs -R 'cat %s' disk 2>/dev/null | cmp - model",
+		 path);
 	return !testdisk_shell(command);
 }
 
@@ -178,7 +192,8 @@ static bool write_apart(struct file *f, unsigned first)
 
 	for (unsigned n = first; n < 2 * APART; n += 2) {
 		memset(block, (int)(n % 251), sizeof(block));
-		if (testdisk_transfer(f, block, sizeof(block), (int64_t)n * 1024, false) != sizeof(block))
+		if (testdisk_transfer(f, block, sizeof(block), (int64_t)n * 1024, false) !=
+		    sizeof(block))
 			return false;
 	}
 	return true;
@@ -191,7 +206,8 @@ static bool holds(struct file *f, unsigned from, unsigned to, bool odd)
 
 	for (unsigned n = from; n < to; n++) {
 		memset(want, (int)(n % 251), sizeof(want));
-		if (testdisk_transfer(f, block, sizeof(block), (int64_t)n * 1024, true) != sizeof(block) ||
+		if (testdisk_transfer(f, block, sizeof(block), (int64_t)n * 1024, true) !=
+			    sizeof(block) ||
 		    memcmp(block, n % 2 && !odd ? zeroes : want, sizeof(block)))
 			return false;
 	}
@@ -203,7 +219,8 @@ static bool has_depth(unsigned depth)
 {
 	char command[128];
 
-	snprintf(command, sizeof(command), "debugfs -R 'ex /f' disk 2>/dev/null | grep -q '^ *%u/ *%u'", depth, depth);
+	snprintf(command, sizeof(command),
+		 "debugfs -R 'ex /f' disk 2>/dev/null | grep -q '^ *%u/ *%u'", depth, depth);
 	return !testdisk_shell(command);
 }
 
@@ -263,11 +280,13 @@ TEST(ext4_full_disks_refuse_and_recover)
 	CHECK_EQ(vfs_open(NULL, "/t/g", O_RDWR, 0, &g), 0);
 	before = testdisk_free_blocks();
 	for (unsigned round = 0; round < 3; round++) {
-		CHECK_EQ(testdisk_transfer(g, model, 1000, 0, false), 1000); /* sets blocks aside, which the full disk takes back */
+		/* sets blocks aside, which the full disk takes back */
+		CHECK_EQ(testdisk_transfer(g, model, 1000, 0, false), 1000);
 		CHECK_EQ(fill_disk(f, 3000), -ENOSPC);
 		CHECK_EQ(testdisk_allocate(f, 0, inode_of(f)->size, 1 << 20), -ENOSPC);
 		CHECK(testdisk_free_blocks() < 40);
-		CHECK_EQ(testdisk_transfer(g, model, 1000, 0, false), 1000); /* what there is may be written */
+		/* what there is may be written */
+		CHECK_EQ(testdisk_transfer(g, model, 1000, 0, false), 1000);
 		CHECK_EQ(testdisk_resize(f, 0), 0);
 		CHECK_EQ(testdisk_resize(g, 0), 0);
 		CHECK_EQ(testdisk_free_blocks(), before);
@@ -305,17 +324,20 @@ static bool reads_as_tree_has(const char *name)
 /* A program that adds a file up in the same way. */
 static bool make_sum(void)
 {
-	return !testdisk_shell("printf '#include <stdio.h>\nint main(int c,char**v){FILE*f=fopen(v[c-1],\"rb\");unsigned s=0;"
-			       "int b;while((b=getc(f))!=EOF)s=s*31+b;printf(\"%%u\",s);}' > sum.c && cc -O2 -o sum sum.c");
+	return !testdisk_shell(
+		"printf '#include <stdio.h>\nint main(int c,char**v){FILE*f=fopen(v[c-1],\"rb\");unsigned s=0;"
+		"int b;while((b=getc(f))!=EOF)s=s*31+b;printf(\"%%u\",s);}' > sum.c && cc -O2 -o sum sum.c");
 }
 
-#define FILES "yes one | head -c 100 > small; yes two | head -c 300000 > middle; : > empty; " \
-	      "seq 1 400000 | head -c 2500000 > large; truncate -s 40M sparse; " \
-	      "for n in 3 70 300 20000 39000; do echo $n | dd of=sparse bs=1K seek=$n conv=notrunc 2>/dev/null; done"
+#define FILES                                                                                      \
+	"yes one | head -c 100 > small; yes two | head -c 300000 > middle; : > empty; "            \
+	"seq 1 400000 | head -c 2500000 > large; truncate -s 40M sparse; "                         \
+	"for n in 3 70 300 20000 39000; do echo $n | dd of=sparse bs=1K seek=$n conv=notrunc 2>/dev/null; done"
 
 TEST(ext4_reads_files_that_mke2fs_has_written)
 {
-	static const char *const more[] = { EXT2 " -b 1024", EXT2 " -b 4096", EXT2 ",^sparse_super -b 2048" };
+	static const char *const more[] = { EXT2 " -b 1024", EXT2 " -b 4096",
+					    EXT2 ",^sparse_super -b 2048" };
 
 	CHECK(!testdisk_shell("true") && make_sum());
 	for (unsigned k = 0; k < ARRAY_SIZE(kinds) + ARRAY_SIZE(more); k++) {
@@ -323,7 +345,8 @@ TEST(ext4_reads_files_that_mke2fs_has_written)
 
 		CHECK(testdisk_make(kind, 48, FILES));
 		CHECK_EQ(testdisk_mount(MS_RDONLY, NULL), 0);
-		CHECK(reads_as_tree_has("small") && reads_as_tree_has("middle") && reads_as_tree_has("large"));
+		CHECK(reads_as_tree_has("small") && reads_as_tree_has("middle") &&
+		      reads_as_tree_has("large"));
 		CHECK(reads_as_tree_has("empty") && reads_as_tree_has("sparse"));
 		CHECK_EQ(testdisk_unmount(), 0);
 	}
@@ -331,18 +354,24 @@ TEST(ext4_reads_files_that_mke2fs_has_written)
 
 /* ---- orphans ---- */
 
-/* debugfs makes what a crash leaves: an inode without a name, one to be truncated, both on the list. */
-#define MAKE_ORPHANS "I=$(debugfs -R 'stat /gone' disk 2>/dev/null | sed -n 's/^Inode: \\([0-9]*\\).*/\\1/p'); " \
-		     "J=$(debugfs -R 'stat /cut' disk 2>/dev/null | sed -n 's/^Inode: \\([0-9]*\\).*/\\1/p'); " \
-		     "printf \"unlink /gone\\nsif <$I> links_count 0\\nsif <$I> dtime $J\\nsif <$J> size 1000\\n" \
-		     "ssv last_orphan $I\\n\" | debugfs -w -f - disk >/dev/null 2>&1"
+/*
+ * debugfs makes what a crash leaves: an inode without a name, one to be truncated, both on the
+ * list.
+ */
+#define MAKE_ORPHANS \
+	"I=$(debugfs -R 'stat /gone' disk 2>/dev/null | sed -n 's/^Inode: \\([0-9]*\\).*/\\1/p'); " \
+	"J=$(debugfs -R 'stat /cut' disk 2>/dev/null | sed -n 's/^Inode: \\([0-9]*\\).*/\\1/p'); " \
+	"printf \"unlink /gone\\nsif <$I> links_count 0\\nsif <$I> dtime $J\\nsif <$J> size 1000\\n" \
+	"ssv last_orphan $I\\n\" | debugfs -w -f - disk >/dev/null 2>&1"
 
 TEST(ext4_orphans_are_seen_to_when_mounting)
 {
 	char bytes[2000];
 
 	for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++) {
-		CHECK(testdisk_make(kinds[k], 16, "yes gone | head -c 200000 > gone; yes cut | head -c 200000 > cut"));
+		CHECK(testdisk_make(
+			kinds[k], 16,
+			"yes gone | head -c 200000 > gone; yes cut | head -c 200000 > cut"));
 		CHECK(!testdisk_shell(MAKE_ORPHANS) && testdisk_load(16));
 		CHECK_EQ(testdisk_mount(0, NULL), 0);
 		CHECK_EQ(testdisk_read("/t/cut", bytes, sizeof(bytes)), 1000);
@@ -352,7 +381,9 @@ TEST(ext4_orphans_are_seen_to_when_mounting)
 	}
 }
 
-/* Lists that lead astray: to themselves, to inodes that are in use, to numbers that there are not. */
+/*
+ * Lists that lead astray: to themselves, to inodes that are in use, to numbers that there are not.
+ */
 TEST(ext4_orphan_lists_that_lead_astray_end)
 {
 	static const char *const commands[] = {
@@ -389,12 +420,15 @@ static uint32_t *make_orphan_file(const char *kind)
 	uint32_t *entries;
 	unsigned block;
 
-	if (!testdisk_make(kind, 16, "yes gone | head -c 200000 > gone; yes cut | head -c 200000 > cut"))
+	if (!testdisk_make(kind, 16,
+			   "yes gone | head -c 200000 > gone; yes cut | head -c 200000 > cut"))
 		return NULL;
 	if (testdisk_shell(setup) || !testdisk_load(16))
 		return NULL;
-	testdisk_output("debugfs -R \"bmap <$(dumpe2fs -h disk 2>/dev/null | sed -n 's/^Orphan file inode: *//p')> 0\" disk "
-			"2>/dev/null; cat numbers", out, sizeof(out));
+	testdisk_output(
+		"debugfs -R \"bmap <$(dumpe2fs -h disk 2>/dev/null | sed -n 's/^Orphan file inode: *//p')> 0\" disk "
+		"2>/dev/null; cat numbers",
+		out, sizeof(out));
 	block = (unsigned)strtoul(out, &end, 10);
 	if (!block || block >= 4096)
 		return NULL;

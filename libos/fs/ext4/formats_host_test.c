@@ -1,6 +1,7 @@
 /*
- * Every feature that mke2fs can give a disk and that is read here: the disk is mounted and compared with the tree it was
- * made of; then it is changed in each of its groups and e2fsck asked, or it refuses to be changed.
+ * Every feature that mke2fs can give a disk and that is read here: the disk is mounted and compared
+ * with the tree it was made of; then it is changed in each of its groups and e2fsck asked, or it
+ * refuses to be changed.
  */
 #include <stdio.h>
 
@@ -24,38 +25,58 @@ static const struct format {
 	{ "sparse_super", FEATURES ",sparse_super -b 1024 -g 1024", NULL, true },
 	{ "no sparse_super", FEATURES ",has_journal -b 1024 -g 1024", NULL, true },
 	{ "sparse_super2", FEATURES ",has_journal,sparse_super2 -b 1024 -g 1024", NULL, true },
-	{ "resize_inode", FEATURES ",sparse_super,resize_inode -b 1024 -g 1024 -E resize=200000", NULL, true },
-	{ "meta_bg", FEATURES ",sparse_super,has_journal,meta_bg,metadata_csum -b 1024 -g 256 -N 2048", NULL, true },
-	{ "meta_bg, 64bit", FEATURES ",sparse_super,flex_bg,meta_bg,64bit,metadata_csum -b 1024 -g 256 -N 2048", NULL, true },
-	{ "64bit without checksums", FEATURES ",has_journal,sparse_super,64bit -b 2048", NULL, true },
+	{ "resize_inode", FEATURES ",sparse_super,resize_inode -b 1024 -g 1024 -E resize=200000",
+	  NULL, true },
+	{ "meta_bg",
+	  FEATURES ",sparse_super,has_journal,meta_bg,metadata_csum -b 1024 -g 256 -N 2048", NULL,
+	  true },
+	{ "meta_bg, 64bit",
+	  FEATURES ",sparse_super,flex_bg,meta_bg,64bit,metadata_csum -b 1024 -g 256 -N 2048", NULL,
+	  true },
+	{ "64bit without checksums", FEATURES ",has_journal,sparse_super,64bit -b 2048", NULL,
+	  true },
 	{ "gdt_csum", FEATURES ",has_journal,sparse_super,uninit_bg -b 1024 -g 1024", NULL, true },
-	{ "metadata_csum of 16 bits", FEATURES ",has_journal,sparse_super,metadata_csum -b 1024 -g 1024", NULL, true },
-	{ "metadata_csum_seed", DEBIAN_13 " -b 1024 -g 1024", "tune2fs -U random disk && e2fsck -fn disk", true },
-	{ "uninit groups, flex_bg", DEBIAN_12 " -b 1024 -g 1024 -E lazy_itable_init=1", NULL, true },
-	{ "inodes of 128 bytes", "-I 128 -O none,extent,has_journal,sparse_super,filetype -b 1024", NULL, true },
-	{ "inodes of 1024 bytes", "-I 1024 -O none," MANY ",has_journal,sparse_super,metadata_csum -b 1024", NULL, true },
-	{ "no filetype, no dir_index", "-I 256 -O none,extent,has_journal,sparse_super -b 4096", NULL, true },
-	{ "huge_file", FEATURES ",has_journal,sparse_super,huge_file -b 4096", /* counts its blocks, not sectors */
-	  "debugfs -w -R 'sif a/big flags 0xc0000' disk && debugfs -w -R 'sif a/big blocks 25' disk && e2fsck -fn disk", true },
+	{ "metadata_csum of 16 bits",
+	  FEATURES ",has_journal,sparse_super,metadata_csum -b 1024 -g 1024", NULL, true },
+	{ "metadata_csum_seed", DEBIAN_13 " -b 1024 -g 1024",
+	  "tune2fs -U random disk && e2fsck -fn disk", true },
+	{ "uninit groups, flex_bg", DEBIAN_12 " -b 1024 -g 1024 -E lazy_itable_init=1", NULL,
+	  true },
+	{ "inodes of 128 bytes", "-I 128 -O none,extent,has_journal,sparse_super,filetype -b 1024",
+	  NULL, true },
+	{ "inodes of 1024 bytes",
+	  "-I 1024 -O none," MANY ",has_journal,sparse_super,metadata_csum -b 1024", NULL, true },
+	{ "no filetype, no dir_index", "-I 256 -O none,extent,has_journal,sparse_super -b 4096",
+	  NULL, true },
+	/* counts its blocks, not sectors */
+	{ "huge_file", FEATURES ",has_journal,sparse_super,huge_file -b 4096",
+	  "debugfs -w -R 'sif a/big flags 0xc0000' disk && debugfs -w -R 'sif a/big blocks 25' disk && e2fsck -fn disk",
+	  true },
 	{ "large_dir", DEBIAN_12 ",large_dir -b 1024", NULL, true },
 	{ "inline_data", DEBIAN_12 ",inline_data -b 1024", NULL, false },
-	{ "inline_data, large inodes", "-I 512 -O none," MANY ",has_journal,sparse_super,inline_data -b 4096", NULL, false },
+	{ "inline_data, large inodes",
+	  "-I 512 -O none," MANY ",has_journal,sparse_super,inline_data -b 4096", NULL, false },
 	{ "ea_inode", DEBIAN_12 ",ea_inode -b 1024", NULL, false },
 	{ "bigalloc", DEBIAN_12 ",bigalloc -b 1024 -C 16384", NULL, false },
-	{ "project, quota", DEBIAN_12 ",project,quota -b 1024", "{ e2fsck -fy disk; test $? -le 1; }", false },
-	{ "old block maps", "-I 256 -O none,ext_attr,filetype,has_journal,sparse_super,dir_index -b 1024", NULL, false },
+	{ "project, quota", DEBIAN_12 ",project,quota -b 1024",
+	  "{ e2fsck -fy disk; test $? -le 1; }", false },
+	{ "old block maps",
+	  "-I 256 -O none,ext_attr,filetype,has_journal,sparse_super,dir_index -b 1024", NULL,
+	  false },
 };
 
-static const char tree[] = "mkdir -p a/small many; echo hello > a/f; head -c 100000 /dev/zero | tr '\\0' x > a/big; "
-			   "ln -s f a/link; head -c 130 /dev/zero | tr '\\0' y > a/130; touch a/small/1 a/small/2; "
-			   "cd many; seq 1 300 | sed 's/^/a-name-of-some-length-/' | xargs touch";
+static const char tree[] =
+	"mkdir -p a/small many; echo hello > a/f; head -c 100000 /dev/zero | tr '\\0' x > a/big; "
+	"ln -s f a/link; head -c 130 /dev/zero | tr '\\0' y > a/130; touch a/small/1 a/small/2; "
+	"cd many; seq 1 300 | sed 's/^/a-name-of-some-length-/' | xargs touch";
 
 static uint8_t bytes[BIG_BYTES + 1], seen[BIG_BYTES + 1];
 
 static bool holds(const char *path, char c, size_t size)
 {
 	memset(bytes, c, size);
-	return testdisk_read(path, seen, sizeof(seen)) == (kssize_t)size && !memcmp(seen, bytes, size);
+	return testdisk_read(path, seen, sizeof(seen)) == (kssize_t)size &&
+	       !memcmp(seen, bytes, size);
 }
 
 static bool is_there(const char *path)
@@ -83,9 +104,10 @@ static bool names_are_there(const char *folder, unsigned count)
 static bool tree_is_read(void)
 {
 	return testdisk_read("/t/a/f", seen, sizeof(seen)) == 6 && !memcmp(seen, "hello\n", 6) &&
-	       testdisk_read("/t/a/link", seen, sizeof(seen)) == 6 && holds("/t/a/big", 'x', BIG_BYTES) &&
-	       holds("/t/a/130", 'y', 130) && is_there("/t/a/small/1") && is_there("/t/a/small/2") &&
-	       !is_there("/t/a/small/3") && names_are_there("/t/many", NAMES);
+	       testdisk_read("/t/a/link", seen, sizeof(seen)) == 6 &&
+	       holds("/t/a/big", 'x', BIG_BYTES) && holds("/t/a/130", 'y', 130) &&
+	       is_there("/t/a/small/1") && is_there("/t/a/small/2") && !is_there("/t/a/small/3") &&
+	       names_are_there("/t/many", NAMES);
 }
 
 /* Folders in the root go to different groups; each gets a file there. */
@@ -115,26 +137,31 @@ static bool change_names(void)
 		if (i % 2 ? vfs_unlink(NULL, path, false) : vfs_rename(NULL, path, NULL, other, 0))
 			return false;
 	}
-	return testdisk_write("/t/a/big", bytes, 3000) == 3000 && !vfs_unlink(NULL, "/t/a/130", false);
+	return testdisk_write("/t/a/big", bytes, 3000) == 3000 &&
+	       !vfs_unlink(NULL, "/t/a/130", false);
 }
 
 static bool is_changed(void)
 {
 	if (!change_every_group() || !change_names() || testdisk_unmount() || testdisk_judge())
 		return false;
-	return !testdisk_shell("test $(debugfs -R 'cat /folder-39/file' disk 2>/dev/null | tr -d z | wc -c) = 0 && "
-			       "test $(debugfs -R 'ls -p /folder-7' disk 2>/dev/null | grep -c a-name) = 150") &&
-	       !testdisk_mount(0, NULL) && holds("/t/a/big", 'z', 3000) && holds("/t/folder-21/file", 'z', 3000);
+	return !testdisk_shell(
+		       "test $(debugfs -R 'cat /folder-39/file' disk 2>/dev/null | tr -d z | wc -c) = 0 && "
+		       "test $(debugfs -R 'ls -p /folder-7' disk 2>/dev/null | grep -c a-name) = 150") &&
+	       !testdisk_mount(0, NULL) && holds("/t/a/big", 'z', 3000) &&
+	       holds("/t/folder-21/file", 'z', 3000);
 }
 
 static bool refuses_changes(void)
 {
-	return vfs_create(NULL, "/t/x", S_IFREG | 0644, 0, NULL) == -EROFS && vfs_unlink(NULL, "/t/a/f", false) == -EROFS;
+	return vfs_create(NULL, "/t/x", S_IFREG | 0644, 0, NULL) == -EROFS &&
+	       vfs_unlink(NULL, "/t/a/f", false) == -EROFS;
 }
 
 static bool is_right(const struct format *f)
 {
-	if (!testdisk_make(f->options, DISK_MIB, tree) || (f->prepare && (testdisk_shell(f->prepare) || !testdisk_load(DISK_MIB))))
+	if (!testdisk_make(f->options, DISK_MIB, tree) ||
+	    (f->prepare && (testdisk_shell(f->prepare) || !testdisk_load(DISK_MIB))))
 		return false;
 	if (testdisk_mount(0, NULL) || !tree_is_read())
 		return false;

@@ -1,6 +1,7 @@
 /*
- * The superblock as it comes from a disk that nobody vouches for: every field that something is computed from is
- * checked here once, so that the rest of the file system may divide, shift and index by it (super.rst).
+ * The superblock as it comes from a disk that nobody vouches for: every field that something is
+ * computed from is checked here once, so that the rest of the file system may divide, shift and
+ * index by it (super.rst).
  */
 #include <core/crc.h>
 #include <core/errno.h>
@@ -32,7 +33,8 @@ uint64_t ext4_super_bytes(const struct ext4_disk_super *d)
 /* What is wrong with the superblock, or NULL. */
 static const char *fault_of_sizes(const struct ext4_disk_super *d)
 {
-	uint32_t block = 1024u << d->log_block_size, inode = d->rev_level ? d->inode_size : EXT4_INODE_BYTES_OLD;
+	uint32_t block = 1024u << d->log_block_size,
+		 inode = d->rev_level ? d->inode_size : EXT4_INODE_BYTES_OLD;
 	bool bigalloc = d->feature_ro_compat & EXT4_RO_BIGALLOC;
 
 	if (inode < EXT4_INODE_BYTES_OLD || inode > block || inode & (inode - 1))
@@ -40,14 +42,17 @@ static const char *fault_of_sizes(const struct ext4_disk_super *d)
 	if (d->feature_incompat & EXT4_INCOMPAT_64BIT &&
 	    (d->desc_size < 64 || d->desc_size > block || d->desc_size & (d->desc_size - 1)))
 		return "size of a group descriptor";
-	if (!bigalloc && (d->log_cluster_size != d->log_block_size || d->clusters_per_group != d->blocks_per_group))
+	if (!bigalloc && (d->log_cluster_size != d->log_block_size ||
+			  d->clusters_per_group != d->blocks_per_group))
 		return "size of a cluster";
 	if (bigalloc && (d->log_cluster_size < d->log_block_size || d->log_cluster_size > 20 ||
 			 !d->clusters_per_group || d->clusters_per_group > block * 8))
 		return "size of a cluster";
-	if (!d->blocks_per_group || d->blocks_per_group % 8 || (!bigalloc && d->blocks_per_group > block * 8))
+	if (!d->blocks_per_group || d->blocks_per_group % 8 ||
+	    (!bigalloc && d->blocks_per_group > block * 8))
 		return "count of blocks in a group";
-	if (d->inodes_per_group < block / inode || d->inodes_per_group > block * 8 || d->inodes_per_group % 8)
+	if (d->inodes_per_group < block / inode || d->inodes_per_group > block * 8 ||
+	    d->inodes_per_group % 8)
 		return "count of inodes in a group";
 	if (d->inodes_per_group % (block / inode))
 		return "count of inodes in a group";
@@ -66,11 +71,13 @@ static const char *fault_of_counts(const struct ext4_disk_super *d)
 	groups = (blocks - d->first_data_block + d->blocks_per_group - 1) / d->blocks_per_group;
 	if (groups * d->inodes_per_group != d->inodes_count)
 		return "count of inodes";
-	if (d->rev_level && (d->first_ino < EXT4_FIRST_INO_OLD || d->first_ino > d->inodes_per_group))
+	if (d->rev_level &&
+	    (d->first_ino < EXT4_FIRST_INO_OLD || d->first_ino > d->inodes_per_group))
 		return "first inode";
 	if (d->reserved_gdt_blocks > block / 4)
 		return "count of reserved descriptor blocks";
-	if (count_of(d, d->free_blocks_lo, d->free_blocks_hi) > blocks || d->free_inodes > d->inodes_count)
+	if (count_of(d, d->free_blocks_lo, d->free_blocks_hi) > blocks ||
+	    d->free_inodes > d->inodes_count)
 		return "count of free blocks or inodes";
 	if (d->journal_inum >= d->inodes_count || d->orphan_file_inum >= d->inodes_count)
 		return "inode of the journal or of orphans";
@@ -114,8 +121,9 @@ static int refuse_format(struct blkdev *dev, uint8_t *bytes)
 	if (format)
 		log_error("ext4: %s holds %s; ext4 was expected", dev->name, format);
 	else if (empty)
-		log_error("ext4: %s begins with nothing but zeroes: it has no file system yet (mke2fs makes one)",
-			  dev->name);
+		log_error(
+			"ext4: %s begins with nothing but zeroes: it has no file system yet (mke2fs makes one)",
+			dev->name);
 	else
 		log_error("ext4: %s holds no ext4, nor another format that is known", dev->name);
 	return -EINVAL;
@@ -132,18 +140,20 @@ static int check(struct blkdev *dev, const struct ext4_disk_super *d, bool may_b
 		return -EINVAL;
 	}
 	if (d->log_block_size > LOG_BLOCK_MAX) {
-		log_error("ext4: %s has blocks of another size than 1024, 2048 or 4096 bytes", dev->name);
+		log_error("ext4: %s has blocks of another size than 1024, 2048 or 4096 bytes",
+			  dev->name);
 		return -EINVAL;
 	}
 	fault = fault_of(d, may_be_torn);
 	if (fault) {
-		log_error("ext4: %s: the superblock is damaged (%s); e2fsck may find a copy", dev->name, fault);
+		log_error("ext4: %s: the superblock is damaged (%s); e2fsck may find a copy",
+			  dev->name, fault);
 		return -EUCLEAN;
 	}
 	bytes = ext4_super_bytes(d);
 	if (bytes > dev->bytes) {
-		log_error("ext4: %s is truncated: its file system has %llu bytes, the disk %llu", dev->name,
-			  (unsigned long long)bytes, (unsigned long long)dev->bytes);
+		log_error("ext4: %s is truncated: its file system has %llu bytes, the disk %llu",
+			  dev->name, (unsigned long long)bytes, (unsigned long long)dev->bytes);
 		return -EINVAL;
 	}
 	return 0;
@@ -173,9 +183,10 @@ int ext4_super_read(struct blkdev *dev, struct ext4_disk_super *out, bool *torn)
 	else
 		memcpy(out, bytes + EXT4_SUPER_OFFSET, sizeof(*out));
 	if (!error)
-		error = out->magic == EXT4_MAGIC ?
-				check(dev, out, torn && out->feature_compat & EXT4_COMPAT_HAS_JOURNAL) :
-				refuse_format(dev, bytes);
+		error = out->magic == EXT4_MAGIC
+				? check(dev, out,
+					torn && out->feature_compat & EXT4_COMPAT_HAS_JOURNAL)
+				: refuse_format(dev, bytes);
 	if (!error && torn)
 		*torn = checksum_is_wrong(out);
 	kfree(bytes);
@@ -184,9 +195,13 @@ int ext4_super_read(struct blkdev *dev, struct ext4_disk_super *out, bool *torn)
 
 static void set_hash(struct ext4_super *s, const struct ext4_disk_super *d)
 {
-	/* Neither flag: made before anybody thought of it, by machines whose characters were signed. */
+	/*
+	 * Neither flag: made before anybody thought of it, by machines whose characters were
+	 * signed.
+	 */
 	s->hash_unsigned = d->flags & EXT4_FLAG_UNSIGNED_HASH;
-	s->hash_version = d->def_hash_version <= EXT4_HASH_TEA ? d->def_hash_version : EXT4_HASH_HALF_MD4;
+	s->hash_version = d->def_hash_version <= EXT4_HASH_TEA ? d->def_hash_version
+							       : EXT4_HASH_HALF_MD4;
 	memcpy(s->hash_seed, d->hash_seed, sizeof(s->hash_seed));
 }
 
@@ -218,8 +233,10 @@ void ext4_geometry_set(struct ext4_super *s, const struct ext4_disk_super *d)
 	s->first_data_block = d->first_data_block;
 	s->blocks_per_group = d->blocks_per_group;
 	s->groups = d->inodes_count / d->inodes_per_group;
-	s->desc_bytes = d->feature_incompat & EXT4_INCOMPAT_64BIT ? d->desc_size : EXT4_GROUP_BYTES_MIN;
-	s->csum_seed = d->feature_incompat & EXT4_INCOMPAT_CSUM_SEED ? d->checksum_seed : crc32c(~0u, d->uuid, 16);
+	s->desc_bytes = d->feature_incompat & EXT4_INCOMPAT_64BIT ? d->desc_size
+								  : EXT4_GROUP_BYTES_MIN;
+	s->csum_seed = d->feature_incompat & EXT4_INCOMPAT_CSUM_SEED ? d->checksum_seed
+								     : crc32c(~0u, d->uuid, 16);
 	set_inodes(s, d);
 	set_hash(s, d);
 }

@@ -1,9 +1,9 @@
 /*
  * Group descriptors: where each group's bitmaps and inode table lie, and how much of it is free.
  *
- * All descriptors are read and checked when the file system is mounted, and their blocks are held until it
- * goes. Counts live twice: in struct ext4_group, where they are used, and in the descriptor, into which
- * ext4_group_write() copies them with the checksum right after each change.
+ * All descriptors are read and checked when the file system is mounted, and their blocks are held
+ * until it goes. Counts live twice: in struct ext4_group, where they are used, and in the
+ * descriptor, into which ext4_group_write() copies them with the checksum right after each change.
  *
  * The format: Linux, Documentation/filesystems/ext4/group_descr.rst, bitmaps.rst, blockgroup.rst.
  */
@@ -52,7 +52,10 @@ uint32_t group_desc_blocks(const struct ext4_super *s)
 	return DIV_ROUND_UP(s->groups, descs_per_block(s));
 }
 
-/* With meta_bg, descriptors from this block on lie in the first group of those that the block describes. */
+/*
+ * With meta_bg, descriptors from this block on lie in the first group of those that the block
+ * describes.
+ */
 static uint32_t first_meta_bg(const struct ext4_super *s)
 {
 	return ext4_has_incompat(s, EXT4_INCOMPAT_META_BG) ? s->disk->first_meta_bg : UINT32_MAX;
@@ -69,7 +72,8 @@ uint64_t group_desc_block_at(const struct ext4_super *s, uint32_t n)
 
 uint32_t group_base_blocks(const struct ext4_super *s, uint32_t group)
 {
-	uint32_t per = descs_per_block(s), n = group / per, has_super = ext4_group_has_super(s, group);
+	uint32_t per = descs_per_block(s), n = group / per,
+		 has_super = ext4_group_has_super(s, group);
 	uint32_t in_meta = group - n * per, base;
 
 	if (n >= first_meta_bg(s))
@@ -77,7 +81,8 @@ uint32_t group_base_blocks(const struct ext4_super *s, uint32_t group)
 	if (!has_super)
 		return 0;
 	base = MIN(first_meta_bg(s), group_desc_blocks(s));
-	return (group == 0 && s->block_bytes == 1024 && !s->first_data_block) + 1 + base + s->disk->reserved_gdt_blocks;
+	return (group == 0 && s->block_bytes == 1024 && !s->first_data_block) + 1 + base +
+	       s->disk->reserved_gdt_blocks;
 }
 
 /* ---- descriptors ---- */
@@ -87,10 +92,14 @@ static bool is_wide(const struct ext4_super *s)
 	return s->desc_bytes >= sizeof(struct ext4_disk_group);
 }
 
-/* The lower half of CRC-32C with metadata_csum; CRC-16 with the older gdt_csum (group_descr.rst). */
-static uint16_t checksum_of(const struct ext4_super *s, uint32_t group, const struct ext4_disk_group *d)
+/*
+ * The lower half of CRC-32C with metadata_csum; CRC-16 with the older gdt_csum (group_descr.rst).
+ */
+static uint16_t checksum_of(const struct ext4_super *s, uint32_t group,
+			    const struct ext4_disk_group *d)
 {
-	size_t before = offsetof(struct ext4_disk_group, checksum), after = before + sizeof(d->checksum);
+	size_t before = offsetof(struct ext4_disk_group, checksum),
+	       after = before + sizeof(d->checksum);
 	const uint8_t *bytes = (const uint8_t *)d;
 	uint16_t zero = 0, c;
 
@@ -152,8 +161,12 @@ void ext4_group_write(struct ext4_super *s, uint32_t group)
 		d->checksum = checksum_of(s, group, d);
 }
 
-/* Is it a place for `count` blocks of metadata: on the disk and, without flex_bg, in the group itself? */
-static bool place_is_sane(const struct ext4_super *s, uint32_t group, uint64_t block, uint64_t count)
+/*
+ * Is it a place for `count` blocks of metadata: on the disk and, without flex_bg, in the group
+ * itself?
+ */
+static bool place_is_sane(const struct ext4_super *s, uint32_t group, uint64_t block,
+			  uint64_t count)
 {
 	uint64_t first = ext4_group_first_block(s, group);
 
@@ -169,7 +182,8 @@ bool group_places_are_sane(const struct ext4_super *s, uint32_t group)
 	const struct ext4_group *g = &s->group[group];
 	uint32_t table = DIV_ROUND_UP(s->inodes_per_group, s->inodes_per_block);
 
-	return place_is_sane(s, group, g->block_bitmap, 1) && place_is_sane(s, group, g->inode_bitmap, 1) &&
+	return place_is_sane(s, group, g->block_bitmap, 1) &&
+	       place_is_sane(s, group, g->inode_bitmap, 1) &&
 	       place_is_sane(s, group, g->inode_table, table);
 }
 
@@ -191,7 +205,8 @@ const char *group_load(struct ext4_super *s, uint32_t group, struct buffer *b)
 	struct ext4_group *g = &s->group[group];
 
 	mutex_init(&g->lock);
-	g->desc = (struct ext4_disk_group *)(b->data + (size_t)(group % descs_per_block(s)) * s->desc_bytes);
+	g->desc = (struct ext4_disk_group *)(b->data +
+					     (size_t)(group % descs_per_block(s)) * s->desc_bytes);
 	g->buffer = buffer_hold(b);
 	read_desc(s, g);
 	return fault_of(s, group, g);
@@ -203,8 +218,9 @@ static int open_group(struct ext4_super *s, uint32_t group, struct buffer *b)
 	const char *fault = group_load(s, group, b);
 
 	if (fault) {
-		log_error("ext4 %s: the descriptor of group %u is damaged: %s; e2fsck may repair it", s->dev->name, group,
-			  fault);
+		log_error(
+			"ext4 %s: the descriptor of group %u is damaged: %s; e2fsck may repair it",
+			s->dev->name, group, fault);
 		return -EUCLEAN;
 	}
 	s->free_blocks += g->free_blocks;
@@ -236,7 +252,8 @@ int ext4_groups_open(struct ext4_super *s)
 	if (!s->group)
 		return -ENOMEM;
 	balloc_open(s);
-	buffers_read_ahead(&s->buffers, group_desc_block_at(s, 0), MIN(group_desc_blocks(s), first_meta_bg(s)));
+	buffers_read_ahead(&s->buffers, group_desc_block_at(s, 0),
+			   MIN(group_desc_blocks(s), first_meta_bg(s)));
 	for (uint32_t n = 0; !error && n < group_desc_blocks(s); n++)
 		error = open_groups_of(s, n);
 	if (!error)

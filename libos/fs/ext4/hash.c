@@ -1,7 +1,8 @@
 /*
- * Hashes of names, by which directories are ordered (directory.rst, "Hash Tree Directories"): half of MD4's rounds
- * (RFC 1320), TEA as a compression function, and the first one, kept for old disks. Each takes the name's
- * characters as signed or as unsigned, as the machine did that made the file system.
+ * Hashes of names, by which directories are ordered (directory.rst, "Hash Tree Directories"): half
+ * of MD4's rounds (RFC 1320), TEA as a compression function, and the first one, kept for old disks.
+ * Each takes the name's characters as signed or as unsigned, as the machine did that made the file
+ * system.
  */
 #include <core/string.h>
 
@@ -53,13 +54,15 @@ static const struct round rounds[3] = {
 
 /* Inlined, each round has its function and constants in it. */
 static inline __attribute__((always_inline)) void
-half_round(uint32_t v[4], const uint32_t in[8], const struct round *r, uint32_t (*mix)(uint32_t x, uint32_t y, uint32_t z))
+half_round(uint32_t v[4], const uint32_t in[8], const struct round *r,
+	   uint32_t (*mix)(uint32_t x, uint32_t y, uint32_t z))
 {
 	#pragma GCC unroll 8
 	for (unsigned i = 0; i < 8; i++) { /* a, d, c, b take turns */
 		unsigned a = (4 - i % 4) % 4;
 
-		v[a] += mix(v[(a + 1) % 4], v[(a + 2) % 4], v[(a + 3) % 4]) + in[r->word[i]] + r->add;
+		v[a] += mix(v[(a + 1) % 4], v[(a + 2) % 4], v[(a + 3) % 4]) + in[r->word[i]] +
+			r->add;
 		v[a] = rotate(v[a], r->by[i % 4]);
 	}
 }
@@ -113,7 +116,8 @@ static const uint32_t *seed_or_default(const uint32_t seed[4])
 	return seed[0] | seed[1] | seed[2] | seed[3] ? seed : md4;
 }
 
-struct dir_hash ext4_hash(const uint32_t seed[4], uint8_t version, bool is_unsigned, const char *name, size_t len)
+struct dir_hash ext4_hash(const uint32_t seed[4], uint8_t version, bool is_unsigned,
+			  const char *name, size_t len)
 {
 	unsigned words = version == EXT4_HASH_TEA ? 4 : 8;
 	struct dir_hash h = { 0 };

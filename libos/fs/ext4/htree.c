@@ -1,10 +1,12 @@
 /*
- * The index of a directory (directory.rst, "Hash Tree Directories"): a tree of blocks, at most three deep, whose leaves are
- * ordinary blocks of entries, each with the names of one range of hashes. Block 0 is the root: "." and "..", whose
- * record covers the rest, then the index. Other nodes look like one unused entry.
+ * The index of a directory (directory.rst, "Hash Tree Directories"): a tree of blocks, at most
+ * three deep, whose leaves are ordinary blocks of entries, each with the names of one range of
+ * hashes. Block 0 is the root: "." and "..", whose record covers the rest, then the index. Other
+ * nodes look like one unused entry.
  *
- * The first entry of a node has no hash, since it has no lower bound; its place holds how many entries there are and
- * may be. An entry with an odd hash goes on with names of the same hash as the leaf before it.
+ * The first entry of a node has no hash, since it has no lower bound; its place holds how many
+ * entries there are and may be. An entry with an odd hash goes on with names of the same hash as
+ * the leaf before it.
  */
 #include <core/crc.h>
 #include <core/errno.h>
@@ -48,14 +50,16 @@ static struct ext4_disk_dx_entry *entries_of(const struct buffer *b, uint32_t of
 
 /* ---- checksums: of what is used of the block, and of the tail ---- */
 
-static uint32_t node_csum(struct ext4_inode *dir, struct buffer *b, uint32_t offset, struct ext4_disk_dx_tail **tail)
+static uint32_t node_csum(struct ext4_inode *dir, struct buffer *b, uint32_t offset,
+			  struct ext4_disk_dx_tail **tail)
 {
 	struct ext4_super *s = ext4_super_of(&dir->inode);
 	struct ext4_disk_dx_entry *entries = entries_of(b, offset);
 	uint32_t limit = dx_limit(s, offset), crc, zero = 0;
 
 	*tail = (struct ext4_disk_dx_tail *)(void *)(entries + limit);
-	crc = crc32c(dir->csum_seed, b->data, offset + MIN(dx_count(entries), limit) * sizeof(*entries));
+	crc = crc32c(dir->csum_seed, b->data,
+		     offset + MIN(dx_count(entries), limit) * sizeof(*entries));
 	return crc32c(crc32c(crc, &(*tail)->reserved, 4), &zero, 4);
 }
 
@@ -83,9 +87,11 @@ void dx_csum_set(struct ext4_inode *dir, struct buffer *b, uint32_t entries_offs
 static int check_node(struct ext4_inode *dir, const struct dx_frame *f)
 {
 	if ((f->entries[0].hash & 0xffff) != f->limit)
-		return dir_damaged(dir, f->at_block, "the index has room for an impossible number of entries");
+		return dir_damaged(dir, f->at_block,
+				   "the index has room for an impossible number of entries");
 	if (!f->count || f->count > f->limit)
-		return dir_damaged(dir, f->at_block, "the index has an impossible number of entries");
+		return dir_damaged(dir, f->at_block,
+				   "the index has an impossible number of entries");
 	return 0;
 }
 
@@ -153,12 +159,14 @@ void dx_release(struct dx_path *p)
 }
 
 /* From the frame at `level`, whose entry is chosen, down to a leaf, by `hash`. */
-static int descend(struct ext4_inode *dir, struct dx_path *p, unsigned level, unsigned levels, uint32_t hash)
+static int descend(struct ext4_inode *dir, struct dx_path *p, unsigned level, unsigned levels,
+		   uint32_t hash)
 {
 	for (; level + 1 < levels; level++) {
 		struct dx_frame *f = &p->frame[level + 1];
 		uint32_t block = target_of(&p->frame[level]);
-		int error = block ? enter(dir, block, f) : dir_damaged(dir, 0, "the index leads back to its root");
+		int error = block ? enter(dir, block, f)
+				  : dir_damaged(dir, 0, "the index leads back to its root");
 
 		if (error)
 			return error;
@@ -234,7 +242,8 @@ int dx_hash(struct ext4_inode *dir, const struct vfs_name *n, struct dir_hash *o
 }
 
 /* 1: found; 0: not in this leaf. */
-static int find_in_leaf(struct ext4_inode *dir, const struct vfs_name *n, uint32_t at, struct dir_spot *out)
+static int find_in_leaf(struct ext4_inode *dir, const struct vfs_name *n, uint32_t at,
+			struct dir_spot *out)
 {
 	struct ext4_super *s = ext4_super_of(&dir->inode);
 	const char *fault = NULL;
@@ -296,7 +305,8 @@ int dx_find(struct ext4_inode *dir, const struct vfs_name *n, struct dir_spot *o
 	do {
 		ret = find_in_leaf(dir, n, p.leaf, out);
 		if (!ret)
-			ret = dx_next(dir, &p, &first) == 1 && first == (hash.major | 1) ? 2 : -ENOENT;
+			ret = dx_next(dir, &p, &first) == 1 && first == (hash.major | 1) ? 2
+											 : -ENOENT;
 	} while (ret == 2);
 	dx_release(&p);
 	return ret == 1 ? 0 : ret;

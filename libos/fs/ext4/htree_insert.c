@@ -1,9 +1,10 @@
 /*
- * Names into a directory with an index: a full leaf is split at the middle of its hashes, a full node of the index at its
- * middle entry, and a full root is put into a node of its own, which makes the tree one level deeper.
+ * Names into a directory with an index: a full leaf is split at the middle of its hashes, a full
+ * node of the index at its middle entry, and a full root is put into a node of its own, which makes
+ * the tree one level deeper.
  *
- * Nodes are split from the root downwards, one at each walk, until the leaf's parent has room for one more; so each step
- * leaves a whole tree, in the same handle.
+ * Nodes are split from the root downwards, one at each walk, until the leaf's parent has room for
+ * one more; so each step leaves a whole tree, in the same handle.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -30,9 +31,12 @@ static void frame_insert(struct ext4_inode *dir, struct dx_frame *f, uint32_t ha
 
 /* ---- nodes ---- */
 
-/* A node with `count` of the entries at `from`, the first one's hash being known to whoever leads here. */
-static int node_make(struct ext4_handle *h, struct ext4_inode *dir, const struct ext4_disk_dx_entry *from, uint32_t count,
-		     uint32_t *at)
+/*
+ * A node with `count` of the entries at `from`, the first one's hash being known to whoever leads
+ * here.
+ */
+static int node_make(struct ext4_handle *h, struct ext4_inode *dir,
+		     const struct ext4_disk_dx_entry *from, uint32_t count, uint32_t *at)
 {
 	struct ext4_super *s = h->super;
 	struct ext4_disk_dx_entry *entries;
@@ -57,7 +61,8 @@ static int node_make(struct ext4_handle *h, struct ext4_inode *dir, const struct
 static int deepen(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path *p)
 {
 	struct dx_frame *root = &p->frame[0];
-	struct ext4_disk_dx_info *info = (struct ext4_disk_dx_info *)(void *)(root->b->data + EXT4_DX_ROOT_INFO);
+	struct ext4_disk_dx_info *info = (struct ext4_disk_dx_info *)(void *)(root->b->data +
+									      EXT4_DX_ROOT_INFO);
 	uint32_t at;
 	int error;
 
@@ -76,7 +81,8 @@ static int deepen(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path 
 }
 
 /* The upper half of a node moves into a new one. Its parent has room. */
-static int split_node(struct ext4_handle *h, struct ext4_inode *dir, struct dx_frame *parent, struct dx_frame *node)
+static int split_node(struct ext4_handle *h, struct ext4_inode *dir, struct dx_frame *parent,
+		      struct dx_frame *node)
 {
 	uint32_t keep = node->count / 2, at, hash = node->entries[keep].hash;
 	int error = ext4_touch(h, parent->b);
@@ -103,7 +109,8 @@ static int make_room(struct ext4_handle *h, struct ext4_inode *dir, struct dx_pa
 		return 0;
 	while (level && p->frame[level - 1].count >= p->frame[level - 1].limit)
 		level--;
-	error = level ? split_node(h, dir, &p->frame[level - 1], &p->frame[level]) : deepen(h, dir, p);
+	error = level ? split_node(h, dir, &p->frame[level - 1], &p->frame[level])
+		      : deepen(h, dir, p);
 	return error ? error : 1;
 }
 
@@ -129,7 +136,8 @@ static void items_free(struct items *s)
 /* All the memory that a split takes: later it could no longer be given up. */
 static int items_alloc(struct items *out, const struct dir_bytes *d)
 {
-	*out = (struct items){ .old = kmalloc(d->len), .list = kmalloc(d->len / dirent_bytes(1) * sizeof(struct item)) };
+	*out = (struct items){ .old = kmalloc(d->len),
+			       .list = kmalloc(d->len / dirent_bytes(1) * sizeof(struct item)) };
 	if (out->old && out->list) {
 		memcpy(out->old, d->at, d->len);
 		return 0;
@@ -138,7 +146,8 @@ static int items_alloc(struct items *out, const struct dir_bytes *d)
 	return -ENOMEM;
 }
 
-static int collect(struct ext4_inode *dir, const struct dx_path *p, uint32_t at, const struct dir_bytes *d, struct items *out)
+static int collect(struct ext4_inode *dir, const struct dx_path *p, uint32_t at,
+		   const struct dir_bytes *d, struct items *out)
 {
 	struct ext4_super *s = ext4_super_of(&dir->inode);
 	struct ext4_disk_dirent *e = NULL;
@@ -151,7 +160,8 @@ static int collect(struct ext4_inode *dir, const struct dx_path *p, uint32_t at,
 		if (!e->inode)
 			continue;
 		struct item *i = &out->list[out->count++];
-		i->hash = ext4_hash(s->hash_seed, p->version, p->is_unsigned, e->name, e->name_len).major;
+		i->hash = ext4_hash(s->hash_seed, p->version, p->is_unsigned, e->name, e->name_len)
+				  .major;
 		i->offset = (uint16_t)((uint8_t *)e - d->at);
 		i->bytes = (uint16_t)dirent_bytes(e->name_len);
 		out->bytes += i->bytes;
@@ -199,7 +209,8 @@ static void pack(struct dir_bytes *d, const struct items *s, uint32_t from, uint
 }
 
 /* The lowest hash of the new leaf, odd when the old one ends with it, too. */
-static uint32_t move_half(struct ext4_inode *dir, struct items *s, struct buffer *leaf, struct buffer *fresh)
+static uint32_t move_half(struct ext4_inode *dir, struct items *s, struct buffer *leaf,
+			  struct buffer *fresh)
 {
 	struct ext4_super *super = ext4_super_of(&dir->inode);
 	struct dir_bytes low = dir_bytes_of(super, leaf), high = dir_bytes_of(super, fresh);
@@ -214,8 +225,8 @@ static uint32_t move_half(struct ext4_inode *dir, struct items *s, struct buffer
 	return s->list[at].hash + (s->list[at - 1].hash == s->list[at].hash);
 }
 
-static int split_with(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path *p, struct items *items,
-		      struct buffer *leaf)
+static int split_with(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path *p,
+		      struct items *items, struct buffer *leaf)
 {
 	struct dx_frame *parent = &p->frame[p->depth - 1];
 	struct buffer *fresh;
@@ -233,7 +244,8 @@ static int split_with(struct ext4_handle *h, struct ext4_inode *dir, struct dx_p
 	return 0;
 }
 
-static int split_leaf(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path *p, struct buffer *leaf)
+static int split_leaf(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path *p,
+		      struct buffer *leaf)
 {
 	struct dir_bytes d = dir_bytes_of(h->super, leaf);
 	struct items items;
@@ -247,8 +259,8 @@ static int split_leaf(struct ext4_handle *h, struct ext4_inode *dir, struct dx_p
 }
 
 /* 0: it is there. 1: something was split; once more. */
-static int try_add(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path *p, const struct dir_name *n,
-		   struct dir_spot *spot)
+static int try_add(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path *p,
+		   const struct dir_name *n, struct dir_spot *spot)
 {
 	struct buffer *leaf;
 	int ret = dir_read(dir, p->leaf, &leaf);
@@ -270,9 +282,11 @@ static int try_add(struct ext4_handle *h, struct ext4_inode *dir, struct dx_path
 	return ret;
 }
 
-#define TRIES_MAX 8 /* a node at each level, a level, the leaf, and the leaf of names of one hash once more */
+/* a node at each level, a level, the leaf, and the leaf of names of one hash once more */
+#define TRIES_MAX 8
 
-int dx_add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n, struct dir_spot *spot)
+int dx_add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name *n,
+	   struct dir_spot *spot)
 {
 	struct dir_hash hash;
 	struct dx_path p;
@@ -294,7 +308,8 @@ int dx_add(struct ext4_handle *h, struct ext4_inode *dir, const struct dir_name 
 /* ---- the first index ---- */
 
 /* Everything but "." and ".." moves to the new leaf; the root is what remains. */
-static int move_names(struct ext4_handle *h, struct ext4_inode *dir, struct buffer *root, struct buffer *leaf)
+static int move_names(struct ext4_handle *h, struct ext4_inode *dir, struct buffer *root,
+		      struct buffer *leaf)
 {
 	struct ext4_super *s = h->super;
 	struct dir_bytes from = dir_bytes_of(s, root), to = dir_bytes_of(s, leaf);
@@ -320,9 +335,12 @@ static void make_root(struct ext4_inode *dir, struct buffer *b, uint32_t leaf)
 {
 	struct ext4_super *s = ext4_super_of(&dir->inode);
 	const uint32_t offset = EXT4_DX_ROOT_INFO + sizeof(struct ext4_disk_dx_info);
-	struct ext4_disk_dirent *dots = (struct ext4_disk_dirent *)(void *)(b->data + dirent_bytes(1));
-	struct ext4_disk_dx_info *info = (struct ext4_disk_dx_info *)(void *)(b->data + EXT4_DX_ROOT_INFO);
-	struct ext4_disk_dx_entry *entries = (struct ext4_disk_dx_entry *)(void *)(b->data + offset);
+	struct ext4_disk_dirent *dots = (struct ext4_disk_dirent *)(void *)(b->data +
+									    dirent_bytes(1));
+	struct ext4_disk_dx_info *info = (struct ext4_disk_dx_info *)(void *)(b->data +
+									      EXT4_DX_ROOT_INFO);
+	struct ext4_disk_dx_entry *entries = (struct ext4_disk_dx_entry *)(void *)(b->data +
+										   offset);
 
 	dots->rec_len = (uint16_t)(s->block_bytes - dirent_bytes(1));
 	memset(info, 0, s->block_bytes - EXT4_DX_ROOT_INFO);
@@ -336,10 +354,11 @@ static void make_root(struct ext4_inode *dir, struct buffer *b, uint32_t leaf)
 static bool begins_with_dots(const struct buffer *b)
 {
 	const struct ext4_disk_dirent *dot = (const struct ext4_disk_dirent *)(const void *)b->data;
-	const struct ext4_disk_dirent *dots = (const struct ext4_disk_dirent *)(const void *)(b->data + dirent_bytes(1));
+	const struct ext4_disk_dirent
+		*dots = (const struct ext4_disk_dirent *)(const void *)(b->data + dirent_bytes(1));
 
-	return dot->rec_len == dirent_bytes(1) && dot->name_len == 1 && dot->name[0] == '.' && dots->name_len == 2 &&
-	       dots->name[0] == '.' && dots->name[1] == '.';
+	return dot->rec_len == dirent_bytes(1) && dot->name_len == 1 && dot->name[0] == '.' &&
+	       dots->name_len == 2 && dots->name[0] == '.' && dots->name[1] == '.';
 }
 
 int dx_make(struct ext4_handle *h, struct ext4_inode *dir)
@@ -350,7 +369,9 @@ int dx_make(struct ext4_handle *h, struct ext4_inode *dir)
 
 	if (error)
 		return error;
-	error = begins_with_dots(root) ? ext4_touch(h, root) : dir_damaged(dir, 0, "it does not begin with \".\" and \"..\"");
+	error = begins_with_dots(root)
+			? ext4_touch(h, root)
+			: dir_damaged(dir, 0, "it does not begin with \".\" and \"..\"");
 	if (!error)
 		error = dir_append(h, dir, &at, &leaf);
 	if (!error) {

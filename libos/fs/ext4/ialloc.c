@@ -1,13 +1,14 @@
 /*
  * Inode numbers: which are free, and which one a new file gets.
  *
- * Directories are spread, files stay with their directory, after Orlov: a directory below the root goes to
- * a group that is emptier than the average; one further down stays near its parent as long as that group is not
- * too full. Within a group the lowest free number is taken, so that what was never used of the inode table stays
- * at its end, where itable_unused says that it need not be read (group_descr.rst).
+ * Directories are spread, files stay with their directory, after Orlov: a directory below the root
+ * goes to a group that is emptier than the average; one further down stays near its parent as long
+ * as that group is not too full. Within a group the lowest free number is taken, so that what was
+ * never used of the inode table stays at its end, where itable_unused says that it need not be read
+ * (group_descr.rst).
  *
- * A number is free again in the transaction that freed it. That is enough: whoever takes it within that transaction
- * writes the same blocks, and both become durable together.
+ * A number is free again in the transaction that freed it. That is enough: whoever takes it within
+ * that transaction writes the same blocks, and both become durable together.
  */
 #include <core/errno.h>
 #include <core/string.h>
@@ -33,7 +34,10 @@ static uint32_t group_of(const struct ext4_super *s, uint64_t ino)
 
 /* ---- which group ---- */
 
-/* For a directory in the root: of the groups that are emptier than the average, that with the fewest directories. */
+/*
+ * For a directory in the root: of the groups that are emptier than the average, that with the
+ * fewest directories.
+ */
 static uint32_t spread(const struct ext4_super *s)
 {
 	uint64_t inodes = s->free_inodes / s->groups, blocks = s->free_blocks / s->groups;
@@ -42,7 +46,8 @@ static uint32_t spread(const struct ext4_super *s)
 	for (uint32_t g = 0; g < s->groups; g++) {
 		uint32_t dirs = __atomic_load_n(&s->group[g].dirs, __ATOMIC_RELAXED);
 
-		if (dirs < fewest && free_inodes_of(s, g) && free_inodes_of(s, g) >= inodes && free_blocks_of(s, g) >= blocks) {
+		if (dirs < fewest && free_inodes_of(s, g) && free_inodes_of(s, g) >= inodes &&
+		    free_blocks_of(s, g) >= blocks) {
 			fewest = dirs;
 			best = g;
 		}
@@ -50,7 +55,9 @@ static uint32_t spread(const struct ext4_super *s)
 	return best;
 }
 
-/* For a directory further down: its parent's group, or the next one with room for it and its files. */
+/*
+ * For a directory further down: its parent's group, or the next one with room for it and its files.
+ */
 static uint32_t stay_near(const struct ext4_super *s, uint32_t parent)
 {
 	uint64_t inodes = s->free_inodes / s->groups / 4, blocks = s->free_blocks / s->groups / 4;
@@ -64,7 +71,8 @@ static uint32_t stay_near(const struct ext4_super *s, uint32_t parent)
 	return parent;
 }
 
-static uint32_t wanted_group(const struct ext4_super *s, const struct ext4_inode *dir, uint32_t mode)
+static uint32_t wanted_group(const struct ext4_super *s, const struct ext4_inode *dir,
+			     uint32_t mode)
 {
 	uint32_t parent = group_of(s, dir->inode.ino);
 
@@ -121,7 +129,8 @@ static void note_taken(struct ext4_super *s, struct ext4_group *g, uint32_t inde
 		g->itable_unused = MIN(g->itable_unused, s->inodes_per_group - 1 - index);
 }
 
-static int take_bit(struct ext4_handle *h, uint32_t group, struct buffer *bitmap, bool dir, uint32_t *index)
+static int take_bit(struct ext4_handle *h, uint32_t group, struct buffer *bitmap, bool dir,
+		    uint32_t *index)
 {
 	struct ext4_super *s = h->super;
 	struct ext4_group *g = &s->group[group];
@@ -130,7 +139,8 @@ static int take_bit(struct ext4_handle *h, uint32_t group, struct buffer *bitmap
 
 	*index = bits_next(bitmap->data, from, s->inodes_per_group, false);
 	if (*index >= s->inodes_per_group)
-		return ext4_damaged(s, "group", 0, g->inode_bitmap, "group %u: %u free inodes are not in its bitmap", group,
+		return ext4_damaged(s, "group", 0, g->inode_bitmap,
+				    "group %u: %u free inodes are not in its bitmap", group,
 				    g->free_inodes);
 	error = ext4_touch(h, bitmap);
 	if (!error)
@@ -181,7 +191,8 @@ int ext4_ialloc(struct ext4_handle *h, struct ext4_inode *dir, uint32_t mode, ui
 	int error = -ENOSPC;
 
 	for (uint32_t n = 0; n < s->groups && error == -ENOSPC; n++)
-		error = take_in(h, (uint32_t)(((uint64_t)first + n) % s->groups), (mode & S_IFMT) == S_IFDIR, ino);
+		error = take_in(h, (uint32_t)(((uint64_t)first + n) % s->groups),
+				(mode & S_IFMT) == S_IFDIR, ino);
 	if (error)
 		h->half = half;
 	return error;
@@ -189,7 +200,10 @@ int ext4_ialloc(struct ext4_handle *h, struct ext4_inode *dir, uint32_t mode, ui
 
 /* ---- giving one back ---- */
 
-/* The group's bitmap, to be put, in which the bit is set; it and the descriptor are touched. The lock is held. */
+/*
+ * The group's bitmap, to be put, in which the bit is set; it and the descriptor are touched. The
+ * lock is held.
+ */
 static int touch_for(struct ext4_handle *h, uint32_t group, uint32_t index, struct buffer **out)
 {
 	struct ext4_super *s = h->super;
@@ -199,8 +213,8 @@ static int touch_for(struct ext4_handle *h, uint32_t group, uint32_t index, stru
 	if (error)
 		return error;
 	if (!bit_is_set((*out)->data, index))
-		error = ext4_damaged(s, "group", group * s->inodes_per_group + index + 1, g->inode_bitmap,
-				     "an inode in use is free in its bitmap");
+		error = ext4_damaged(s, "group", group * s->inodes_per_group + index + 1,
+				     g->inode_bitmap, "an inode in use is free in its bitmap");
 	if (!error)
 		error = ext4_touch(h, *out);
 	if (!error)
@@ -262,7 +276,10 @@ int ext4_ifree_announce(struct ext4_handle *h, struct ext4_inode *i)
 	return error;
 }
 
-/* A small one would be taken for the next inode of the orphan list, so a clock that was never set does not count. */
+/*
+ * A small one would be taken for the next inode of the orphan list, so a clock that was never set
+ * does not count.
+ */
 static uint32_t deletion_time(const struct ext4_super *s)
 {
 	uint32_t now = (uint32_t)(clock_wall_ns() / NSEC_PER_SEC);

@@ -1,10 +1,11 @@
 /*
  * Inodes in memory: one for each number, found by it while anybody has a reference.
  *
- * Life: NEW (being read; others wait) -> READY -> its last reference goes -> its dirty bytes are written or, without
- * a name left, the file is deleted -> it leaves the hash. Who looks for an inode that is on its way out waits until
- * it is gone, so there are never two of one number, and a number that was freed is not found by its old inode.
- * The name cache keeps what is used (libos/vfs.h), so nothing is kept here beyond references.
+ * Life: NEW (being read; others wait) -> READY -> its last reference goes -> its dirty bytes are
+ * written or, without a name left, the file is deleted -> it leaves the hash. Who looks for an
+ * inode that is on its way out waits until it is gone, so there are never two of one number, and a
+ * number that was freed is not found by its old inode. The name cache keeps what is used
+ * (libos/vfs.h), so nothing is kept here beyond references.
  *
  * Locks: icache_lock for the hash, states, and the step of a count from 0.
  */
@@ -42,8 +43,8 @@ static bool get_unless_gone(struct inode *inode)
 	uint32_t refs = __atomic_load_n(&inode->refs, __ATOMIC_RELAXED);
 
 	while (refs) {
-		if (__atomic_compare_exchange_n(&inode->refs, &refs, refs + 1, true, __ATOMIC_RELAXED,
-						__ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&inode->refs, &refs, refs + 1, true,
+						__ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			return true;
 	}
 	return false;
@@ -97,12 +98,16 @@ static bool is_settled(struct ext4_super *s, uint32_t ino)
 
 	spin_lock(&s->icache_lock);
 	i = find_locked(s, ino);
-	settled = !i || (i->state == EXT4_INODE_READY && __atomic_load_n(&i->inode.refs, __ATOMIC_RELAXED));
+	settled = !i || (i->state == EXT4_INODE_READY &&
+			 __atomic_load_n(&i->inode.refs, __ATOMIC_RELAXED));
 	spin_unlock(&s->icache_lock);
 	return settled;
 }
 
-/* The inode with a reference; or a new one in the hash, which the caller has to fill: *fresh. NULL: no memory. */
+/*
+ * The inode with a reference; or a new one in the hash, which the caller has to fill: *fresh. NULL:
+ * no memory.
+ */
 static struct ext4_inode *find_or_insert(struct ext4_super *s, uint32_t ino, bool *fresh)
 {
 	struct ext4_inode *spare = NULL, *i;
@@ -162,7 +167,8 @@ int ext4_iget(struct ext4_super *s, uint32_t ino, unsigned flags, struct ext4_in
 	int error;
 
 	if (!ino || ino > s->inodes || (special && !(flags & EXT4_IGET_SPECIAL)))
-		return ext4_damaged(s, "inode", ino, 0, "a name or list leads to this number, which no file can have");
+		return ext4_damaged(s, "inode", ino, 0,
+				    "a name or list leads to this number, which no file can have");
 	i = find_or_insert(s, ino, &fresh);
 	if (!i)
 		return -ENOMEM;
@@ -179,7 +185,10 @@ int ext4_iget(struct ext4_super *s, uint32_t ino, unsigned flags, struct ext4_in
 	return 0;
 }
 
-/* Without waiting, since the caller has a handle, and who is on his way out may wait for the end of that. */
+/*
+ * Without waiting, since the caller has a handle, and who is on his way out may wait for the end of
+ * that.
+ */
 static bool insert_if_absent(struct ext4_super *s, struct ext4_inode *i)
 {
 	bool absent;
@@ -192,14 +201,16 @@ static bool insert_if_absent(struct ext4_super *s, struct ext4_inode *i)
 	return absent;
 }
 
-struct ext4_inode *ext4_inode_new(struct ext4_super *s, const struct inode *dir, uint32_t ino, uint32_t mode)
+struct ext4_inode *ext4_inode_new(struct ext4_super *s, const struct inode *dir, uint32_t ino,
+				  uint32_t mode)
 {
 	struct ext4_inode *i = inode_alloc(s, ino);
 
 	if (!i)
 		return NULL;
 	if (!insert_if_absent(s, i)) { /* the bitmap says free, and yet it is in use */
-		ext4_damaged(s, "inode", ino, 0, "it is in use, but its bitmap says that it is free");
+		ext4_damaged(s, "inode", ino, 0,
+			     "it is in use, but its bitmap says that it is free");
 		ext4_inode_free(i);
 		return NULL;
 	}
@@ -225,7 +236,8 @@ void ext4_inode_abandon(struct ext4_super *s, struct ext4_inode *i)
 static int delete_contents(struct ext4_inode *i)
 {
 	uint32_t kind = inode_kind(&i->inode);
-	bool mapped = kind == S_IFREG || kind == S_IFDIR || (kind == S_IFLNK && !ext4_link_is_fast(i));
+	bool mapped = kind == S_IFREG || kind == S_IFDIR ||
+		      (kind == S_IFLNK && !ext4_link_is_fast(i));
 
 	int error = mapped ? ext4_truncate(i, 0) : 0;
 
@@ -233,8 +245,9 @@ static int delete_contents(struct ext4_inode *i)
 }
 
 /*
- * The number becomes free with the inode out of the hash, so that whoever gets it next makes a new one. What fails does
- * so while the inode is still on the orphan list, where the next mount finds it.
+ * The number becomes free with the inode out of the hash, so that whoever gets it next makes a new
+ * one. What fails does so while the inode is still on the orphan list, where the next mount finds
+ * it.
  */
 static void delete(struct ext4_super *s, struct ext4_inode *i)
 {

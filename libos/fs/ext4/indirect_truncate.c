@@ -1,7 +1,7 @@
 /*
- * Old block maps: freeing blocks from the file's end (indirect.c has the format). A step frees one run of
- * neighbours, or one block of numbers that has become empty, so it changes a bounded number of buffers, and
- * between two steps the map is whole.
+ * Old block maps: freeing blocks from the file's end (indirect.c has the format). A step frees one
+ * run of neighbours, or one block of numbers that has become empty, so it changes a bounded number
+ * of buffers, and between two steps the map is whole.
  */
 #include <core/errno.h>
 
@@ -43,8 +43,8 @@ static int last_used(const struct numbers *n)
 }
 
 /* The block of numbers that entry `at` names. */
-static int descend(struct ext4_super *s, const struct ext4_inode *i, const struct numbers *n, int at,
-		   struct numbers *below)
+static int descend(struct ext4_super *s, const struct ext4_inode *i, const struct numbers *n,
+		   int at, struct numbers *below)
 {
 	int error;
 
@@ -62,7 +62,8 @@ static int descend(struct ext4_super *s, const struct ext4_inode *i, const struc
 }
 
 /* An entry and what it names, which is a block of numbers without any. */
-static int free_numbers(struct ext4_handle *h, struct ext4_inode *i, const struct numbers *n, int at)
+static int free_numbers(struct ext4_handle *h, struct ext4_inode *i, const struct numbers *n,
+			int at)
 {
 	uint32_t block = n->v[at];
 	int error = touch(h, n);
@@ -75,20 +76,22 @@ static int free_numbers(struct ext4_handle *h, struct ext4_inode *i, const struc
 }
 
 /* The last run of neighbours, as far as it lies behind `from`. *more: something was there. */
-static int free_run(struct ext4_handle *h, struct ext4_inode *i, const struct numbers *n, int at, uint32_t from,
-		    bool *more)
+static int free_run(struct ext4_handle *h, struct ext4_inode *i, const struct numbers *n, int at,
+		    uint32_t from, bool *more)
 {
 	int first = at, error;
 
 	*more = n->first + (uint64_t)at >= from;
 	if (!*more)
 		return 0;
-	while (first > 0 && n->v[first - 1] + 1 == n->v[first] && n->first + (uint64_t)first > from &&
+	while (first > 0 && n->v[first - 1] + 1 == n->v[first] &&
+	       n->first + (uint64_t)first > from &&
 	       (uint32_t)(at - first) + 1 < journaled_free_max(i))
 		first--;
 	error = touch(h, n);
 	if (!error)
-		error = ext4_bfree(h, i, n->v[first], (uint32_t)(at - first + 1), journaled_is_revoked(i));
+		error = ext4_bfree(h, i, n->v[first], (uint32_t)(at - first + 1),
+				   journaled_is_revoked(i));
 	if (error)
 		return error;
 	for (int k = first; k <= at; k++)
@@ -98,7 +101,8 @@ static int free_run(struct ext4_handle *h, struct ext4_inode *i, const struct nu
 }
 
 /* The last used number in or below `n`, which has one. */
-static int free_last(struct ext4_handle *h, struct ext4_inode *i, struct numbers n, uint32_t from, bool *more)
+static int free_last(struct ext4_handle *h, struct ext4_inode *i, struct numbers n, uint32_t from,
+		     bool *more)
 {
 	struct numbers above = { 0 };
 	int at = last_used(&n), at_above = 0, error = 0;
@@ -129,7 +133,8 @@ static int free_last(struct ext4_handle *h, struct ext4_inode *i, struct numbers
 int indirect_free_step(struct ext4_handle *h, struct ext4_inode *i, uint32_t from, bool *more)
 {
 	struct ext4_super *s = h->super;
-	uint64_t first[TREES + 1] = { 0, DIRECT, DIRECT + span(s, 1), DIRECT + span(s, 1) + span(s, 2) };
+	uint64_t first[TREES + 1] = { 0, DIRECT, DIRECT + span(s, 1),
+				      DIRECT + span(s, 1) + span(s, 2) };
 
 	*more = false;
 	for (unsigned tree = TREES; tree > 0; tree--) {

@@ -1,9 +1,10 @@
 /*
- * Inline data (ifork.rst and inlinedata.rst): the first bytes of a small file or directory lie where its block map would,
- * and the rest is the value of the attribute system.data in the inode. Only read: a disk with the feature is
- * mounted read-only.
+ * Inline data (ifork.rst and inlinedata.rst): the first bytes of a small file or directory lie
+ * where its block map would, and the rest is the value of the attribute system.data in the inode.
+ * Only read: a disk with the feature is mounted read-only.
  *
- * A directory's first four bytes are its parent's number; entries follow, those of each piece reaching to its end.
+ * A directory's first four bytes are its parent's number; entries follow, those of each piece
+ * reaching to its end.
  */
 #include <core/errno.h>
 #include <core/string.h>
@@ -42,8 +43,12 @@ int inline_dir(struct ext4_inode *dir, struct dir_bytes pieces[2], struct buffer
 	return error;
 }
 
-/* The part of [offset, offset + size) that lies in `piece`, whose first byte is the file's byte `base`. */
-static void copy_part(uint8_t *buf, size_t size, uint64_t offset, const uint8_t *piece, size_t len, uint64_t base)
+/*
+ * The part of [offset, offset + size) that lies in `piece`, whose first byte is the file's byte
+ * `base`.
+ */
+static void copy_part(uint8_t *buf, size_t size, uint64_t offset, const uint8_t *piece, size_t len,
+		      uint64_t base)
 {
 	uint64_t from = MAX(offset, base), to = MIN(offset + size, base + len);
 
@@ -69,7 +74,8 @@ kssize_t ext4_inline_read(struct ext4_inode *i, uint64_t offset, void *buf, size
 	error = xattr_inline_data(s, i, raw, &value, &len);
 	if (!error || error == -ENODATA) {
 		memset(buf, 0, size);
-		copy_part(buf, size, offset, (const uint8_t *)raw->block, EXT4_INODE_BLOCK_BYTES, 0);
+		copy_part(buf, size, offset, (const uint8_t *)raw->block, EXT4_INODE_BLOCK_BYTES,
+			  0);
 		copy_part(buf, size, offset, value, len, EXT4_INODE_BLOCK_BYTES);
 	}
 	buffer_put(b);

@@ -1,9 +1,10 @@
 /*
- * Inodes between memory and the disk (inodes.rst). Reading checks everything that the rest relies on; writing copies
- * the whole inode into its block, in the handle of the operation that changed it.
+ * Inodes between memory and the disk (inodes.rst). Reading checks everything that the rest relies
+ * on; writing copies the whole inode into its block, in the handle of the operation that changed
+ * it.
  *
- * What an inode's `blocks` counts depends: sectors of 512 bytes, or blocks of the file system with the
- * inode's flag huge_file. Memory counts sectors.
+ * What an inode's `blocks` counts depends: sectors of 512 bytes, or blocks of the file system with
+ * the inode's flag huge_file. Memory counts sectors.
  */
 #include <core/crc.h>
 #include <core/errno.h>
@@ -26,7 +27,8 @@ static bool has_csum_hi(const struct ext4_super *s, const struct ext4_disk_inode
 }
 
 /* Of the inode as a whole, its two checksum fields taken as zero. */
-static uint32_t inode_csum(const struct ext4_super *s, uint32_t seed, const struct ext4_disk_inode *raw)
+static uint32_t inode_csum(const struct ext4_super *s, uint32_t seed,
+			   const struct ext4_disk_inode *raw)
 {
 	const uint8_t *bytes = (const uint8_t *)raw;
 	const size_t lo = offsetof(struct ext4_disk_inode, checksum_lo);
@@ -39,13 +41,15 @@ static uint32_t inode_csum(const struct ext4_super *s, uint32_t seed, const stru
 	if (s->inode_bytes == EXT4_INODE_BYTES_OLD)
 		return crc;
 	if (!has_csum_hi(s, raw))
-		return crc32c(crc, bytes + EXT4_INODE_BYTES_OLD, s->inode_bytes - EXT4_INODE_BYTES_OLD);
+		return crc32c(crc, bytes + EXT4_INODE_BYTES_OLD,
+			      s->inode_bytes - EXT4_INODE_BYTES_OLD);
 	crc = crc32c(crc, bytes + EXT4_INODE_BYTES_OLD, hi - EXT4_INODE_BYTES_OLD);
 	crc = crc32c(crc, zero, 2);
 	return crc32c(crc, bytes + hi + 2, s->inode_bytes - hi - 2);
 }
 
-void ext4_inode_csum_set(struct ext4_super *s, const struct ext4_inode *i, struct ext4_disk_inode *raw)
+void ext4_inode_csum_set(struct ext4_super *s, const struct ext4_inode *i,
+			 struct ext4_disk_inode *raw)
 {
 	uint32_t crc;
 
@@ -57,7 +61,8 @@ void ext4_inode_csum_set(struct ext4_super *s, const struct ext4_inode *i, struc
 		raw->checksum_hi = (uint16_t)(crc >> 16);
 }
 
-bool inode_csum_is_right(const struct ext4_super *s, uint32_t seed, const struct ext4_disk_inode *raw)
+bool inode_csum_is_right(const struct ext4_super *s, uint32_t seed,
+			 const struct ext4_disk_inode *raw)
 {
 	uint32_t crc;
 
@@ -85,9 +90,9 @@ static uint32_t extra_of(const struct abi_timespec *t)
 }
 
 /* Is the field there, in an inode whose fields go `extra` bytes beyond the first 128? */
-#define HAS_FIELD(extra, field)                                                                        \
-	((extra) + EXT4_INODE_BYTES_OLD >= offsetof(struct ext4_disk_inode, field) +                   \
-						   sizeof(((struct ext4_disk_inode *)0)->field))
+#define HAS_FIELD(extra, field)                                                                    \
+	((extra) + EXT4_INODE_BYTES_OLD >=                                                         \
+	 offsetof(struct ext4_disk_inode, field) + sizeof(((struct ext4_disk_inode *)0)->field))
 
 static void times_load(struct inode *inode, const struct ext4_disk_inode *raw, uint32_t extra)
 {
@@ -173,25 +178,35 @@ static int check_kind(struct ext4_super *s, struct ext4_inode *i)
 	struct inode *inode = &i->inode;
 
 	switch (inode_kind(inode)) {
-	case S_IFREG: case S_IFDIR: case S_IFLNK: case S_IFCHR: case S_IFBLK: case S_IFIFO: case S_IFSOCK:
+	case S_IFREG:
+	case S_IFDIR:
+	case S_IFLNK:
+	case S_IFCHR:
+	case S_IFBLK:
+	case S_IFIFO:
+	case S_IFSOCK:
 		break;
 	default:
 		return damaged(s, (uint32_t)inode->ino, "it is of no known type");
 	}
 	if (inode->size < 0)
 		return damaged(s, (uint32_t)inode->ino, "its size is negative");
-	if (inode_is_dir(inode) && !(i->flags & EXT4_FL_INLINE_DATA) && inode->size & (s->block_bytes - 1))
-		return damaged(s, (uint32_t)inode->ino, "a directory's size is not a number of blocks");
+	if (inode_is_dir(inode) && !(i->flags & EXT4_FL_INLINE_DATA) &&
+	    inode->size & (s->block_bytes - 1))
+		return damaged(s, (uint32_t)inode->ino,
+			       "a directory's size is not a number of blocks");
 	if (inode_is_dir(inode) && (uint64_t)inode->size >> s->block_shift > s->blocks)
 		return damaged(s, (uint32_t)inode->ino, "a directory is larger than the disk");
 	if (inode_kind(inode) == S_IFLNK && inode->size >= VFS_PATH_MAX)
 		return damaged(s, (uint32_t)inode->ino, "a symbolic link is too long");
 	if (i->xattr_block && !ext4_blocks_may_be_files(i, i->xattr_block, 1))
-		return damaged(s, (uint32_t)inode->ino, "its attributes lie outside of the disk, or in its own blocks");
+		return damaged(s, (uint32_t)inode->ino,
+			       "its attributes lie outside of the disk, or in its own blocks");
 	return 0;
 }
 
-static void load_numbers(struct ext4_super *s, const struct ext4_disk_inode *raw, struct ext4_inode *i)
+static void load_numbers(struct ext4_super *s, const struct ext4_disk_inode *raw,
+			 struct ext4_inode *i)
 {
 	struct inode *inode = &i->inode;
 	bool large = (raw->mode & S_IFMT) == S_IFREG || (raw->mode & S_IFMT) == S_IFDIR;
@@ -237,7 +252,10 @@ void ext4_inode_set_ops(struct ext4_inode *i)
 	}
 }
 
-/* An orphan's dtime is the number of the next one, or 0; what is deleted has a time there (ialloc.c, deletion_time()). */
+/*
+ * An orphan's dtime is the number of the next one, or 0; what is deleted has a time there
+ * (ialloc.c, deletion_time()).
+ */
 static bool is_free(const struct ext4_super *s, const struct ext4_disk_inode *raw, unsigned flags)
 {
 	if (raw->links_count)
@@ -245,8 +263,8 @@ static bool is_free(const struct ext4_super *s, const struct ext4_disk_inode *ra
 	return !(flags & EXT4_IGET_ORPHAN) || !raw->mode || raw->dtime > s->inodes;
 }
 
-int ext4_inode_load(struct ext4_super *s, uint32_t ino, const struct ext4_disk_inode *raw, unsigned flags,
-		    struct ext4_inode *i)
+int ext4_inode_load(struct ext4_super *s, uint32_t ino, const struct ext4_disk_inode *raw,
+		    unsigned flags, struct ext4_inode *i)
 {
 	uint32_t room = s->inode_bytes - EXT4_INODE_BYTES_OLD;
 	uint32_t extra = room ? raw->extra_isize : 0;
@@ -275,16 +293,19 @@ int ext4_inode_load(struct ext4_super *s, uint32_t ino, const struct ext4_disk_i
 	return 0;
 }
 
-int ext4_inode_raw(struct ext4_super *s, uint32_t ino, struct buffer **b, struct ext4_disk_inode **raw)
+int ext4_inode_raw(struct ext4_super *s, uint32_t ino, struct buffer **b,
+		   struct ext4_disk_inode **raw)
 {
 	uint32_t index = (ino - 1) % s->inodes_per_group, group = (ino - 1) / s->inodes_per_group;
 	int error;
 
 	if (!ino || ino > s->inodes)
 		return ext4_damaged(s, "inode", ino, 0, "there is no such number");
-	error = buffer_read(&s->buffers, s->group[group].inode_table + index / s->inodes_per_block, b);
+	error = buffer_read(&s->buffers, s->group[group].inode_table + index / s->inodes_per_block,
+			    b);
 	if (!error)
-		*raw = (struct ext4_disk_inode *)(void *)((*b)->data + index % s->inodes_per_block * s->inode_bytes);
+		*raw = (struct ext4_disk_inode *)(void *)((*b)->data + index % s->inodes_per_block *
+									       s->inode_bytes);
 	return error;
 }
 
@@ -327,7 +348,8 @@ static void store_numbers(struct ext4_super *s, struct ext4_inode *i, struct ext
 }
 
 /* The disk's inode, announced; the caller puts the buffer. */
-static int touch_raw(struct ext4_handle *h, const struct ext4_inode *i, struct buffer **b, struct ext4_disk_inode **raw)
+static int touch_raw(struct ext4_handle *h, const struct ext4_inode *i, struct buffer **b,
+		     struct ext4_disk_inode **raw)
 {
 	int error = ext4_inode_raw(h->super, (uint32_t)i->inode.ino, b, raw);
 

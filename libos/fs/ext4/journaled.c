@@ -1,11 +1,11 @@
 /*
- * Files whose bytes go through the journal (data=journal, or the inode's flag): a page on its way to the disk becomes
- * changes of buffers, a block each, in a handle that also turns the block into a written one. So after a crash a
- * block has its new bytes as a whole, or its old ones, or zeroes.
+ * Files whose bytes go through the journal (data=journal, or the inode's flag): a page on its way
+ * to the disk becomes changes of buffers, a block each, in a handle that also turns the block into
+ * a written one. So after a crash a block has its new bytes as a whole, or its old ones, or zeroes.
  *
- * Blocks stay unwritten until then, though pages may have bytes for them: whoever asks whether a block holds
- * anything counts unwritten ones in such files. Freed blocks are revoked as those of metadata are, so that a replay
- * does not bring their bytes back.
+ * Blocks stay unwritten until then, though pages may have bytes for them: whoever asks whether a
+ * block holds anything counts unwritten ones in such files. Freed blocks are revoked as those of
+ * metadata are, so that a replay does not bring their bytes back.
  */
 #include "journaled.h"
 
@@ -26,10 +26,12 @@ bool journaled_is(const struct ext4_inode *i)
 
 bool journaled_may_hold_bytes(const struct ext4_inode *i, const struct ext4_mapping *m)
 {
-	return m->kind == EXT4_MAPPED || m->kind == EXT4_DELAYED || (m->kind == EXT4_UNWRITTEN && journaled_is(i));
+	return m->kind == EXT4_MAPPED || m->kind == EXT4_DELAYED ||
+	       (m->kind == EXT4_UNWRITTEN && journaled_is(i));
 }
 
-static int write_buffer(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint64_t block, const uint8_t *bytes)
+static int write_buffer(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint64_t block,
+			const uint8_t *bytes)
 {
 	struct buffer *b;
 	uint32_t len;
@@ -100,6 +102,7 @@ int journaled_read_page(struct ext4_inode *i, uint64_t index, uint8_t *bytes)
 		return 0;
 	}
 	for (uint32_t n = 0; !error && n < per_page; n++)
-		error = read_block(i, (uint32_t)(index * per_page) + n, bytes + ((size_t)n << s->block_shift));
+		error = read_block(i, (uint32_t)(index * per_page) + n,
+				   bytes + ((size_t)n << s->block_shift));
 	return error;
 }

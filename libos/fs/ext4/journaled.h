@@ -5,9 +5,15 @@
 #include "ext4.h"
 
 bool journaled_is(const struct ext4_inode *i);
-/* Each block that is freed takes a revoke record, and with it a credit: so many at once. Others have no bound. */
+/*
+ * Each block that is freed takes a revoke record, and with it a credit: so many at once. Others
+ * have no bound.
+ */
 #define JOURNALED_FREE_MAX 64u
-/* Blocks whose contents went through the journal, a directory's too: a replay must not bring them back. */
+/*
+ * Blocks whose contents went through the journal, a directory's too: a replay must not bring them
+ * back.
+ */
 static inline bool journaled_is_revoked(const struct ext4_inode *i)
 {
 	return inode_kind(&i->inode) != S_IFREG || journaled_is(i);

@@ -1,8 +1,9 @@
 /*
- * Where a file's bytes lie: in the extents of its tree (extent.c), or in its old block map (indirect.c).
+ * Where a file's bytes lie: in the extents of its tree (extent.c), or in its old block map
+ * (indirect.c).
  *
- * i->map_lock guards either. It is taken after a handle was opened, and given back before one is restarted,
- * since the write-back of ordered data asks for mappings inside a commit.
+ * i->map_lock guards either. It is taken after a handle was opened, and given back before one is
+ * restarted, since the write-back of ordered data asks for mappings inside a commit.
  */
 #include "map.h"
 
@@ -22,7 +23,8 @@ static int map_locked(struct ext4_inode *i, uint32_t at, uint32_t max, struct ex
 }
 
 /* Of a hole, what is promised blocks. */
-static void overlay_delayed(const struct ext4_inode *i, uint32_t at, uint32_t max, struct ext4_mapping *m)
+static void overlay_delayed(const struct ext4_inode *i, uint32_t at, uint32_t max,
+			    struct ext4_mapping *m)
 {
 	uint32_t run = delayed_run(i, at);
 
@@ -67,7 +69,9 @@ unsigned ext4_map_credits(const struct ext4_inode *i, uint32_t blocks)
 	return EXT4_CREDITS_BALLOC + extent_credits(i);
 }
 
-/* Behind the extent before, at the same distance as in the file, or where the inode's files begin. */
+/*
+ * Behind the extent before, at the same distance as in the file, or where the inode's files begin.
+ */
 static int goal_for(struct ext4_inode *i, uint32_t at, uint64_t *goal)
 {
 	struct extent_path p;
@@ -77,7 +81,8 @@ static int goal_for(struct ext4_inode *i, uint32_t at, uint64_t *goal)
 		return error;
 	*goal = ext4_inode_goal(i);
 	if (extent_leaf(&p)->at >= 0) {
-		struct extent_run r = extent_unpack(extent_slot(extent_leaf(&p)->head, extent_leaf(&p)->at));
+		struct extent_run r = extent_unpack(
+			extent_slot(extent_leaf(&p)->head, extent_leaf(&p)->at));
 
 		*goal = r.block + (at - r.first);
 	}
@@ -87,7 +92,8 @@ static int goal_for(struct ext4_inode *i, uint32_t at, uint64_t *goal)
 
 void map_count_blocks(struct ext4_inode *i, int64_t blocks)
 {
-	__atomic_fetch_add(&i->inode.blocks, (uint64_t)(blocks * (int64_t)(extent_super(i)->block_bytes / 512)),
+	__atomic_fetch_add(&i->inode.blocks,
+			   (uint64_t)(blocks * (int64_t)(extent_super(i)->block_bytes / 512)),
 			   __ATOMIC_RELAXED);
 }
 
@@ -97,7 +103,8 @@ static void note_change(struct ext4_handle *h, struct ext4_inode *i)
 }
 
 /* A hole of m->len blocks: allocates some of it, from its beginning. */
-static int fill(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, unsigned flags, struct ext4_mapping *m)
+static int fill(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, unsigned flags,
+		struct ext4_mapping *m)
 {
 	struct extent_run r = { .first = at, .unwritten = flags & EXT4_MAKE_UNWRITTEN };
 	bool half = h->half;
@@ -124,8 +131,8 @@ static int fill(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, unsign
 	return 0;
 }
 
-int map_make_locked(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
-		    struct ext4_mapping *m)
+int map_make_locked(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max,
+		    unsigned flags, struct ext4_mapping *m)
 {
 	int error = map_locked(i, at, max, m);
 
@@ -144,8 +151,8 @@ int map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t 
 	return error;
 }
 
-int ext4_map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, unsigned flags,
-		  struct ext4_mapping *m)
+int ext4_map_make(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max,
+		  unsigned flags, struct ext4_mapping *m)
 {
 	int error = ext4_inode_announce(h, i);
 
@@ -216,8 +223,8 @@ int map_make_room(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, unsi
 	return error;
 }
 
-int map_set_written(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, bool written,
-		    uint32_t *len)
+int map_set_written(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max,
+		    bool written, uint32_t *len)
 {
 	struct extent_run r = { .first = at, .unwritten = !written };
 	struct ext4_mapping m;
@@ -226,7 +233,8 @@ int map_set_written(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, ui
 	mutex_lock(&i->map_lock);
 	error = map_locked(i, at, written ? max : MIN(max, EXTENT_UNWRITTEN_MAX), &m);
 	*len = m.len;
-	if (!error && m.kind == (written ? EXT4_UNWRITTEN : EXT4_MAPPED) && ext4_inode_has_extents(i)) {
+	if (!error && m.kind == (written ? EXT4_UNWRITTEN : EXT4_MAPPED) &&
+	    ext4_inode_has_extents(i)) {
 		r.block = m.block;
 		r.len = m.len;
 		error = extent_replace(h, i, at, m.len, &r);
@@ -238,14 +246,16 @@ int map_set_written(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, ui
 
 /* ---- holes ---- */
 
-#define FREE_GROUPS_MAX 16u /* in one step: small groups would ask for more credits than a small journal has */
+/* in one step: small groups would ask for more credits than a small journal has */
+#define FREE_GROUPS_MAX 16u
 
 uint32_t map_free_max(const struct ext4_inode *i)
 {
 	return MIN(journaled_free_max(i), FREE_GROUPS_MAX * extent_super(i)->blocks_per_group);
 }
 
-int map_remove(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max, uint32_t *len)
+int map_remove(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_t max,
+	       uint32_t *len)
 {
 	struct ext4_mapping m;
 	int error;
@@ -254,7 +264,8 @@ int map_remove(struct ext4_handle *h, struct ext4_inode *i, uint32_t at, uint32_
 	error = map_locked(i, at, MIN(max, map_free_max(i)), &m);
 	*len = m.len;
 	if (!error && m.kind != EXT4_HOLE) {
-		error = ext4_inode_has_extents(i) ? ext4_bfree_announce(h, i, m.block, m.len) : -EOPNOTSUPP;
+		error = ext4_inode_has_extents(i) ? ext4_bfree_announce(h, i, m.block, m.len)
+						  : -EOPNOTSUPP;
 		if (!error)
 			error = extent_replace(h, i, at, m.len, NULL);
 		if (!error)
@@ -286,7 +297,8 @@ int map_last(struct ext4_inode *i, uint32_t from, struct extent_run *last)
 	error = extent_find(i, UINT32_MAX, &p);
 	if (!error) {
 		if (extent_leaf(&p)->at >= 0)
-			*last = extent_unpack(extent_slot(extent_leaf(&p)->head, extent_leaf(&p)->at));
+			*last = extent_unpack(
+				extent_slot(extent_leaf(&p)->head, extent_leaf(&p)->at));
 		extent_path_put(&p);
 		if (last->first + (uint64_t)last->len <= from)
 			last->len = 0;
@@ -319,5 +331,6 @@ int64_t map_max_size(const struct ext4_inode *i)
 
 	if (ext4_inode_has_extents(i))
 		return (int64_t)((EXTENT_LBLK_END - 1) << s->block_shift);
-	return (int64_t)((12 + numbers + numbers * numbers + numbers * numbers * numbers) << s->block_shift);
+	return (int64_t)((12 + numbers + numbers * numbers + numbers * numbers * numbers)
+			 << s->block_shift);
 }

@@ -1,12 +1,14 @@
 /*
- * ext4 where memory runs out: each allocation of a history in turn, alone, with some after it, or with all from then on.
+ * ext4 where memory runs out: each allocation of a history in turn, alone, with some after it, or
+ * with all from then on.
  *
- * Several threads work (crash_model.h), each until something fails. What the want of memory left half done must not become
- * durable: the file system can be unmounted, mounts again, and e2fsck -fn is content. One allocation that fails is no end
- * of writing. Bytes that find no memory on their way to the disk stay where they are.
+ * Several threads work (crash_model.h), each until something fails. What the want of memory left
+ * half done must not become durable: the file system can be unmounted, mounts again, and e2fsck -fn
+ * is content. One allocation that fails is no end of writing. Bytes that find no memory on their
+ * way to the disk stay where they are.
  *
- * A test run takes a sample; SHORTAGES=n asks for n places in each mode (0: all), SHORTAGE_SEED=n for another
- * history, SHORTAGE_AT=n for one place.
+ * A test run takes a sample; SHORTAGES=n asks for n places in each mode (0: all), SHORTAGE_SEED=n
+ * for another history, SHORTAGE_AT=n for one place.
  */
 #include <stdlib.h>
 
@@ -81,8 +83,10 @@ static bool try_place(const char *mode, uint64_t place)
 	for (unsigned n = 0; n < ARRAY_SIZE(lengths); n++) {
 		failures = lengths[n];
 		if (!work(mode, &allocations) || !comes_back()) {
-			test_print("%s, allocation %llu fails and %llu after it, SHORTAGE_SEED=%llu\n", mode,
-				   (unsigned long long)place, (unsigned long long)failures - 1, (unsigned long long)seed);
+			test_print(
+				"%s, allocation %llu fails and %llu after it, SHORTAGE_SEED=%llu\n",
+				mode, (unsigned long long)place, (unsigned long long)failures - 1,
+				(unsigned long long)seed);
 			return false;
 		}
 	}
@@ -91,7 +95,8 @@ static bool try_place(const char *mode, uint64_t place)
 
 static bool try_mode(const char *mode)
 {
-	uint64_t count, places = number_of("SHORTAGES", PLACES), only = number_of("SHORTAGE_AT", 0), step;
+	uint64_t count, places = number_of("SHORTAGES", PLACES), only = number_of("SHORTAGE_AT", 0),
+			step;
 	bool well;
 
 	fails_at = failures = 0;
@@ -110,7 +115,8 @@ TEST(ext4_keeps_nothing_half_done_for_want_of_memory)
 
 	seed = number_of("SHORTAGE_SEED", 1);
 	image = malloc(MIB(DISK_MIB));
-	well = image && testdisk_make("-b 1024 " DEBIAN_13, DISK_MIB, NULL) && testdisk_mount(0, "") == 0;
+	well = image && testdisk_make("-b 1024 " DEBIAN_13, DISK_MIB, NULL) &&
+	       testdisk_mount(0, "") == 0;
 	if (well) {
 		disk = container_of(testdisk_dev(), struct recdev, dev);
 		well = crash_prepare() == 0 && testdisk_unmount() == 0;
@@ -166,7 +172,9 @@ static void sync_file(void *arg)
 /* In another thread, since this one is spared. */
 static int sync_in_need(struct syncing *s)
 {
-	static const struct thread_attr attr = { .name = "sync", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "sync", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	struct thread *t;
 
 	if (thread_create(&attr, sync_file, s, 0, &t) != 0)
@@ -186,15 +194,19 @@ static bool loses_nothing(const char *mode, uint8_t byte)
 	bool well;
 	int error;
 
-	if (testdisk_mount(0, mode) != 0 || vfs_open(NULL, "/t/f", O_RDWR | O_CREAT, 0644, &s.file) != 0)
+	if (testdisk_mount(0, mode) != 0 ||
+	    vfs_open(NULL, "/t/f", O_RDWR | O_CREAT, 0644, &s.file) != 0)
 		return false;
-	well = write_pieces(s.file, byte) && sync_in_need(&s) == 0 && write_pieces(s.file, byte + 1);
+	well = write_pieces(s.file, byte) && sync_in_need(&s) == 0 &&
+	       write_pieces(s.file, byte + 1);
 	s.failures = UINT64_MAX;
 	error = well ? sync_in_need(&s) : 0;
-	well = well && (error == -ENOMEM || !error) && may_be_written() && s.file->ops->sync(s.file, false) == 0;
+	well = well && (error == -ENOMEM || !error) && may_be_written() &&
+	       s.file->ops->sync(s.file, false) == 0;
 	file_put(s.file);
 	well &= testdisk_unmount() == 0;
-	return well && testdisk_mount(MS_RDONLY, "") == 0 && has_pieces(byte + 1) && testdisk_unmount() == 0;
+	return well && testdisk_mount(MS_RDONLY, "") == 0 && has_pieces(byte + 1) &&
+	       testdisk_unmount() == 0;
 }
 
 TEST(ext4_keeps_dirty_bytes_for_want_of_memory)

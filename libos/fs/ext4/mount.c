@@ -1,8 +1,9 @@
 /*
  * Mounting.
  *
- * It reads and checks the superblock, replays the journal, then reads the group descriptors, since both of them may
- * have changed by that; then come the root and the orphans. What goes wrong is undone in reverse.
+ * It reads and checks the superblock, replays the journal, then reads the group descriptors, since
+ * both of them may have changed by that; then come the root and the orphans. What goes wrong is
+ * undone in reverse.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -55,7 +56,8 @@ static int hold_super(struct ext4_super *s, const struct ext4_disk_super *d)
 
 	if (error)
 		return error;
-	s->disk = (struct ext4_disk_super *)(void *)(s->super_buffer->data + EXT4_SUPER_OFFSET % s->block_bytes);
+	s->disk = (struct ext4_disk_super *)(void *)(s->super_buffer->data +
+						     EXT4_SUPER_OFFSET % s->block_bytes);
 	return memcmp(s->disk, d, sizeof(*d)) ? -EIO : 0;
 }
 
@@ -159,8 +161,11 @@ static void log_mounted(const struct ext4_super *s)
 {
 	static const char *const modes[] = { "ordered", "writeback", "journaled" };
 
-	log_info("ext4: %s: %llu blocks of %u bytes, %s, data %s", s->dev->name, (unsigned long long)s->blocks,
-		 s->block_bytes, s->options.read_only ? "read-only" : s->journal ? "with a journal" : "without a journal",
+	log_info("ext4: %s: %llu blocks of %u bytes, %s, data %s", s->dev->name,
+		 (unsigned long long)s->blocks, s->block_bytes,
+		 s->options.read_only ? "read-only"
+		 : s->journal         ? "with a journal"
+				      : "without a journal",
 		 modes[s->options.data]);
 	if (s->disk->state & EXT4_STATE_ERRORS)
 		log_warn("ext4: %s is marked as damaged: e2fsck should look at it", s->dev->name);
@@ -200,5 +205,7 @@ static int ext4_mount(struct super *vfs, const char *source, const char *options
 	return 0;
 }
 
-const struct fs_type ext4_type = { .name = "ext4", .on_disk = true, .identify = ext4_identify, .mount = ext4_mount };
+const struct fs_type ext4_type = {
+	.name = "ext4", .on_disk = true, .identify = ext4_identify, .mount = ext4_mount
+};
 FS_TYPE(ext4_type);

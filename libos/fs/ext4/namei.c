@@ -1,13 +1,13 @@
 /*
- * Operations on names: create, link, unlink; rename.c renames. Each is one handle, so a crash leaves all of it or
- * nothing.
+ * Operations on names: create, link, unlink; rename.c renames. Each is one handle, so a crash
+ * leaves all of it or nothing.
  *
- * An inode without names is on the orphan list from the handle that took the last one away; its file is deleted when
- * nobody has it open any more (icache.c). An operation that fails half-way turns a new inode into such an orphan,
- * which takes back whatever it had been given.
+ * An inode without names is on the orphan list from the handle that took the last one away; its
+ * file is deleted when nobody has it open any more (icache.c). An operation that fails half-way
+ * turns a new inode into such an orphan, which takes back whatever it had been given.
  *
- * The VFS holds the locks of the directories. Those of the inodes whose links change are taken here, before the handle:
- * others write bytes and attributes of the same inode.
+ * The VFS holds the locks of the directories. Those of the inodes whose links change are taken
+ * here, before the handle: others write bytes and attributes of the same inode.
  */
 #include <core/errno.h>
 #include <core/string.h>
@@ -19,7 +19,10 @@
 #define LINKS_MAX 65000u
 #define INHERITED (EXT4_FL_SYNC | EXT4_FL_NODUMP | EXT4_FL_NOATIME | EXT4_FL_JOURNAL_DATA)
 
-/* ---- links of directories: beyond LINKS_MAX they count as 1, which means "many" (feature dir_nlink) ---- */
+/*
+ * ---- links of directories: beyond LINKS_MAX they count as 1, which means "many" (feature
+ * dir_nlink) ----
+ */
 
 bool links_have_room(const struct ext4_inode *dir)
 {
@@ -42,7 +45,8 @@ void links_lose_subdir(struct ext4_inode *dir)
 
 /* ---- creating ---- */
 
-static int fill_new(struct ext4_handle *h, struct ext4_inode *i, struct ext4_inode *dir, uint64_t rdev, const char *target)
+static int fill_new(struct ext4_handle *h, struct ext4_inode *i, struct ext4_inode *dir,
+		    uint64_t rdev, const char *target)
 {
 	switch (inode_kind(&i->inode)) {
 	case S_IFREG:
@@ -60,8 +64,8 @@ static int fill_new(struct ext4_handle *h, struct ext4_inode *i, struct ext4_ino
 }
 
 /* A new inode with `nlink` links, on the disk, not yet seen by others; or nothing. */
-static int inode_create(struct ext4_handle *h, struct ext4_inode *dir, uint32_t mode, uint32_t nlink,
-			struct ext4_inode **out)
+static int inode_create(struct ext4_handle *h, struct ext4_inode *dir, uint32_t mode,
+			uint32_t nlink, struct ext4_inode **out)
 {
 	struct ext4_super *s = h->super;
 	bool half = h->half;
@@ -105,7 +109,8 @@ struct making {
 	const char *target;
 };
 
-static int make_in(struct ext4_handle *h, struct ext4_inode *dir, const struct making *m, struct ext4_inode **out)
+static int make_in(struct ext4_handle *h, struct ext4_inode *dir, const struct making *m,
+		   struct ext4_inode **out)
 {
 	bool is_dir = (m->mode & S_IFMT) == S_IFDIR, half = h->half;
 	struct ext4_inode *i;
@@ -122,7 +127,9 @@ static int make_in(struct ext4_handle *h, struct ext4_inode *dir, const struct m
 	*out = i;
 	error = fill_new(h, i, dir, m->rdev, m->target);
 	if (!error && m->name)
-		error = dir_add(h, dir, &(struct dir_name){ m->name, (uint32_t)i->inode.ino, m->mode }, NULL);
+		error = dir_add(h, dir,
+				&(struct dir_name){ m->name, (uint32_t)i->inode.ino, m->mode },
+				NULL);
 	if (error || !m->name) {
 		int orphaned = make_orphan(h, i, half);
 
@@ -139,8 +146,9 @@ static int make_in(struct ext4_handle *h, struct ext4_inode *dir, const struct m
 
 static unsigned make_credits(const struct ext4_inode *dir, const struct making *m)
 {
-	return EXT4_CREDITS_IALLOC + EXT4_CREDITS_ORPHAN + 2 * EXT4_CREDITS_INODE + dir_add_credits(dir) +
-	       ext4_map_credits(dir, 1) + 1 + (m->target ? ext4_link_credits(str_length(m->target)) : 0);
+	return EXT4_CREDITS_IALLOC + EXT4_CREDITS_ORPHAN + 2 * EXT4_CREDITS_INODE +
+	       dir_add_credits(dir) + ext4_map_credits(dir, 1) + 1 +
+	       (m->target ? ext4_link_credits(str_length(m->target)) : 0);
 }
 
 static int make_once(struct ext4_inode *dir, const struct making *m, struct inode **out)
@@ -179,13 +187,14 @@ static int make(struct inode *inode, const struct making *m, struct inode **out)
 	return error;
 }
 
-static int ext4_create(struct inode *dir, const struct vfs_name *n, uint32_t mode, uint64_t rdev, const char *target,
-		       struct inode **out)
+static int ext4_create(struct inode *dir, const struct vfs_name *n, uint32_t mode, uint64_t rdev,
+		       const char *target, struct inode **out)
 {
 	return make(dir, &(struct making){ n, mode, rdev, target }, out);
 }
 
-static int ext4_make(struct inode *dir, uint32_t mode, uint64_t rdev, const char *target, struct inode **out)
+static int ext4_make(struct inode *dir, uint32_t mode, uint64_t rdev, const char *target,
+		     struct inode **out)
 {
 	return make(dir, &(struct making){ NULL, mode, rdev, target }, out);
 }
@@ -193,7 +202,8 @@ static int ext4_make(struct inode *dir, uint32_t mode, uint64_t rdev, const char
 /* ---- more names ---- */
 
 /* A file without names comes off the orphan list; if it does not, the name is taken back. */
-static int add_link(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, struct ext4_inode *i)
+static int add_link(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n,
+		    struct ext4_inode *i)
 {
 	const struct dir_name name = { n, (uint32_t)i->inode.ino, i->inode.mode };
 	bool half = h->half;
@@ -212,7 +222,8 @@ static int add_link(struct ext4_handle *h, struct ext4_inode *dir, const struct 
 	return error;
 }
 
-static int link_in(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, struct ext4_inode *i)
+static int link_in(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n,
+		   struct ext4_inode *i)
 {
 	int error = ext4_inode_announce(h, i);
 
@@ -233,7 +244,8 @@ static int link_once(struct ext4_inode *dir, const struct vfs_name *n, struct ex
 {
 	struct ext4_handle h;
 	int error = ext4_start(ext4_super_of(&dir->inode),
-			       dir_add_credits(dir) + 2 * EXT4_CREDITS_INODE + EXT4_CREDITS_ORPHAN, &h);
+			       dir_add_credits(dir) + 2 * EXT4_CREDITS_INODE + EXT4_CREDITS_ORPHAN,
+			       &h);
 
 	return error ? error : ext4_stop_with(&h, link_in(&h, dir, n, i));
 }
@@ -245,7 +257,8 @@ static int ext4_link(struct inode *dir, const struct vfs_name *n, struct inode *
 
 	mutex_lock(&inode->lock);
 	do {
-		error = inode->nlink < LINKS_MAX ? link_once(ext4_of(dir), n, ext4_of(inode)) : -EMLINK;
+		error = inode->nlink < LINKS_MAX ? link_once(ext4_of(dir), n, ext4_of(inode))
+						 : -EMLINK;
 	} while (ext4_room_may_come(ext4_super_of(dir), error, &tries));
 	mutex_unlock(&inode->lock);
 	return error;
@@ -259,7 +272,8 @@ int name_lose_link(struct ext4_handle *h, struct ext4_inode *i)
 	int error;
 
 	if (!i->inode.nlink)
-		return ext4_damaged(h->super, "inode", (uint32_t)i->inode.ino, 0, "it has a name, but counts no links");
+		return ext4_damaged(h->super, "inode", (uint32_t)i->inode.ino, 0,
+				    "it has a name, but counts no links");
 	error = left ? ext4_inode_announce(h, i) : ext4_orphan_add(h, i);
 	if (error)
 		return error;
@@ -268,21 +282,22 @@ int name_lose_link(struct ext4_handle *h, struct ext4_inode *i)
 	return ext4_inode_write(h, i);
 }
 
-static int find_expected(struct ext4_inode *dir, const struct vfs_name *n, const struct ext4_inode *inode,
-			 struct dir_spot *spot)
+static int find_expected(struct ext4_inode *dir, const struct vfs_name *n,
+			 const struct ext4_inode *inode, struct dir_spot *spot)
 {
 	int error = dir_find(dir, n, spot);
 
 	if (error)
-		return error == -ENOENT ? dir_damaged(dir, 0, "a name that was there is gone") : error;
+		return error == -ENOENT ? dir_damaged(dir, 0, "a name that was there is gone")
+					: error;
 	if (spot->e->inode == inode->inode.ino)
 		return 0;
 	buffer_put(spot->b);
 	return dir_damaged(dir, spot->at, "a name leads elsewhere than it did");
 }
 
-int name_hold(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, const struct ext4_inode *inode,
-	      struct dir_spot *spot)
+int name_hold(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n,
+	      const struct ext4_inode *inode, struct dir_spot *spot)
 {
 	int error = find_expected(dir, n, inode, spot);
 
@@ -296,7 +311,8 @@ int name_hold(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_na
 	return error;
 }
 
-static int unlink_in(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n, struct ext4_inode *i)
+static int unlink_in(struct ext4_handle *h, struct ext4_inode *dir, const struct vfs_name *n,
+		     struct ext4_inode *i)
 {
 	bool half = h->half;
 	struct dir_spot spot;
@@ -325,7 +341,8 @@ static int ext4_unlink(struct inode *dir, const struct vfs_name *n, struct inode
 	int error;
 
 	mutex_lock(&inode->lock);
-	error = ext4_start(ext4_super_of(dir), 1 + 2 * EXT4_CREDITS_INODE + EXT4_CREDITS_ORPHAN, &h);
+	error = ext4_start(ext4_super_of(dir), 1 + 2 * EXT4_CREDITS_INODE + EXT4_CREDITS_ORPHAN,
+			   &h);
 	if (!error)
 		error = ext4_stop_with(&h, unlink_in(&h, ext4_of(dir), n, ext4_of(inode)));
 	mutex_unlock(&inode->lock);
@@ -350,12 +367,14 @@ static int ext4_change(struct inode *inode, const struct attr_change *a)
 	return ext4_stop_with(&h, ext4_inode_write(&h, ext4_of(inode)));
 }
 
-#define COMMON .change = ext4_change, .xattr_get = ext4_xattr_get, .xattr_set = ext4_xattr_set, .xattr_list = ext4_xattr_list, \
-	       .sync = ext4_sync_inode, .forget = ext4_inode_forget
+#define COMMON                                                                                     \
+	.change = ext4_change, .xattr_get = ext4_xattr_get, .xattr_set = ext4_xattr_set,           \
+	.xattr_list = ext4_xattr_list, .sync = ext4_sync_inode, .forget = ext4_inode_forget
 
 const struct inode_ops ext4_dir_inode_ops = {
-	.lookup = ext4_lookup, .create = ext4_create, .make = ext4_make, .link = ext4_link, .unlink = ext4_unlink,
-	.rename = ext4_rename, .iterate = ext4_iterate, .is_empty = ext4_dir_is_empty, COMMON,
+	.lookup = ext4_lookup, .create = ext4_create, .make = ext4_make, .link = ext4_link,
+	.unlink = ext4_unlink, .rename = ext4_rename, .iterate = ext4_iterate,
+	.is_empty = ext4_dir_is_empty, COMMON,
 };
 
 const struct inode_ops ext4_file_inode_ops = { .allocate = ext4_allocate, COMMON };

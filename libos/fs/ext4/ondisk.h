@@ -1,12 +1,12 @@
 /*
- * ext4 as it lies on the disk (Linux, Documentation/filesystems/ext4: super.rst, group_descr.rst, inodes.rst,
- * ifork.rst, directory.rst, attributes.rst, orphan.rst, checksums.rst). Offsets of fields stand where a
- * section of the documentation gives them.
+ * ext4 as it lies on the disk (Linux, Documentation/filesystems/ext4: super.rst, group_descr.rst,
+ * inodes.rst, ifork.rst, directory.rst, attributes.rst, orphan.rst, checksums.rst). Offsets of
+ * fields stand where a section of the documentation gives them.
  *
- * Everything is little endian, as are our machine and the hosts we build on, so fields are read as they
- * lie. Every structure is aligned naturally where it lies: blocks are, in buffers, superblock and inodes by
- * their place in them. Directory entries and attributes lie at multiples of four, once their lengths
- * have been checked; nothing in them is wider.
+ * Everything is little endian, as are our machine and the hosts we build on, so fields are read as
+ * they lie. Every structure is aligned naturally where it lies: blocks are, in buffers, superblock
+ * and inodes by their place in them. Directory entries and attributes lie at multiples of four,
+ * once their lengths have been checked; nothing in them is wider.
  */
 #ifndef EXT4_ONDISK_H
 #define EXT4_ONDISK_H
@@ -255,7 +255,8 @@ struct ext4_disk_inode {
 	uint32_t blocks_lo;
 	uint32_t flags;                  /* 0x20 */
 	uint32_t version_lo;
-	uint32_t block[15];              /* block map, root of the extent tree, text of a link, inline data, device */
+	/* block map, root of the extent tree, text of a link, inline data, device */
+	uint32_t block[15];
 	uint32_t generation;             /* 0x64 */
 	uint32_t file_acl_lo;            /* block of extended attributes */
 	uint32_t size_hi;
@@ -283,7 +284,8 @@ _Static_assert(sizeof(struct ext4_disk_inode) == 160, "an inode has 160 bytes of
 
 #define EXT4_EXTENT_MAGIC     0xf30au
 #define EXT4_EXTENT_DEPTH_MAX 5u
-#define EXT4_EXTENT_LEN_MAX   32768u   /* of a written one; a length above is an unwritten one's, plus this */
+/* of a written one; a length above is an unwritten one's, plus this */
+#define EXT4_EXTENT_LEN_MAX   32768u
 
 struct ext4_disk_extent_header {
 	uint16_t magic;
@@ -318,8 +320,8 @@ struct ext4_disk_extent_tail {
 
 /* What an entry says of its inode's type, with the feature filetype. */
 enum ext4_ft {
-	EXT4_FT_UNKNOWN, EXT4_FT_REG, EXT4_FT_DIR, EXT4_FT_CHR, EXT4_FT_BLK, EXT4_FT_FIFO, EXT4_FT_SOCK, EXT4_FT_LNK,
-	EXT4_FT_COUNT, EXT4_FT_TAIL = 0xde,
+	EXT4_FT_UNKNOWN, EXT4_FT_REG, EXT4_FT_DIR, EXT4_FT_CHR, EXT4_FT_BLK, EXT4_FT_FIFO,
+	EXT4_FT_SOCK, EXT4_FT_LNK, EXT4_FT_COUNT, EXT4_FT_TAIL = 0xde,
 };
 
 struct ext4_disk_dirent {
@@ -355,7 +357,8 @@ struct ext4_disk_dx_info {
 	uint8_t flags;
 };
 
-#define EXT4_DX_NODE_ENTRIES 8u      /* offset of the entries of other index blocks, behind an unused entry */
+/* offset of the entries of other index blocks, behind an unused entry */
+#define EXT4_DX_NODE_ENTRIES 8u
 
 struct ext4_disk_dx_entry {
 	uint32_t hash;                   /* of the first entry: limit | count << 16 */
@@ -384,7 +387,8 @@ struct ext4_disk_xattr_header {      /* of a block; in an inode only the magic *
 struct ext4_disk_xattr {
 	uint8_t name_len;
 	uint8_t name_index;              /* which prefix the name has */
-	uint16_t value_offset;           /* in a block from its beginning, in an inode from the first entry */
+	/* in a block from its beginning, in an inode from the first entry */
+	uint16_t value_offset;
 	uint32_t value_inum;
 	uint32_t value_size;
 	uint32_t hash;

@@ -1,6 +1,6 @@
 /*
- * Mount options. The superblock's defaults (super.rst, s_default_mount_opts and s_errors) stand in the options
- * before the text is read.
+ * Mount options. The superblock's defaults (super.rst, s_default_mount_opts and s_errors) stand in
+ * the options before the text is read.
  */
 #include <core/errno.h>
 #include <core/log.h>
@@ -19,10 +19,25 @@ static void set_ro(struct ext4_options *o, uint64_t v) { (void)v; o->read_only =
 static void set_rw(struct ext4_options *o, uint64_t v) { (void)v; o->read_only = false; }
 static void set_noload(struct ext4_options *o, uint64_t v) { (void)v; o->noload = true; }
 static void set_barrier(struct ext4_options *o, uint64_t v) { o->no_barrier = !v; }
-static void set_commit(struct ext4_options *o, uint64_t v) { o->commit_ms = (uint32_t)MIN(v, COMMIT_MAX_S) * 1000; }
-static void set_ordered(struct ext4_options *o, uint64_t v) { (void)v; o->data = EXT4_DATA_ORDERED; }
-static void set_writeback(struct ext4_options *o, uint64_t v) { (void)v; o->data = EXT4_DATA_WRITEBACK; }
-static void set_journal(struct ext4_options *o, uint64_t v) { (void)v; o->data = EXT4_DATA_JOURNAL; }
+static void set_commit(struct ext4_options *o, uint64_t v)
+{
+	o->commit_ms = (uint32_t)MIN(v, COMMIT_MAX_S) * 1000;
+}
+static void set_ordered(struct ext4_options *o, uint64_t v)
+{
+	(void)v;
+	o->data = EXT4_DATA_ORDERED;
+}
+static void set_writeback(struct ext4_options *o, uint64_t v)
+{
+	(void)v;
+	o->data = EXT4_DATA_WRITEBACK;
+}
+static void set_journal(struct ext4_options *o, uint64_t v)
+{
+	(void)v;
+	o->data = EXT4_DATA_JOURNAL;
+}
 static void set_remount(struct ext4_options *o, uint64_t v) { (void)v; o->panic = false; }
 static void set_panic(struct ext4_options *o, uint64_t v) { (void)v; o->panic = true; }
 static void set_barriers_on(struct ext4_options *o, uint64_t v) { (void)v; o->no_barrier = false; }
@@ -34,13 +49,14 @@ static void set_delays_off(struct ext4_options *o, uint64_t v) { (void)v; o->del
 static void set_nothing(struct ext4_options *o, uint64_t v) { (void)o, (void)v; }
 
 static const struct option options[] = {
-	{ "ro", set_ro }, { "rw", set_rw }, { "defaults", set_nothing }, { "relatime", set_nothing },
-	{ "data=ordered", set_ordered }, { "data=writeback", set_writeback }, { "data=journal", set_journal },
+	{ "ro", set_ro }, { "rw", set_rw }, { "defaults", set_nothing },
+	{ "relatime", set_nothing }, { "data=ordered", set_ordered },
+	{ "data=writeback", set_writeback }, { "data=journal", set_journal },
 	{ "errors=remount-ro", set_remount }, { "errors=panic", set_panic },
-	{ "noload", set_noload }, { "norecovery", set_noload },
-	{ "barrier", set_barriers_on }, { "nobarrier", set_barriers_off }, { "barrier=", set_barrier },
-	{ "commit=", set_commit }, { "discard", set_discard }, { "nodiscard", set_nodiscard },
-	{ "delalloc", set_delays_on }, { "nodelalloc", set_delays_off },
+	{ "noload", set_noload }, { "norecovery", set_noload }, { "barrier", set_barriers_on },
+	{ "nobarrier", set_barriers_off }, { "barrier=", set_barrier }, { "commit=", set_commit },
+	{ "discard", set_discard }, { "nodiscard", set_nodiscard }, { "delalloc", set_delays_on },
+	{ "nodelalloc", set_delays_off },
 };
 
 /* Does `text`, of `len` bytes, say option `o`? Then *value is its number. */
@@ -67,10 +83,13 @@ static int parse_one(struct ext4_options *o, const char *text, size_t len)
 		}
 	}
 	if (len == 15 && !memcmp(text, "errors=continue", 15))
-		log_error("ext4: errors=continue is not offered: a damaged disk is written no further");
+		log_error(
+			"ext4: errors=continue is not offered: a damaged disk is written no further");
 	else
-		log_error("ext4: no mount option \"%.*s\"; there are ro, rw, data=ordered|writeback|journal, "
-			  "errors=remount-ro|panic, noload, barrier, nobarrier, discard, delalloc, commit=SECONDS", (int)len, text);
+		log_error(
+			"ext4: no mount option \"%.*s\"; there are ro, rw, data=ordered|writeback|journal, "
+			"errors=remount-ro|panic, noload, barrier, nobarrier, discard, delalloc, commit=SECONDS",
+			(int)len, text);
 	return -EINVAL;
 }
 

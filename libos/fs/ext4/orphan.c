@@ -1,15 +1,18 @@
 /*
- * Orphans: inodes that a crash would leave half done. A file without names that is still open, and one
- * that is being truncated, are on a list that begins in the superblock and goes on through the inodes'
- * dtime fields. Mounting after a crash deletes the former and ends the truncation of the latter.
+ * Orphans: inodes that a crash would leave half done. A file without names that is still open, and
+ * one that is being truncated, are on a list that begins in the superblock and goes on through the
+ * inodes' dtime fields. Mounting after a crash deletes the former and ends the truncation of the
+ * latter.
  *
- * Who puts an inode on the list does so in the handle that makes it an orphan, and takes it off in the one
- * that makes it whole; so the list is right after every commit. Inodes on the list are in memory, linked in
- * the same order, and s->orphans->lock guards both lists; it is taken inside handles. One that could not be deleted stays in
- * memory for the list's sake alone, until the file system goes.
+ * Who puts an inode on the list does so in the handle that makes it an orphan, and takes it off in
+ * the one that makes it whole; so the list is right after every commit. Inodes on the list are in
+ * memory, linked in the same order, and s->orphans->lock guards both lists; it is taken inside
+ * handles. One that could not be deleted stays in memory for the list's sake alone, until the file
+ * system goes.
  *
- * Disks with the feature orphan_file have a file besides, whose blocks are arrays of inode numbers: it is emptied
- * at mounting (orphan_file.c), and the list is used from then on, which the format allows.
+ * Disks with the feature orphan_file have a file besides, whose blocks are arrays of inode numbers:
+ * it is emptied at mounting (orphan_file.c), and the list is used from then on, which the format
+ * allows.
  *
  * The format: Linux, Documentation/filesystems/ext4/orphan.rst.
  */
@@ -134,7 +137,8 @@ static int finish_truncation(struct ext4_inode *i)
 	int error = ext4_truncate(i, i->inode.size);
 
 	if (!error)
-		error = ext4_start(ext4_super_of(&i->inode), EXT4_CREDITS_ORPHAN + EXT4_CREDITS_INODE, &h);
+		error = ext4_start(ext4_super_of(&i->inode),
+				   EXT4_CREDITS_ORPHAN + EXT4_CREDITS_INODE, &h);
 	return error ? error : ext4_stop_with(&h, ext4_orphan_remove(&h, i));
 }
 
@@ -151,7 +155,9 @@ int orphan_settle(struct ext4_inode *i)
 	return error;
 }
 
-/* The list's first: it becomes the only one in memory, so taking it off makes the next the first. */
+/*
+ * The list's first: it becomes the only one in memory, so taking it off makes the next the first.
+ */
 static int settle_first(struct ext4_super *s, uint32_t ino)
 {
 	struct ext4_inode *i;
@@ -180,11 +186,14 @@ static int settle_list(struct ext4_super *s, uint32_t *count)
 	return error;
 }
 
-/* What cannot be followed is left to e2fsck: the disk says so, and nothing else is lost but space. */
+/*
+ * What cannot be followed is left to e2fsck: the disk says so, and nothing else is lost but space.
+ */
 static int give_up(struct ext4_super *s)
 {
 	struct ext4_handle h;
-	int error = ext4_damaged(s, "orphan list", s->disk->last_orphan, 0, "an inode on it is not an orphan");
+	int error = ext4_damaged(s, "orphan list", s->disk->last_orphan, 0,
+				 "an inode on it is not an orphan");
 
 	if (ext4_start(s, 1, &h))
 		return error;
@@ -216,8 +225,8 @@ int ext4_orphans_open(struct ext4_super *s)
 }
 
 /*
- * The list on the disk has it, so whoever comes off that later has to know what points to him. A file that has names
- * again must not be there twice, though: that is the end of writing.
+ * The list on the disk has it, so whoever comes off that later has to know what points to him. A
+ * file that has names again must not be there twice, though: that is the end of writing.
  */
 bool ext4_orphan_keep(struct ext4_inode *i)
 {

@@ -1,10 +1,10 @@
 /*
- * The orphan file: numbers of inodes that a crash has left half done, for disks whose other systems keep them there
- * and not on the list (orphan.c). It is emptied when the disk is mounted, if the superblock says that there is
- * something in it.
+ * The orphan file: numbers of inodes that a crash has left half done, for disks whose other systems
+ * keep them there and not on the list (orphan.c). It is emptied when the disk is mounted, if the
+ * superblock says that there is something in it.
  *
- * A number is taken out after its inode was seen to. A crash in between finds the inode deleted, or whole, the
- * next time, and takes the number out.
+ * A number is taken out after its inode was seen to. A crash in between finds the inode deleted, or
+ * whole, the next time, and takes the number out.
  *
  * The format: Linux, Documentation/filesystems/ext4/orphan.rst.
  */
@@ -26,23 +26,27 @@ static struct ext4_disk_orphan_tail *tail_of(const struct ext4_super *s, const s
 
 static uint32_t checksum_of(const struct ext4_super *s, uint32_t seed, const struct buffer *b)
 {
-	return crc32c(crc32c(seed, &b->block, sizeof(b->block)), b->data, orphan_block_entries(s) * sizeof(uint32_t));
+	return crc32c(crc32c(seed, &b->block, sizeof(b->block)), b->data,
+		      orphan_block_entries(s) * sizeof(uint32_t));
 }
 
 bool orphan_block_is_right(const struct ext4_super *s, uint32_t seed, const struct buffer *b)
 {
 	const struct ext4_disk_orphan_tail *tail = tail_of(s, b);
 
-	return tail->magic == EXT4_ORPHAN_MAGIC && (!s->has_csum || tail->checksum == checksum_of(s, seed, b));
+	return tail->magic == EXT4_ORPHAN_MAGIC &&
+	       (!s->has_csum || tail->checksum == checksum_of(s, seed, b));
 }
 
-static int read_block(struct ext4_super *s, struct ext4_inode *file, uint32_t at, struct buffer **out)
+static int read_block(struct ext4_super *s, struct ext4_inode *file, uint32_t at,
+		      struct buffer **out)
 {
 	struct ext4_mapping m;
 	int error = ext4_map(file, at, 1, &m);
 
 	if (!error && m.kind != EXT4_MAPPED)
-		return ext4_damaged(s, "orphan file", (uint32_t)file->inode.ino, 0, "a block of it is missing");
+		return ext4_damaged(s, "orphan file", (uint32_t)file->inode.ino, 0,
+				    "a block of it is missing");
 	if (!error)
 		error = buffer_read(&s->buffers, m.block, out);
 	if (error)
@@ -50,7 +54,8 @@ static int read_block(struct ext4_super *s, struct ext4_inode *file, uint32_t at
 	if (orphan_block_is_right(s, file->csum_seed, *out))
 		return 0;
 	buffer_put(*out);
-	return ext4_damaged(s, "orphan file", (uint32_t)file->inode.ino, m.block, "magic or checksum");
+	return ext4_damaged(s, "orphan file", (uint32_t)file->inode.ino, m.block,
+			    "magic or checksum");
 }
 
 static int take_out(struct ext4_super *s, struct ext4_inode *file, struct buffer *b, uint32_t entry)
@@ -111,7 +116,8 @@ int orphan_file_settle(struct ext4_super *s, uint32_t *count)
 	uint64_t blocks;
 	int error;
 
-	if (!ext4_has_compat(s, EXT4_COMPAT_ORPHAN_FILE) || !(s->disk->feature_ro_compat & EXT4_RO_ORPHAN_PRESENT))
+	if (!ext4_has_compat(s, EXT4_COMPAT_ORPHAN_FILE) ||
+	    !(s->disk->feature_ro_compat & EXT4_RO_ORPHAN_PRESENT))
 		return 0;
 	error = ext4_iget(s, s->disk->orphan_file_inum, EXT4_IGET_SPECIAL, &file);
 	if (error)

@@ -1,6 +1,6 @@
 /*
- * Reading disks that e2fsprogs made: what is mounted, what is refused, names, inodes, attributes, as debugfs and the tree that
- * the disk was made of have them.
+ * Reading disks that e2fsprogs made: what is mounted, what is refused, names, inodes, attributes,
+ * as debugfs and the tree that the disk was made of have them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,15 +14,21 @@
 #include "testdisk.h"
 
 static const char *const kinds[] = {
-	DEBIAN_12 " -b 4096", DEBIAN_13 " -b 4096", DEBIAN_12 " -b 1024", DEBIAN_12 " -b 2048", PLAIN " -b 1024", EXT2 " -b 1024",
+	DEBIAN_12 " -b 4096", DEBIAN_13 " -b 4096", DEBIAN_12 " -b 1024", DEBIAN_12 " -b 2048",
+	PLAIN " -b 1024", EXT2 " -b 1024",
 };
 
 /* ---- hashes ---- */
 
 TEST(ext4_hashes_names_as_debugfs_does)
 {
-	static const char *const names[] = { "a", "hello", "lost+found", "a longer name than thirty-two characters are",
-					     "\xc3\xa4\xc3\xb6\xc3\xbc.txt", "0123456789abcdef", "0123456789abcdef0" };
+	static const char *const names[] = { "a",
+					     "hello",
+					     "lost+found",
+					     "a longer name than thirty-two characters are",
+					     "\xc3\xa4\xc3\xb6\xc3\xbc.txt",
+					     "0123456789abcdef",
+					     "0123456789abcdef0" };
 	static const uint32_t seed[4] = { 0x33221100, 0x77665544, 0xbbaa9988, 0xffeeddcc };
 	char command[256], out[256], want[64];
 
@@ -30,12 +36,16 @@ TEST(ext4_hashes_names_as_debugfs_does)
 	for (uint8_t v = 0; v < 3; v++) {
 		for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
 			for (unsigned u = 0; u < 2; u++) {
-				struct dir_hash h = ext4_hash(seed, v, u, names[i], str_length(names[i]));
+				struct dir_hash h = ext4_hash(seed, v, u, names[i],
+							      str_length(names[i]));
 
-				snprintf(command, sizeof(command), "debugfs -R 'dx_hash -h %u -s "
-					 "00112233-4455-6677-8899-aabbccddeeff \"%s\"' 2>/dev/null", v + 3 * u, names[i]);
+				snprintf(command, sizeof(command),
+					 "debugfs -R 'dx_hash -h %u -s "
+					 "00112233-4455-6677-8899-aabbccddeeff \"%s\"' 2>/dev/null",
+					 v + 3 * u, names[i]);
 				testdisk_output(command, out, sizeof(out));
-				snprintf(want, sizeof(want), "is 0x%x (minor 0x%x)", h.major, h.minor);
+				snprintf(want, sizeof(want), "is 0x%x (minor 0x%x)", h.major,
+					 h.minor);
 				if (!__builtin_strstr(out, want))
 					test_print("%s: %s, here %s\n", command, out, want);
 				CHECK(__builtin_strstr(out, want) != NULL);
@@ -61,7 +71,8 @@ static uint64_t sum_of(const char *name, size_t len)
 	return h;
 }
 
-static bool add(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode, uint64_t next)
+static bool add(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode,
+		uint64_t next)
 {
 	struct names *n = container_of(s, struct names, sink);
 
@@ -116,8 +127,8 @@ static bool tree_is_there(void)
 	}
 	if (vfs_walk(NULL, "/t/many/absent", 0, &p) != -ENOENT)
 		return false;
-	return list("/t/many", 10000, &sum) == FILES + 2 && sum == want && list("/t/many", 7, &sum) == FILES + 2 &&
-	       sum == want;
+	return list("/t/many", 10000, &sum) == FILES + 2 && sum == want &&
+	       list("/t/many", 7, &sum) == FILES + 2 && sum == want;
 }
 
 TEST(ext4_reads_trees_made_by_mke2fs)
@@ -125,9 +136,11 @@ TEST(ext4_reads_trees_made_by_mke2fs)
 	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
 		uint64_t sum;
 
-		CHECK(testdisk_make(kinds[i], 16, "mkdir -p many d/e && cd many && "
-				    "seq 1 700 | sed s/^/a-rather-long-name-of-file-/ | xargs touch && ln -s target ../short && "
-				    "ln -s $(printf %0200d 7) ../long && echo hello > ../d/e/f && ln ../d/e/f ../d/g"));
+		CHECK(testdisk_make(
+			kinds[i], 16,
+			"mkdir -p many d/e && cd many && "
+			"seq 1 700 | sed s/^/a-rather-long-name-of-file-/ | xargs touch && ln -s target ../short && "
+			"ln -s $(printf %0200d 7) ../long && echo hello > ../d/e/f && ln ../d/e/f ../d/g"));
 		CHECK_EQ(testdisk_mount(MS_RDONLY, NULL), 0);
 		CHECK(tree_is_there());
 		CHECK_EQ(list("/t", 3, &sum), 7); /* . .. lost+found many d short long */
@@ -167,11 +180,14 @@ TEST(ext4_reads_inodes_as_they_were_made)
 	char buf[300];
 	struct path p;
 
-	CHECK(testdisk_make(DEBIAN_13, 16, "echo hello > f; ln f g; chmod 4751 f; touch -d '2200-01-02 03:04:05.678901234Z' f;"
-			    "touch -d '1950-01-01 00:00:00.5Z' old; ln -s $(printf %059d 7) fast; ln -s $(printf %060d 7) slow;"
-			    "mknod dev b 8 300; mknod pipe p; chown 70000:80000 old"));
-	CHECK(!testdisk_shell("debugfs -w -R 'ea_set f user.k value' disk; debugfs -w -R 'sif f mtime @7258215845' disk;"
-			      "debugfs -w -R 'sif f mtime_extra 2715604938' disk"));
+	CHECK(testdisk_make(
+		DEBIAN_13, 16,
+		"echo hello > f; ln f g; chmod 4751 f; touch -d '2200-01-02 03:04:05.678901234Z' f;"
+		"touch -d '1950-01-01 00:00:00.5Z' old; ln -s $(printf %059d 7) fast; ln -s $(printf %060d 7) slow;"
+		"mknod dev b 8 300; mknod pipe p; chown 70000:80000 old"));
+	CHECK(!testdisk_shell(
+		"debugfs -w -R 'ea_set f user.k value' disk; debugfs -w -R 'sif f mtime @7258215845' disk;"
+		"debugfs -w -R 'sif f mtime_extra 2715604938' disk"));
 	CHECK(testdisk_load(16));
 	CHECK_EQ(testdisk_mount(MS_RDONLY, NULL), 0);
 	CHECK(stat_of("/t/f", &st));
@@ -179,11 +195,13 @@ TEST(ext4_reads_inodes_as_they_were_made)
 	CHECK(st.mtime.sec == 7258215845 && st.mtime.nsec == 678901234);
 	CHECK(stat_of("/t/old", &st) && st.mtime.sec == -631152000);
 	CHECK(st.uid == 70000 && st.gid == 80000);
-	CHECK(stat_of("/t/dev", &st) && st.mode >> 12 == S_IFBLK >> 12 && st.rdev == (8 << 8 | 44 | 1 << 20));
+	CHECK(stat_of("/t/dev", &st) && st.mode >> 12 == S_IFBLK >> 12 &&
+	      st.rdev == (8 << 8 | 44 | 1 << 20));
 	CHECK(stat_of("/t/pipe", &st) && st.mode >> 12 == S_IFIFO >> 12);
 	for (unsigned i = 0; i < 2; i++) {
 		CHECK_EQ(vfs_walk(NULL, i ? "/t/slow" : "/t/fast", 0, &p), 0);
-		CHECK_EQ(path_inode(&p)->ops->read_link(path_inode(&p), buf, sizeof(buf)), i ? 60 : 59);
+		CHECK_EQ(path_inode(&p)->ops->read_link(path_inode(&p), buf, sizeof(buf)),
+			 i ? 60 : 59);
 		CHECK_EQ(buf[i ? 59 : 58], '7');
 		path_put(&p);
 	}
@@ -216,7 +234,9 @@ TEST(ext4_refuses_what_is_no_ext4)
 	CHECK_EQ(testdisk_unmount(), 0);
 }
 
-/* Each field of the superblock in turn becomes nonsense: nothing worse than a refusal comes of it. */
+/*
+ * Each field of the superblock in turn becomes nonsense: nothing worse than a refusal comes of it.
+ */
 TEST(ext4_survives_hostile_superblocks)
 {
 	static uint8_t saved[EXT4_SUPER_BYTES];

@@ -1,6 +1,6 @@
 /*
- * What a disk is, before it is mounted: what an ext4 is called, and what a disk without one holds instead, for the
- * sentence that refuses it (magic numbers of other formats at their places).
+ * What a disk is, before it is mounted: what an ext4 is called, and what a disk without one holds
+ * instead, for the sentence that refuses it (magic numbers of other formats at their places).
  */
 #include <core/kmem.h>
 #include <core/string.h>

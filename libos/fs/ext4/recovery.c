@@ -1,9 +1,10 @@
 /*
  * The journal of a file system: finding it, replaying it before anything else is read, and its end.
  *
- * The journal is an inode, found without the group descriptors being checked: a crash may have torn them, and
- * replaying is what makes them whole. So its place in the first group's inode table is taken from the first descriptor
- * as it lies. After a replay the superblock is read again, since its counts and features may be others.
+ * The journal is an inode, found without the group descriptors being checked: a crash may have torn
+ * them, and replaying is what makes them whole. So its place in the first group's inode table is
+ * taken from the first descriptor as it lies. After a replay the superblock is read again, since
+ * its counts and features may be others.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -12,7 +13,10 @@
 
 #include "super.h"
 
-/* The first descriptor follows the superblock, whatever else moves (group_descr.rst; meta_bg, too, leaves it there). */
+/*
+ * The first descriptor follows the superblock, whatever else moves (group_descr.rst; meta_bg, too,
+ * leaves it there).
+ */
 static int first_inode_table(struct ext4_super *s, uint64_t *table)
 {
 	const struct ext4_disk_group *g;
@@ -22,10 +26,12 @@ static int first_inode_table(struct ext4_super *s, uint64_t *table)
 	if (error)
 		return error;
 	g = (const struct ext4_disk_group *)(const void *)b->data;
-	*table = g->inode_table_lo | (s->desc_bytes > EXT4_GROUP_BYTES_MIN ? (uint64_t)g->inode_table_hi << 32 : 0);
+	*table = g->inode_table_lo |
+		 (s->desc_bytes > EXT4_GROUP_BYTES_MIN ? (uint64_t)g->inode_table_hi << 32 : 0);
 	buffer_put(b);
 	if (!ext4_blocks_are_valid(s, *table, s->inodes_per_group / s->inodes_per_block))
-		return ext4_damaged(s, "journal", 0, s->first_data_block + 1, "the first inode table lies nowhere");
+		return ext4_damaged(s, "journal", 0, s->first_data_block + 1,
+				    "the first inode table lies nowhere");
 	return 0;
 }
 
@@ -53,7 +59,8 @@ static int find_journal(struct ext4_super *s)
 	int error;
 
 	if (!ino || ino >= s->first_ino) {
-		log_error("ext4: %s has its journal on another disk, which is not supported", s->dev->name);
+		log_error("ext4: %s has its journal on another disk, which is not supported",
+			  s->dev->name);
 		return -EOPNOTSUPP;
 	}
 	i = kzalloc(sizeof(*i));
@@ -81,7 +88,8 @@ static int journal_map(void *arg, uint32_t index, uint64_t *block)
 	int error = ext4_map(s->journal_inode, index, 1, &m);
 
 	if (!error && m.kind != EXT4_MAPPED)
-		error = ext4_damaged(s, "journal", s->disk->journal_inum, 0, "its block %u has no place", index);
+		error = ext4_damaged(s, "journal", s->disk->journal_inum, 0,
+				     "its block %u has no place", index);
 	if (!error)
 		*block = m.block;
 	return error;
@@ -95,7 +103,8 @@ static void journal_aborted(void *arg, int error)
 	if (__atomic_exchange_n(&s->damaged, 1, __ATOMIC_ACQ_REL))
 		return;
 	s->vfs->flags |= MS_RDONLY;
-	log_error("ext4: %s fails (error %d): the file system is read-only from now on", s->dev->name, -error);
+	log_error("ext4: %s fails (error %d): the file system is read-only from now on",
+		  s->dev->name, -error);
 }
 
 void ext4_abort(struct ext4_super *s, int error)
@@ -110,7 +119,8 @@ static int open_log(struct ext4_super *s)
 {
 	struct journal_place place = {
 		.buffers = &s->buffers, .dev = s->dev, .block_bytes = s->block_bytes,
-		.blocks = (uint32_t)(s->journal_inode->inode.size >> s->block_shift), .map = journal_map, .arg = s,
+		.blocks = (uint32_t)(s->journal_inode->inode.size >> s->block_shift),
+		.map = journal_map, .arg = s,
 	};
 	struct journal_options options = {
 		.commit_interval_ms = s->options.commit_ms, .no_barrier = s->options.no_barrier,
@@ -123,11 +133,13 @@ static int open_log(struct ext4_super *s)
 }
 
 /*
- * Damage is noted in the superblock as it lies on the disk, since the log has ended then. The replay brings back a
- * superblock from before the note, which is carried over; where it did not get that far, the log itself may tell. The
- * first transaction is one of the superblock, so a cut finds the note, the log's word, or both.
+ * Damage is noted in the superblock as it lies on the disk, since the log has ended then. The
+ * replay brings back a superblock from before the note, which is carried over; where it did not get
+ * that far, the log itself may tell. The first transaction is one of the superblock, so a cut finds
+ * the note, the log's word, or both.
  */
-static void carry_damage(const struct ext4_super *s, const struct ext4_disk_super *before, struct ext4_disk_super *d)
+static void carry_damage(const struct ext4_super *s, const struct ext4_disk_super *before,
+			 struct ext4_disk_super *d)
 {
 	const size_t from = offsetof(struct ext4_disk_super, error_count);
 	const size_t to = offsetof(struct ext4_disk_super, mount_opts);
@@ -165,8 +177,8 @@ static void clear_recover(struct ext4_super *s)
 }
 
 /*
- * Opening the log replays it, into the superblock's buffer as well. A log may be there to replay without the flag: the
- * last transaction, which clears it. So all is read again.
+ * Opening the log replays it, into the superblock's buffer as well. A log may be there to replay
+ * without the flag: the last transaction, which clears it. So all is read again.
  */
 static int replay(struct ext4_super *s)
 {
@@ -178,7 +190,8 @@ static int replay(struct ext4_super *s)
 		error = open_log(s);
 	}
 	if (error)
-		log_error("ext4: the journal of %s cannot be used (error %d)", s->dev->name, -error);
+		log_error("ext4: the journal of %s cannot be used (error %d)", s->dev->name,
+			  -error);
 	else
 		error = read_again(s, before);
 	kfree(before);
@@ -207,15 +220,19 @@ int ext4_journal_open(struct ext4_super *s)
 	int error;
 
 	if (s->torn && s->options.noload) {
-		log_error("ext4: %s: the superblock is damaged (checksum), and noload forbids its journal to help",
-			  s->dev->name);
+		log_error(
+			"ext4: %s: the superblock is damaged (checksum), and noload forbids its journal to help",
+			s->dev->name);
 		return -EUCLEAN;
 	}
-	if (!ext4_has_compat(s, EXT4_COMPAT_HAS_JOURNAL) || s->options.noload || (s->options.read_only && !dirty))
+	if (!ext4_has_compat(s, EXT4_COMPAT_HAS_JOURNAL) || s->options.noload ||
+	    (s->options.read_only && !dirty))
 		return 0;
 	if (dirty && s->dev->read_only) {
-		log_error("ext4: %s was not unmounted, and its journal cannot be replayed on a disk that is read-only; "
-			  "noload reads it as it lies", s->dev->name);
+		log_error(
+			"ext4: %s was not unmounted, and its journal cannot be replayed on a disk that is read-only; "
+			"noload reads it as it lies",
+			s->dev->name);
 		return -EROFS;
 	}
 	error = find_journal(s);

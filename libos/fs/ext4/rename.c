@@ -1,10 +1,11 @@
 /*
  * Renaming and exchanging, in one handle.
  *
- * Everything that may fail comes first. The blocks of both names, and of ".." where a directory gets another parent, are
- * found, touched and held; so are the inodes. The new name is added, if there is none to be redirected: that may find no
- * room, and moves other entries, so the old name is looked for behind it. It is taken back when something fails after it.
- * Then the rest is changed, for which nothing has to be read or allocated (change()).
+ * Everything that may fail comes first. The blocks of both names, and of ".." where a directory
+ * gets another parent, are found, touched and held; so are the inodes. The new name is added, if
+ * there is none to be redirected: that may find no room, and moves other entries, so the old name
+ * is looked for behind it. It is taken back when something fails after it. Then the rest is
+ * changed, for which nothing has to be read or allocated (change()).
  *
  * The VFS lets one rename run at a time, so the locks of two inodes are taken in any order.
  */
@@ -18,7 +19,8 @@ struct renaming {
 	struct ext4_inode *inode, *replaced;     /* the latter may be NULL */
 	bool exchange;
 	struct dir_spot source, target;          /* of both names */
-	struct dir_spot dots, other_dots;        /* ".." of the inode and, in an exchange, of the other one */
+	struct dir_spot dots,
+		other_dots; /* ".." of the inode and, in an exchange, of the other one */
 };
 
 /* Does a directory get another parent? */
@@ -44,7 +46,8 @@ static int hold_target(struct ext4_handle *h, struct renaming *r)
 {
 	const struct dir_name name = { r->m, (uint32_t)r->inode->inode.ino, r->inode->inode.mode };
 
-	return r->replaced ? name_hold(h, r->to, r->m, r->replaced, &r->target) : dir_add(h, r->to, &name, &r->target);
+	return r->replaced ? name_hold(h, r->to, r->m, r->replaced, &r->target)
+			   : dir_add(h, r->to, &name, &r->target);
 }
 
 static int hold_dots(struct ext4_handle *h, struct renaming *r)
@@ -160,8 +163,9 @@ static int rename_in(struct ext4_handle *h, struct renaming *r)
 static int rename_once(struct renaming *r)
 {
 	struct ext4_handle h;
-	int error = ext4_start(ext4_super_of(&r->from->inode),
-			       dir_add_credits(r->to) + 4 * EXT4_CREDITS_INODE + EXT4_CREDITS_ORPHAN + 4, &h);
+	int error = ext4_start(
+		ext4_super_of(&r->from->inode),
+		dir_add_credits(r->to) + 4 * EXT4_CREDITS_INODE + EXT4_CREDITS_ORPHAN + 4, &h);
 
 	return error ? error : ext4_stop_with(&h, rename_in(&h, r));
 }
@@ -169,7 +173,8 @@ static int rename_once(struct renaming *r)
 /* A directory that takes the place of another adds no link to their parent. */
 static int check_links(const struct renaming *r)
 {
-	bool comes = inode_is_dir(&r->inode->inode), goes = r->replaced && inode_is_dir(&r->replaced->inode);
+	bool comes = inode_is_dir(&r->inode->inode),
+	     goes = r->replaced && inode_is_dir(&r->replaced->inode);
 
 	if (r->from == r->to || comes == goes)
 		return 0;

@@ -1,10 +1,13 @@
 /*
- * Blocks that are set aside for the growth of open files, so that a file that grows by small writes lies in few pieces.
+ * Blocks that are set aside for the growth of open files, so that a file that grows by small writes
+ * lies in few pieces.
  *
- * They lie behind the file's last block, are taken in memory only (space.c), and so need no clean-up after a crash. A file that is
- * closed or shortened gives them back, and so do all when the disk is full otherwise, and before FITRIM.
+ * They lie behind the file's last block, are taken in memory only (space.c), and so need no
+ * clean-up after a crash. A file that is closed or shortened gives them back, and so do all when
+ * the disk is full otherwise, and before FITRIM.
  *
- * Locks: s->space_lock, a spinlock, for what is set aside and the list of inodes that have some; a group's lock.
+ * Locks: s->space_lock, a spinlock, for what is set aside and the list of inodes that have some; a
+ * group's lock.
  */
 #include <core/assert.h>
 #include <core/errno.h>
@@ -15,7 +18,8 @@
 #define RESERVE_MAX 1024u
 
 /* Takes at most `count` blocks off an inode's reserve; how many. */
-static uint32_t reserve_pop(struct ext4_super *s, struct ext4_inode *i, uint32_t count, uint64_t *block)
+static uint32_t reserve_pop(struct ext4_super *s, struct ext4_inode *i, uint32_t count,
+			    uint64_t *block)
 {
 	uint32_t n;
 
@@ -60,7 +64,8 @@ bool reserve_drop_all(struct ext4_super *s)
 
 		spin_lock(&s->space_lock);
 		if (!list_is_empty(&s->reserves)) {
-			struct ext4_inode *i = list_entry(list_pop_front(&s->reserves), struct ext4_inode, reserve.link);
+			struct ext4_inode *i = list_entry(list_pop_front(&s->reserves),
+							  struct ext4_inode, reserve.link);
 
 			block = i->reserve.block;
 			n = i->reserve.len;
@@ -83,7 +88,8 @@ uint32_t reserve_size(const struct ext4_inode *i)
 	return (uint32_t)CLAMP((uint64_t)i->inode.size >> s->block_shift, RESERVE_MIN, RESERVE_MAX);
 }
 
-int reserve_use(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint64_t *block, uint32_t *count)
+int reserve_use(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint64_t *block,
+		uint32_t *count)
 {
 	struct ext4_super *s = h->super;
 	uint32_t group, n = i->reserve.block == goal ? reserve_pop(s, i, *count, block) : 0;
@@ -96,7 +102,8 @@ int reserve_use(struct ext4_handle *h, struct ext4_inode *i, uint64_t goal, uint
 	mutex_lock(&s->group[group].lock);
 	error = space_use(h, group, (uint32_t)(*block - ext4_group_first_block(s, group)), n);
 	if (error)
-		space_give_locked(s, group, (uint32_t)(*block - ext4_group_first_block(s, group)), n);
+		space_give_locked(s, group, (uint32_t)(*block - ext4_group_first_block(s, group)),
+				  n);
 	mutex_unlock(&s->group[group].lock);
 	return error;
 }

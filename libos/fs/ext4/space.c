@@ -1,9 +1,10 @@
 /*
  * Which blocks of a group are in use: its two bitmaps in memory, once it is used.
  *
- * One is the disk's, in its buffer: it changes in handles. The other, `taken`, is ours alone; it has besides what is used
- * also what nobody else may take: blocks that were freed in a transaction which is not durable yet (after a crash they would
- * belong to their old file again: bfree.c), and blocks that are set aside for the growth of an open file (reserve.c).
+ * One is the disk's, in its buffer: it changes in handles. The other, `taken`, is ours alone; it
+ * has besides what is used also what nobody else may take: blocks that were freed in a transaction
+ * which is not durable yet (after a crash they would belong to their old file again: bfree.c), and
+ * blocks that are set aside for the growth of an open file (reserve.c).
  *
  * Locks: a group's lock.
  */
@@ -43,7 +44,8 @@ void space_give_locked(struct ext4_super *s, uint32_t group, uint32_t from, uint
 
 	bits_clear(g->taken, from, count);
 	g->available += count;
-	g->largest_run = g->available; /* an upper bound: the next search that fails makes it exact */
+	/* an upper bound: the next search that fails makes it exact */
+	g->largest_run = g->available;
 }
 
 void space_give(struct ext4_super *s, uint64_t block, uint32_t count)
@@ -70,7 +72,8 @@ int space_touch(struct ext4_handle *h, uint32_t group)
 	return error;
 }
 
-void space_write_counts(struct ext4_super *s, uint32_t group, uint32_t from, uint32_t count, int64_t freed)
+void space_write_counts(struct ext4_super *s, uint32_t group, uint32_t from, uint32_t count,
+			int64_t freed)
 {
 	struct ext4_group *g = &s->group[group];
 
@@ -93,7 +96,8 @@ int space_use(struct ext4_handle *h, uint32_t group, uint32_t from, uint32_t cou
 	if (error)
 		return error;
 	if (!bits_are(g->bitmap->data, from, count, false) || g->free_blocks < count)
-		return ext4_damaged(s, "group", 0, g->block_bitmap, "group %u: free blocks are in use", group);
+		return ext4_damaged(s, "group", 0, g->block_bitmap,
+				    "group %u: free blocks are in use", group);
 	bits_set(g->bitmap->data, from, count);
 	space_write_counts(s, group, from, count, -(int64_t)count);
 	return 0;

@@ -1,7 +1,8 @@
 /*
- * One file and many threads. Each owner has a range of the file for itself and knows its bytes: it writes,
- * punches, zeroes and reads there, and its neighbours share pages and blocks with it. Behind all ranges one thread lets the
- * file grow and shrink, where every byte is zero or tells its place. One syncs, and forgets what is clean.
+ * One file and many threads. Each owner has a range of the file for itself and knows its bytes: it
+ * writes, punches, zeroes and reads there, and its neighbours share pages and blocks with it.
+ * Behind all ranges one thread lets the file grow and shrink, where every byte is zero or tells its
+ * place. One syncs, and forgets what is clean.
  *
  * STRESS_SEED=n begins with another seed.
  */
@@ -43,7 +44,8 @@ static unsigned pick(struct owner *o, unsigned limit)
 
 static bool change(struct owner *o)
 {
-	unsigned at = pick(o, RANGE), most = pick(o, 3) ? 3000 : RANGE, len = 1 + pick(o, MIN(RANGE - at, most));
+	unsigned at = pick(o, RANGE), most = pick(o, 3) ? 3000 : RANGE,
+		 len = 1 + pick(o, MIN(RANGE - at, most));
 	int64_t place = (int64_t)(o->number * RANGE + at);
 
 	switch (pick(o, 5)) {
@@ -56,13 +58,15 @@ static bool change(struct owner *o)
 	default:
 		for (unsigned n = at; n < at + len; n++)
 			o->bytes[n] = (uint8_t)pick(o, 256);
-		return testdisk_transfer(o->file, o->bytes + at, len, place, false) == (kssize_t)len;
+		return testdisk_transfer(o->file, o->bytes + at, len, place, false) ==
+		       (kssize_t)len;
 	}
 }
 
 static bool is_mine(struct owner *o)
 {
-	return testdisk_transfer(o->file, o->seen, RANGE, (int64_t)(o->number * RANGE), true) == RANGE &&
+	return testdisk_transfer(o->file, o->seen, RANGE, (int64_t)(o->number * RANGE), true) ==
+		       RANGE &&
 	       !memcmp(o->seen, o->bytes, RANGE);
 }
 
@@ -146,11 +150,15 @@ static void sync_and_forget(void *arg)
 
 static bool start(struct file *f, uint64_t seed)
 {
-	static const struct thread_attr attr = { .name = "owner", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "owner", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 
 	working = OWNERS;
 	for (unsigned n = 0; n < ARRAY_SIZE(owners); n++) {
-		void (*run)(void *) = n < OWNERS ? own : n == OWNERS ? grow_and_shrink : sync_and_forget;
+		void (*run)(void *) = n < OWNERS    ? own
+				      : n == OWNERS ? grow_and_shrink
+						    : sync_and_forget;
 
 		memset(&owners[n], 0, sizeof(owners[n]));
 		owners[n].file = f;
@@ -182,11 +190,13 @@ static bool stress(const char *kind, const char *options, uint64_t seed)
 	struct file *f;
 	bool well;
 
-	if (!testdisk_make(kind, 16, "touch f") || testdisk_mount(0, options) || vfs_open(NULL, "/t/f", O_RDWR, 0, &f))
+	if (!testdisk_make(kind, 16, "touch f") || testdisk_mount(0, options) ||
+	    vfs_open(NULL, "/t/f", O_RDWR, 0, &f))
 		return false;
 	well = !testdisk_resize(f, FLOOR) && start(f, seed) && finish();
 	file_put(f);
-	if (testdisk_unmount() || testdisk_judge() || testdisk_mount(0, options) || vfs_open(NULL, "/t/f", O_RDWR, 0, &f))
+	if (testdisk_unmount() || testdisk_judge() || testdisk_mount(0, options) ||
+	    vfs_open(NULL, "/t/f", O_RDWR, 0, &f))
 		return false;
 	for (unsigned n = 0; n < OWNERS; n++) {
 		owners[n].file = f;

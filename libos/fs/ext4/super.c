@@ -1,11 +1,13 @@
 /*
- * The superblock, damage, and what the VFS asks of a file system once it is mounted (mount.c), to the end.
+ * The superblock, damage, and what the VFS asks of a file system once it is mounted (mount.c), to
+ * the end.
  *
- * Until the first transaction the disk says that it is clean; from then on the flag needs_recovery is set, which is
- * written past the journal, durably, and cleared when everything is in its place.
+ * Until the first transaction the disk says that it is clean; from then on the flag needs_recovery
+ * is set, which is written past the journal, durably, and cleared when everything is in its place.
  *
- * Damage that is found later (ext4_damaged()) ends all writing: the journal is aborted, so that nothing that was built upon
- * what is damaged becomes durable, and the superblock notes where it was.
+ * Damage that is found later (ext4_damaged()) ends all writing: the journal is aborted, so that
+ * nothing that was built upon what is damaged becomes durable, and the superblock notes where it
+ * was.
  */
 #include <core/assert.h>
 #include <core/crc.h>
@@ -97,21 +99,27 @@ static void note(struct ext4_disk_super *d, const char *where, uint32_t ino, uin
 	csum_set(d);
 }
 
-/* Into the disk's superblock as it lies there: what the buffer holds may belong to a transaction that never commits. */
+/*
+ * Into the disk's superblock as it lies there: what the buffer holds may belong to a transaction
+ * that never commits.
+ */
 static void note_on_disk(struct ext4_super *s, const char *where, uint32_t ino, uint64_t block)
 {
 	uint32_t bytes = MAX(EXT4_SUPER_BYTES, s->dev->block_bytes);
-	uint64_t at = ALIGN_DOWN(EXT4_SUPER_OFFSET, bytes); /* no block of others that may be on its way, too */
+	/* no block of others that may be on its way, too */
+	uint64_t at = ALIGN_DOWN(EXT4_SUPER_OFFSET, bytes);
 	uint8_t *copy = kmalloc(bytes);
 
 	if (copy && !blkdev_read(s->dev, at, copy, bytes)) {
-		note((struct ext4_disk_super *)(void *)(copy + EXT4_SUPER_OFFSET - at), where, ino, block);
+		note((struct ext4_disk_super *)(void *)(copy + EXT4_SUPER_OFFSET - at), where, ino,
+		     block);
 		blkdev_write(s->dev, at, copy, bytes, BLK_FUA);
 	}
 	kfree(copy);
 }
 
-int ext4_damaged(struct ext4_super *s, const char *where, uint32_t ino, uint64_t block, const char *fmt, ...)
+int ext4_damaged(struct ext4_super *s, const char *where, uint32_t ino, uint64_t block,
+		 const char *fmt, ...)
 {
 	bool first, written = !s->options.read_only;
 	char what[160];
@@ -141,7 +149,9 @@ void ext4_super_doubt(struct ext4_super *s)
 {
 	mutex_lock(&s->super_lock);
 	if (!(s->disk->state & EXT4_STATE_ERRORS))
-		log_error("ext4: %s: without memory, something was left half done; e2fsck should look at it", s->dev->name);
+		log_error(
+			"ext4: %s: without memory, something was left half done; e2fsck should look at it",
+			s->dev->name);
 	s->disk->state |= EXT4_STATE_ERRORS;
 	csum_set(s->disk);
 	buffer_mark_dirty(s->super_buffer);
@@ -153,7 +163,8 @@ void ext4_super_doubt(struct ext4_super *s)
 static void ext4_statfs(struct super *vfs, struct abi_statfs *st)
 {
 	struct ext4_super *s = vfs->own;
-	uint64_t reserved = balloc_kept_for_root(s), delayed = __atomic_load_n(&s->delayed, __ATOMIC_RELAXED);
+	uint64_t reserved = balloc_kept_for_root(s),
+		 delayed = __atomic_load_n(&s->delayed, __ATOMIC_RELAXED);
 	uint64_t free = __atomic_load_n(&s->free_blocks, __ATOMIC_RELAXED);
 
 	free -= MIN(free, delayed);
@@ -267,8 +278,8 @@ int ext4_super_write_mounted(struct ext4_super *s)
 }
 
 /*
- * The disk is clean: state and counts. With a journal, when everything else is in its place; the log is emptied when the
- * superblock is there, too, so that a cut finds it whole or in the log.
+ * The disk is clean: state and counts. With a journal, when everything else is in its place; the
+ * log is emptied when the superblock is there, too, so that a cut finds it whole or in the log.
  */
 static int write_clean(struct ext4_super *s)
 {
@@ -284,7 +295,10 @@ static int write_clean(struct ext4_super *s)
 	return ext4_super_write(s);
 }
 
-/* No handle is open, and none will be. What is in memory goes to its place, the log is empty, and the disk is clean. */
+/*
+ * No handle is open, and none will be. What is in memory goes to its place, the log is empty, and
+ * the disk is clean.
+ */
 static int leave_clean(struct ext4_super *s)
 {
 	int error = s->journal ? 0 : ext4_write_buffers(s);
@@ -296,8 +310,9 @@ static int leave_clean(struct ext4_super *s)
 	if (!error)
 		error = blkdev_flush(s->dev);
 	if (error)
-		log_error("ext4: %s could not be left in order (error %d); its journal or e2fsck will see to it",
-			  s->dev->name, -error);
+		log_error(
+			"ext4: %s could not be left in order (error %d); its journal or e2fsck will see to it",
+			s->dev->name, -error);
 	return error;
 }
 
@@ -314,8 +329,9 @@ static void ext4_unmount(struct super *vfs)
 }
 
 /*
- * Handles that are open end with the commit; from then on nobody else gets one. Everything was synchronised just before.
- * The journal stays, empty and sealed, since others may be waiting for it.
+ * Handles that are open end with the commit; from then on nobody else gets one. Everything was
+ * synchronised just before. The journal stays, empty and sealed, since others may be waiting for
+ * it.
  */
 static int turn_read_only(struct ext4_super *s)
 {

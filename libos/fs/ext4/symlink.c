@@ -1,6 +1,7 @@
 /*
- * Symbolic links (inodes.rst, "The Contents of inode.i_block"): a target of up to 59 bytes lies in the inode itself, a longer one
- * in a block of its own. What tells them apart is whether the inode has blocks, other than one of attributes.
+ * Symbolic links (inodes.rst, "The Contents of inode.i_block"): a target of up to 59 bytes lies in
+ * the inode itself, a longer one in a block of its own. What tells them apart is whether the inode
+ * has blocks, other than one of attributes.
  */
 #include <core/errno.h>
 #include <core/string.h>
@@ -11,8 +12,8 @@ bool ext4_link_is_fast(const struct ext4_inode *i)
 {
 	uint64_t of_attributes = i->xattr_block ? ext4_super_of(&i->inode)->block_bytes / 512 : 0;
 
-	return i->inode.blocks <= of_attributes && i->inode.size < (int64_t)EXT4_INODE_BLOCK_BYTES &&
-	       !(i->flags & EXT4_FL_INLINE_DATA);
+	return i->inode.blocks <= of_attributes &&
+	       i->inode.size < (int64_t)EXT4_INODE_BLOCK_BYTES && !(i->flags & EXT4_FL_INLINE_DATA);
 }
 
 static kssize_t copy(char *buf, size_t size, const void *from, size_t len)
@@ -32,7 +33,8 @@ static kssize_t read_slow(struct ext4_inode *i, char *buf, size_t size)
 	kssize_t n;
 
 	if (error || m.kind != EXT4_MAPPED)
-		return ext4_damaged(s, "link", (uint32_t)i->inode.ino, 0, "its target has no place on the disk");
+		return ext4_damaged(s, "link", (uint32_t)i->inode.ino, 0,
+				    "its target has no place on the disk");
 	error = buffer_read(&s->buffers, m.block, &b);
 	if (error)
 		return error;
@@ -47,7 +49,8 @@ kssize_t ext4_read_link(struct inode *inode, char *buf, size_t size)
 
 	if (i->flags & EXT4_FL_INLINE_DATA)
 		return ext4_inline_read(i, 0, buf, MIN(size, (size_t)inode->size));
-	return ext4_link_is_fast(i) ? copy(buf, size, i->block, (size_t)inode->size) : read_slow(i, buf, size);
+	return ext4_link_is_fast(i) ? copy(buf, size, i->block, (size_t)inode->size)
+				    : read_slow(i, buf, size);
 }
 
 unsigned ext4_link_credits(size_t len)

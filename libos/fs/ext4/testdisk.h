@@ -1,8 +1,9 @@
 /*
  * Disks for tests on the build machine: made and judged by e2fsprogs, in between a disk in memory.
  *
- * One disk at a time; its file and what belongs to it lie in a folder of their own, which shell commands find as
- * $T. Commands run in a shell with it as working folder; the disk's file is $T/disk.
+ * One disk at a time; its file and what belongs to it lie in a folder of their own, which shell
+ * commands find as $T. Commands run in a shell with it as working folder; the disk's file is
+ * $T/disk.
  */
 #ifndef EXT4_TESTDISK_H
 #define EXT4_TESTDISK_H
@@ -10,15 +11,22 @@
 #include <libos/blkdev.h>
 #include <libos/vfs.h>
 
-/* What mke2fs makes by default in Debian 12 and 13, without and with what came before; none asks /etc/mke2fs.conf. */
-#define TESTDISK_COMMON "-I 256 -O none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super," \
-			"large_file,huge_file,dir_nlink,extra_isize"
+/*
+ * What mke2fs makes by default in Debian 12 and 13, without and with what came before; none asks
+ * /etc/mke2fs.conf.
+ */
+#define TESTDISK_COMMON \
+	"-I 256 -O none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super," \
+	"large_file,huge_file,dir_nlink,extra_isize"
 #define DEBIAN_12 TESTDISK_COMMON ",metadata_csum,64bit"
 #define DEBIAN_13 TESTDISK_COMMON ",metadata_csum,64bit,orphan_file,metadata_csum_seed"
 #define PLAIN     TESTDISK_COMMON ",uninit_bg"
 #define EXT2      "-I 128 -O none,ext_attr,sparse_super,large_file"
 
-/* A tree in $T/tree by the commands `tree` (NULL: none), a disk by mke2fs with `options`; mebibytes up to 64. False: it failed. */
+/*
+ * A tree in $T/tree by the commands `tree` (NULL: none), a disk by mke2fs with `options`; mebibytes
+ * up to 64. False: it failed.
+ */
 bool testdisk_make(const char *options, unsigned mebibytes, const char *tree);
 /* Whatever `commands` make of $T/disk. */
 bool testdisk_load(unsigned mebibytes);

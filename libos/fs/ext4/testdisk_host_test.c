@@ -28,7 +28,8 @@ static const char *folder_base(void)
 {
 	struct statvfs st;
 
-	return statvfs("/dev/shm", &st) == 0 && st.f_bavail >= GIB(1) / st.f_bsize ? "/dev/shm" : "/tmp";
+	return statvfs("/dev/shm", &st) == 0 && st.f_bavail >= GIB(1) / st.f_bsize ? "/dev/shm"
+										   : "/tmp";
 }
 
 static bool folder(void)
@@ -51,7 +52,8 @@ size_t testdisk_output(const char *commands, char *buf, size_t size)
 	size_t n;
 	FILE *p;
 
-	snprintf(line, sizeof(line), "cd \"$T\" && PATH=$PATH:/sbin:/usr/sbin && { %s ; } 2>&1", commands);
+	snprintf(line, sizeof(line), "cd \"$T\" && PATH=$PATH:/sbin:/usr/sbin && { %s ; } 2>&1",
+		 commands);
 	p = popen(line, "r");
 	if (!p)
 		return 0;
@@ -72,7 +74,8 @@ int testdisk_shell(const char *commands)
 
 	if (!folder())
 		return -1;
-	snprintf(line, sizeof(line), "cd \"$T\" && PATH=$PATH:/sbin:/usr/sbin && { %s ; } 2>&1", commands);
+	snprintf(line, sizeof(line), "cd \"$T\" && PATH=$PATH:/sbin:/usr/sbin && { %s ; } 2>&1",
+		 commands);
 	p = popen(line, "r");
 	if (!p)
 		return -1;
@@ -115,8 +118,11 @@ bool testdisk_make(const char *options, unsigned mebibytes, const char *tree)
 {
 	char line[2048];
 
-	snprintf(line, sizeof(line), "rm -rf tree disk; mkdir tree && ( cd tree && { %s ; } ) && truncate -s %uM disk && "
-		 "mke2fs -q -F -d tree %s disk", tree ? tree : "true", mebibytes, options);
+	snprintf(
+		line, sizeof(line),
+		"rm -rf tree disk; mkdir tree && ( cd tree && { %s ; } ) && truncate -s %uM disk && "
+		"mke2fs -q -F -d tree %s disk",
+		tree ? tree : "true", mebibytes, options);
 	return mebibytes <= SIZES && !testdisk_shell(line) && testdisk_load(mebibytes);
 }
 
@@ -211,7 +217,9 @@ kssize_t testdisk_write(const char *path, const void *bytes, size_t size)
 kssize_t testdisk_transfer(struct file *f, void *buf, size_t len, int64_t offset, bool reading)
 {
 	struct uio_vec vec = { buf, len };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true };
+	struct uio u = {
+		.vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true
+	};
 
 	return reading ? f->ops->read(f, &u) : f->ops->write(f, &u);
 }

@@ -1,8 +1,10 @@
 /*
- * Names changed by several threads in the same directories. Each thread has names of its own, which nobody else touches,
- * and knows at the end which of them there are; and all fight for some names in common. Then e2fsck judges.
+ * Names changed by several threads in the same directories. Each thread has names of its own, which
+ * nobody else touches, and knows at the end which of them there are; and all fight for some names
+ * in common. Then e2fsck judges.
  *
- * And disks on which directories have two names, whose locks have no order: whoever acts there must come to an end.
+ * And disks on which directories have two names, whose locks have no order: whoever acts there must
+ * come to an end.
  *
  * Runs on one hart with all tests; "unit ext4_threads" runs it on two and four as well.
  */
@@ -47,7 +49,8 @@ static void make_own(struct worker *w, unsigned folder, unsigned n)
 {
 	char name[64];
 	bool *is_there = &w->is_there[folder][n];
-	int error = vfs_create(NULL, own_name(name, w, folder, n), n % 4 ? S_IFREG | 0644 : S_IFDIR | 0755, 0, NULL);
+	int error = vfs_create(NULL, own_name(name, w, folder, n),
+			       n % 4 ? S_IFREG | 0644 : S_IFDIR | 0755, 0, NULL);
 
 	if (error != (*is_there ? -EEXIST : 0))
 		w->wrong = "create";
@@ -70,7 +73,8 @@ static void move_own(struct worker *w, unsigned from, unsigned to, unsigned n)
 	char old[64], new[64];
 	bool was = w->is_there[from][n];
 
-	if (vfs_rename(NULL, own_name(old, w, from, n), NULL, own_name(new, w, to, n), 0) != (was ? 0 : -ENOENT))
+	if (vfs_rename(NULL, own_name(old, w, from, n), NULL, own_name(new, w, to, n), 0) !=
+	    (was ? 0 : -ENOENT))
 		w->wrong = "rename";
 	if (was && from != to) {
 		w->is_there[to][n] = true;
@@ -114,7 +118,9 @@ static void work(void *arg)
 
 static bool start(struct worker *w)
 {
-	static const struct thread_attr attr = { .name = "names", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "names", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 
 	if (thread_create(&attr, work, w, 0, &w->thread) != 0)
 		return false;
@@ -142,7 +148,8 @@ static bool is_as_known(const struct worker *w)
 
 TEST(ext4_threads_change_names_in_the_same_directories)
 {
-	static const char *const kinds[] = { DEBIAN_13 " -b 1024", TESTDISK_COMMON ",metadata_csum,^has_journal -b 1024" };
+	static const char *const kinds[] = { DEBIAN_13 " -b 1024", TESTDISK_COMMON
+					     ",metadata_csum,^has_journal -b 1024" };
 
 	for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++) {
 		CHECK(testdisk_make(kinds[k], 8, "mkdir 0 1 2"));
@@ -173,10 +180,16 @@ struct act {
 	const char *path, *to; /* to NULL: rmdir */
 };
 
-/* Each pair locks the same two directories, the other one first, if it takes the disk's word for what lies where. */
+/*
+ * Each pair locks the same two directories, the other one first, if it takes the disk's word for
+ * what lies where.
+ */
 static const struct act acts[2][4] = {
 	{ { "/t/a/b", NULL }, { "/t/e/c", NULL }, { "/t/d/g", NULL }, { "/t/a/f", "/t/a/b/f" } },
-	{ { "/t/a/b/loop", NULL }, { "/t/d/c/f", "/t/e/f" }, { "/t/e/g/f", "/t/d/f" }, { "/t/a/b/loop/b", "/t/a/b/b" } },
+	{ { "/t/a/b/loop", NULL },
+	  { "/t/d/c/f", "/t/e/f" },
+	  { "/t/e/g/f", "/t/d/f" },
+	  { "/t/a/b/loop/b", "/t/a/b/b" } },
 };
 
 struct actor {
@@ -191,7 +204,8 @@ static void act_on_and_on(void *arg)
 
 	for (unsigned i = 0; i < STEPS; i++) {
 		const struct act *what = &a->acts[i % 4];
-		int error = what->to ? vfs_rename(NULL, what->path, NULL, what->to, 0) : vfs_unlink(NULL, what->path, true);
+		int error = what->to ? vfs_rename(NULL, what->path, NULL, what->to, 0)
+				     : vfs_unlink(NULL, what->path, true);
 
 		a->refused += error == -EUCLEAN;
 	}
@@ -199,11 +213,16 @@ static void act_on_and_on(void *arg)
 
 TEST(ext4_threads_come_to_an_end_where_directories_have_two_names)
 {
-	static const struct thread_attr attr = { .name = "acts", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "acts", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	struct actor actors[2] = { { .acts = acts[0] }, { .acts = acts[1] } };
 
 	CHECK(testdisk_make(DEBIAN_12, 8, "mkdir -p a/b d/c e/g; touch a/f a/b/h d/c/f e/g/f"));
-	CHECK_EQ(testdisk_shell("for i in 'a a/b/loop' 'd/c e/c' 'e/g d/g'; do debugfs -w -R \"link $i\" disk; done"), 0);
+	CHECK_EQ(
+		testdisk_shell(
+			"for i in 'a a/b/loop' 'd/c e/c' 'e/g d/g'; do debugfs -w -R \"link $i\" disk; done"),
+		0);
 	CHECK(testdisk_load(8));
 	CHECK_EQ(testdisk_mount(0, NULL), 0);
 	for (unsigned i = 0; i < 2; i++) {

@@ -1,4 +1,6 @@
-/* Who is told of a disk's errors: fsync() and O_SYNC, once for each open file; readers, each time. */
+/*
+ * Who is told of a disk's errors: fsync() and O_SYNC, once for each open file; readers, each time.
+ */
 #include <core/errno.h>
 #include <core/string.h>
 #include <core/test.h>
@@ -12,7 +14,8 @@ static uint8_t bytes[8192];
 
 static bool begin(const char *options)
 {
-	if (!testdisk_make("-b 4096 " DEBIAN_12, 16, "yes | head -c 8192 > old; touch f") || testdisk_mount(0, options) != 0)
+	if (!testdisk_make("-b 4096 " DEBIAN_12, 16, "yes | head -c 8192 > old; touch f") ||
+	    testdisk_mount(0, options) != 0)
 		return false;
 	disk = container_of(testdisk_dev(), struct recdev, dev);
 	memset(bytes, 'x', sizeof(bytes));
@@ -30,7 +33,11 @@ static struct file *open_file(const char *path, uint32_t flags)
 static kssize_t transfer(struct file *f, bool write, int64_t offset)
 {
 	struct uio_vec vec = { bytes, sizeof(bytes) };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = sizeof(bytes), .offset = offset, .from_kernel = true };
+	struct uio u = { .vecs = &vec,
+			 .vec_count = 1,
+			 .left = sizeof(bytes),
+			 .offset = offset,
+			 .from_kernel = true };
 
 	return write ? f->ops->write(f, &u) : f->ops->read(f, &u);
 }
@@ -119,7 +126,8 @@ TEST(ext4_flush_error_makes_it_read_only_and_reading_goes_on)
 	CHECK_EQ(testdisk_mount(0, ""), 0);
 	CHECK_EQ(testdisk_unmount(), 0);
 	CHECK(testdisk_store());
-	CHECK_EQ(testdisk_shell("dumpe2fs -h $T/disk 2>&1 | grep -q 'state: *clean with errors'"), 0);
+	CHECK_EQ(testdisk_shell("dumpe2fs -h $T/disk 2>&1 | grep -q 'state: *clean with errors'"),
+		 0);
 	CHECK_EQ(testdisk_shell("! dumpe2fs -h $T/disk 2>&1 | grep -q 'Journal errno'"), 0);
 	CHECK_EQ(testdisk_shell("e2fsck -y $T/disk >/dev/null; e2fsck -fn $T/disk"), 0);
 }
@@ -130,7 +138,8 @@ TEST(ext4_read_error_is_the_readers_and_the_next_reading_may_succeed)
 
 	CHECK(begin(""));
 	f = open_file("/t/old", 0);
-	disk->faults = (struct rec_faults){ .read = disk->reads + 1, .for_ever = true }; /* one alone is tried again */
+	/* one alone is tried again */
+	disk->faults = (struct rec_faults){ .read = disk->reads + 1, .for_ever = true };
 	CHECK_EQ(transfer(f, false, 0), -EIO);
 	disk->faults.read = 0;
 	CHECK_EQ(transfer(f, false, 0), sizeof(bytes));

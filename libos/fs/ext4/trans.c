@@ -1,14 +1,16 @@
 /*
  * Handles: one operation's changes, with a journal or without.
  *
- * With one, this is the journal's handle. Without, buffers go home when the file system is synchronised,
- * and that must not catch an operation half-way: a buffer written between two changes of one handle would
- * be clean although it differs. So handles are counted, and ext4_write_buffers() lets nobody begin and
- * waits for those under way. That orders nothing on the disk: a crash leaves what e2fsck is for.
+ * With one, this is the journal's handle. Without, buffers go home when the file system is
+ * synchronised, and that must not catch an operation half-way: a buffer written between two changes
+ * of one handle would be clean although it differs. So handles are counted, and
+ * ext4_write_buffers() lets nobody begin and waits for those under way. That orders nothing on the
+ * disk: a crash leaves what e2fsck is for.
  *
- * Memory may be wanting in the middle of an operation. What announces a change then waits a little, and takes back what the page
- * cache has at hand. If that does not help, the functions below an operation leave things as they were, and the handle knows
- * whether what it has changed is whole (h->half). Only if it is not, that is an end of writing.
+ * Memory may be wanting in the middle of an operation. What announces a change then waits a little,
+ * and takes back what the page cache has at hand. If that does not help, the functions below an
+ * operation leave things as they were, and the handle knows whether what it has changed is whole
+ * (h->half). Only if it is not, that is an end of writing.
  */
 #include <core/errno.h>
 #include <core/time.h>
@@ -24,8 +26,9 @@ static int enter(struct ext4_super *s)
 		if (!s->handles_stopped)
 			break;
 		mutex_unlock(&s->handles_lock);
-		waitq_wait(&s->handles_wait, !__atomic_load_n(&s->handles_stopped, __ATOMIC_ACQUIRE),
-			   DEADLINE_NEVER, false);
+		waitq_wait(&s->handles_wait,
+			   !__atomic_load_n(&s->handles_stopped, __ATOMIC_ACQUIRE), DEADLINE_NEVER,
+			   false);
 	}
 	s->handles++;
 	mutex_unlock(&s->handles_lock);
@@ -88,10 +91,11 @@ int ext4_stop(struct ext4_handle *h)
 }
 
 /*
- * What the disk's errors, or the want of memory, leave half done must not become durable, nor can it be taken back where the
- * disk does not even let itself be read. Other errors are foreseen: an operation that is out of space has put back what it had
- * changed. Without a journal the half of it may be on the disk already, and to leave out the rest would make it worse, so
- * after the want of memory e2fsck is asked to look; a disk that fails is an end there, too.
+ * What the disk's errors, or the want of memory, leave half done must not become durable, nor can
+ * it be taken back where the disk does not even let itself be read. Other errors are foreseen: an
+ * operation that is out of space has put back what it had changed. Without a journal the half of it
+ * may be on the disk already, and to leave out the rest would make it worse, so after the want of
+ * memory e2fsck is asked to look; a disk that fails is an end there, too.
  */
 void ext4_judge(struct ext4_handle *h, int error)
 {
@@ -218,7 +222,8 @@ int ext4_write_buffers(struct ext4_super *s)
 
 	mutex_lock(&s->write_lock);
 	stop_handles(s, true);
-	waitq_wait(&s->handles_wait, !__atomic_load_n(&s->handles, __ATOMIC_ACQUIRE), DEADLINE_NEVER, false);
+	waitq_wait(&s->handles_wait, !__atomic_load_n(&s->handles, __ATOMIC_ACQUIRE),
+		   DEADLINE_NEVER, false);
 	error = buffers_write(&s->buffers);
 	stop_handles(s, false);
 	mutex_unlock(&s->write_lock);

@@ -2,9 +2,9 @@
  * Files that shrink.
  *
  * Blocks are freed an extent at a time, from the file's end. Each step leaves a whole tree, so
- * between two steps the handle may be stopped and started again when the transaction has no more room. A
- * truncated or deleted file is on the orphan list meanwhile: after a crash its remaining blocks are freed at
- * mounting (orphan.c).
+ * between two steps the handle may be stopped and started again when the transaction has no more
+ * room. A truncated or deleted file is on the orphan list meanwhile: after a crash its remaining
+ * blocks are freed at mounting (orphan.c).
  */
 #include <core/errno.h>
 
@@ -83,8 +83,9 @@ int ext4_truncate(struct ext4_inode *i, int64_t size)
 /* ---- changing the size ---- */
 
 /*
- * The last block keeps its bytes up to `size`, and zeroes behind: the file may grow again. The zeroes must be durable with
- * the new size; bytes that go through the journal are in it before that.
+ * The last block keeps its bytes up to `size`, and zeroes behind: the file may grow again. The
+ * zeroes must be durable with the new size; bytes that go through the journal are in it before
+ * that.
  */
 static int zero_tail(struct ext4_inode *i, int64_t size)
 {
@@ -132,8 +133,8 @@ static int leave_orphans(struct ext4_inode *i)
 }
 
 /*
- * A transaction that began to commit before the size changed may still show the bytes that are thrown away now, and so
- * needs them on the disk; one that commits later shows the new size.
+ * A transaction that began to commit before the size changed may still show the bytes that are
+ * thrown away now, and so needs them on the disk; one that commits later shows the new size.
  */
 static void settle(struct ext4_inode *i)
 {
@@ -151,7 +152,10 @@ static int look_behind(struct ext4_inode *i, bool *any)
 	int error = 0;
 
 	if (ext4_inode_has_extents(i))
-		error = map_last(i, (uint32_t)(((uint64_t)i->inode.size + s->block_bytes - 1) >> s->block_shift), &last);
+		error = map_last(i,
+				 (uint32_t)(((uint64_t)i->inode.size + s->block_bytes - 1) >>
+					    s->block_shift),
+				 &last);
 	*any = last.len;
 	return error;
 }

@@ -1,10 +1,11 @@
 /*
- * ext4 where memory is wanting for long, in the middle of what moves something from one place to another: the operation is
- * done as a whole or not at all, and the file system goes on.
+ * ext4 where memory is wanting for long, in the middle of what moves something from one place to
+ * another: the operation is done as a whole or not at all, and the file system goes on.
  *
- * Each allocation of an operation in turn fails, and all behind it. The operation says so, or does without; once there is
- * memory again it succeeds, from the same state as before. It is tried on a disk that was just mounted, whose blocks
- * are not in memory, in a directory large enough to have an index.
+ * Each allocation of an operation in turn fails, and all behind it. The operation says so, or does
+ * without; once there is memory again it succeeds, from the same state as before. It is tried on a
+ * disk that was just mounted, whose blocks are not in memory, in a directory large enough to have
+ * an index.
  */
 #include <arch/shortage.h>
 #include <core/errno.h>
@@ -86,7 +87,10 @@ static int delete_file_back(void)
 
 static int make_file(void) { return vfs_create(NULL, "/t/d/" LONG, S_IFREG | 0644, 0, NULL); }
 static int make_folder(void) { return vfs_create(NULL, "/t/d/" LONG, S_IFDIR | 0755, 0, NULL); }
-static int make_link(void) { return vfs_create(NULL, "/t/d/" LONG, S_IFLNK | 0777, 0, LONG "/" LONG); }
+static int make_link(void)
+{
+	return vfs_create(NULL, "/t/d/" LONG, S_IFLNK | 0777, 0, LONG "/" LONG);
+}
 static int remove_made(void) { return vfs_unlink(NULL, "/t/d/" LONG, false); }
 static int remove_folder(void) { return vfs_unlink(NULL, "/t/d/" LONG, true); }
 
@@ -134,7 +138,9 @@ static void act(void *arg)
 /* In another thread, since this one is spared. *allocations: as many as it asked for. */
 static int act_in_need(const struct operation *o, uint64_t place, uint64_t *allocations)
 {
-	static const struct thread_attr attr = { .name = "act", .priority = THREAD_PRIORITY_APP, .hart = -1 };
+	static const struct thread_attr attr = {
+		.name = "act", .priority = THREAD_PRIORITY_APP, .hart = -1
+	};
 	struct trial trial = { o, 0 };
 	struct thread *t;
 
@@ -168,8 +174,8 @@ static int close_disk(void)
 
 static bool complain(const struct operation *o, uint64_t place, const char *what, int error)
 {
-	test_print("%s: %s, error %d, without memory from allocation %llu on\n", o->name, what, error,
-		   (unsigned long long)place);
+	test_print("%s: %s, error %d, without memory from allocation %llu on\n", o->name, what,
+		   error, (unsigned long long)place);
 	return false;
 }
 
@@ -227,7 +233,8 @@ static int fill_directory(void)
 	int error = 0;
 
 	for (unsigned n = 0; !error && n < NAMES; n++) {
-		fmt_print(path, sizeof(path), "/t/d/one-of-many-names-that-fill-the-leaves-%03u", n);
+		fmt_print(path, sizeof(path), "/t/d/one-of-many-names-that-fill-the-leaves-%03u",
+			  n);
 		error = vfs_create(NULL, path, S_IFREG | 0644, 0, NULL);
 	}
 	return error;

@@ -1,8 +1,8 @@
 /*
- * What ext4 stands on, for fuzzing it in one thread of the build machine: the disk is an array; buffers are
- * pieces of memory of their own, so that the sanitizers see every step outside a block; files' bytes are copied
- * at once. Locks only remember their holder: who takes one twice, or would wait, has been caught. A buffer, inode or
- * piece of memory that is not given back is, too.
+ * What ext4 stands on, for fuzzing it in one thread of the build machine: the disk is an array;
+ * buffers are pieces of memory of their own, so that the sanitizers see every step outside a block;
+ * files' bytes are copied at once. Locks only remember their holder: who takes one twice, or would
+ * wait, has been caught. A buffer, inode or piece of memory that is not given back is, too.
  */
 #include "world_fuzz.h"
 
@@ -349,8 +349,8 @@ int buffers_write(struct buffer_cache *c)
 
 /* ---- bytes of files, from the disk and to it ---- */
 
-void cache_init_backed(struct cache *c, const int64_t *size, const struct cache_backing_ops *ops, struct blkdev *dev,
-		       uint32_t block_bytes)
+void cache_init_backed(struct cache *c, const int64_t *size, const struct cache_backing_ops *ops,
+		       struct blkdev *dev, uint32_t block_bytes)
 {
 	*c = (struct cache){ .size = size, .ops = ops, .dev = dev, .block_bytes = block_bytes };
 }
@@ -382,9 +382,11 @@ kssize_t cache_read(struct cache *c, struct uio *u, struct file_view *view)
 
 	(void)view;
 	while (done < u->left && u->offset < *c->size) {
-		size_t n = MIN(u->left - done, c->block_bytes - ((uint64_t)u->offset & (c->block_bytes - 1)));
-		int error = c->ops->read_page ? c->ops->read_page(c, (uint64_t)u->offset >> PAGE_SHIFT, page) :
-						find_bytes(c, u->offset, &bytes);
+		size_t n = MIN(u->left - done,
+			       c->block_bytes - ((uint64_t)u->offset & (c->block_bytes - 1)));
+		int error = c->ops->read_page
+				    ? c->ops->read_page(c, (uint64_t)u->offset >> PAGE_SHIFT, page)
+				    : find_bytes(c, u->offset, &bytes);
 
 		if (error)
 			return error;
@@ -489,7 +491,8 @@ static NORETURN void no_journal(void)
 	caught("the journal is used that is not there");
 }
 
-int journal_open(const struct journal_place *p, const struct journal_options *o, struct journal **out)
+int journal_open(const struct journal_place *p, const struct journal_options *o,
+		 struct journal **out)
 {
 	uint64_t block;
 
@@ -508,25 +511,53 @@ int journal_replay(const struct journal_place *p, struct journal_replay *out)
 int journal_close(struct journal *j) { (void)j; no_journal(); }
 int journal_past_error(const struct journal *j) { (void)j; no_journal(); }
 void journal_forget_past_error(struct journal *j) { (void)j; no_journal(); }
-int journal_start(struct journal *j, unsigned n, struct journal_handle **out) { (void)j, (void)n, (void)out; no_journal(); }
+int journal_start(struct journal *j, unsigned n, struct journal_handle **out)
+{
+	(void)j, (void)n, (void)out;
+	no_journal();
+}
 int journal_stop(struct journal_handle *h) { (void)h; no_journal(); }
 journal_tid journal_handle_tid(const struct journal_handle *h) { (void)h; no_journal(); }
 unsigned journal_credits(const struct journal_handle *h) { (void)h; no_journal(); }
 bool journal_extend(struct journal_handle *h, unsigned n) { (void)h, (void)n; no_journal(); }
 int journal_restart(struct journal_handle *h, unsigned n) { (void)h, (void)n; no_journal(); }
 int journal_write(struct journal_handle *h, struct buffer *b) { (void)h, (void)b; no_journal(); }
-int journal_forget(struct journal_handle *h, uint64_t n, struct buffer *b) { (void)h, (void)n, (void)b; no_journal(); }
+int journal_forget(struct journal_handle *h, uint64_t n, struct buffer *b)
+{
+	(void)h, (void)n, (void)b;
+	no_journal();
+}
 int journal_wait(struct journal *j, journal_tid tid) { (void)j, (void)tid; no_journal(); }
 journal_tid journal_newest(struct journal *j) { (void)j; no_journal(); }
 bool journal_will_flush(struct journal *j, journal_tid tid) { (void)j, (void)tid; no_journal(); }
 int journal_commit(struct journal *j) { (void)j; no_journal(); }
 int journal_checkpoint(struct journal *j) { (void)j; no_journal(); }
-void journal_on_commit(struct journal_handle *h, struct journal_callback *c) { (void)h, (void)c; no_journal(); }
-void journal_add_ordered(struct journal_handle *h, struct journal_ordered *o) { (void)h, (void)o; no_journal(); }
-bool journal_add_delayed(struct journal_handle *h, struct journal_ordered *o, unsigned n) { (void)h, (void)o, (void)n; no_journal(); }
+void journal_on_commit(struct journal_handle *h, struct journal_callback *c)
+{
+	(void)h, (void)c;
+	no_journal();
+}
+void journal_add_ordered(struct journal_handle *h, struct journal_ordered *o)
+{
+	(void)h, (void)o;
+	no_journal();
+}
+bool journal_add_delayed(struct journal_handle *h, struct journal_ordered *o, unsigned n)
+{
+	(void)h, (void)o, (void)n;
+	no_journal();
+}
 bool journal_is_its_thread(const struct journal *j) { (void)j; no_journal(); }
-void journal_drop_ordered(struct journal *j, struct journal_ordered *o) { (void)j, (void)o; no_journal(); }
-void journal_settle_ordered(struct journal *j, struct journal_ordered *o) { (void)j, (void)o; no_journal(); }
+void journal_drop_ordered(struct journal *j, struct journal_ordered *o)
+{
+	(void)j, (void)o;
+	no_journal();
+}
+void journal_settle_ordered(struct journal *j, struct journal_ordered *o)
+{
+	(void)j, (void)o;
+	no_journal();
+}
 void journal_abort(struct journal *j, int error) { (void)j, (void)error; no_journal(); }
 void journal_seal(struct journal *j) { (void)j; no_journal(); }
 void journal_unseal(struct journal *j) { (void)j; no_journal(); }

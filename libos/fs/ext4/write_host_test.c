@@ -73,7 +73,8 @@ TEST(ext4_changes_of_names_leave_a_clean_disk)
 		CHECK_EQ(vfs_rename(NULL, "/t/d/f", NULL, "/t/d/new/file", 0), 0);
 		CHECK_EQ(vfs_unlink(NULL, "/t/d/new", true), -ENOTEMPTY);
 		CHECK_EQ(remount(), 0);
-		CHECK(!stat_of("/t/d/new/below", &st) && st.nlink == 2 && st.mode == (S_IFREG | 0640));
+		CHECK(!stat_of("/t/d/new/below", &st) && st.nlink == 2 &&
+		      st.mode == (S_IFREG | 0640));
 		CHECK(!stat_of("/t/d", &st) && st.nlink == 3);
 		CHECK(!stat_of("/t/g", &st) && st.mode == (S_IFDIR | 0755));
 		CHECK(!stat_of("/t/dev", &st) && st.rdev == (5 << 8 | 1));
@@ -88,7 +89,8 @@ TEST(ext4_changes_of_names_leave_a_clean_disk)
 
 TEST(ext4_large_directories_grow_and_shrink)
 {
-	static const char *const disks[] = { DEBIAN_12 " -b 1024 -N 8000", PLAIN " -b 1024 -N 8000", DEBIAN_13 " -b 4096 -N 8000" };
+	static const char *const disks[] = { DEBIAN_12 " -b 1024 -N 8000", PLAIN " -b 1024 -N 8000",
+					     DEBIAN_13 " -b 4096 -N 8000" };
 	struct kstat st;
 	char name[300];
 
@@ -99,7 +101,8 @@ TEST(ext4_large_directories_grow_and_shrink)
 		CHECK_EQ(create("/t/d/0", S_IFREG | 0644), 0);
 		for (unsigned i = 1; i < 6000; i++) {
 			snprintf(name, sizeof(name), "/t/d/%u-%0*u", i, (int)(i % 120), i);
-			int error = i % 1000 ? link_names("/t/d/0", name) : create(name, S_IFDIR | 0755);
+			int error = i % 1000 ? link_names("/t/d/0", name)
+					     : create(name, S_IFDIR | 0755);
 			if (error)
 				test_print("%s: %d\n", name, error);
 			CHECK_EQ(error, 0);
@@ -113,7 +116,10 @@ TEST(ext4_large_directories_grow_and_shrink)
 		}
 		CHECK_EQ(testdisk_unmount(), 0);
 		CHECK_EQ(testdisk_judge(), 0);
-		CHECK_EQ(testdisk_shell("test $(debugfs -R 'ls -p /d' disk 2>/dev/null | grep -c ^/[1-9]) = 2002"), 0);
+		CHECK_EQ(
+			testdisk_shell(
+				"test $(debugfs -R 'ls -p /d' disk 2>/dev/null | grep -c ^/[1-9]) = 2002"),
+			0);
 	}
 }
 
@@ -154,7 +160,8 @@ TEST(ext4_index_of_two_levels_is_full_and_one_of_three_goes_on)
 	for (unsigned large = 0; large < 2; large++) {
 		unsigned count;
 
-		CHECK(testdisk_make(large ? DEBIAN_12 ",large_dir -b 1024" : DEBIAN_12 " -b 1024", 32, "touch f; mkdir d"));
+		CHECK(testdisk_make(large ? DEBIAN_12 ",large_dir -b 1024" : DEBIAN_12 " -b 1024",
+				    32, "touch f; mkdir d"));
 		CHECK_EQ(testdisk_mount(0, NULL), 0);
 		count = fill_with_long_names();
 		CHECK(large ? count == LONG_NAMES : count > 12000 && count < LONG_NAMES);
@@ -175,7 +182,8 @@ TEST(ext4_index_of_two_levels_is_full_and_one_of_three_goes_on)
 static void random_name(char *buf)
 {
 	unsigned depth = (unsigned)test_random_below(3);
-	unsigned a = (unsigned)test_random_below(5), b = (unsigned)test_random_below(5), c = (unsigned)test_random_below(40);
+	unsigned a = (unsigned)test_random_below(5), b = (unsigned)test_random_below(5),
+		 c = (unsigned)test_random_below(40);
 
 	if (depth == 0)
 		snprintf(buf, 64, "/t/%c", 'a' + (char)a);
@@ -206,7 +214,14 @@ static int random_change(void)
 static bool is_expected(int error)
 {
 	switch (error) {
-	case 0: case -ENOENT: case -EEXIST: case -ENOTDIR: case -EISDIR: case -ENOTEMPTY: case -EINVAL: case -EPERM:
+	case 0:
+	case -ENOENT:
+	case -EEXIST:
+	case -ENOTDIR:
+	case -EISDIR:
+	case -ENOTEMPTY:
+	case -EINVAL:
+	case -EPERM:
 	case -ELOOP:
 		return true;
 	default:
@@ -332,18 +347,23 @@ TEST(ext4_attributes_are_set_replaced_and_removed)
 		CHECK_EQ(testdisk_set_xattr("/t/a", "user.large", large, sizeof(large)), 0);
 		CHECK_EQ(testdisk_set_xattr("/t/a", "trusted.empty", "", 0), 0);
 		CHECK_EQ(testdisk_set_xattr("/t/a", "user.grows", "x", 1), 0);
-		CHECK_EQ(testdisk_set_xattr("/t/a", "user.grows", large, 120), 0); /* from the inode to the block */
+		/* from the inode to the block */
+		CHECK_EQ(testdisk_set_xattr("/t/a", "user.grows", large, 120), 0);
 		CHECK_EQ(testdisk_set_xattr("/t/a", "user.huge", large, 60000), -ENOSPC);
 		CHECK_EQ(testdisk_set_xattr("/t/a", "nonsense", "x", 1), -EOPNOTSUPP);
 		CHECK_EQ(testdisk_set_xattr("/t/a", "user.absent", NULL, 0), -ENODATA);
 		CHECK_EQ(testdisk_set_xattr("/t/b", "user.large", large, sizeof(large)), 0);
 		CHECK_EQ(testdisk_set_xattr("/t/b", "user.large", NULL, 0), 0); /* its block goes */
 		CHECK_EQ(remount(), 0);
-		CHECK(xattr_is("/t/a", "user.small", "v", 1) && xattr_is("/t/a", "user.large", large, sizeof(large)));
-		CHECK(xattr_is("/t/a", "user.grows", large, 120) && xattr_is("/t/a", "trusted.empty", "", 0));
+		CHECK(xattr_is("/t/a", "user.small", "v", 1) &&
+		      xattr_is("/t/a", "user.large", large, sizeof(large)));
+		CHECK(xattr_is("/t/a", "user.grows", large, 120) &&
+		      xattr_is("/t/a", "trusted.empty", "", 0));
 		CHECK_EQ(testdisk_unmount(), 0);
 		CHECK_EQ(testdisk_judge(), 0);
-		CHECK_EQ(testdisk_shell("debugfs -R 'ea_get a user.small' disk 2>/dev/null | grep -q v"), 0);
+		CHECK_EQ(testdisk_shell(
+				 "debugfs -R 'ea_get a user.small' disk 2>/dev/null | grep -q v"),
+			 0);
 		CHECK_EQ(testdisk_mount(0, NULL), 0);
 		CHECK_EQ(vfs_unlink(NULL, "/t/a", false), 0);
 		CHECK_EQ(testdisk_unmount(), 0);

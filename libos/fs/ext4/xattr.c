@@ -1,6 +1,7 @@
 /*
- * Extended attributes (attributes.rst): behind the fields of a large inode, and in a block that inodes with the same
- * attributes share. Names are stored as a number for their prefix and the rest. Reading; xattr_change.c writes.
+ * Extended attributes (attributes.rst): behind the fields of a large inode, and in a block that
+ * inodes with the same attributes share. Names are stored as a number for their prefix and the
+ * rest. Reading; xattr_change.c writes.
  */
 #include <core/crc.h>
 #include <core/errno.h>
@@ -10,8 +11,8 @@
 #include "xattr.h"
 
 static const char *const prefixes[] = {
-	[1] = "user.", [2] = "system.posix_acl_access", [3] = "system.posix_acl_default", [4] = "trusted.",
-	[6] = "security.", [7] = "system.", [8] = "system.richacl",
+	[1] = "user.", [2] = "system.posix_acl_access", [3] = "system.posix_acl_default",
+	[4] = "trusted.", [6] = "security.", [7] = "system.", [8] = "system.richacl",
 };
 
 int xattr_name_parse(const char *name, struct xattr_name *out)
@@ -34,12 +35,14 @@ int xattr_name_parse(const char *name, struct xattr_name *out)
 
 /* ---- where they lie ---- */
 
-int xattr_in_inode(const struct ext4_super *s, const struct ext4_disk_inode *raw, struct xattr_area *out)
+int xattr_in_inode(const struct ext4_super *s, const struct ext4_disk_inode *raw,
+		   struct xattr_area *out)
 {
 	uint32_t from = EXT4_INODE_BYTES_OLD + raw->extra_isize;
 	uint8_t *bytes = (uint8_t *)(uintptr_t)raw;
 
-	if (s->inode_bytes == EXT4_INODE_BYTES_OLD || raw->extra_isize % 4 || from + 8 > s->inode_bytes ||
+	if (s->inode_bytes == EXT4_INODE_BYTES_OLD || raw->extra_isize % 4 ||
+	    from + 8 > s->inode_bytes ||
 	    *(const uint32_t *)(const void *)(bytes + from) != EXT4_XATTR_MAGIC)
 		return -ENODATA;
 	*out = (struct xattr_area){ bytes + from + 4, bytes + s->inode_bytes, bytes + from + 4 };
@@ -48,11 +51,12 @@ int xattr_in_inode(const struct ext4_super *s, const struct ext4_disk_inode *raw
 
 struct xattr_area xattr_in_block(const struct ext4_super *s, struct buffer *b)
 {
-	return (struct xattr_area){ b->data + sizeof(struct ext4_disk_xattr_header), b->data + s->block_bytes,
-				    b->data };
+	return (struct xattr_area){ b->data + sizeof(struct ext4_disk_xattr_header),
+				    b->data + s->block_bytes, b->data };
 }
 
-uint32_t xattr_block_csum(const struct ext4_super *s, uint64_t block, const struct ext4_disk_xattr_header *header)
+uint32_t xattr_block_csum(const struct ext4_super *s, uint64_t block,
+			  const struct ext4_disk_xattr_header *header)
 {
 	const uint8_t *bytes = (const uint8_t *)header;
 	const size_t at = offsetof(struct ext4_disk_xattr_header, checksum);
@@ -64,7 +68,8 @@ uint32_t xattr_block_csum(const struct ext4_super *s, uint64_t block, const stru
 
 static int block_damaged(struct ext4_inode *i, const char *what)
 {
-	return ext4_damaged(ext4_super_of(&i->inode), "attributes", (uint32_t)i->inode.ino, i->xattr_block, "%s", what);
+	return ext4_damaged(ext4_super_of(&i->inode), "attributes", (uint32_t)i->inode.ino,
+			    i->xattr_block, "%s", what);
 }
 
 int xattr_block_read(struct ext4_inode *i, struct buffer **out)
@@ -116,19 +121,21 @@ bool xattr_next(const struct xattr_area *a, struct ext4_disk_xattr **x, const ch
 	return true;
 }
 
-struct ext4_disk_xattr *xattr_find(const struct xattr_area *a, const struct xattr_name *n, const char **fault)
+struct ext4_disk_xattr *xattr_find(const struct xattr_area *a, const struct xattr_name *n,
+				   const char **fault)
 {
 	struct ext4_disk_xattr *x = NULL;
 
 	while (xattr_next(a, &x, fault)) {
-		if (x->name_index == n->index && x->name_len == n->len && !memcmp(x->name, n->text, n->len))
+		if (x->name_index == n->index && x->name_len == n->len &&
+		    !memcmp(x->name, n->text, n->len))
 			return x;
 	}
 	return NULL;
 }
 
-int xattr_inline_data(struct ext4_super *s, struct ext4_inode *i, struct ext4_disk_inode *raw, uint8_t **value,
-		      size_t *len)
+int xattr_inline_data(struct ext4_super *s, struct ext4_inode *i, struct ext4_disk_inode *raw,
+		      uint8_t **value, size_t *len)
 {
 	static const struct xattr_name data = { 7, "data", 4 };
 	struct xattr_area a;
@@ -151,7 +158,8 @@ int xattr_inline_data(struct ext4_super *s, struct ext4_inode *i, struct ext4_di
 /* ---- reading values and names ---- */
 
 /* A value in an inode of its own (ea_inode). */
-static kssize_t read_value_inode(struct ext4_inode *i, const struct ext4_disk_xattr *x, void *buf, size_t size)
+static kssize_t read_value_inode(struct ext4_inode *i, const struct ext4_disk_xattr *x, void *buf,
+				 size_t size)
 {
 	struct ext4_super *s = ext4_super_of(&i->inode);
 	struct ext4_inode *holder;
@@ -182,8 +190,8 @@ static kssize_t read_value_inode(struct ext4_inode *i, const struct ext4_disk_xa
 	return error ? error : (kssize_t)done;
 }
 
-static kssize_t copy_value(struct ext4_inode *i, const struct xattr_area *a, const struct ext4_disk_xattr *x, void *buf,
-			   size_t size)
+static kssize_t copy_value(struct ext4_inode *i, const struct xattr_area *a,
+			   const struct ext4_disk_xattr *x, void *buf, size_t size)
 {
 	if (size && size < x->value_size)
 		return -ERANGE;
@@ -196,8 +204,9 @@ static kssize_t copy_value(struct ext4_inode *i, const struct xattr_area *a, con
 }
 
 /* Calls use() with the inode's area, and while that answers -ENODATA, with the block's. */
-static kssize_t with_areas(struct ext4_inode *i, kssize_t (*use)(struct ext4_inode *i, const struct xattr_area *a, void *arg),
-			   void *arg)
+static kssize_t
+with_areas(struct ext4_inode *i,
+	   kssize_t (*use)(struct ext4_inode *i, const struct xattr_area *a, void *arg), void *arg)
 {
 	struct ext4_super *s = ext4_super_of(&i->inode);
 	struct ext4_disk_inode *raw;

@@ -1,12 +1,14 @@
 /*
- * Changing extended attributes: a set of them (of the inode, or of its block) is built anew beside the old one, with one
- * attribute put in, replaced or left out, and takes its place when everything fits. The inode's own room comes first.
+ * Changing extended attributes: a set of them (of the inode, or of its block) is built anew beside
+ * the old one, with one attribute put in, replaced or left out, and takes its place when everything
+ * fits. The inode's own room comes first.
  *
- * A block that other inodes share is not changed: it loses a reference, and the inode gets a block of its own. New ones
- * are never shared, so who sees a single reference has the block for himself. Entries are sorted and have the hashes by
- * which Linux finds blocks to share (attributes.rst).
+ * A block that other inodes share is not changed: it loses a reference, and the inode gets a block
+ * of its own. New ones are never shared, so who sees a single reference has the block for himself.
+ * Entries are sorted and have the hashes by which Linux finds blocks to share (attributes.rst).
  *
- * Locks: the inode's; sharing_lock, in a handle and before a group's, for how many inodes have a block.
+ * Locks: the inode's; sharing_lock, in a handle and before a group's, for how many inodes have a
+ * block.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -52,7 +54,8 @@ static uint32_t hash_of(const struct ext4_disk_xattr *x, const uint8_t *value)
 static int put(struct builder *b, const struct xattr_name *n, const void *value, size_t size)
 {
 	struct ext4_disk_xattr *x = (struct ext4_disk_xattr *)(void *)(b->bytes + b->at);
-	uint32_t entry = (uint32_t)ALIGN_UP(sizeof(*x) + n->len, 4u), room = (uint32_t)ALIGN_UP(size, 4u);
+	uint32_t entry = (uint32_t)ALIGN_UP(sizeof(*x) + n->len, 4u),
+		 room = (uint32_t)ALIGN_UP(size, 4u);
 
 	if (size > b->size || b->at + entry + 4 + room > b->values)
 		return -ENOSPC;
@@ -81,7 +84,8 @@ static int order(const struct xattr_name *a, const struct xattr_name *b)
 }
 
 /* What `old` holds (NULL: nothing), with the setting made. */
-static int build(struct builder *b, const struct xattr_area *old, const struct setting *set, const char **fault)
+static int build(struct builder *b, const struct xattr_area *old, const struct setting *set,
+		 const char **fault)
 {
 	bool done = !set->value;
 	struct ext4_disk_xattr *x = NULL;
@@ -92,7 +96,8 @@ static int build(struct builder *b, const struct xattr_area *old, const struct s
 		int where = order(&n, &set->name);
 
 		if (x->value_inum)
-			*fault = "a value lies in an inode of its own, which the disk's features do not tell";
+			*fault =
+				"a value lies in an inode of its own, which the disk's features do not tell";
 		if (*fault)
 			break;
 		if (!done && where >= 0) {
@@ -109,7 +114,8 @@ static int build(struct builder *b, const struct xattr_area *old, const struct s
 
 static int damaged(struct ext4_inode *i, const char *fault)
 {
-	return ext4_damaged(ext4_super_of(&i->inode), "attributes", (uint32_t)i->inode.ino, i->xattr_block, "%s", fault);
+	return ext4_damaged(ext4_super_of(&i->inode), "attributes", (uint32_t)i->inode.ino,
+			    i->xattr_block, "%s", fault);
 }
 
 /* ---- in the inode ---- */
@@ -127,8 +133,9 @@ static void drop_in_inode(struct in_inode *p)
 	buffer_put(p->buffer);
 }
 
-static int build_in_inode(struct ext4_handle *h, struct ext4_inode *i, const struct ext4_disk_inode *raw,
-			  const struct setting *set, struct in_inode *p)
+static int build_in_inode(struct ext4_handle *h, struct ext4_inode *i,
+			  const struct ext4_disk_inode *raw, const struct setting *set,
+			  struct in_inode *p)
 {
 	struct xattr_area old;
 	bool has = !xattr_in_inode(h->super, raw, &old);
@@ -143,8 +150,12 @@ static int build_in_inode(struct ext4_handle *h, struct ext4_inode *i, const str
 	return error ? error : ext4_touch(h, p->buffer);
 }
 
-/* All that may fail: 0 and *p, for change_in_inode() and drop_in_inode(); -ENOSPC, it does not fit; or another error. */
-static int prepare_in_inode(struct ext4_handle *h, struct ext4_inode *i, const struct setting *set, struct in_inode *p)
+/*
+ * All that may fail: 0 and *p, for change_in_inode() and drop_in_inode(); -ENOSPC, it does not fit;
+ * or another error.
+ */
+static int prepare_in_inode(struct ext4_handle *h, struct ext4_inode *i, const struct setting *set,
+			    struct in_inode *p)
 {
 	uint32_t from = EXT4_INODE_BYTES_OLD + i->extra_isize + 4, end = h->super->inode_bytes;
 	struct ext4_disk_inode *raw;
@@ -217,7 +228,10 @@ static int block_release(struct ext4_handle *h, struct ext4_inode *i, struct buf
 	return 0;
 }
 
-/* A block of the inode's own, or nothing. What was set aside for the inode is its map's (reserve.c). */
+/*
+ * A block of the inode's own, or nothing. What was set aside for the inode is its map's
+ * (reserve.c).
+ */
 static int block_make(struct ext4_handle *h, struct ext4_inode *i, struct buffer **out)
 {
 	int error;
@@ -251,7 +265,8 @@ static int block_remove(struct ext4_handle *h, struct ext4_inode *i, struct buff
 }
 
 /* From a block that others have, too, to one of the inode's own; `old` NULL: there was none. */
-static int block_part(struct ext4_handle *h, struct ext4_inode *i, struct buffer *old, const struct builder *built)
+static int block_part(struct ext4_handle *h, struct ext4_inode *i, struct buffer *old,
+		      const struct builder *built)
 {
 	bool half = h->half;
 	int error = old ? ext4_touch(h, old) : 0;
@@ -270,7 +285,8 @@ static int block_part(struct ext4_handle *h, struct ext4_inode *i, struct buffer
 }
 
 /* Or nothing. */
-static int block_replace(struct ext4_handle *h, struct ext4_inode *i, struct buffer *old, const struct builder *built)
+static int block_replace(struct ext4_handle *h, struct ext4_inode *i, struct buffer *old,
+			 const struct builder *built)
 {
 	int error;
 
@@ -287,7 +303,9 @@ static int block_replace(struct ext4_handle *h, struct ext4_inode *i, struct buf
 static int set_in_block(struct ext4_handle *h, struct ext4_inode *i, const struct setting *set)
 {
 	struct ext4_super *s = h->super;
-	struct builder b = { .size = s->block_bytes, .at = sizeof(struct ext4_disk_xattr_header), .values = s->block_bytes };
+	struct builder b = { .size = s->block_bytes,
+			     .at = sizeof(struct ext4_disk_xattr_header),
+			     .values = s->block_bytes };
 	const char *fault = NULL;
 	struct xattr_area area;
 	struct buffer *old = NULL;
@@ -355,7 +373,10 @@ static int look(struct ext4_inode *i, const struct xattr_name *n, struct presenc
 	return fault ? damaged(i, fault) : 0;
 }
 
-/* The settings of both places, or nothing; NULL: that place stays as it is. -ENOSPC: there is no room for one of them. */
+/*
+ * The settings of both places, or nothing; NULL: that place stays as it is. -ENOSPC: there is no
+ * room for one of them.
+ */
 static int set_both(struct ext4_handle *h, struct ext4_inode *i, const struct setting *in_inode,
 		    const struct setting *in_block)
 {
@@ -380,7 +401,8 @@ static int set_both(struct ext4_handle *h, struct ext4_inode *i, const struct se
 }
 
 /* Where it fits; whatever there was elsewhere goes. */
-static int set_in(struct ext4_handle *h, struct ext4_inode *i, const struct setting *set, const struct presence *was)
+static int set_in(struct ext4_handle *h, struct ext4_inode *i, const struct setting *set,
+		  const struct presence *was)
 {
 	const struct setting none = { set->name, NULL, 0 };
 	int error;
@@ -414,8 +436,10 @@ int ext4_xattr_set(struct inode *inode, const char *name, const void *value, siz
 
 	if (error)
 		return error;
-	if (!str_starts_with(name, "user.") && !str_starts_with(name, "trusted.") && !str_starts_with(name, "security."))
-		return -EOPNOTSUPP; /* what "system." names means something, which nothing here acts upon */
+	if (!str_starts_with(name, "user.") && !str_starts_with(name, "trusted.") &&
+	    !str_starts_with(name, "security."))
+		return -EOPNOTSUPP; /* what "system." names means something, which nothing here acts
+				       upon */
 	if (!set.name.len)
 		return -EINVAL;
 	error = look(ext4_of(inode), &set.name, &was);

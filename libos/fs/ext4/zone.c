@@ -1,13 +1,16 @@
 /*
- * The file system's own blocks: superblocks and their copies, descriptors, bitmaps, inode tables, the journal. No file has
- * them, so a map that leads there is damaged, whatever its checksum says: what was written through it would spoil the disk,
- * and what was freed through it would be given to others.
+ * The file system's own blocks: superblocks and their copies, descriptors, bitmaps, inode tables,
+ * the journal. No file has them, so a map that leads there is damaged, whatever its checksum says:
+ * what was written through it would spoil the disk, and what was freed through it would be given to
+ * others.
  *
- * Every mapping that is found is compared with them. That is a search among few ranges: neighbours are one, and with flex_bg
- * sixteen groups have theirs side by side. The ranges are put together at mounting and remain as they are, so nobody
- * needs a lock. Blocks of the journal belong to its inode, which alone may have them.
+ * Every mapping that is found is compared with them. That is a search among few ranges: neighbours
+ * are one, and with flex_bg sixteen groups have theirs side by side. The ranges are put together at
+ * mounting and remain as they are, so nobody needs a lock. Blocks of the journal belong to its
+ * inode, which alone may have them.
  *
- * Before this, and for checkers, which count every block's owners themselves, everything on the disk is allowed.
+ * Before this, and for checkers, which count every block's owners themselves, everything on the
+ * disk is allowed.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -56,14 +59,16 @@ bool ext4_blocks_may_be_files(const struct ext4_inode *i, uint64_t block, uint64
 
 bool zones_are_used(const struct ext4_super *s, uint32_t group, const uint8_t *bitmap)
 {
-	uint64_t first = ext4_group_first_block(s, group), end = first + ext4_group_blocks(s, group);
+	uint64_t first = ext4_group_first_block(s, group),
+		 end = first + ext4_group_blocks(s, group);
 	struct wanted w = { first, end };
 	const struct tree_node *n = tree_find(&s->zones, &w, compare);
 
 	while (n && tree_prev(n) && !compare(&w, tree_prev(n)))
 		n = tree_prev(n);
 	for (; n && !compare(&w, n); n = tree_next(n)) {
-		uint32_t from = (uint32_t)(MAX(first, zone_of(n)->first) - first), to = (uint32_t)(MIN(end, zone_of(n)->end) - first);
+		uint32_t from = (uint32_t)(MAX(first, zone_of(n)->first) - first),
+			 to = (uint32_t)(MIN(end, zone_of(n)->end) - first);
 
 		if (bits_next(bitmap, from, to, false) < to)
 			return false;
@@ -73,7 +78,9 @@ bool zones_are_used(const struct ext4_super *s, uint32_t group, const uint8_t *b
 
 /* ---- putting them together ---- */
 
-/* Neighbours that are found one after the other are one zone; `first` == `end`: there is none yet. */
+/*
+ * Neighbours that are found one after the other are one zone; `first` == `end`: there is none yet.
+ */
 struct gathering {
 	struct ext4_super *s;
 	uint64_t first, end;
@@ -121,7 +128,9 @@ static int add_part(struct gathering *g, uint32_t n, enum part part)
 	case BASE: return zone_add(g, ext4_group_first_block(g->s, n), group_base_blocks(g->s, n));
 	case BLOCK_BITMAP: return zone_add(g, group->block_bitmap, 1);
 	case INODE_BITMAP: return zone_add(g, group->inode_bitmap, 1);
-	default: return zone_add(g, group->inode_table, DIV_ROUND_UP(g->s->inodes_per_group, g->s->inodes_per_block));
+	default:
+		return zone_add(g, group->inode_table,
+				DIV_ROUND_UP(g->s->inodes_per_group, g->s->inodes_per_block));
 	}
 }
 
@@ -163,7 +172,8 @@ static int add_journal(struct ext4_super *s)
 	struct ext4_inode *i;
 	int error;
 
-	if (!ext4_has_compat(s, EXT4_COMPAT_HAS_JOURNAL) || s->options.noload || !ino || ino >= s->first_ino)
+	if (!ext4_has_compat(s, EXT4_COMPAT_HAS_JOURNAL) || s->options.noload || !ino ||
+	    ino >= s->first_ino)
 		return 0;
 	error = ext4_iget(s, ino, EXT4_IGET_SPECIAL, &i);
 	if (error)

@@ -1,6 +1,6 @@
 /*
- * Extended attributes (attributes.rst): those in inodes, and the blocks that several inodes may share. A block is
- * looked at once, after pass 1 has found out who refers to it.
+ * Extended attributes (attributes.rst): those in inodes, and the blocks that several inodes may
+ * share. A block is looked at once, after pass 1 has found out who refers to it.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -10,13 +10,17 @@
 #include "../ext4/xattr.h"
 #include "fsck.h"
 
-/* As Linux computes it, over the name's characters and the value's words, with what lies behind the value in the last one. */
+/*
+ * As Linux computes it, over the name's characters and the value's words, with what lies behind the
+ * value in the last one.
+ */
 static uint32_t hash_of(const struct xattr_area *a, const struct ext4_disk_xattr *x, bool is_signed)
 {
 	uint32_t hash = 0;
 
 	for (unsigned i = 0; i < x->name_len; i++)
-		hash = (hash << 5 | hash >> 27) ^ (is_signed ? (uint32_t)(int8_t)x->name[i] : (uint8_t)x->name[i]);
+		hash = (hash << 5 | hash >> 27) ^
+		       (is_signed ? (uint32_t)(int8_t)x->name[i] : (uint8_t)x->name[i]);
 	for (uint32_t at = 0; !x->value_inum && at < x->value_size; at += 4) {
 		uint32_t word;
 
@@ -26,7 +30,10 @@ static uint32_t hash_of(const struct xattr_area *a, const struct ext4_disk_xattr
 	return hash;
 }
 
-/* Bytes of the area that a name or value takes, a bit for each four; false: something has them already. */
+/*
+ * Bytes of the area that a name or value takes, a bit for each four; false: something has them
+ * already.
+ */
 static bool take(uint8_t *taken, const struct xattr_area *a, const uint8_t *from, size_t len)
 {
 	uint32_t first = (uint32_t)(from - a->base) / 4, count = (uint32_t)DIV_ROUND_UP(len, 4u);
@@ -37,10 +44,11 @@ static bool take(uint8_t *taken, const struct xattr_area *a, const uint8_t *from
 	return true;
 }
 
-static const char *entry_fault(const struct fsck *f, const struct xattr_area *a, const struct ext4_disk_xattr *x,
-			       uint8_t *taken)
+static const char *entry_fault(const struct fsck *f, const struct xattr_area *a,
+			       const struct ext4_disk_xattr *x, uint8_t *taken)
 {
-	if (!x->name_index || (!x->name_len && x->name_index != 2 && x->name_index != 3 && x->name_index != 8))
+	if (!x->name_index ||
+	    (!x->name_len && x->name_index != 2 && x->name_index != 3 && x->name_index != 8))
 		return "an attribute without a name";
 	if (x->value_inum && !ext4_has_incompat(f->s, EXT4_INCOMPAT_EA_INODE))
 		return "an attribute's value lies elsewhere, which this file system does not do";
@@ -48,7 +56,8 @@ static const char *entry_fault(const struct fsck *f, const struct xattr_area *a,
 		return "attributes overlap";
 	if (x->value_inum)
 		return NULL;
-	if (x->value_size && (x->value_offset % 4 || !take(taken, a, a->base + x->value_offset, x->value_size)))
+	if (x->value_size &&
+	    (x->value_offset % 4 || !take(taken, a, a->base + x->value_offset, x->value_size)))
 		return "attributes' values overlap";
 	if (x->hash && x->hash != hash_of(a, x, false) && x->hash != hash_of(a, x, true))
 		return "an attribute's hash is wrong";
@@ -111,7 +120,8 @@ static void sort(struct attr_ref *r, size_t count)
 
 static const char *block_fault(struct fsck *f, struct buffer *b, size_t refs)
 {
-	const struct ext4_disk_xattr_header *h = (const struct ext4_disk_xattr_header *)(const void *)b->data;
+	const struct ext4_disk_xattr_header
+		*h = (const struct ext4_disk_xattr_header *)(const void *)b->data;
 	struct xattr_area a = xattr_in_block(f->s, b);
 
 	if (h->magic != EXT4_XATTR_MAGIC || h->blocks != 1)
@@ -136,7 +146,8 @@ static void check_block(struct fsck *f, const struct attr_ref *r, size_t refs)
 		buffer_put(b);
 	}
 	if (fault)
-		damage(f, "The block of attributes %llu (inode %u): %s.", (unsigned long long)r->block, r->ino, fault);
+		damage(f, "The block of attributes %llu (inode %u): %s.",
+		       (unsigned long long)r->block, r->ino, fault);
 }
 
 void check_attr_blocks(struct fsck *f)

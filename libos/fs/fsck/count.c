@@ -1,6 +1,7 @@
 /*
- * Pass 5: bitmaps, the descriptors' counts and the superblock's, beside what the earlier passes have found. The
- * superblock's are only remarked upon: a mount keeps them in memory, and a crash leaves old ones.
+ * Pass 5: bitmaps, the descriptors' counts and the superblock's, beside what the earlier passes
+ * have found. The superblock's are only remarked upon: a mount keeps them in memory, and a crash
+ * leaves old ones.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -69,7 +70,8 @@ static struct buffer *said(struct fsck *f, uint32_t group, int kind, uint8_t *ma
 		group_make_block_bitmap(f->s, group, map);
 	if (is_uninit(f, group, kind) && kind == INODES) {
 		memset(map, 0, f->s->block_bytes);
-		bits_set(map, f->s->inodes_per_group, f->s->block_bytes * 8 - f->s->inodes_per_group);
+		bits_set(map, f->s->inodes_per_group,
+			 f->s->block_bytes * 8 - f->s->inodes_per_group);
 	}
 	return b;
 }
@@ -78,10 +80,12 @@ static bool csum_is_right(const struct fsck *f, uint32_t group, int kind, const 
 {
 	if (is_uninit(f, group, kind))
 		return true;
-	return kind == BLOCKS ? block_bitmap_csum_is_right(f->s, group, b) : inode_bitmap_csum_is_right(f->s, group, b);
+	return kind == BLOCKS ? block_bitmap_csum_is_right(f->s, group, b)
+			      : inode_bitmap_csum_is_right(f->s, group, b);
 }
 
-static void tell_difference(struct fsck *f, uint32_t group, int kind, const uint8_t *is, const uint8_t *has)
+static void tell_difference(struct fsck *f, uint32_t group, int kind, const uint8_t *is,
+			    const uint8_t *has)
 {
 	uint32_t lost = 0, free = 0;
 
@@ -89,7 +93,8 @@ static void tell_difference(struct fsck *f, uint32_t group, int kind, const uint
 		lost += bit_is_set(has, i) && !bit_is_set(is, i);
 		free += bit_is_set(is, i) && !bit_is_set(has, i);
 	}
-	wrong_count(f, "Group %u: its bitmap calls %u free %s used, and %u used ones free.", group, lost, nouns[kind], free);
+	wrong_count(f, "Group %u: its bitmap calls %u free %s used, and %u used ones free.", group,
+		    lost, nouns[kind], free);
 }
 
 /* `is`: what was found. */
@@ -102,7 +107,8 @@ static void check_bitmap(struct fsck *f, uint32_t group, int kind, const uint8_t
 	if (memcmp(is, has, f->s->block_bytes) != 0)
 		tell_difference(f, group, kind, is, has);
 	else if (!csum_is_right(f, group, kind, b))
-		wrong_count(f, "Group %u: the checksum of its bitmap of %s is wrong.", group, nouns[kind]);
+		wrong_count(f, "Group %u: the checksum of its bitmap of %s is wrong.", group,
+			    nouns[kind]);
 	buffer_put(b);
 }
 
@@ -111,8 +117,8 @@ static void check_bitmap(struct fsck *f, uint32_t group, int kind, const uint8_t
 static void check_count(struct fsck *f, uint32_t group, const char *what, uint64_t has, uint64_t is)
 {
 	if (has != is)
-		wrong_count(f, "Group %u says %llu %s, and there are %llu.", group, (unsigned long long)has, what,
-			    (unsigned long long)is);
+		wrong_count(f, "Group %u says %llu %s, and there are %llu.", group,
+			    (unsigned long long)has, what, (unsigned long long)is);
 }
 
 struct sums {
@@ -120,7 +126,8 @@ struct sums {
 	uint32_t inodes;
 };
 
-static void check_group(struct fsck *f, uint32_t group, uint8_t *is, uint8_t *has, struct sums *free)
+static void check_group(struct fsck *f, uint32_t group, uint8_t *is, uint8_t *has,
+			struct sums *free)
 {
 	const struct ext4_group *g = &f->s->group[group];
 	uint32_t blocks, inodes, dirs;
@@ -151,8 +158,10 @@ void check_counts(struct fsck *f)
 		check_group(f, g, is, has, &free);
 	f->stale_sums = free_blocks != free.blocks || d->free_inodes != free.inodes;
 	if (!f->error && f->stale_sums)
-		say(f, "Remark: the superblock says %llu free blocks and %u free inodes, and there are %llu and %u.",
-			    (unsigned long long)free_blocks, d->free_inodes, (unsigned long long)free.blocks, free.inodes);
+		say(f,
+		    "Remark: the superblock says %llu free blocks and %u free inodes, and there are %llu and %u.",
+		    (unsigned long long)free_blocks, d->free_inodes,
+		    (unsigned long long)free.blocks, free.inodes);
 	f->s->free_blocks = free.blocks;
 	f->s->free_inodes = free.inodes;
 	f->result->blocks_used = f->s->blocks - free.blocks;

@@ -1,9 +1,11 @@
 /*
- * Pass 2: the entries of every directory. Each is checked for its form by the file system's own walk (dirent_next()), and
- * for what it names: an inode that is in use, of the type the entry says, and for a directory that nobody else names.
+ * Pass 2: the entries of every directory. Each is checked for its form by the file system's own
+ * walk (dirent_next()), and for what it names: an inode that is in use, of the type the entry says,
+ * and for a directory that nobody else names.
  *
- * Names are compared with the others of their block. In a directory with an index equal names have equal hashes, and so lie
- * together but for those that go on in the next leaf; a long directory without an index is not searched as a whole.
+ * Names are compared with the others of their block. In a directory with an index equal names have
+ * equal hashes, and so lie together but for those that go on in the next leaf; a long directory
+ * without an index is not searched as a whole.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -20,7 +22,8 @@ void dir_fault(struct dir_scan *d, uint32_t at, const char *what)
 
 static bool is_dots(const struct ext4_disk_dirent *e)
 {
-	return e->name_len && e->name_len <= 2 && e->name[0] == '.' && (e->name_len == 1 || e->name[1] == '.');
+	return e->name_len && e->name_len <= 2 && e->name[0] == '.' &&
+	       (e->name_len == 1 || e->name[1] == '.');
 }
 
 static bool name_is_possible(const struct ext4_disk_dirent *e)
@@ -44,7 +47,8 @@ static const char *target_fault(struct dir_scan *d, const struct ext4_disk_diren
 		return "an entry leads back to the root";
 	if (e->inode < f->s->first_ino)
 		return "an entry names an inode of the file system's own";
-	if (ext4_has_compat(f->s, EXT4_COMPAT_ORPHAN_FILE) && e->inode == f->s->disk->orphan_file_inum)
+	if (ext4_has_compat(f->s, EXT4_COMPAT_ORPHAN_FILE) &&
+	    e->inode == f->s->disk->orphan_file_inum)
 		return "an entry names the file of orphans";
 	if (!i->used)
 		return "an entry names an inode that is free";
@@ -88,15 +92,19 @@ static bool check_dot(struct dir_scan *d, const struct ext4_disk_dirent *e, uint
 {
 	uint8_t type = ext4_has_incompat(d->f->s, EXT4_INCOMPAT_FILETYPE) ? EXT4_FT_DIR : 0;
 
-	if (e->name_len != len || !is_dots(e) || e->name[len] || (len == 1 && e->rec_len != dirent_bytes(1)) ||
-	    (e->file_type && e->file_type != type) || !e->inode || (len == 1 && e->inode != d->ino)) {
-		dir_fault(d, 0, len == 1 ? "it does not begin with \".\"" : "\"..\" is not its second entry");
+	if (e->name_len != len || !is_dots(e) || e->name[len] ||
+	    (len == 1 && e->rec_len != dirent_bytes(1)) || (e->file_type && e->file_type != type) ||
+	    !e->inode || (len == 1 && e->inode != d->ino)) {
+		dir_fault(d, 0,
+			  len == 1 ? "it does not begin with \".\""
+				   : "\"..\" is not its second entry");
 		return false;
 	}
 	return true;
 }
 
-static bool check_dots(struct dir_scan *d, const struct dir_bytes *bytes, struct ext4_disk_dirent **e)
+static bool check_dots(struct dir_scan *d, const struct dir_bytes *bytes,
+		       struct ext4_disk_dirent **e)
 {
 	const char *fault = NULL;
 
@@ -114,13 +122,15 @@ static bool check_dots(struct dir_scan *d, const struct dir_bytes *bytes, struct
 
 /* ---- blocks ---- */
 
-static bool is_twice(struct dir_scan *d, const struct dir_bytes *bytes, const struct ext4_disk_dirent *e)
+static bool is_twice(struct dir_scan *d, const struct dir_bytes *bytes,
+		     const struct ext4_disk_dirent *e)
 {
 	struct ext4_disk_dirent *other = NULL;
 	const char *fault = NULL;
 
 	while (dirent_next(d->f->s, bytes, &other, &fault) && other != e) {
-		if (other->inode && other->name_len == e->name_len && !memcmp(other->name, e->name, e->name_len))
+		if (other->inode && other->name_len == e->name_len &&
+		    !memcmp(other->name, e->name, e->name_len))
 			return true;
 	}
 	return false;
@@ -130,7 +140,8 @@ static void note_hash(struct dir_scan *d, uint32_t at, const struct ext4_disk_di
 {
 	const struct ext4_super *s = d->f->s;
 	struct leaf *l = &d->leaves[at];
-	uint32_t hash = ext4_hash(s->hash_seed, d->version, s->hash_unsigned, e->name, e->name_len).major;
+	uint32_t hash = ext4_hash(s->hash_seed, d->version, s->hash_unsigned, e->name, e->name_len)
+				.major;
 
 	l->low = l->seen ? MIN(l->low, hash) : hash;
 	l->high = l->seen ? MAX(l->high, hash) : hash;
@@ -138,7 +149,8 @@ static void note_hash(struct dir_scan *d, uint32_t at, const struct ext4_disk_di
 }
 
 /* Entries behind `e` (NULL: all). */
-static void check_entries(struct dir_scan *d, uint32_t at, const struct dir_bytes *bytes, struct ext4_disk_dirent *e)
+static void check_entries(struct dir_scan *d, uint32_t at, const struct dir_bytes *bytes,
+			  struct ext4_disk_dirent *e)
 {
 	const char *fault = NULL;
 
@@ -211,7 +223,12 @@ static bool visit(struct walk *w, uint64_t first, uint64_t block, uint32_t len, 
 
 static void check_blocks(struct dir_scan *d, const struct ext4_disk_inode *raw)
 {
-	struct walk w = { .f = d->f, .ino = d->ino, .raw = raw, .seed = d->f->scratch->csum_seed, .visit = visit, .arg = d };
+	struct walk w = { .f = d->f,
+			  .ino = d->ino,
+			  .raw = raw,
+			  .seed = d->f->scratch->csum_seed,
+			  .visit = visit,
+			  .arg = d };
 
 	if (dir_is_indexed(d->f->scratch)) {
 		d->leaves = kzalloc(MAX((size_t)d->blocks, 1u) * sizeof(*d->leaves));
@@ -228,7 +245,10 @@ static void check_blocks(struct dir_scan *d, const struct ext4_disk_inode *raw)
 	kfree(d->leaves);
 }
 
-/* ---- a directory that lies in its inode: its parent's number, entries, and more of them in an attribute ---- */
+/*
+ * ---- a directory that lies in its inode: its parent's number, entries, and more of them in an
+ * attribute ----
+ */
 
 static void check_inline(struct dir_scan *d, struct ext4_disk_inode *raw)
 {

@@ -1,6 +1,6 @@
 /*
- * What the rest hangs on: the superblock, or a copy of it when it is damaged, and the group descriptors; and the
- * blocks that both of them and the bitmaps and inode tables occupy.
+ * What the rest hangs on: the superblock, or a copy of it when it is damaged, and the group
+ * descriptors; and the blocks that both of them and the bitmaps and inode tables occupy.
  */
 #include <core/crc.h>
 #include <core/errno.h>
@@ -15,12 +15,14 @@
 #define READ_BYTES 4096u
 
 /* What may lie on a disk with others is not known, though a mount could ignore them. */
-#define KNOWN_COMPAT (EXT4_COMPAT_DIR_PREALLOC | EXT4_COMPAT_HAS_JOURNAL | EXT4_COMPAT_EXT_ATTR | \
-		      EXT4_COMPAT_RESIZE_INODE | EXT4_COMPAT_DIR_INDEX | EXT4_COMPAT_SPARSE_SUPER2 | \
-		      EXT4_COMPAT_FAST_COMMIT | EXT4_COMPAT_STABLE_INODES | EXT4_COMPAT_ORPHAN_FILE)
-#define KNOWN_RO     (EXT4_RO_SPARSE_SUPER | EXT4_RO_LARGE_FILE | EXT4_RO_HUGE_FILE | EXT4_RO_GDT_CSUM | \
-		      EXT4_RO_DIR_NLINK | EXT4_RO_EXTRA_ISIZE | EXT4_RO_METADATA_CSUM | EXT4_RO_READONLY | \
-		      EXT4_RO_ORPHAN_PRESENT)
+#define KNOWN_COMPAT                                                                               \
+	(EXT4_COMPAT_DIR_PREALLOC | EXT4_COMPAT_HAS_JOURNAL | EXT4_COMPAT_EXT_ATTR |               \
+	 EXT4_COMPAT_RESIZE_INODE | EXT4_COMPAT_DIR_INDEX | EXT4_COMPAT_SPARSE_SUPER2 |            \
+	 EXT4_COMPAT_FAST_COMMIT | EXT4_COMPAT_STABLE_INODES | EXT4_COMPAT_ORPHAN_FILE)
+#define KNOWN_RO                                                                                   \
+	(EXT4_RO_SPARSE_SUPER | EXT4_RO_LARGE_FILE | EXT4_RO_HUGE_FILE | EXT4_RO_GDT_CSUM |        \
+	 EXT4_RO_DIR_NLINK | EXT4_RO_EXTRA_ISIZE | EXT4_RO_METADATA_CSUM | EXT4_RO_READONLY |      \
+	 EXT4_RO_ORPHAN_PRESENT)
 
 const char *claim(struct fsck *f, uint64_t block, uint64_t count)
 {
@@ -52,14 +54,20 @@ static int read_bytes(struct blkdev *d, uint64_t at, struct ext4_disk_super *out
 	return error;
 }
 
-/* Whether it may be one, before its fields are checked; of a disk that is cut short the copies say no more than the superblock. */
-static bool looks_like_copy(const struct ext4_disk_super *s, uint32_t log, uint32_t group, uint64_t bytes)
+/*
+ * Whether it may be one, before its fields are checked; of a disk that is cut short the copies say
+ * no more than the superblock.
+ */
+static bool looks_like_copy(const struct ext4_disk_super *s, uint32_t log, uint32_t group,
+			    uint64_t bytes)
 {
-	return s->magic == EXT4_MAGIC && s->log_block_size == log && s->block_group_nr == group && ext4_super_bytes(s) <= bytes;
+	return s->magic == EXT4_MAGIC && s->log_block_size == log && s->block_group_nr == group &&
+	       ext4_super_bytes(s) <= bytes;
 }
 
 /* Looks in groups of `blocks` blocks of 1024 << log bytes. The group, or 0. */
-static uint32_t find_copy(struct blkdev *d, uint32_t log, uint64_t blocks, struct ext4_disk_super *out)
+static uint32_t find_copy(struct blkdev *d, uint32_t log, uint64_t blocks,
+			  struct ext4_disk_super *out)
 {
 	static const uint32_t groups[] = { 1, 3, 5, 7, 9, 25, 27, 49 };
 	uint64_t block = 1024u << log;
@@ -67,13 +75,17 @@ static uint32_t find_copy(struct blkdev *d, uint32_t log, uint64_t blocks, struc
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
 		uint64_t at = groups[i] * blocks * block + (log ? 0 : block);
 
-		if (!read_bytes(d, at, out) && looks_like_copy(out, log, groups[i], d->bytes) && !ext4_super_check(d, out))
+		if (!read_bytes(d, at, out) && looks_like_copy(out, log, groups[i], d->bytes) &&
+		    !ext4_super_check(d, out))
 			return groups[i];
 	}
 	return 0;
 }
 
-/* A copy lies at the beginning of some groups: of the usual size, or of what the damaged superblock says. */
+/*
+ * A copy lies at the beginning of some groups: of the usual size, or of what the damaged superblock
+ * says.
+ */
 uint32_t super_read_copy(struct blkdev *d, struct ext4_disk_super *out)
 {
 	uint32_t said = 0, group = 0;
@@ -97,7 +109,8 @@ static int read_super(struct fsck *f, struct blkdev *d, struct ext4_disk_super *
 		return error;
 	group = super_read_copy(d, out);
 	if (group)
-		damage(f, "The superblock is damaged; the rest is judged by its copy in group %u.", group);
+		damage(f, "The superblock is damaged; the rest is judged by its copy in group %u.",
+		       group);
 	f->from_copy = group;
 	return group ? 0 : error;
 }
@@ -121,7 +134,8 @@ static void check_super(struct fsck *f)
 		damage(f, "The superblock reserves more than half of the blocks.");
 	if (d->rev_level && f->s->inode_bytes > EXT4_INODE_BYTES_OLD &&
 	    MAX(d->min_extra_isize, d->want_extra_isize) > f->s->inode_bytes - EXT4_INODE_BYTES_OLD)
-		say(f, "Remark: the superblock wants more fields in inodes than there is room for.");
+		say(f,
+		    "Remark: the superblock wants more fields in inodes than there is room for.");
 	if (ext4_has_compat(f->s, EXT4_COMPAT_HAS_JOURNAL) && !is_zero(d->journal_uuid, 16))
 		damage(f, "The superblock names a journal on another disk beside its own.");
 	if (d->log_groups_per_flex > 31)
@@ -146,7 +160,8 @@ static int hold_super(struct fsck *f, const struct ext4_disk_super *d)
 	error = buffer_read(&s->buffers, EXT4_SUPER_OFFSET >> s->block_shift, &s->super_buffer);
 	if (error)
 		return error;
-	s->disk = (struct ext4_disk_super *)(void *)(s->super_buffer->data + EXT4_SUPER_OFFSET % s->block_bytes);
+	s->disk = (struct ext4_disk_super *)(void *)(s->super_buffer->data +
+						     EXT4_SUPER_OFFSET % s->block_bytes);
 	memcpy(s->disk, d, sizeof(*d));
 	check_super(f);
 	return 0;
@@ -167,7 +182,8 @@ int refuse_unknown(struct blkdev *dev, const struct ext4_disk_super *d)
 		return -EOPNOTSUPP;
 	}
 	if (d->feature_compat & EXT4_COMPAT_HAS_JOURNAL && !d->journal_inum && d->journal_dev) {
-		log_error("fsck: %s has its journal on another disk, which cannot be checked here", dev->name);
+		log_error("fsck: %s has its journal on another disk, which cannot be checked here",
+			  dev->name);
 		return -EOPNOTSUPP;
 	}
 	return 0;
@@ -219,13 +235,15 @@ static bool has_idle_flags(const struct fsck *f, uint32_t group)
 	const struct ext4_group *g = &f->s->group[group];
 
 	return !group_has_checksum(f->s) &&
-	       (g->desc->flags & (EXT4_GROUP_INODE_UNINIT | EXT4_GROUP_BLOCK_UNINIT) || g->itable_unused);
+	       (g->desc->flags & (EXT4_GROUP_INODE_UNINIT | EXT4_GROUP_BLOCK_UNINIT) ||
+		g->itable_unused);
 }
 
 static bool open_groups_of(struct fsck *f, uint32_t n)
 {
 	struct ext4_super *s = f->s;
-	uint32_t per = s->block_bytes / s->desc_bytes, group = n * per, end = MIN(s->groups, group + per);
+	uint32_t per = s->block_bytes / s->desc_bytes, group = n * per,
+		 end = MIN(s->groups, group + per);
 	uint64_t at = group_desc_block_at(s, n);
 	struct buffer *b;
 	bool sane = true;
@@ -241,7 +259,8 @@ static bool open_groups_of(struct fsck *f, uint32_t n)
 		if (fault)
 			damage(f, "The descriptor of group %u is damaged (%s).", group, fault);
 		if (has_idle_flags(f, group))
-			damage(f, "The descriptor of group %u calls uninitialised what cannot be.", group);
+			damage(f, "The descriptor of group %u calls uninitialised what cannot be.",
+			       group);
 		sane = sane && group_places_are_sane(s, group);
 	}
 	buffer_put(b);
@@ -262,12 +281,14 @@ bool disk_open_groups(struct fsck *f)
 	return sane && !f->error;
 }
 
-static void claim_for(struct fsck *f, uint32_t group, uint64_t block, uint64_t count, const char *what)
+static void claim_for(struct fsck *f, uint32_t group, uint64_t block, uint64_t count,
+		      const char *what)
 {
 	const char *fault = count ? claim(f, block, count) : NULL;
 
 	if (fault)
-		damage(f, "The %s of group %u at block %llu: %s.", what, group, (unsigned long long)block, fault);
+		damage(f, "The %s of group %u at block %llu: %s.", what, group,
+		       (unsigned long long)block, fault);
 }
 
 void disk_claim_groups(struct fsck *f)
@@ -275,7 +296,8 @@ void disk_claim_groups(struct fsck *f)
 	struct ext4_super *s = f->s;
 
 	for (uint32_t g = 0; g < s->groups; g++) {
-		uint64_t first = ext4_group_first_block(s, g), base = MIN(group_base_blocks(s, g), ext4_group_blocks(s, g));
+		uint64_t first = ext4_group_first_block(s, g),
+			 base = MIN(group_base_blocks(s, g), ext4_group_blocks(s, g));
 
 		if (first == 0 && base) /* where the disk begins, which claim() gives nobody */
 			bits_set(f->blocks, 0, 1);
@@ -285,6 +307,7 @@ void disk_claim_groups(struct fsck *f)
 	for (uint32_t g = 0; g < s->groups; g++) {
 		claim_for(f, g, s->group[g].block_bitmap, 1, "block bitmap");
 		claim_for(f, g, s->group[g].inode_bitmap, 1, "inode bitmap");
-		claim_for(f, g, s->group[g].inode_table, s->inodes_per_group / s->inodes_per_block, "inode table");
+		claim_for(f, g, s->group[g].inode_table, s->inodes_per_group / s->inodes_per_block,
+			  "inode table");
 	}
 }

@@ -1,10 +1,11 @@
 /*
  * The check as a whole.
  *
- * First what a crash leaves on purpose, the journal and orphans, is put in order by mounting the disk once, if that is
- * allowed; everything else is judged afterwards. Then come the passes, each of which only needs what earlier ones
- * have found: inodes and their blocks; directories; the tree they make; links; bitmaps and counts. A bitmap or count
- * says nothing that the rest does not say, too, so it may be written anew, but only when all the rest is right.
+ * First what a crash leaves on purpose, the journal and orphans, is put in order by mounting the
+ * disk once, if that is allowed; everything else is judged afterwards. Then come the passes, each
+ * of which only needs what earlier ones have found: inodes and their blocks; directories; the tree
+ * they make; links; bitmaps and counts. A bitmap or count says nothing that the rest does not say,
+ * too, so it may be written anew, but only when all the rest is right.
  */
 #include <core/errno.h>
 #include <core/fmt.h>
@@ -117,8 +118,8 @@ struct seen_dir *seen_dir(struct fsck *f, uint32_t ino)
 static void passes(struct fsck *f)
 {
 	static void (*const pass[])(struct fsck *) = {
-		disk_claim_groups, check_journal, check_inodes, check_attr_blocks, check_orphan_file, check_dirs, check_tree,
-		check_links, check_counts,
+		disk_claim_groups, check_journal, check_inodes, check_attr_blocks,
+		check_orphan_file, check_dirs, check_tree, check_links, check_counts,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(pass) && !f->error; i++)

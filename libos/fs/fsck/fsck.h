@@ -1,15 +1,21 @@
 /*
  * Between the files of the checker.
  *
- *   fsck.c   the order of things      disk.c    superblock, descriptors, their blocks    recover.c journal, orphans
- *   inode.c  inodes                   map.c     extents and block maps                   attr.c    attributes
- *   resize.c room for descriptors     dir.c     entries                                  index.c   a directory's index
- *   tree.c   who is whose parent      count.c   bitmaps, counts                          repair.c  the same, written
- *   torn.c   a superblock that was cut while it was written                              orphans.c the orphan file
+ *   fsck.c   the order of things      disk.c    superblock, descriptors, their blocks    recover.c
+ *            journal, orphans
+ *   inode.c  inodes                   map.c     extents and block maps                   attr.c
+ *            attributes
+ *   resize.c room for descriptors     dir.c     entries                                  index.c
+ *                                     a directory's index
+ *   tree.c   who is whose parent      count.c   bitmaps, counts                          repair.c
+ *            the same, written
+ *   torn.c   a superblock that was cut while it was written                              orphans.c
+ *            the orphan file
  *
- * It reads through the file system's own code where that only computes (checksums, hashes, entries, geometry), and
- * walks by itself where the file system would stop at the first damage. Blocks are claimed one owner at a time; the
- * walk of a file ends at its first fault, so that no tree of blocks is walked twice, however it is knotted.
+ * It reads through the file system's own code where that only computes (checksums, hashes, entries,
+ * geometry), and walks by itself where the file system would stop at the first damage. Blocks are
+ * claimed one owner at a time; the walk of a file ends at its first fault, so that no tree of
+ * blocks is walked twice, however it is knotted.
  */
 #ifndef FSCK_H
 #define FSCK_H
@@ -52,7 +58,8 @@ struct fsck {
 	struct ext4_super *s;
 	struct super vfs;                /* what inodes of the file system's code point to */
 	struct ext4_inode *scratch;      /* the inode under look, for that code */
-	int super_error;                 /* what was told of the superblock when recovery looked for it; 0: it is right */
+	/* what was told of the superblock when recovery looked for it; 0: it is right */
+	int super_error;
 	bool from_copy;                  /* the superblock is a backup: nothing is written */
 	int error;                       /* -EIO, -ENOMEM: the check could not go on */
 	uint64_t told;
@@ -60,7 +67,8 @@ struct fsck {
 	struct seen_inode *inodes;       /* by number - 1 */
 	struct rows dirs, attrs;         /* struct seen_dir by number, struct attr_ref */
 	bool large_file;                 /* there is a file of 2 GiB or more */
-	bool stale_sums;                 /* the superblock's counts are not those of the groups: a crash leaves that */
+	/* the superblock's counts are not those of the groups: a crash leaves that */
+	bool stale_sums;
 };
 
 /* ---- fsck.c ---- */
@@ -142,7 +150,8 @@ void check_dirs(struct fsck *f);
 /* The block of a directory that has an index: what its entries' hashes are. */
 struct leaf {
 	uint32_t low, high;
-	bool node, seen, found;          /* an index block; there are entries; the index leads to it */
+	/* an index block; there are entries; the index leads to it */
+	bool node, seen, found;
 	uint64_t block;                  /* of the disk; 0: a hole */
 };
 

@@ -1,6 +1,6 @@
 /*
- * The checker on disks in memory: a repair that is cut at every place, and damage by the handful, which must neither
- * lead it astray nor be made worse. tests/fsck holds it against e2fsck.
+ * The checker on disks in memory: a repair that is cut at every place, and damage by the handful,
+ * which must neither lead it astray nor be made worse. tests/fsck holds it against e2fsck.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -14,8 +14,9 @@
 
 #define DISK_MIB  3u
 #define DISK_SIZE MIB(DISK_MIB)
-#define TREE      "mkdir -p a/b; seq 1 9000 > a/f; for n in $(seq 1 90); do echo $n > a/b/a_longer_name_$n; done; ln a/f a/b/g; " \
-		  "ln -s a/f link"
+#define TREE \
+	"mkdir -p a/b; seq 1 9000 > a/f; for n in $(seq 1 90); do echo $n > a/b/a_longer_name_$n; done; ln a/f a/b/g; " \
+	"ln -s a/f link"
 #define OPTIONS   " -b 1024 -g 2048 -J size=1 -U 6b696c6e-0000-4000-8000-00000000f5cc"
 
 static uint64_t sentences;
@@ -57,7 +58,8 @@ static bool is_clean(struct blkdev *d)
 
 TEST(fsck_finds_nothing_on_disks_of_mke2fs)
 {
-	static const char *const kinds[] = { DEBIAN_12 OPTIONS, DEBIAN_13 OPTIONS, PLAIN OPTIONS, EXT2 };
+	static const char *const kinds[] = { DEBIAN_12 OPTIONS, DEBIAN_13 OPTIONS, PLAIN OPTIONS,
+					     EXT2 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		CHECK(testdisk_make(kinds[i], DISK_MIB, TREE));
@@ -67,11 +69,17 @@ TEST(fsck_finds_nothing_on_disks_of_mke2fs)
 
 /* ---- a repair that is cut ---- */
 
-/* By debugfs: blocks and inodes that are in use become free and the reverse, counts become wrong. */
-#define WRONG "for c in 'freeb 900 40' 'setb 2800 70' 'freei <14>' 'seti <100>' 'ssv free_blocks_count 7'; do " \
-	      "debugfs -w -R \"$c\" disk >/dev/null 2>&1; done"
+/*
+ * By debugfs: blocks and inodes that are in use become free and the reverse, counts become wrong.
+ */
+#define WRONG \
+	"for c in 'freeb 900 40' 'setb 2800 70' 'freei <14>' 'seti <100>' 'ssv free_blocks_count 7'; do " \
+	"debugfs -w -R \"$c\" disk >/dev/null 2>&1; done"
 
-/* What a cut has left is repaired by the next run, and then right for e2fsck, too (which is asked now and then). */
+/*
+ * What a cut has left is repaired by the next run, and then right for e2fsck, too (which is asked
+ * now and then).
+ */
 static bool survives(struct recdev *spare, const uint8_t *cut, bool ask)
 {
 	struct fsck_result r;
@@ -85,7 +93,8 @@ static bool survives(struct recdev *spare, const uint8_t *cut, bool ask)
 	return !testdisk_judge();
 }
 
-static unsigned cut_everywhere(const struct recdev *recorded, const uint8_t *before, struct recdev *spare, bool *well)
+static unsigned cut_everywhere(const struct recdev *recorded, const uint8_t *before,
+			       struct recdev *spare, bool *well)
 {
 	uint8_t *cut = page_alloc_exact(DISK_SIZE, PAGE_KERNEL);
 	struct powercut p;
@@ -131,7 +140,10 @@ TEST(fsck_repairs_what_a_cut_repair_has_left)
 
 /* ---- damage by the handful ---- */
 
-/* Mostly where metadata lies: the first blocks, and what inodes, directories and maps occupy behind them. */
+/*
+ * Mostly where metadata lies: the first blocks, and what inodes, directories and maps occupy behind
+ * them.
+ */
 static void smash(uint8_t *disk, unsigned strokes)
 {
 	static const uint8_t values[] = { 0, 1, 2, 4, 12, 0x7f, 0x80, 0xf3, 0xfe, 0xff };
@@ -140,13 +152,15 @@ static void smash(uint8_t *disk, unsigned strokes)
 		uint64_t range = test_random_below(4) ? KIB(700) : DISK_SIZE;
 		uint64_t at = 1024 + test_random_below(range - 1024);
 
-		disk[at] = test_random_below(2) ? (uint8_t)test_random() : values[test_random_below(ARRAY_SIZE(values))];
+		disk[at] = test_random_below(2) ? (uint8_t)test_random()
+						: values[test_random_below(ARRAY_SIZE(values))];
 	}
 }
 
 static bool is_answer(int error)
 {
-	return !error || error == -EINVAL || error == -EUCLEAN || error == -EOPNOTSUPP || error == -EIO;
+	return !error || error == -EINVAL || error == -EUCLEAN || error == -EOPNOTSUPP ||
+	       error == -EIO;
 }
 
 /* Without checksums nothing keeps the checker from what is damaged. */

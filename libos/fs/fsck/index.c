@@ -1,6 +1,7 @@
 /*
- * The index of a directory (directory.rst, "Hash Tree Directories"): from the root over its nodes to every leaf once, and
- * the hashes of each leaf's names within the bounds that the index gives it.
+ * The index of a directory (directory.rst, "Hash Tree Directories"): from the root over its nodes
+ * to every leaf once, and the hashes of each leaf's names within the bounds that the index gives
+ * it.
  */
 #include <core/string.h>
 
@@ -16,8 +17,8 @@ bool index_begin(struct dir_scan *d, const struct buffer *root)
 	const struct ext4_disk_dx_info *info = info_of(root);
 	unsigned levels = dx_depth_max(d->f->s);
 
-	if (info->zero || info->info_length != sizeof(*info) || info->flags & 1 || info->hash_version > EXT4_HASH_TEA ||
-	    info->levels >= levels) {
+	if (info->zero || info->info_length != sizeof(*info) || info->flags & 1 ||
+	    info->hash_version > EXT4_HASH_TEA || info->levels >= levels) {
 		dir_fault(d, 0, "the index is of a kind that cannot be");
 		return false;
 	}
@@ -26,7 +27,9 @@ bool index_begin(struct dir_scan *d, const struct buffer *root)
 	return true;
 }
 
-/* A leaf whose hashes should be in [low, high); `high` itself when its successor goes on with it. */
+/*
+ * A leaf whose hashes should be in [low, high); `high` itself when its successor goes on with it.
+ */
 static void check_leaf(struct dir_scan *d, uint32_t at, uint32_t low, uint64_t high, bool goes_on)
 {
 	const struct leaf *l = &d->leaves[at];
@@ -35,13 +38,16 @@ static void check_leaf(struct dir_scan *d, uint32_t at, uint32_t low, uint64_t h
 		dir_fault(d, at, "names whose hash belongs elsewhere");
 }
 
-static const struct ext4_disk_dx_entry *entries_of(struct dir_scan *d, uint32_t at, const struct buffer *b, uint32_t *count)
+static const struct ext4_disk_dx_entry *entries_of(struct dir_scan *d, uint32_t at,
+						   const struct buffer *b, uint32_t *count)
 {
 	uint32_t offset = dx_entries_offset(d->f->scratch, at, b);
-	const struct ext4_disk_dx_entry *e = (const struct ext4_disk_dx_entry *)(const void *)(b->data + offset);
+	const struct ext4_disk_dx_entry
+		*e = (const struct ext4_disk_dx_entry *)(const void *)(b->data + offset);
 
 	*count = dx_count(e);
-	if ((e->hash & 0xffff) != dx_limit(d->f->s, offset) || !*count || *count > (e->hash & 0xffff)) {
+	if ((e->hash & 0xffff) != dx_limit(d->f->s, offset) || !*count ||
+	    *count > (e->hash & 0xffff)) {
 		dir_fault(d, at, "the index has an impossible number of entries");
 		return NULL;
 	}
@@ -61,8 +67,12 @@ static const char *follow_fault(struct dir_scan *d, uint32_t to, unsigned level)
 	return NULL;
 }
 
-/* Block `at`, `level` above the leaves; hashes in [low, high). Recurses as deep as the root's levels, two at most. */
-static void check_node(struct dir_scan *d, uint32_t at, unsigned level, uint32_t low, uint64_t high, bool goes_on)
+/*
+ * Block `at`, `level` above the leaves; hashes in [low, high). Recurses as deep as the root's
+ * levels, two at most.
+ */
+static void check_node(struct dir_scan *d, uint32_t at, unsigned level, uint32_t low, uint64_t high,
+		       bool goes_on)
 {
 	struct buffer *b = fsck_read(d->f, d->leaves[at].block);
 	const struct ext4_disk_dx_entry *e;
@@ -73,7 +83,9 @@ static void check_node(struct dir_scan *d, uint32_t at, unsigned level, uint32_t
 		uint32_t to = e[i].block & 0x0fffffff, from = i ? e[i].hash & ~1u : low;
 		uint64_t end = i + 1 < count ? e[i + 1].hash & ~1u : high;
 		bool next_goes_on = i + 1 < count ? e[i + 1].hash & 1 : goes_on;
-		const char *fault = from < low || end > high || from > end ? "the index is out of order" : NULL;
+		const char *fault = from < low || end > high || from > end
+					    ? "the index is out of order"
+					    : NULL;
 
 		fault = fault ? fault : follow_fault(d, to, level);
 		if (fault)

@@ -1,8 +1,10 @@
 /*
- * Pass 1: every inode that is in use, by itself: its checksum, kind, size, times, and the blocks it says it has.
+ * Pass 1: every inode that is in use, by itself: its checksum, kind, size, times, and the blocks it
+ * says it has.
  *
- * An inode is in use when it has links; those of the file system's own (below first_ino) always are.
- * Parts of the inode tables that descriptors call unused are not read; an entry that leads there is found in pass 2.
+ * An inode is in use when it has links; those of the file system's own (below first_ino) always
+ * are. Parts of the inode tables that descriptors call unused are not read; an entry that leads
+ * there is found in pass 2.
  */
 #include <core/errno.h>
 #include <core/string.h>
@@ -49,15 +51,17 @@ static bool has_inline_data(const struct ext4_disk_inode *raw)
 /* A link whose target lies where others have their block map. */
 static bool is_fast_link(const struct ext4_disk_inode *raw)
 {
-	return (raw->mode & S_IFMT) == S_IFLNK && !(raw->flags & (EXT4_FL_EXTENTS | EXT4_FL_INLINE_DATA)) &&
-	       !raw->size_hi && raw->size_lo < EXT4_INODE_BLOCK_BYTES;
+	return (raw->mode & S_IFMT) == S_IFLNK &&
+	       !(raw->flags & (EXT4_FL_EXTENTS | EXT4_FL_INLINE_DATA)) && !raw->size_hi &&
+	       raw->size_lo < EXT4_INODE_BLOCK_BYTES;
 }
 
 static bool has_blocks(const struct ext4_disk_inode *raw)
 {
 	uint32_t kind = raw->mode & S_IFMT;
 
-	return (kind == S_IFREG || kind == S_IFDIR || kind == S_IFLNK) && !has_inline_data(raw) && !is_fast_link(raw);
+	return (kind == S_IFREG || kind == S_IFDIR || kind == S_IFLNK) && !has_inline_data(raw) &&
+	       !is_fast_link(raw);
 }
 
 static const char *flags_fault(const struct fsck *f, const struct ext4_disk_inode *raw)
@@ -75,7 +79,8 @@ static const char *flags_fault(const struct fsck *f, const struct ext4_disk_inod
 		return "it is said to be encrypted, which this file system does not do";
 	if (raw->flags & EXT4_FL_CASEFOLD && !ext4_has_incompat(f->s, EXT4_INCOMPAT_CASEFOLD))
 		return "it is said to fold the case of names, which this file system does not do";
-	if (raw->flags & EXT4_FL_INDEX && (kind != S_IFDIR || !ext4_has_compat(f->s, EXT4_COMPAT_DIR_INDEX)))
+	if (raw->flags & EXT4_FL_INDEX &&
+	    (kind != S_IFDIR || !ext4_has_compat(f->s, EXT4_COMPAT_DIR_INDEX)))
 		return "it has an index, and cannot have one";
 	if (!plain && raw->flags & (EXT4_FL_EXTENTS | EXT4_FL_INLINE_DATA | EXT4_FL_INDEX))
 		return "it is a device, pipe or socket, and has bytes";
@@ -131,7 +136,8 @@ static const char *dir_size_fault(const struct fsck *f, const struct walk *w, ui
 {
 	uint64_t blocks = size >> f->s->block_shift;
 
-	if (size % f->s->block_bytes || !size || (size >> 32 && !ext4_has_incompat(f->s, EXT4_INCOMPAT_LARGEDIR)))
+	if (size % f->s->block_bytes || !size ||
+	    (size >> 32 && !ext4_has_incompat(f->s, EXT4_INCOMPAT_LARGEDIR)))
 		return "the size of the directory is impossible";
 	if (w->end != blocks)
 		return "the size of the directory is not that of its blocks";
@@ -146,9 +152,11 @@ static const char *file_size_fault(const struct fsck *f, const struct walk *w, u
 	if (size >> 63)
 		return "its size is impossible";
 	/* In a block map the block that begins at the end may be there. */
-	if (w->written_end && size + !(w->raw->flags & EXT4_FL_EXTENTS) <= (w->written_end - 1) << shift)
+	if (w->written_end && size + !(w->raw->flags & EXT4_FL_EXTENTS) <= (w->written_end - 1)
+										   << shift)
 		return "it has blocks behind its end";
-	if (w->raw->flags & EXT4_FL_EXTENTS ? size > (1ull << (32 + shift)) - 1 : size > mapped << shift)
+	if (w->raw->flags & EXT4_FL_EXTENTS ? size > (1ull << (32 + shift)) - 1
+					    : size > mapped << shift)
 		return "its size is more than it can map";
 	return NULL;
 }
@@ -189,24 +197,29 @@ static const char *link_fault(struct fsck *f, const struct ext4_disk_inode *raw)
 	uint64_t size = inode_size(raw);
 
 	if (is_fast_link(raw))
-		return size && str_length_max((const char *)raw->block, EXT4_INODE_BLOCK_BYTES) == size ?
-			NULL : "the text of the link has another length than it says";
+		return size && str_length_max((const char *)raw->block, EXT4_INODE_BLOCK_BYTES) ==
+					       size
+			       ? NULL
+			       : "the text of the link has another length than it says";
 	return size && size < f->s->block_bytes ? NULL : "the length of the link is impossible";
 }
 
 static bool link_visit(struct walk *w, uint64_t first, uint64_t block, uint32_t len, bool unwritten)
 {
 	struct buffer *b = first == 0 && len == 1 && !unwritten ? fsck_read(w->f, block) : NULL;
-	bool right = b && str_length_max((const char *)b->data, w->f->s->block_bytes) == inode_size(w->raw);
+	bool right = b && str_length_max((const char *)b->data, w->f->s->block_bytes) ==
+				  inode_size(w->raw);
 
 	buffer_put(b);
 	return right;
 }
 
-static const char *blocks_fault(struct fsck *f, uint32_t ino, const struct ext4_disk_inode *raw, uint32_t kind)
+static const char *blocks_fault(struct fsck *f, uint32_t ino, const struct ext4_disk_inode *raw,
+				uint32_t kind)
 {
 	struct walk w = {
-		.f = f, .ino = ino, .raw = raw, .claims = true, .seed = ext4_inode_seed(f->s, ino, raw->generation),
+		.f = f, .ino = ino, .raw = raw, .claims = true,
+		.seed = ext4_inode_seed(f->s, ino, raw->generation),
 		.visit = kind == S_IFLNK ? link_visit : NULL,
 	};
 	const char *fault = has_blocks(raw) ? walk_blocks(&w) : NULL;
@@ -279,7 +292,8 @@ static void check_used(struct fsck *f, uint32_t ino, const struct ext4_disk_inod
 static void check_inode(struct fsck *f, uint32_t ino, const struct ext4_disk_inode *raw)
 {
 	struct seen_inode *seen_inode = seen(f, ino);
-	bool own = ino < f->s->first_ino && ino != EXT4_ROOT_INO, empty = is_zero(raw, EXT4_INODE_BYTES_OLD);
+	bool own = ino < f->s->first_ino && ino != EXT4_ROOT_INO,
+	     empty = is_zero(raw, EXT4_INODE_BYTES_OLD);
 
 	seen_inode->used = raw->links_count || ino < f->s->first_ino;
 	seen_inode->links = raw->links_count;
@@ -310,7 +324,8 @@ static void check_table(struct fsck *f, uint32_t group)
 	struct ext4_super *s = f->s;
 	const struct ext4_group *g = &s->group[group];
 	bool lazy = group_has_checksum(s);
-	uint32_t count = s->inodes_per_group - (lazy ? MIN(g->itable_unused, s->inodes_per_group) : 0);
+	uint32_t count = s->inodes_per_group -
+			 (lazy ? MIN(g->itable_unused, s->inodes_per_group) : 0);
 	uint32_t table = DIV_ROUND_UP(count, s->inodes_per_block);
 
 	if (lazy && g->desc->flags & EXT4_GROUP_INODE_UNINIT)
@@ -323,8 +338,10 @@ static void check_table(struct fsck *f, uint32_t group)
 			buffers_read_ahead(&s->buffers, g->inode_table + i, MIN(32u, table - i));
 		b = fsck_read(f, g->inode_table + i);
 		for (uint32_t n = 0; b && n < end; n++)
-			check_inode(f, group * s->inodes_per_group + i * s->inodes_per_block + n + 1,
-				    (const struct ext4_disk_inode *)(const void *)(b->data + n * s->inode_bytes));
+			check_inode(
+				f, group * s->inodes_per_group + i * s->inodes_per_block + n + 1,
+				(const struct ext4_disk_inode *)(const void *)(b->data +
+									       n * s->inode_bytes));
 		buffer_put(b);
 	}
 }

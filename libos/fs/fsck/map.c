@@ -1,9 +1,10 @@
 /*
- * Where a file's blocks lie: extent trees (ifork.rst) and the older maps of direct and indirect blocks.
+ * Where a file's blocks lie: extent trees (ifork.rst) and the older maps of direct and indirect
+ * blocks.
  *
- * The walk holds one buffer for each level. In pass 1 every block is claimed when it is met, and the walk ends at the
- * first that has an owner already: so a tree that contains itself, or shares a branch, ends there, and all
- * walks together visit no block twice.
+ * The walk holds one buffer for each level. In pass 1 every block is claimed when it is met, and
+ * the walk ends at the first that has an owner already: so a tree that contains itself, or shares a
+ * branch, ends there, and all walks together visit no block twice.
  */
 #include <core/crc.h>
 #include <core/string.h>
@@ -17,7 +18,9 @@ static const char *take(struct walk *w, uint64_t block, uint64_t count)
 {
 	w->blocks += count;
 	if (!w->claims)
-		return ext4_blocks_are_valid(w->f->s, block, count) ? NULL : "a block that is not on the disk";
+		return ext4_blocks_are_valid(w->f->s, block, count)
+			       ? NULL
+			       : "a block that is not on the disk";
 	return claim(w->f, block, count);
 }
 
@@ -49,7 +52,8 @@ static const char *node_fault(const struct ext4_disk_extent_header *h, unsigned 
 	return NULL;
 }
 
-static const char *leaf(struct walk *w, const struct ext4_disk_extent *e, unsigned count, uint64_t low, uint64_t high)
+static const char *leaf(struct walk *w, const struct ext4_disk_extent *e, unsigned count,
+			uint64_t low, uint64_t high)
 {
 	const char *fault = NULL;
 
@@ -67,19 +71,21 @@ static const char *leaf(struct walk *w, const struct ext4_disk_extent *e, unsign
 	return fault;
 }
 
-static const char *node(struct walk *w, const struct ext4_disk_extent_header *h, uint64_t low, uint64_t high);
+static const char *node(struct walk *w, const struct ext4_disk_extent_header *h, uint64_t low,
+			uint64_t high);
 
 static const char *csum_fault(const struct walk *w, const struct ext4_disk_extent_header *h)
 {
 	size_t bytes = sizeof(*h) * (1u + h->max);
 
-	if (!w->f->s->has_csum ||
-	    *(const uint32_t *)(const void *)((const uint8_t *)h + bytes) == crc32c(w->seed, h, bytes))
+	if (!w->f->s->has_csum || *(const uint32_t *)(const void *)((const uint8_t *)h + bytes) ==
+					  crc32c(w->seed, h, bytes))
 		return NULL;
 	return "an extent node with a wrong checksum";
 }
 
-static const char *child(struct walk *w, const struct ext4_disk_extent_index *e, int depth, uint64_t high)
+static const char *child(struct walk *w, const struct ext4_disk_extent_index *e, int depth,
+			 uint64_t high)
 {
 	const struct ext4_disk_extent_header *h;
 	uint64_t block = e->leaf_lo | (uint64_t)e->leaf_hi << 32;
@@ -92,7 +98,8 @@ static const char *child(struct walk *w, const struct ext4_disk_extent_index *e,
 	if (!b)
 		return "";
 	h = (const struct ext4_disk_extent_header *)(const void *)b->data;
-	fault = node_fault(h, (w->f->s->block_bytes - (unsigned)sizeof(*h)) / (unsigned)sizeof(*e), depth);
+	fault = node_fault(h, (w->f->s->block_bytes - (unsigned)sizeof(*h)) / (unsigned)sizeof(*e),
+			   depth);
 	fault = fault ? fault : csum_fault(w, h);
 	if (!fault && h->entries && *(const uint32_t *)(const void *)(h + 1) != e->block)
 		fault = "an extent index that promises another first block than there is";
@@ -101,13 +108,16 @@ static const char *child(struct walk *w, const struct ext4_disk_extent_index *e,
 	return fault;
 }
 
-static const char *node(struct walk *w, const struct ext4_disk_extent_header *h, uint64_t low, uint64_t high)
+static const char *node(struct walk *w, const struct ext4_disk_extent_header *h, uint64_t low,
+			uint64_t high)
 {
-	const struct ext4_disk_extent_index *e = (const struct ext4_disk_extent_index *)(const void *)(h + 1);
+	const struct ext4_disk_extent_index
+		*e = (const struct ext4_disk_extent_index *)(const void *)(h + 1);
 	const char *fault = NULL;
 
 	if (!h->depth)
-		return leaf(w, (const struct ext4_disk_extent *)(const void *)e, h->entries, low, high);
+		return leaf(w, (const struct ext4_disk_extent *)(const void *)e, h->entries, low,
+			    high);
 	for (unsigned i = 0; i < h->entries && !fault; i++) {
 		uint64_t end = i + 1u < h->entries ? e[i + 1].block : high;
 
@@ -131,7 +141,8 @@ static const char *branch(struct walk *w, uint32_t block, unsigned level, uint64
 	if (!block)
 		return NULL;
 	if (!level)
-		return first < LAST_BLOCK ? run(w, first, block, 1, false) : "a block that no file can have";
+		return first < LAST_BLOCK ? run(w, first, block, 1, false)
+					  : "a block that no file can have";
 	fault = take(w, block, 1);
 	if (fault)
 		return fault;
@@ -162,7 +173,8 @@ static const char *block_map(struct walk *w)
 
 const char *walk_blocks(struct walk *w)
 {
-	const struct ext4_disk_extent_header *h = (const struct ext4_disk_extent_header *)(const void *)w->raw->block;
+	const struct ext4_disk_extent_header
+		*h = (const struct ext4_disk_extent_header *)(const void *)w->raw->block;
 	const char *fault;
 
 	if (!(w->raw->flags & EXT4_FL_EXTENTS))

@@ -1,6 +1,7 @@
 /*
- * The orphan file (orphan.rst): each block has numbers of inodes, magic and checksum. Whoever mounts the disk next believes the
- * superblock that nothing is in it, and writes numbers into blocks that it takes to be right; so they have to be right, and empty.
+ * The orphan file (orphan.rst): each block has numbers of inodes, magic and checksum. Whoever
+ * mounts the disk next believes the superblock that nothing is in it, and writes numbers into
+ * blocks that it takes to be right; so they have to be right, and empty.
  */
 #include "../ext4/orphan.h"
 #include "fsck.h"
@@ -16,7 +17,8 @@ static bool is_empty(const struct fsck *f, const struct buffer *b)
 }
 
 /* A run of the file's blocks; w->arg: which should come next. */
-static bool visit_blocks(struct walk *w, uint64_t first, uint64_t block, uint32_t len, bool unwritten)
+static bool visit_blocks(struct walk *w, uint64_t first, uint64_t block, uint32_t len,
+			 bool unwritten)
 {
 	uint64_t *next = w->arg;
 	bool right = first == *next && !unwritten;
@@ -45,7 +47,9 @@ static const char *contents_fault(struct fsck *f, uint32_t ino, const struct ext
 		return NULL;
 	if (walk_blocks(&w))
 		return "a block of the file of orphans is damaged, or not empty";
-	return blocks && blocks << f->s->block_shift == inode_size(raw) ? NULL : "the file of orphans has another size than blocks";
+	return blocks && blocks << f->s->block_shift == inode_size(raw)
+		       ? NULL
+		       : "the file of orphans has another size than blocks";
 }
 
 void check_orphan_file(struct fsck *f)

@@ -1,7 +1,7 @@
 /*
- * What a crash leaves on purpose: a journal to replay, and orphans. Both are seen to by mounting the disk and unmounting
- * it again, so that it is done by the code, and in the order, that a mount after the crash would have used. After that
- * the journal is empty, which is checked.
+ * What a crash leaves on purpose: a journal to replay, and orphans. Both are seen to by mounting
+ * the disk and unmounting it again, so that it is done by the code, and in the order, that a mount
+ * after the crash would have used. After that the journal is empty, which is checked.
  */
 #include <core/errno.h>
 #include <core/kmem.h>
@@ -57,7 +57,8 @@ int recover(struct fsck *f, struct blkdev *d)
 	if (needed && f->options->recover && !error)
 		error = ext4_super_read(d, super, NULL);
 	if (needed && (error || needs_recovery(super))) {
-		damage(f, "The journal is still to be replayed, or orphans are still to be deleted.");
+		damage(f,
+		       "The journal is still to be replayed, or orphans are still to be deleted.");
 	} else if (needed) {
 		say(f, "The journal was replayed, and orphans were deleted.");
 		f->result->recovered = true;
@@ -89,7 +90,8 @@ static int open_and_close(struct fsck *f, struct ext4_inode *i)
 {
 	struct journal_place place = {
 		.buffers = &f->s->buffers, .dev = f->s->dev, .block_bytes = f->s->block_bytes,
-		.blocks = (uint32_t)((uint64_t)i->inode.size >> f->s->block_shift), .map = journal_place_map, .arg = f,
+		.blocks = (uint32_t)((uint64_t)i->inode.size >> f->s->block_shift),
+		.map = journal_place_map, .arg = f,
 	};
 	struct journal_options options = { .read_only = true };
 	struct journal *j;
@@ -113,10 +115,12 @@ static uint32_t be32_at(const uint8_t *p)
 static void check_journal_super(struct fsck *f, struct ext4_inode *i)
 {
 	struct ext4_mapping m;
-	struct buffer *b = !ext4_map(i, 0, 1, &m) && m.kind == EXT4_MAPPED ? fsck_read(f, m.block) : NULL;
+	struct buffer *b = !ext4_map(i, 0, 1, &m) && m.kind == EXT4_MAPPED ? fsck_read(f, m.block)
+									   : NULL;
 
 	if (b && be32_at(b->data + 0x20))
-		damage(f, "The journal says that it was aborted (error %u).", be32_at(b->data + 0x20));
+		damage(f, "The journal says that it was aborted (error %u).",
+		       be32_at(b->data + 0x20));
 	if (b && be32_at(b->data + 4) != 3 && be32_at(b->data + 0x40) > 1)
 		damage(f, "The journal says that %u file systems use it.", be32_at(b->data + 0x40));
 	buffer_put(b);
@@ -158,7 +162,8 @@ void check_journal(struct fsck *f)
 	if (error == -ENOMEM || error == -EIO)
 		has_failed(f, error);
 	else if (error)
-		damage(f, "The journal (inode %u) is damaged, or not empty (error %d).", ino, -error);
+		damage(f, "The journal (inode %u) is damaged, or not empty (error %d).", ino,
+		       -error);
 	else
 		check_journal_super(f, f->scratch);
 	memset(f->scratch, 0, sizeof(*f->scratch));

@@ -1,9 +1,10 @@
 /*
  * Writing bitmaps and counts anew, when all that they follow from is right.
  *
- * The superblock first says, durably, that the disk is not clean; then come bitmaps and descriptors; once they are durable
- * the superblock gets its sums and is clean again. Nothing but what can be found out again is ever written, so
- * a cut at any moment leaves a disk that the next check repairs, and no file is touched.
+ * The superblock first says, durably, that the disk is not clean; then come bitmaps and
+ * descriptors; once they are durable the superblock gets its sums and is clean again. Nothing but
+ * what can be found out again is ever written, so a cut at any moment leaves a disk that the next
+ * check repairs, and no file is touched.
  */
 #include <core/crc.h>
 #include <core/errno.h>
@@ -33,7 +34,8 @@ static int repair_group(struct fsck *f, uint32_t group)
 {
 	struct ext4_super *s = f->s;
 	struct ext4_group *g = &s->group[group];
-	struct buffer *blocks = fsck_read(f, g->block_bitmap), *inodes = fsck_read(f, g->inode_bitmap);
+	struct buffer *blocks = fsck_read(f, g->block_bitmap),
+		      *inodes = fsck_read(f, g->inode_bitmap);
 
 	if (blocks && inodes) {
 		mutex_lock(&g->lock);
@@ -73,6 +75,8 @@ int repair_counts(struct fsck *f)
 	if (error)
 		return error;
 	f->result->repaired = true;
-	say(f, "%s", f->result->counts ? "Bitmaps and counts were written anew." : "The superblock was put in order.");
+	say(f, "%s",
+	    f->result->counts ? "Bitmaps and counts were written anew."
+			      : "The superblock was put in order.");
 	return 0;
 }

@@ -1,7 +1,8 @@
 /*
- * The inode that keeps room for descriptors (super.rst, s_reserved_gdt_blocks): its one doubly indirect block leads to the
- * reserved blocks behind the descriptors, each of which lists its copies in the groups that have a superblock's copy. All but
- * the doubly indirect block lie where groups begin, and are claimed with those.
+ * The inode that keeps room for descriptors (super.rst, s_reserved_gdt_blocks): its one doubly
+ * indirect block leads to the reserved blocks behind the descriptors, each of which lists its
+ * copies in the groups that have a superblock's copy. All but the doubly indirect block lie where
+ * groups begin, and are claimed with those.
  */
 #include "../ext4/group.h"
 #include "fsck.h"
@@ -30,7 +31,8 @@ static const char *resize_backups_fault(struct fsck *f, uint32_t primary)
 static const char *resize_map_fault(struct fsck *f, const struct ext4_disk_inode *raw)
 {
 	struct ext4_super *s = f->s;
-	uint32_t per = s->block_bytes / 4, used = group_desc_blocks(s), reserved = s->disk->reserved_gdt_blocks;
+	uint32_t per = s->block_bytes / 4, used = group_desc_blocks(s),
+		 reserved = s->disk->reserved_gdt_blocks;
 	const char *fault = claim(f, raw->block[13], 1);
 	struct buffer *b = fault ? NULL : fsck_read(f, raw->block[13]);
 
@@ -51,15 +53,21 @@ static const char *resize_map_fault(struct fsck *f, const struct ext4_disk_inode
 	return fault;
 }
 
-/* Behind the last of the copies, which are numbered as any file's blocks are: the reserved blocks are the indirect ones. */
+/*
+ * Behind the last of the copies, which are numbered as any file's blocks are: the reserved blocks
+ * are the indirect ones.
+ */
 static bool size_is_enough(struct fsck *f, const struct ext4_disk_inode *raw, uint32_t backups)
 {
-	uint32_t per = f->s->block_bytes / 4, used = group_desc_blocks(f->s), reserved = f->s->disk->reserved_gdt_blocks;
-	uint32_t last = used % per + reserved > per ? per - 1 : used % per + reserved - 1; /* they go round */
+	uint32_t per = f->s->block_bytes / 4, used = group_desc_blocks(f->s),
+		 reserved = f->s->disk->reserved_gdt_blocks;
+	/* they go round */
+	uint32_t last = used % per + reserved > per ? per - 1 : used % per + reserved - 1;
 
 	if (!reserved || !backups)
 		return true;
-	return inode_size(raw) >= (12 + per + (uint64_t)last * per + MIN(backups, per) - 1) << f->s->block_shift;
+	return inode_size(raw) >= (12 + per + (uint64_t)last * per + MIN(backups, per) - 1)
+					  << f->s->block_shift;
 }
 
 static const char *resize_fault(struct fsck *f, const struct ext4_disk_inode *raw)

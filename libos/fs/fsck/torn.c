@@ -1,9 +1,11 @@
 /*
- * A superblock that a cut has torn. It is written past the journal when a disk is mounted and unmounted, and a disk that
- * loses power may keep one 512-byte half of that write: every field is an old or a new one, and only the checksum is wrong.
+ * A superblock that a cut has torn. It is written past the journal when a disk is mounted and
+ * unmounted, and a disk that loses power may keep one 512-byte half of that write: every field is
+ * an old or a new one, and only the checksum is wrong.
  *
- * So when all that never changes is as a copy of the superblock has it, the checksum is computed anew. What else the
- * superblock says is told by the journal, or found out by the check. Anything else is damage, and stays as it is.
+ * So when all that never changes is as a copy of the superblock has it, the checksum is computed
+ * anew. What else the superblock says is told by the journal, or found out by the check. Anything
+ * else is damage, and stays as it is.
  */
 #include <core/crc.h>
 #include <core/errno.h>
@@ -38,7 +40,8 @@ static const struct {
 static bool is_the_same(const struct ext4_disk_super *a, const struct ext4_disk_super *b)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(lasting); i++) {
-		if (memcmp((const uint8_t *)a + lasting[i].from, (const uint8_t *)b + lasting[i].from, lasting[i].bytes) != 0)
+		if (memcmp((const uint8_t *)a + lasting[i].from,
+			   (const uint8_t *)b + lasting[i].from, lasting[i].bytes) != 0)
 			return false;
 	}
 	return a->feature_compat == b->feature_compat &&
@@ -46,10 +49,13 @@ static bool is_the_same(const struct ext4_disk_super *a, const struct ext4_disk_
 	       !((a->feature_ro_compat ^ b->feature_ro_compat) & ~EXT4_RO_ORPHAN_PRESENT);
 }
 
-/* `bytes`: the first of the disk, which are written back with the right checksum, if that is all. */
+/*
+ * `bytes`: the first of the disk, which are written back with the right checksum, if that is all.
+ */
 static int mend(struct fsck *f, struct blkdev *d, uint8_t *bytes, struct ext4_disk_super *copy)
 {
-	struct ext4_disk_super *super = (struct ext4_disk_super *)(void *)(bytes + EXT4_SUPER_OFFSET);
+	struct ext4_disk_super *super = (struct ext4_disk_super *)(void *)(bytes +
+									   EXT4_SUPER_OFFSET);
 	int error = blkdev_read(d, 0, bytes, FIRST_BYTES);
 
 	if (error || !(super->feature_ro_compat & EXT4_RO_METADATA_CSUM))
@@ -62,7 +68,8 @@ static int mend(struct fsck *f, struct blkdev *d, uint8_t *bytes, struct ext4_di
 	error = blkdev_write(d, 0, bytes, FIRST_BYTES, BLK_FUA);
 	if (error)
 		return error;
-	say(f, "The superblock was torn by a cut while it was written; its checksum is right again.");
+	say(f,
+	    "The superblock was torn by a cut while it was written; its checksum is right again.");
 	f->result->recovered = true;
 	return 0;
 }

@@ -1,8 +1,8 @@
 /*
  * /proc about the machine: memory, time, harts. Formats: proc(5).
  *
- * Time is told in hundredths of a second. What the idle threads did is the time that was idle. The rest counts as
- * the user's: in an appliance nothing divides the program from what serves it.
+ * Time is told in hundredths of a second. What the idle threads did is the time that was idle. The
+ * rest counts as the user's: in an appliance nothing divides the program from what serves it.
  */
 #include <core/boot.h>
 #include <core/counter.h>
@@ -34,7 +34,8 @@ static void meminfo_show(struct proc_text *t)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-		proc_print(t, "%-15s %8zu kB\n", lines[i].name, lines[i].pages * (PAGE_SIZE / 1024));
+		proc_print(t, "%-15s %8zu kB\n", lines[i].name,
+			   lines[i].pages * (PAGE_SIZE / 1024));
 }
 PROC_FILE(meminfo, "meminfo", meminfo_show);
 
@@ -63,8 +64,9 @@ static void uptime_show(struct proc_text *t)
 
 	thread_for_each(add_thread, &times);
 	idle = times.all_idle_ns / NS_PER_TICK;
-	proc_print(t, "%llu.%02llu %llu.%02llu\n", (unsigned long long)up / 100, (unsigned long long)up % 100,
-		   (unsigned long long)idle / 100, (unsigned long long)idle % 100);
+	proc_print(t, "%llu.%02llu %llu.%02llu\n", (unsigned long long)up / 100,
+		   (unsigned long long)up % 100, (unsigned long long)idle / 100,
+		   (unsigned long long)idle % 100);
 }
 PROC_FILE(uptime, "uptime", uptime_show);
 
@@ -99,8 +101,8 @@ static void stat_show(struct proc_text *t)
 		print_cpu(t, up, times.idle_ns[h]);
 	}
 	counter_for_each(add_counter, t);
-	proc_print(t, "btime %llu\nprocesses 1\nprocs_running %u\nprocs_blocked 0\n", (unsigned long long)booted,
-		   times.running);
+	proc_print(t, "btime %llu\nprocesses 1\nprocs_running %u\nprocs_blocked 0\n",
+		   (unsigned long long)booted, times.running);
 }
 PROC_FILE(stat, "stat", stat_show);
 
@@ -110,8 +112,9 @@ PROC_FILE(stat, "stat", stat_show);
 #define LOAD_ONE     (1u << 16)
 
 /*
- * How many threads were running, averaged over 1, 5 and 15 minutes with weights that decay. Nothing samples that while
- * nobody asks: who reads takes into account how busy the harts were since somebody last did.
+ * How many threads were running, averaged over 1, 5 and 15 minutes with weights that decay. Nothing
+ * samples that while nobody asks: who reads takes into account how busy the harts were since
+ * somebody last did.
  */
 static struct {
 	struct mutex lock;
@@ -134,7 +137,8 @@ static uint64_t decayed(uint64_t decay, uint64_t steps)
 
 static void load_update(const struct times *times)
 {
-	static const uint32_t decay[3] = { 60296, 64453, 65173 }; /* e^(-5/60), e^(-5/300), e^(-5/900) */
+	/* e^(-5/60), e^(-5/300), e^(-5/900) */
+	static const uint32_t decay[3] = { 60296, 64453, 65173 };
 	uint64_t now = clock_ns(), total = now * hart_count(), passed = now - load.at_ns;
 	uint64_t busy = total - MIN(total, times->all_idle_ns), recent;
 
@@ -144,7 +148,8 @@ static void load_update(const struct times *times)
 	for (unsigned i = 0; i < ARRAY_SIZE(decay); i++) {
 		uint64_t kept = decayed(decay[i], passed / LOAD_STEP_NS);
 
-		load.average[i] = (uint32_t)((load.average[i] * kept + recent * (LOAD_ONE - kept)) / LOAD_ONE);
+		load.average[i] = (uint32_t)((load.average[i] * kept + recent * (LOAD_ONE - kept)) /
+					     LOAD_ONE);
 	}
 	load.at_ns = now;
 	load.busy_ns = busy;
@@ -158,7 +163,8 @@ static void loadavg_show(struct proc_text *t)
 	mutex_lock(&load.lock);
 	load_update(&times);
 	for (unsigned i = 0; i < ARRAY_SIZE(load.average); i++)
-		proc_print(t, "%u.%02u ", load.average[i] / LOAD_ONE, load.average[i] % LOAD_ONE * 100 / LOAD_ONE);
+		proc_print(t, "%u.%02u ", load.average[i] / LOAD_ONE,
+			   load.average[i] % LOAD_ONE * 100 / LOAD_ONE);
 	mutex_unlock(&load.lock);
 	proc_print(t, "%u/%u 1\n", times.running, times.threads);
 }
@@ -169,7 +175,8 @@ static const char *isa(const struct fdt *f)
 {
 	fdt_node_t cpus = fdt_find(f, "/cpus");
 
-	for (fdt_node_t n = cpus < 0 ? cpus : fdt_first_child(f, cpus); n >= 0; n = fdt_next_sibling(f, n)) {
+	for (fdt_node_t n = cpus < 0 ? cpus : fdt_first_child(f, cpus); n >= 0;
+	     n = fdt_next_sibling(f, n)) {
 		const char *text = fdt_string(f, n, "riscv,isa");
 
 		if (text)

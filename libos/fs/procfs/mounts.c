@@ -48,7 +48,8 @@ static void print_mountinfo(const struct mount_info *m, void *arg)
 {
 	struct proc_text *t = arg;
 
-	proc_print(t, "%u %u %u:%u ", m->id, m->parent_id, (unsigned)(m->dev >> 8), (unsigned)(m->dev & 0xff));
+	proc_print(t, "%u %u %u:%u ", m->id, m->parent_id, (unsigned)(m->dev >> 8),
+		   (unsigned)(m->dev & 0xff));
 	print_word(t, m->root);
 	proc_append(t, " ", 1);
 	print_word(t, m->at);

@@ -6,7 +6,8 @@
  *	/proc/1          the entries "self/...", until there are more processes
  *	/proc/1/fd       numbered links, which come and go by themselves and are not remembered
  *
- * An inode is made by a lookup and goes with its last reference; two lookups may make two, of the same number.
+ * An inode is made by a lookup and goes with its last reference; two lookups may make two, of the
+ * same number.
  */
 #include <core/errno.h>
 #include <core/fmt.h>
@@ -107,7 +108,8 @@ static const struct file_ops proc_file_ops = {
 
 /* ---- inodes ---- */
 
-static int make_inode(struct super *s, uint64_t ino, uint32_t mode, const struct proc_entry *entry, struct inode **out)
+static int make_inode(struct super *s, uint64_t ino, uint32_t mode, const struct proc_entry *entry,
+		      struct inode **out)
 {
 	struct proc_inode *p = kzalloc(sizeof(*p));
 
@@ -131,14 +133,16 @@ static uint32_t mode_of(const struct proc_entry *e)
 
 static int make_entry(struct super *s, const struct proc_entry *e, struct inode **out)
 {
-	int error = make_inode(s, INO_ENTRIES + (uint64_t)(e - __start_proc_entries), mode_of(e), e, out);
+	int error = make_inode(s, INO_ENTRIES + (uint64_t)(e - __start_proc_entries), mode_of(e), e,
+			       out);
 
 	if (!error)
 		(*out)->transient = e->numbers;
 	return error;
 }
 
-static int make_number(struct super *s, const struct proc_numbers *numbers, unsigned number, struct inode **out)
+static int make_number(struct super *s, const struct proc_numbers *numbers, unsigned number,
+		       struct inode **out)
 {
 	int error = make_inode(s, INO_NUMBERS + number, S_IFLNK | 0700, NULL, out);
 
@@ -200,7 +204,8 @@ static int proc_lookup(struct inode *dir, const struct vfs_name *n, struct inode
 
 /* ---- reading folders: places 0 and 1 are the dots, then what `nth` says ---- */
 
-static bool add_text(struct dir_sink *s, const char *name, uint64_t ino, uint32_t mode, uint64_t *position)
+static bool add_text(struct dir_sink *s, const char *name, uint64_t ino, uint32_t mode,
+		     uint64_t *position)
 {
 	if (!s->add(s, name, str_length(name), ino, mode, *position + 1))
 		return false;
@@ -208,7 +213,8 @@ static bool add_text(struct dir_sink *s, const char *name, uint64_t ino, uint32_
 	return true;
 }
 
-static void iterate_numbers(const struct proc_numbers *numbers, struct dir_sink *s, uint64_t *position)
+static void iterate_numbers(const struct proc_numbers *numbers, struct dir_sink *s,
+			    uint64_t *position)
 {
 	int n;
 
@@ -233,7 +239,8 @@ static void iterate_entries(bool process, struct dir_sink *s, uint64_t *position
 
 		if (!name)
 			++*position;
-		else if (!add_text(s, name, INO_ENTRIES + (uint64_t)(e - __start_proc_entries), mode_of(e), position))
+		else if (!add_text(s, name, INO_ENTRIES + (uint64_t)(e - __start_proc_entries),
+				   mode_of(e), position))
 			return;
 	}
 }
@@ -302,8 +309,8 @@ static bool proc_leads(struct inode *link)
 }
 
 /* As on Linux, where a name that is not there cannot be made here either. */
-static int proc_create(struct inode *dir, const struct vfs_name *n, uint32_t mode, uint64_t rdev, const char *target,
-		       struct inode **out)
+static int proc_create(struct inode *dir, const struct vfs_name *n, uint32_t mode, uint64_t rdev,
+		       const char *target, struct inode **out)
 {
 	(void)dir, (void)n, (void)mode, (void)rdev, (void)target, (void)out;
 	return -ENOENT;
@@ -315,8 +322,8 @@ static void proc_forget(struct inode *inode)
 }
 
 static const struct inode_ops proc_ops = {
-	.lookup = proc_lookup, .create = proc_create, .iterate = proc_iterate, .read_link = proc_read_link, .leads = proc_leads,
-	.jump = proc_jump, .forget = proc_forget,
+	.lookup = proc_lookup, .create = proc_create, .iterate = proc_iterate,
+	.read_link = proc_read_link, .leads = proc_leads, .jump = proc_jump, .forget = proc_forget,
 };
 
 /* ---- the file system ---- */

@@ -64,7 +64,9 @@ static bool end(void)
 static kssize_t read_at(struct file *f, char *buf, size_t len, int64_t offset)
 {
 	struct uio_vec vec = { buf, len };
-	struct uio u = { .vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true };
+	struct uio u = {
+		.vecs = &vec, .vec_count = 1, .left = len, .offset = offset, .from_kernel = true
+	};
 
 	return f->ops->read(f, &u);
 }
@@ -95,7 +97,8 @@ struct counting {
 	unsigned names, limit;
 };
 
-static bool count(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode, uint64_t at)
+static bool count(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t mode,
+		  uint64_t at)
 {
 	struct counting *c = container_of(s, struct counting, sink);
 

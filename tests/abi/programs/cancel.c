@@ -81,7 +81,8 @@ static void cancel_one(const char *what, void *(*entry)(void *))
 	pthread_cancel(t);
 	sem_post(&asked);
 	pthread_join(t, &value);
-	printf("%s: %s, clean-up %d\n", what, value == PTHREAD_CANCELED ? "cancelled" : "not cancelled", cleaned);
+	printf("%s: %s, clean-up %d\n", what,
+	       value == PTHREAD_CANCELED ? "cancelled" : "not cancelled", cleaned);
 }
 
 int main(void)

@@ -14,25 +14,31 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Names the errnos that the programs provoke; the C library's own texts differ between libraries. */
+/*
+ * Names the errnos that the programs provoke; the C library's own texts differ between libraries.
+ */
 static inline const char *errno_name(int e)
 {
 	static const struct { int number; const char *name; } names[] = {
 		{ 0, "ok" }, { EPERM, "EPERM" }, { ENOENT, "ENOENT" }, { EINTR, "EINTR" },
-		{ EBADF, "EBADF" }, { ECHILD, "ECHILD" }, { EAGAIN, "EAGAIN" }, { ENOMEM, "ENOMEM" },
-		{ EACCES, "EACCES" }, { EFAULT, "EFAULT" }, { EBUSY, "EBUSY" }, { EEXIST, "EEXIST" },
-		{ ENOTDIR, "ENOTDIR" }, { EINVAL, "EINVAL" }, { EMFILE, "EMFILE" }, { ENOTTY, "ENOTTY" },
-		{ ESPIPE, "ESPIPE" }, { EPIPE, "EPIPE" }, { EDEADLK, "EDEADLK" }, { ENOSYS, "ENOSYS" },
-		{ ELOOP, "ELOOP" }, { EDESTADDRREQ, "EDESTADDRREQ" }, { EMSGSIZE, "EMSGSIZE" },
-		{ ENOTSOCK, "ENOTSOCK" }, { EAFNOSUPPORT, "EAFNOSUPPORT" }, { EADDRINUSE, "EADDRINUSE" },
-		{ EADDRNOTAVAIL, "EADDRNOTAVAIL" }, { ECONNRESET, "ECONNRESET" }, { EISCONN, "EISCONN" },
-		{ ENOTCONN, "ENOTCONN" }, { ETIMEDOUT, "ETIMEDOUT" }, { ECONNREFUSED, "ECONNREFUSED" },
-		{ EALREADY, "EALREADY" }, { EINPROGRESS, "EINPROGRESS" }, { EOPNOTSUPP, "EOPNOTSUPP" },
+		{ EBADF, "EBADF" }, { ECHILD, "ECHILD" }, { EAGAIN, "EAGAIN" },
+		{ ENOMEM, "ENOMEM" }, { EACCES, "EACCES" }, { EFAULT, "EFAULT" },
+		{ EBUSY, "EBUSY" }, { EEXIST, "EEXIST" }, { ENOTDIR, "ENOTDIR" },
+		{ EINVAL, "EINVAL" }, { EMFILE, "EMFILE" }, { ENOTTY, "ENOTTY" },
+		{ ESPIPE, "ESPIPE" }, { EPIPE, "EPIPE" }, { EDEADLK, "EDEADLK" },
+		{ ENOSYS, "ENOSYS" }, { ELOOP, "ELOOP" }, { EDESTADDRREQ, "EDESTADDRREQ" },
+		{ EMSGSIZE, "EMSGSIZE" }, { ENOTSOCK, "ENOTSOCK" },
+		{ EAFNOSUPPORT, "EAFNOSUPPORT" }, { EADDRINUSE, "EADDRINUSE" },
+		{ EADDRNOTAVAIL, "EADDRNOTAVAIL" }, { ECONNRESET, "ECONNRESET" },
+		{ EISCONN, "EISCONN" }, { ENOTCONN, "ENOTCONN" }, { ETIMEDOUT, "ETIMEDOUT" },
+		{ ECONNREFUSED, "ECONNREFUSED" }, { EALREADY, "EALREADY" },
+		{ EINPROGRESS, "EINPROGRESS" }, { EOPNOTSUPP, "EOPNOTSUPP" },
 		{ ENOPROTOOPT, "ENOPROTOOPT" }, { EPROTONOSUPPORT, "EPROTONOSUPPORT" },
 		{ EPROTOTYPE, "EPROTOTYPE" }, { ESRCH, "ESRCH" }, { ERANGE, "ERANGE" },
 		{ ENAMETOOLONG, "ENAMETOOLONG" }, { EISDIR, "EISDIR" }, { ENOTEMPTY, "ENOTEMPTY" },
-		{ EXDEV, "EXDEV" }, { EFBIG, "EFBIG" }, { ENOSPC, "ENOSPC" }, { EROFS, "EROFS" }, { ENODATA, "ENODATA" },
-		{ E2BIG, "E2BIG" }, { ENXIO, "ENXIO" }, { EPERM, "EPERM" }, { EOVERFLOW, "EOVERFLOW" }, { ENODEV, "ENODEV" },
+		{ EXDEV, "EXDEV" }, { EFBIG, "EFBIG" }, { ENOSPC, "ENOSPC" }, { EROFS, "EROFS" },
+		{ ENODATA, "ENODATA" }, { E2BIG, "E2BIG" }, { ENXIO, "ENXIO" }, { EPERM, "EPERM" },
+		{ EOVERFLOW, "EOVERFLOW" }, { ENODEV, "ENODEV" },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -55,7 +61,10 @@ static inline void show(const char *call, long long value)
 /* Prints a sentence and whether it holds. */
 #define YES(sentence, cond) printf("%s: %s\n", sentence, (cond) ? "yes" : "no")
 
-/* Output by lines; then into the empty folder that TREE names (else /tmp), with the usual umask. 0 or -1. */
+/*
+ * Output by lines; then into the empty folder that TREE names (else /tmp), with the usual umask. 0
+ * or -1.
+ */
 static inline int enter_tree(void)
 {
 	const char *tree = getenv("TREE");

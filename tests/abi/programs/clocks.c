@@ -44,7 +44,8 @@ static void clock_kinds(void)
 	YES("processor time advances", b.tv_sec > a.tv_sec || b.tv_nsec > a.tv_nsec);
 	sleep_ms(50);
 	SHOW(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a));
-	YES("but not while asleep", (a.tv_sec - b.tv_sec) * 1000000000LL + a.tv_nsec - b.tv_nsec < 40000000);
+	YES("but not while asleep",
+	    (a.tv_sec - b.tv_sec) * 1000000000LL + a.tv_nsec - b.tv_nsec < 40000000);
 	YES("time() agrees", time(NULL) - tv.tv_sec <= 1);
 }
 

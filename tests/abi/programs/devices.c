@@ -1,6 +1,6 @@
 /*
- * /dev: numbers and modes of what every system has, links to the standard descriptors. With DISKS in the
- * environment it lists the names of disks instead, for tests of the image.
+ * /dev: numbers and modes of what every system has, links to the standard descriptors. With DISKS
+ * in the environment it lists the names of disks instead, for tests of the image.
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -18,7 +18,10 @@ static void show_device(const char *path)
 	if (stat(path, &st) < 0)
 		printf("%s: %s\n", path, errno_name(errno));
 	else
-		printf("%s: %s %u:%u, mode %o\n", path, S_ISCHR(st.st_mode) ? "character" : S_ISBLK(st.st_mode) ? "block" : "?",
+		printf("%s: %s %u:%u, mode %o\n", path,
+		       S_ISCHR(st.st_mode)   ? "character"
+		       : S_ISBLK(st.st_mode) ? "block"
+					     : "?",
 		       major(st.st_rdev), minor(st.st_rdev), (unsigned)st.st_mode & 07777);
 }
 

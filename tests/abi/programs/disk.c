@@ -1,6 +1,6 @@
 /*
- * A disk, or a file in its place, and a file that comes with the system: the environment names both,
- * DISK=disk:file. The disk has at least a mebibyte and nobody else uses it.
+ * A disk, or a file in its place, and a file that comes with the system: the environment names
+ * both, DISK=disk:file. The disk has at least a mebibyte and nobody else uses it.
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -35,7 +35,8 @@ static uint64_t size_of(int fd)
 static void transfers(int fd)
 {
 	static const struct { long at; size_t len; } some[] = {
-		{ 0, 512 }, { 1, 1 }, { 511, 2 }, { 4000, 5000 }, { 65536, 200000 }, { 300001, 99999 },
+		{ 0, 512 }, { 1, 1 }, { 511, 2 }, { 4000, 5000 }, { 65536, 200000 },
+		{ 300001, 99999 },
 	};
 
 	for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++) {

@@ -1,6 +1,6 @@
 /*
- * Pipes with names: which opens wait for whom, ends, readiness, what outlives whom. Runs in an empty folder of a
- * tmpfs, named by TREE (else /tmp).
+ * Pipes with names: which opens wait for whom, ends, readiness, what outlives whom. Runs in an
+ * empty folder of a tmpfs, named by TREE (else /tmp).
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -18,8 +18,9 @@ static void show_poll(const char *when, int fd)
 	struct pollfd p = { fd, POLLIN | POLLOUT, 0 };
 	int n = poll(&p, 1, 0);
 
-	printf("%s: %d%s%s%s%s\n", when, n, p.revents & POLLIN ? " IN" : "", p.revents & POLLOUT ? " OUT" : "",
-	       p.revents & POLLHUP ? " HUP" : "", p.revents & POLLERR ? " ERR" : "");
+	printf("%s: %d%s%s%s%s\n", when, n, p.revents & POLLIN ? " IN" : "",
+	       p.revents & POLLOUT ? " OUT" : "", p.revents & POLLHUP ? " HUP" : "",
+	       p.revents & POLLERR ? " ERR" : "");
 }
 
 static void alone(void)

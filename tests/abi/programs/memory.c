@@ -62,7 +62,8 @@ static void heap_keeps_contents(void)
 static void mappings(void)
 {
 	long page = sysconf(_SC_PAGESIZE);
-	char *p = mmap(NULL, (size_t)page * 64, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap(NULL, (size_t)page * 64, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
 	int set = 0;
 
 	YES("mapped", p != MAP_FAILED);
@@ -91,13 +92,16 @@ static void mappings(void)
 	SHOW(q[0]);
 	SHOW(munmap(p + 1, (size_t)page));
 	SHOW(munmap(p, 0));
-	YES("length 0 is refused", mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED &&
-	    errno == EINVAL);
-	YES("no flags are refused", mmap(NULL, (size_t)page, PROT_READ, MAP_ANONYMOUS, -1, 0) == MAP_FAILED &&
-	    errno == EINVAL);
+	YES("length 0 is refused",
+	    mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED &&
+		    errno == EINVAL);
+	YES("no flags are refused",
+	    mmap(NULL, (size_t)page, PROT_READ, MAP_ANONYMOUS, -1, 0) == MAP_FAILED &&
+		    errno == EINVAL);
 	SHOW(munmap(p, (size_t)page * 64));
 
-	p = mmap(NULL, (size_t)page * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p = mmap(NULL, (size_t)page * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		 0);
 	strcpy(p, "kept");
 	p = mremap(p, (size_t)page * 2, (size_t)page * 500, MREMAP_MAYMOVE);
 	YES("grown", p != MAP_FAILED);

@@ -1,6 +1,6 @@
 /*
- * /proc: formats that a parser meets, links that lead somewhere, and what is not there. Runs in an empty folder
- * of a tmpfs, named by TREE (else /tmp).
+ * /proc: formats that a parser meets, links that lead somewhere, and what is not there. Runs in an
+ * empty folder of a tmpfs, named by TREE (else /tmp).
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -43,19 +43,29 @@ static void machine(void)
 
 	file("/proc/meminfo");
 	total = number_after("MemTotal:");
-	YES("some memory is free, not all", number_after("MemFree:") > 0 && number_after("MemFree:") < total);
+	YES("some memory is free, not all",
+	    number_after("MemFree:") > 0 && number_after("MemFree:") < total);
 	YES("some is available", number_after("MemAvailable:") > 0 && strstr(text, " kB\n"));
-	YES("uptime has two numbers", sscanf(file("/proc/uptime"), "%lf %lf\n", &up, &idle) == 2 && up > 0 && idle >= 0);
-	YES("the load has three averages, and who runs", sscanf(file("/proc/loadavg"), "%lf %lf %lf %d/%d %d\n", &load[0], &load[1], &load[2],
-							    &running, &threads, &last) == 6 && load[0] >= 0 && running >= 1 && threads >= running);
-	YES("stat begins with all processors", !strncmp(file("/proc/stat"), "cpu  ", 5) && strstr(text, "\ncpu0 "));
-	YES("it has switches and a time of boot", number_after("\nctxt ") > 0 && number_after("\nbtime ") >= 0);
+	YES("uptime has two numbers",
+	    sscanf(file("/proc/uptime"), "%lf %lf\n", &up, &idle) == 2 && up > 0 && idle >= 0);
+	YES("the load has three averages, and who runs",
+	    sscanf(file("/proc/loadavg"), "%lf %lf %lf %d/%d %d\n", &load[0], &load[1], &load[2],
+		   &running, &threads, &last) == 6 &&
+		    load[0] >= 0 && running >= 1 && threads >= running);
+	YES("stat begins with all processors",
+	    !strncmp(file("/proc/stat"), "cpu  ", 5) && strstr(text, "\ncpu0 "));
+	YES("it has switches and a time of boot",
+	    number_after("\nctxt ") > 0 && number_after("\nbtime ") >= 0);
 	YES("somebody runs", number_after("\nprocs_running ") > 0);
 	YES("there is a processor 0", strstr(file("/proc/cpuinfo"), "processor\t: 0\n"));
-	YES("version has one line", strstr(file("/proc/version"), " version ") && strchr(text, '\n') == text + strlen(text) - 1);
-	YES("tmpfs and proc need no device", strstr(file("/proc/filesystems"), "nodev\ttmpfs\n") && strstr(text, "nodev\tproc\n"));
-	YES("cmdline ends with its line", strchr(file("/proc/cmdline"), '\n') == text + strlen(text) - 1);
-	YES("partitions have a heading", !strncmp(file("/proc/partitions"), "major minor  #blocks  name\n\n", 28));
+	YES("version has one line", strstr(file("/proc/version"), " version ") &&
+					    strchr(text, '\n') == text + strlen(text) - 1);
+	YES("tmpfs and proc need no device",
+	    strstr(file("/proc/filesystems"), "nodev\ttmpfs\n") && strstr(text, "nodev\tproc\n"));
+	YES("cmdline ends with its line",
+	    strchr(file("/proc/cmdline"), '\n') == text + strlen(text) - 1);
+	YES("partitions have a heading",
+	    !strncmp(file("/proc/partitions"), "major minor  #blocks  name\n\n", 28));
 }
 
 static void mounts(void)
@@ -64,7 +74,9 @@ static void mounts(void)
 	int id, parent, major, minor;
 
 	YES("proc is mounted at /proc", strstr(file("/proc/mounts"), " /proc proc rw,"));
-	YES("mountinfo begins with numbers", sscanf(file("/proc/self/mountinfo"), "%d %d %d:%d %199s %99s", &id, &parent, &major, &minor, at, type) == 6);
+	YES("mountinfo begins with numbers",
+	    sscanf(file("/proc/self/mountinfo"), "%d %d %d:%d %199s %99s", &id, &parent, &major,
+		   &minor, at, type) == 6);
 	YES("and knows proc", strstr(text, " - proc "));
 	SHOW(readlink("/proc/mounts", at, sizeof(at)));
 }
@@ -78,14 +90,22 @@ static void process(void)
 	self[n < 0 ? 0 : n] = 0;
 	YES("self is the process", atoi(self) == getpid());
 	file("/proc/self/status");
-	YES("so says its status", number_after("\nPid:\t") == getpid() && number_after("\nTgid:\t") == getpid());
-	YES("with a thread, a user and a mask", number_after("\nThreads:\t") == 1 && strstr(text, "\nUid:\t") && strstr(text, "\nUmask:\t0022\n"));
-	YES("maps has a line of the heap or the like", strstr(file("/proc/self/maps"), " rw-p 00000000 00:00 0"));
-	YES("statm has seven numbers, some memory is there", sscanf(file("/proc/self/statm"), "%ld %ld %*d %*d %*d %ld %d\n", &size, &there, &data,
-							       &zero) == 4 && size > 0 && there > 0 && data > 0 && !zero);
-	YES("comm has one line", strchr(file("/proc/self/comm"), '\n') == text + strlen(text) - 1 && text[0] != '\n');
+	YES("so says its status",
+	    number_after("\nPid:\t") == getpid() && number_after("\nTgid:\t") == getpid());
+	YES("with a thread, a user and a mask", number_after("\nThreads:\t") == 1 &&
+							strstr(text, "\nUid:\t") &&
+							strstr(text, "\nUmask:\t0022\n"));
+	YES("maps has a line of the heap or the like",
+	    strstr(file("/proc/self/maps"), " rw-p 00000000 00:00 0"));
+	YES("statm has seven numbers, some memory is there",
+	    sscanf(file("/proc/self/statm"), "%ld %ld %*d %*d %*d %ld %d\n", &size, &there, &data,
+		   &zero) == 4 &&
+		    size > 0 && there > 0 && data > 0 && !zero);
+	YES("comm has one line",
+	    strchr(file("/proc/self/comm"), '\n') == text + strlen(text) - 1 && text[0] != '\n');
 	file("/proc/self/cmdline");
-	YES("cmdline begins with the program", strstr(text, text[0] == '/' ? "proc" : "abitest") != NULL);
+	YES("cmdline begins with the program",
+	    strstr(text, text[0] == '/' ? "proc" : "abitest") != NULL);
 	n = (int)readlink("/proc/self/cwd", buf, sizeof(buf) - 1);
 	buf[n < 0 ? 0 : n] = 0;
 	YES("cwd is the working directory", n > 0 && !strcmp(buf, getcwd(text, sizeof(text))));
@@ -112,9 +132,11 @@ static void descriptors(void)
 	SHOW(close(again));
 	SHOW(unlink("f"));
 	again = open(path, O_RDWR | O_TRUNC);
-	YES("and can be opened after its name has gone", again >= 0 && fstat(again, &a) == 0 && a.st_nlink == 0 && a.st_size == 0);
+	YES("and can be opened after its name has gone",
+	    again >= 0 && fstat(again, &a) == 0 && a.st_nlink == 0 && a.st_size == 0);
 	SHOW(close(again));
-	YES("stat follows, lstat does not", !stat(path, &a) && !lstat(path, &b) && S_ISREG(a.st_mode) && S_ISLNK(b.st_mode));
+	YES("stat follows, lstat does not",
+	    !stat(path, &a) && !lstat(path, &b) && S_ISREG(a.st_mode) && S_ISLNK(b.st_mode));
 	d = opendir("/proc/self/fd");
 	while ((e = readdir(d)))
 		e->d_name[0] == '.' ? dots++ : count++;

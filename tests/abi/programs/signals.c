@@ -1,4 +1,7 @@
-/* Signals to oneself and to threads: handlers, masks, pending ones, interrupted and restarted calls. */
+/*
+ * Signals to oneself and to threads: handlers, masks, pending ones, interrupted and restarted
+ * calls.
+ */
 #define _GNU_SOURCE
 #include "check.h"
 #include <pthread.h>
@@ -121,7 +124,8 @@ static void threads(void)
 	int err = pthread_kill(t, SIGUSR2);
 	pthread_join(t, NULL);
 	printf("%s\n", errno_name(err));
-	printf("read in the thread: %zd %s\n", read_result, read_result < 0 ? errno_name(read_errno) : "ok");
+	printf("read in the thread: %zd %s\n", read_result,
+	       read_result < 0 ? errno_name(read_errno) : "ok");
 	printf("caught %d\n", caught);
 
 	sa.sa_flags = SA_RESTART;
@@ -133,7 +137,8 @@ static void threads(void)
 	sleep_ms(100);
 	SHOW(write(ends[1], "x", 1));
 	pthread_join(t, NULL);
-	printf("read in the thread: %zd %s\n", read_result, read_result < 0 ? errno_name(read_errno) : "ok");
+	printf("read in the thread: %zd %s\n", read_result,
+	       read_result < 0 ? errno_name(read_errno) : "ok");
 	printf("caught %d\n", caught);
 }
 

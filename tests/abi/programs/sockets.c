@@ -44,7 +44,8 @@ static int listener(int family, union address *a)
 	int s = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	socklen_t len = loopback(family, a, 0);
 
-	if (s < 0 || bind(s, &a->any, len) < 0 || listen(s, 8) < 0 || getsockname(s, &a->any, &len) < 0) {
+	if (s < 0 || bind(s, &a->any, len) < 0 || listen(s, 8) < 0 ||
+	    getsockname(s, &a->any, &len) < 0) {
 		printf("no listener: %s\n", errno_name(errno));
 		exit(1);
 	}
@@ -103,7 +104,8 @@ static void tcp_echo(int family)
 {
 	union address a, peer;
 	socklen_t len = sizeof(peer);
-	int l = listener(family, &a), c = connected(&a), s = accept4(l, &peer.any, &len, SOCK_CLOEXEC);
+	int l = listener(family, &a), c = connected(&a),
+	    s = accept4(l, &peer.any, &len, SOCK_CLOEXEC);
 	struct flood f = { c, 300000 };
 	pthread_t echo, flood;
 	size_t got = 0;
@@ -112,7 +114,8 @@ static void tcp_echo(int family)
 	ssize_t n;
 
 	YES("accept gives the family and its length",
-	    peer.any.sa_family == family && len == (family == AF_INET ? sizeof(peer.v4) : sizeof(peer.v6)));
+	    peer.any.sa_family == family &&
+		    len == (family == AF_INET ? sizeof(peer.v4) : sizeof(peer.v6)));
 	pthread_create(&echo, NULL, echo_until_end, &s);
 	pthread_create(&flood, NULL, send_flood, &f);
 	while ((n = recv(c, buf, sizeof(buf), 0)) > 0) {
@@ -181,7 +184,9 @@ static void vectors(void)
 	struct iovec out[2] = { { "ab", 2 }, { "cdef", 4 } };
 	char x[4] = "", y[4] = "";
 	struct iovec in[2] = { { x, 3 }, { y, 3 } };
-	struct msghdr o = { .msg_iov = out, .msg_iovlen = 2 }, i = { .msg_iov = in, .msg_iovlen = 2 };
+	struct msghdr o = { .msg_iov = out, .msg_iovlen = 2 }, i = {
+		.msg_iov = in, .msg_iovlen = 2
+	};
 
 	SHOW(sendmsg(c, &o, 0));
 	SHOW(recvmsg(s, &i, MSG_WAITALL));
@@ -255,7 +260,8 @@ static void refusals(void)
 	len = sizeof(err);
 	SHOW(getsockopt(s, SOL_SOCKET, SO_ERROR, &err, &len));
 	printf("error %d\n", err);
-	YES("connecting again says it is connected", connect(s, &b.any, sizeof(b.v4)) == 0 || errno == EISCONN);
+	YES("connecting again says it is connected",
+	    connect(s, &b.any, sizeof(b.v4)) == 0 || errno == EISCONN);
 	close(s);
 	close(l);
 
@@ -309,13 +315,15 @@ static void names(void)
 
 	SHOW(getaddrinfo("localhost", "80", &hints, &found));
 	in = found ? (struct sockaddr_in *)found->ai_addr : NULL;
-	YES("localhost is 127.0.0.1", in && in->sin_addr.s_addr == htonl(INADDR_LOOPBACK) && in->sin_port == htons(80));
+	YES("localhost is 127.0.0.1",
+	    in && in->sin_addr.s_addr == htonl(INADDR_LOOPBACK) && in->sin_port == htons(80));
 	if (found)
 		freeaddrinfo(found);
 	hints = (struct addrinfo){ .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_DGRAM };
 	YES("an address is no name", getaddrinfo("fe80::zz", NULL, &hints, &found) == EAI_NONAME);
 	SHOW(getaddrinfo("::1", "53", &hints, &found));
-	YES("a numeric address is read", found->ai_family == AF_INET6 && found->ai_socktype == SOCK_DGRAM);
+	YES("a numeric address is read",
+	    found->ai_family == AF_INET6 && found->ai_socktype == SOCK_DGRAM);
 	freeaddrinfo(found);
 }
 

@@ -1,4 +1,6 @@
-/* The C library on its own: formats, parsing, floating point, sorting, strings, time, locale "C". */
+/*
+ * The C library on its own: formats, parsing, floating point, sorting, strings, time, locale "C".
+ */
 #define _GNU_SOURCE
 #include "check.h"
 #include <ctype.h>
@@ -28,20 +30,23 @@ int main(void)
 	int n[50], i, a;
 	double d;
 
-	printf("%d %5d|%-5d|%05d %+d %x %X %#o %c %s %.3s %%\n", -7, 42, 42, 42, 42, 255, 255, 8, 'k', "kiln", "kilnfire");
-	printf("%lld %llu %zu %td %hhd %hu %jd\n", -(1LL << 62), ~0ULL, sizeof(long), (ptrdiff_t)-3, (signed char)-1,
-	       (unsigned short)65535, (intmax_t)-5);
-	printf("%f %.3f %e %g %g %a %10.2f|%-10.2f|\n", 3.14159, 2.0 / 3, 12345.678, 1e-5, 1e20, 1.5, 2.5, 2.5);
+	printf("%d %5d|%-5d|%05d %+d %x %X %#o %c %s %.3s %%\n", -7, 42, 42, 42, 42, 255, 255, 8,
+	       'k', "kiln", "kilnfire");
+	printf("%lld %llu %zu %td %hhd %hu %jd\n", -(1LL << 62), ~0ULL, sizeof(long), (ptrdiff_t)-3,
+	       (signed char)-1, (unsigned short)65535, (intmax_t)-5);
+	printf("%f %.3f %e %g %g %a %10.2f|%-10.2f|\n", 3.14159, 2.0 / 3, 12345.678, 1e-5, 1e20,
+	       1.5, 2.5, 2.5);
 	printf("%g %g %g %.17g %.0f %.0f\n", INFINITY, -INFINITY, fabs(NAN), 0.1, 0.5, 1.5);
 	printf("%.10f %.10f %.10f %.10f\n", sin(1), exp(1), log(2), sqrt(2));
 	printf("%.6Lf\n", (long double)1 / 3);
 	volatile size_t room = 5;
 	printf("%d\n", snprintf(buf, room, "%s", "truncated"));
 	printf("%s\n", buf);
-	printf("%d ", sscanf("12 -7 0x1f 3.5 word", "%d %d %x %lf %99s", &i, &a, (unsigned *)&n[0], &d, buf));
+	printf("%d ", sscanf("12 -7 0x1f 3.5 word", "%d %d %x %lf %99s", &i, &a, (unsigned *)&n[0],
+			     &d, buf));
 	printf("%d %d %d %g %s\n", i, a, n[0], d, buf);
-	printf("%ld %lu %ld %g\n", strtol("  -123abc", NULL, 10), strtoul("0777", NULL, 0), strtol("zz", NULL, 36),
-	       strtod("1e3x", NULL));
+	printf("%ld %lu %ld %g\n", strtol("  -123abc", NULL, 10), strtoul("0777", NULL, 0),
+	       strtol("zz", NULL, 36), strtod("1e3x", NULL));
 	errno = 0;
 	strtol("99999999999999999999", NULL, 10);
 	printf("%s\n", errno_name(errno));
@@ -53,8 +58,8 @@ int main(void)
 	printf("sorted up to %d\n", i);
 	int key = 33;
 	printf("found at %td\n", (int *)bsearch(&key, n, 50, sizeof(n[0]), compare_ints) - n);
-	printf("%s %s %zu %d %d\n", strstr("haystack", "st"), strrchr("a/b/c", '/'), strspn("aab", "a"),
-	       strcasecmp("KILN", "kiln"), memcmp("abc", "abd", 3) < 0);
+	printf("%s %s %zu %d %d\n", strstr("haystack", "st"), strrchr("a/b/c", '/'),
+	       strspn("aab", "a"), strcasecmp("KILN", "kiln"), memcmp("abc", "abd", 3) < 0);
 	printf("%d %d %d\n", isalpha('x') != 0, isdigit('x') != 0, toupper('x'));
 	time_t t = 1700000000;
 	struct tm tm;

@@ -1,4 +1,7 @@
-/* POSIX threads: creation, joining, thread-local storage, mutexes, condition variables and the rest. */
+/*
+ * POSIX threads: creation, joining, thread-local storage, mutexes, condition variables and the
+ * rest.
+ */
 #define _GNU_SOURCE
 #include "check.h"
 #include <pthread.h>
@@ -47,7 +50,9 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t not_empty, not_full;
 	int slots[4], head, count;
-} queue = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, { 0 }, 0, 0 };
+} queue = {
+	PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, { 0 }, 0, 0
+};
 
 static void *produce(void *arg)
 {
@@ -99,7 +104,8 @@ static void timed_waits(void)
 	printf("cond_timedwait: %s\n", errno_name(pthread_cond_timedwait(&c, &m, &ts)));
 	YES("at least 50 ms passed", now_ns() - start >= 49000000);
 	printf("trylock of a held mutex: %s\n", errno_name(pthread_mutex_trylock(&m)));
-	printf("timedlock of a held mutex, in the past: %s\n", errno_name(pthread_mutex_timedlock(&m, &ts)));
+	printf("timedlock of a held mutex, in the past: %s\n",
+	       errno_name(pthread_mutex_timedlock(&m, &ts)));
 	pthread_mutex_unlock(&m);
 
 	sem_t s;

@@ -1,6 +1,7 @@
 /*
- * The tree of files: creating, naming, renaming, removing, links, attributes, folders; and every errno on
- * the way. Runs in an empty folder of a tmpfs, named by TREE in the environment (else /tmp).
+ * The tree of files: creating, naming, renaming, removing, links, attributes, folders; and every
+ * errno on the way. Runs in an empty folder of a tmpfs, named by TREE in the environment (else
+ * /tmp).
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -53,7 +54,8 @@ static void show_stat(const char *path)
 		printf("%s: %s\n", path, errno_name(errno));
 	else
 		printf("%s: mode %o, %d links, %lld bytes\n", path, (unsigned)st.st_mode,
-		       S_ISDIR(st.st_mode) ? 0 : (int)st.st_nlink, S_ISDIR(st.st_mode) ? 0LL : (long long)st.st_size);
+		       S_ISDIR(st.st_mode) ? 0 : (int)st.st_nlink,
+		       S_ISDIR(st.st_mode) ? 0LL : (long long)st.st_size);
 }
 
 static int by_name(const void *a, const void *b)
@@ -329,7 +331,8 @@ static void sizes(void)
 	SHOW(lseek(fd, 1000003, SEEK_DATA));
 	SHOW(lseek(fd, 1000001, SEEK_HOLE));
 	fstat(fd, &st);
-	printf("%lld bytes, %s\n", (long long)st.st_size, st.st_blocks < 100 ? "sparse" : "not sparse");
+	printf("%lld bytes, %s\n", (long long)st.st_size,
+	       st.st_blocks < 100 ? "sparse" : "not sparse");
 	SHOW(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 100, 4000));
 	memset(bytes, 1, sizeof(bytes));
 	SHOW(pread(fd, bytes, 5000, 0));
@@ -372,8 +375,8 @@ static void attributes(void)
 	SHOW(chown("t", (uid_t)-1, (gid_t)-1));
 	SHOW(utimensat(AT_FDCWD, "t", times, 0));
 	stat("t", &st);
-	printf("%ld.%09ld %ld.%09ld\n", (long)st.st_atim.tv_sec, st.st_atim.tv_nsec, (long)st.st_mtim.tv_sec,
-	       st.st_mtim.tv_nsec);
+	printf("%ld.%09ld %ld.%09ld\n", (long)st.st_atim.tv_sec, st.st_atim.tv_nsec,
+	       (long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 	times[0].tv_nsec = UTIME_OMIT;
 	times[1] = bad;
 	SHOW(utimensat(AT_FDCWD, "t", times, 0));

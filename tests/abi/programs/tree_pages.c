@@ -1,4 +1,7 @@
-/* What programs do with cached bytes: copies between files, hints, syncs, private mappings, and their errors. */
+/*
+ * What programs do with cached bytes: copies between files, hints, syncs, private mappings, and
+ * their errors.
+ */
 #define _GNU_SOURCE
 #include "check.h"
 #include <fcntl.h>
@@ -112,11 +115,15 @@ static void mappings(const char *name, int fd)
 	printf("private: %d\n", back[0] == 0);
 	SHOW(munmap(p, LEN));
 	SHOW(munmap(q, 8192));
-	printf("%d\n", mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, only, 0) == MAP_FAILED && errno == EACCES);
-	printf("%d\n", mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, -1, 0) == MAP_FAILED && errno == EBADF);
-	printf("%d\n", mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 1) == MAP_FAILED && errno == EINVAL);
+	printf("%d\n",
+	       mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, only, 0) == MAP_FAILED && errno == EACCES);
+	printf("%d\n",
+	       mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, -1, 0) == MAP_FAILED && errno == EBADF);
+	printf("%d\n",
+	       mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 1) == MAP_FAILED && errno == EINVAL);
 	SHOW(pipe(ends));
-	printf("%d\n", mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, ends[0], 0) == MAP_FAILED && errno == ENODEV);
+	printf("%d\n", mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, ends[0], 0) == MAP_FAILED &&
+			       errno == ENODEV);
 	close(only);
 }
 

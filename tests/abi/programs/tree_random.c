@@ -1,7 +1,7 @@
 /*
- * Random operations on a small tree of files, always the same ones: what each answered goes into a sum
- * that is printed now and then, and at the end the whole tree is. Runs in an empty folder of a tmpfs, named
- * by TREE in the environment (else /tmp).
+ * Random operations on a small tree of files, always the same ones: what each answered goes into a
+ * sum that is printed now and then, and at the end the whole tree is. Runs in an empty folder of a
+ * tmpfs, named by TREE in the environment (else /tmp).
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -55,9 +55,11 @@ static const char *path(char *buf)
 static long put(const char *name)
 {
 	char byte = (char)('a' + below(26));
-	unsigned chance = below(512); /* one call each: compilers order the operands of | as they like */
-	int flags = O_RDWR | (chance & 1 ? O_CREAT | (chance & 6 ? 0 : O_EXCL) : 0) | (chance & 24 ? 0 : O_TRUNC) |
-		    (chance & 96 ? 0 : O_APPEND) | (chance & 384 ? 0 : O_NOFOLLOW);
+	/* one call each: compilers order the operands of | as they like */
+	unsigned chance = below(512);
+	int flags = O_RDWR | (chance & 1 ? O_CREAT | (chance & 6 ? 0 : O_EXCL) : 0) |
+		    (chance & 24 ? 0 : O_TRUNC) | (chance & 96 ? 0 : O_APPEND) |
+		    (chance & 384 ? 0 : O_NOFOLLOW);
 	int fd = open(name, flags, 0644);
 	long ret;
 
@@ -144,8 +146,9 @@ static void list(const char *dir, int depth)
 		if (entries[i]->d_name[0] != '.' && lstat(name, &st) == 0) {
 			if (S_ISLNK(st.st_mode) && readlink(name, target, sizeof(target) - 1) < 0)
 				printf("unreadable ");
-			printf("%*s%s %o %d %lld %s\n", depth * 2, "", entries[i]->d_name, (unsigned)st.st_mode,
-			       (int)st.st_nlink, S_ISDIR(st.st_mode) ? 0LL : (long long)st.st_size, target);
+			printf("%*s%s %o %d %lld %s\n", depth * 2, "", entries[i]->d_name,
+			       (unsigned)st.st_mode, (int)st.st_nlink,
+			       S_ISDIR(st.st_mode) ? 0LL : (long long)st.st_size, target);
 			if (S_ISDIR(st.st_mode))
 				list(name, depth + 1);
 		}

@@ -1,6 +1,6 @@
 /*
- * Sockets of AF_UNIX: pairs, names in the file system and abstract ones, connecting, ends, readiness, errnos. Runs in
- * an empty folder, named by TREE (else /tmp).
+ * Sockets of AF_UNIX: pairs, names in the file system and abstract ones, connecting, ends,
+ * readiness, errnos. Runs in an empty folder, named by TREE (else /tmp).
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -50,8 +50,9 @@ static void show_poll(const char *what, int fd)
 	struct pollfd p = { fd, POLLIN | POLLOUT | POLLRDHUP, 0 };
 
 	poll(&p, 1, 0);
-	printf("%s:%s%s%s%s%s\n", what, p.revents & POLLIN ? " IN" : "", p.revents & POLLOUT ? " OUT" : "",
-	       p.revents & POLLHUP ? " HUP" : "", p.revents & POLLERR ? " ERR" : "", p.revents & POLLRDHUP ? " RDHUP" : "");
+	printf("%s:%s%s%s%s%s\n", what, p.revents & POLLIN ? " IN" : "",
+	       p.revents & POLLOUT ? " OUT" : "", p.revents & POLLHUP ? " HUP" : "",
+	       p.revents & POLLERR ? " ERR" : "", p.revents & POLLRDHUP ? " RDHUP" : "");
 }
 
 static void show_name(const char *what, int fd, int (*get)(int, struct sockaddr *, socklen_t *))
@@ -63,8 +64,8 @@ static void show_name(const char *what, int fd, int (*get)(int, struct sockaddr 
 	if (get(fd, (void *)&a, &len) < 0)
 		printf("%s: %s\n", what, errno_name(errno));
 	else
-		printf("%s: %d bytes, %s%s\n", what, (int)len, a.sun_path[0] || len < 3 ? "" : "abstract ",
-		       a.sun_path + !a.sun_path[0]);
+		printf("%s: %d bytes, %s%s\n", what, (int)len,
+		       a.sun_path[0] || len < 3 ? "" : "abstract ", a.sun_path + !a.sun_path[0]);
 }
 
 static void pairs(void)
@@ -125,7 +126,8 @@ static void options(void)
 	SHOW(getsockopt(s[0], SOL_SOCKET, SO_ERROR, &value, &len) + value);
 	len = sizeof(who);
 	SHOW(getsockopt(s[0], SOL_SOCKET, SO_PEERCRED, &who, &len));
-	YES("the peer is this process", who.pid == getpid() && who.uid == geteuid() && who.gid == getegid());
+	YES("the peer is this process",
+	    who.pid == getpid() && who.uid == geteuid() && who.gid == getegid());
 	SHOW(setsockopt(s[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)));
 	SHOW(recv(s[0], &value, 4, 0));
 	close(s[0]);
