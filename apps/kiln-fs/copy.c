@@ -1,5 +1,6 @@
 /*
- * Bytes between the disk and the machine that kiln-fs runs on: of a file, or of a whole tree.
+ * Bytes between the disk and the machine that kiln-fs runs on, of a file or of a whole tree: the
+ * commands cat, get and put.
  *
  * A tree takes with it folders, files, symbolic links, and permissions; what else there is is left
  * out with a sentence. The disk may be hostile: a name that would lead out of the folder is left
@@ -31,7 +32,8 @@ static kssize_t transfer(struct file *f, void *buf, size_t len, int64_t offset, 
 	return f->ops->write ? f->ops->write(f, &u) : -EINVAL;
 }
 
-int source_open(const char *path, struct file **out)
+/* A file of the disk, and nothing else. */
+static int source_open(const char *path, struct file **out)
 {
 	char name[PATH_ROOM];
 	struct path p;
@@ -49,7 +51,10 @@ int source_open(const char *path, struct file **out)
 			      : vfs_open(NULL, on_disk(path, name), O_RDONLY | O_NOATIME, 0, out));
 }
 
-int copy_out(struct file *f, const char *path, FILE *to, const char *host)
+/*
+ * `path` and `host` are what the two are called when something is wrong. Puts the file of the disk.
+ */
+static int copy_out(struct file *f, const char *path, FILE *to, const char *host)
 {
 	static char buf[CHUNK];
 	int64_t at = 0;
@@ -65,7 +70,7 @@ int copy_out(struct file *f, const char *path, FILE *to, const char *host)
 	return error ? error : complain(path, (int)n);
 }
 
-int copy_in(FILE *from, const char *path, uint32_t mode)
+static int copy_in(FILE *from, const char *path, uint32_t mode)
 {
 	static char buf[CHUNK];
 	char name[PATH_ROOM];
@@ -199,7 +204,8 @@ static int one_in(unsigned depth)
 	}
 }
 
-int copy_tree_in(const char *folder, const char *path)
+/* The disk may have the directory already. */
+static int copy_tree_in(const char *folder, const char *path)
 {
 	if (!place_set(&here, folder) || !place_set(&there, path))
 		return complain(folder, -ENAMETOOLONG);
@@ -275,9 +281,86 @@ static int one_out(unsigned depth)
 	return error;
 }
 
-int copy_tree_out(const char *path, const char *folder)
+/* A folder, which must not be there yet, becomes like the disk's directory. */
+static int copy_tree_out(const char *path, const char *folder)
 {
 	if (!place_set(&here, folder) || !place_set(&there, strcmp(path, "/") ? path : ""))
 		return complain(path, -ENAMETOOLONG);
 	return one_out(0);
+}
+
+/* ---- the commands ---- */
+
+int do_cat(int argc, char **argv)
+{
+	int error = 0;
+
+	for (int i = 0; i < argc; i++) {
+		struct file *f;
+		int one = source_open(argv[i], &f);
+
+		one = one ? one : copy_out(f, argv[i], stdout, "standard output");
+		error = error ? error : one;
+	}
+	return error;
+}
+
+static bool is_recursive(int argc, char **argv)
+{
+	return argc == 3 && !strcmp(argv[0], "-r");
+}
+
+/*
+ * A file that is there already is only emptied when there is something to take its place; so below.
+ */
+static int get_file(const char *path, const char *host)
+{
+	struct file *f;
+	FILE *to;
+	int error = source_open(path, &f);
+
+	if (error)
+		return error;
+	to = fopen(host, "wb");
+	if (!to) {
+		error = complain(host, -errno);
+		file_put(f);
+		return error;
+	}
+	error = copy_out(f, path, to, host);
+	return fclose(to) && !error ? complain(host, -errno) : error;
+}
+
+int do_get(int argc, char **argv)
+{
+	if (is_recursive(argc, argv))
+		return copy_tree_out(argv[1], argv[2]);
+	return argc == 3 ? complain(argv[0], -EINVAL) : get_file(argv[0], argv[1]);
+}
+
+static bool can_be_read(FILE *from)
+{
+	int c = getc(from);
+
+	if (c == EOF)
+		return !ferror(from);
+	ungetc(c, from);
+	return true;
+}
+
+int do_put(int argc, char **argv)
+{
+	FILE *from;
+	int error;
+
+	if (is_recursive(argc, argv))
+		return copy_tree_in(argv[1], argv[2]);
+	if (argc == 3)
+		return complain(argv[0], -EINVAL);
+	from = strcmp(argv[0], "-") ? fopen(argv[0], "rb") : stdin;
+	if (!from)
+		return complain(argv[0], -errno);
+	error = can_be_read(from) ? copy_in(from, argv[1], 0644) : complain(argv[0], -errno);
+	fclose(from);
+	return error;
 }

@@ -1,5 +1,5 @@
 /*
- * kiln-fs: between commands.c and copy.c, which see the disk through the VFS. Functions give 0 or a
+ * kiln-fs: between the files that see the disk through the VFS. Functions give 0 or a
  * negative errno, and say what is wrong on stderr. (Not in kiln-fs.h: this machine's headers and
  * the VFS's do not go together.)
  */
@@ -10,7 +10,7 @@
 
 #include <libos/vfs.h>
 
-/* ---- commands.c ---- */
+/* ---- paths.c ---- */
 
 #define PATH_ROOM (VFS_PATH_MAX + 8)
 
@@ -32,21 +32,22 @@ struct listing {
 };
 int list_read(const char *path, struct listing *l);
 void list_free(struct listing *l);
+/* Calls `act` for each entry, with its path and its name: 0, or the first error; all are tried. */
+int each_entry(const char *path, int (*act)(const char *path, const char *name));
+bool is_dir(const char *path); /* and no link to one */
 
-/* ---- copy.c ---- */
+/* ---- the commands: arguments without the command's name; 0 or a negative errno, told ---- */
 
-/* A file of the disk, and nothing else. */
-int source_open(const char *path, struct file **out);
-/*
- * `path` and `host` are what the two are called when something is wrong. Puts the file of the disk.
- */
-int copy_out(struct file *f, const char *path, FILE *to, const char *host);
-int copy_in(FILE *from, const char *path, uint32_t mode);
-/*
- * A folder, which must not be there yet, becomes like the disk's directory; and the reverse, where
- * it may be.
- */
-int copy_tree_out(const char *path, const char *folder);
-int copy_tree_in(const char *folder, const char *path);
+int do_ls(int argc, char **argv); /* show.c */
+int do_tree(int argc, char **argv);
+int do_stat(int argc, char **argv);
+int do_df(int argc, char **argv);
+int do_cat(int argc, char **argv); /* copy.c */
+int do_get(int argc, char **argv);
+int do_put(int argc, char **argv);
+int do_mkdir(int argc, char **argv); /* change.c */
+int do_rm(int argc, char **argv);
+int do_mv(int argc, char **argv);
+int do_ln(int argc, char **argv);
 
 #endif

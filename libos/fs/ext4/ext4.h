@@ -155,7 +155,6 @@ struct ext4_inode {
 	uint32_t parent_ino;             /* directories: [i] a hint for allocation; 0: unknown */
 	uint32_t dtime;                  /* [o] as on the disk: the next on the orphan list */
 	struct list orphan;              /* [o] */
-	uint32_t orphan_slot;            /* [o] place in the orphan file, plus 1 */
 	struct mutex map_lock;           /* where blocks lie */
 	struct mutex raw_lock;           /* copying into the disk's inode */
 	struct cache bytes;              /* regular files: their pages */

@@ -61,7 +61,7 @@ TEST(tmpfs_goes_with_everything_in_it)
 	CHECK_EQ(vfs_open(NULL, "/t/d/f", O_RDONLY, 0, &f), -ENOENT);
 }
 
-static uint64_t free_inodes(void)
+static struct abi_statfs statfs_of_t(void)
 {
 	struct abi_statfs st = { 0 };
 	struct path at;
@@ -70,7 +70,12 @@ static uint64_t free_inodes(void)
 		vfs_statfs(&at, &st);
 		path_put(&at);
 	}
-	return st.files_free;
+	return st;
+}
+
+static uint64_t free_inodes(void)
+{
+	return statfs_of_t().files_free;
 }
 
 /*
@@ -99,8 +104,6 @@ TEST(tmpfs_removed_directories_go_at_once)
 TEST(tmpfs_takes_no_more_than_its_budget)
 {
 	static char block[KIB(4)];
-	struct abi_statfs st;
-	struct path at;
 	struct file *f;
 	unsigned written = 0;
 
@@ -112,16 +115,12 @@ TEST(tmpfs_takes_no_more_than_its_budget)
 	CHECK_EQ(written, 16);
 	CHECK_EQ(transfer(f, block, 1, KIB(64), false), -ENOSPC);
 	CHECK_EQ(transfer(f, block, 1, KIB(60), false), 1); /* what it has can be written again */
-	CHECK(!vfs_walk(NULL, "/t", WALK_DIR, &at));
-	vfs_statfs(&at, &st);
-	CHECK(st.blocks == 16 && st.blocks_free == 0);
+	CHECK(statfs_of_t().blocks == 16 && statfs_of_t().blocks_free == 0);
 	struct attr_change a = { .mask = ATTR_SIZE, .size = KIB(8) };
 	struct path p;
 	CHECK(!vfs_walk(NULL, "/t/f", 0, &p) && !vfs_change(&p, &a));
 	path_put(&p);
-	vfs_statfs(&at, &st);
-	CHECK_EQ(st.blocks_free, 14);
-	path_put(&at);
+	CHECK_EQ(statfs_of_t().blocks_free, 14);
 	file_put(f);
 	CHECK(end());
 }
@@ -381,15 +380,11 @@ TEST(cache_cuts_within_the_last_page_that_there_can_be)
 /* What the options of /t say, by statfs(): pages and inodes; 0 where they are refused. */
 static uint64_t limit_by(const char *options, bool inodes)
 {
-	struct abi_statfs st = { 0 };
-	struct path at;
+	struct abi_statfs st;
 
 	if (!begin(options))
 		return 0;
-	if (!vfs_walk(NULL, "/t", WALK_DIR, &at)) {
-		vfs_statfs(&at, &st);
-		path_put(&at);
-	}
+	st = statfs_of_t();
 	return end() ? inodes ? st.files : st.blocks : 0;
 }
 
