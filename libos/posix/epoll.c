@@ -55,8 +55,8 @@ struct epoll_item {
 	struct epoll *epoll;          /* [I] */
 	struct file *file;            /* [I] */
 	int fd;                       /* [I] */
-	uint32_t events; /* [epoll_lock; flags read under ready_lock] wanted, with EPOLLET and its
-			    like */
+	/* [epoll_lock; flags read under ready_lock] wanted, with EPOLLET and its like */
+	uint32_t events;
 	uint64_t data;                /* [epoll_lock] */
 	bool disarmed;                /* [ready_lock] a one-shot that has shot */
 	struct list ready_link;       /* [ready_lock] */

@@ -20,8 +20,8 @@
 
 struct timerfd {
 	struct spinlock lock;
-	uint64_t next_ns,
-	    interval_ns; /* [lock] deadline not yet counted, DEADLINE_NEVER when disarmed */
+	/* [lock] deadline not yet counted, DEADLINE_NEVER when disarmed */
+	uint64_t next_ns, interval_ns;
 	uint64_t expired;              /* [lock] counted and unread */
 	int clock;                     /* [I] */
 	struct ktimer timer;

@@ -32,8 +32,8 @@ struct ktimer {
 
 void ktimer_init(struct ktimer *t, void (*fire)(struct ktimer *));
 void ktimer_arm(struct ktimer *t, uint64_t deadline_ns); /* any context; re-arming moves it */
-bool ktimer_cancel(struct ktimer *t); /* any context; true if it had not fired; on
-					 return fire() is not running elsewhere */
+/* any context; true if it had not fired; on return fire() is not running elsewhere */
+bool ktimer_cancel(struct ktimer *t);
 /* any context; how many wait on that hart */
 unsigned ktimer_armed(hart_t hart);
 

@@ -114,9 +114,8 @@ static int linear_find(struct ext4_inode *dir, const struct vfs_name *n, struct 
 		if (error)
 			return error;
 		struct dir_bytes d = dir_bytes_of(s, out->b);
-		if (dx_entries_offset(
-			    dir, out->at,
-			    out->b)) /* "." and ".." reach over the index to the very end */
+		/* "." and ".." reach over the index to the very end */
+		if (dx_entries_offset(dir, out->at, out->b))
 			d.len = s->block_bytes;
 		out->e = dirent_find(s, &d, n, &out->before, &fault);
 		if (out->e)

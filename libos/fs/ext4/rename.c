@@ -19,8 +19,7 @@ struct renaming {
 	struct ext4_inode *inode, *replaced;     /* the latter may be NULL */
 	bool exchange;
 	struct dir_spot source, target;          /* of both names */
-	struct dir_spot dots,
-		other_dots; /* ".." of the inode and, in an exchange, of the other one */
+	struct dir_spot dots, other_dots;        /* ".." of the inode, of the other in an exchange */
 };
 
 /* Does a directory get another parent? */

@@ -436,10 +436,10 @@ int ext4_xattr_set(struct inode *inode, const char *name, const void *value, siz
 
 	if (error)
 		return error;
+	/* what "system." names means something, which nothing here acts upon */
 	if (!str_starts_with(name, "user.") && !str_starts_with(name, "trusted.") &&
 	    !str_starts_with(name, "security."))
-		return -EOPNOTSUPP; /* what "system." names means something, which nothing here acts
-				       upon */
+		return -EOPNOTSUPP;
 	if (!set.name.len)
 		return -EINVAL;
 	error = look(ext4_of(inode), &set.name, &was);
