@@ -19,7 +19,7 @@ def program(name):
 @pytest.fixture(scope="module")
 def said_on_linux(tmp_path_factory):
     """{name of a program: its lines and its status}, each begun in an empty root of one disk."""
-    script = "".join(f"$B mount -t ext4 /dev/vda /mnt\necho BEGIN {name}\nTREE=/mnt /bin/{name} 2>/dev/null\necho END {name} $?\n"
+    script = "$B dmesg -n 1\n" + "".join(f"$B mount -t ext4 /dev/vda /mnt\necho BEGIN {name}\nTREE=/mnt /bin/{name} 2>/dev/null\necho END {name} $?\n"
                      "$B umount /mnt\n$B mount /dev/vda /mnt\n$B rm -rf /mnt/* /mnt/.[!.]*\n$B umount /mnt\n" for name in IN_A_TREE)
     disk = ext4_disk(tmp_path_factory.mktemp("linux") / "disk")
     with linux_disks.guest(script, [program(name) for name in IN_A_TREE], [Disk(disk)]) as image:
