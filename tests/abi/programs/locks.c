@@ -106,9 +106,12 @@ static void closing(void)
 	SHOW(close(fd) + close(null) + close(open_file));
 }
 
+static int waited, waited_errno;
+
 static void *waits_for_the_process(void *fd)
 {
-	SHOW(lock(*(int *)fd, F_SETLKW, F_WRLCK, 0, 10));
+	waited = lock(*(int *)fd, F_SETLKW, F_WRLCK, 0, 10);
+	waited_errno = errno;
 	return NULL;
 }
 
@@ -124,6 +127,7 @@ static void closed_while_waiting(void)
 	close(fd);
 	SHOW(lock(open_file, F_OFD_SETLK, F_UNLCK, 0, 0));
 	pthread_join(thread, NULL);
+	SHOW((errno = waited_errno, waited));
 	test(open_file, F_OFD_GETLK, F_WRLCK, 0, 0);
 	SHOW(close(open_file));
 }
